@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/group/concept.hpp>
+#include <symopt/group/haar.hpp>
+#include <symopt/group/isometric_action.hpp>
+#include <symopt/kernel/gram.hpp>
+
+namespace symopt {
+
+/// All orthogonal matrices (rotations and reflections) on one side of an m x n block: O(m) on the
+/// left, O(n) on the right.
+/// Action: left W -> Q W, right W -> W Q^T; gradients and updates alike.
+/// Families: rotations, and with them swaps and signs.
+/// Random element: Haar. Generators: one per neighbouring pair of lines and one reflection.
+/// Cost of the action: 2 m^2 n flops on the left, 2 m n^2 on the right; compose O(k^3).
+template <Side side>
+struct Orthogonal : IsometricAction<Orthogonal<side>, side> {
+  static constexpr Families families = families_on(side, {.rotations = true});
+
+  /// A k x k orthogonal matrix, k the number of lines on this side.
+  template <class Scalar>
+  struct Element {
+    using scalar_type = Scalar;
+    Matrix<Scalar> rotation;
+  };
+
+  template <class Scalar>
+  static Element<Scalar> identity(Shape shape) {
+    const Index size = kernel::gram_size(shape, side);
+    return {Matrix<Scalar>::Identity(size, size)};
+  }
+  template <class Scalar>
+  static Element<Scalar> compose(const Element<Scalar>& g, const Element<Scalar>& h) {
+    return {g.rotation * h.rotation};
+  }
+  template <class Scalar>
+  static Element<Scalar> inverse(const Element<Scalar>& g) {
+    return {g.rotation.transpose()};
+  }
+  template <class Scalar, std::uniform_random_bit_generator Engine>
+  static Element<Scalar> random(Shape shape, Engine& engine) {
+    return {haar_orthogonal<Scalar>(kernel::gram_size(shape, side), engine)};
+  }
+  template <class Scalar>
+  static std::vector<Element<Scalar>> generators(Shape shape) {
+    std::vector<Element<Scalar>> elements;
+    for (auto& rotation : orthogonal_generators<Scalar>(kernel::gram_size(shape, side)))
+      elements.push_back({std::move(rotation)});
+    return elements;
+  }
+  template <class Scalar>
+  static void act(const Element<Scalar>& g, auto& lines) {
+    lines = (g.rotation * lines).eval();
+  }
+};
+
+using LeftOrthogonal = Orthogonal<Side::left>;
+using RightOrthogonal = Orthogonal<Side::right>;
+
+static_assert(SymmetryGroup<LeftOrthogonal> && SymmetryGroup<RightOrthogonal>);
+
+}  // namespace symopt

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/group/concept.hpp>
+#include <symopt/group/isometric_action.hpp>
+#include <symopt/kernel/gram.hpp>
+
+#include <algorithm>
+#include <numeric>
+
+namespace symopt {
+
+/// Where each line goes: line i becomes line image[i].
+using Image = std::vector<Index>;
+
+inline Image identity_image(Index size) {
+  Image image(static_cast<std::size_t>(size));
+  std::iota(image.begin(), image.end(), Index(0));
+  return image;
+}
+
+/// First h, then g.
+inline Image compose_images(const Image& g, const Image& h) {
+  Image image(h.size());
+  std::transform(h.begin(), h.end(), image.begin(),
+                 [&](Index i) { return g[static_cast<std::size_t>(i)]; });
+  return image;
+}
+
+inline Image inverse_image(const Image& g) {
+  Image image(g.size());
+  for (std::size_t i = 0; i < g.size(); ++i)
+    image[static_cast<std::size_t>(g[i])] = static_cast<Index>(i);
+  return image;
+}
+
+/// Moves row i of `lines` to row image[i].
+inline void move_lines(const Image& image, auto& lines) {
+  const auto before = lines.eval();
+  for (std::size_t i = 0; i < image.size(); ++i) lines.row(image[i]) = before.row(static_cast<Index>(i));
+}
+
+/// The exchanges of neighbours: they generate all permutations.
+inline std::vector<Image> neighbour_swaps(Index size) {
+  std::vector<Image> images;
+  for (std::size_t i = 0; i + 1 < static_cast<std::size_t>(size); ++i) {
+    images.push_back(identity_image(size));
+    std::swap(images.back()[i], images.back()[i + 1]);
+  }
+  return images;
+}
+
+/// All permutations of the rows (left) or the columns (right) of an m x n block.
+/// Action: left W -> P W, right W -> W P^T; gradients and updates alike.
+/// Families: swaps. Random element: uniform. Generators: exchanges of neighbours.
+/// Cost of the action: one pass over the block; compose O(k).
+template <Side side>
+struct Permutation : IsometricAction<Permutation<side>, side> {
+  static constexpr Families families = families_on(side, {.swaps = true});
+
+  template <class Scalar>
+  struct Element {
+    using scalar_type = Scalar;
+    Image image;
+  };
+
+  template <class Scalar>
+  static Element<Scalar> identity(Shape shape) {
+    return {identity_image(kernel::gram_size(shape, side))};
+  }
+  template <class Scalar>
+  static Element<Scalar> compose(const Element<Scalar>& g, const Element<Scalar>& h) {
+    return {compose_images(g.image, h.image)};
+  }
+  template <class Scalar>
+  static Element<Scalar> inverse(const Element<Scalar>& g) {
+    return {inverse_image(g.image)};
+  }
+  template <class Scalar, std::uniform_random_bit_generator Engine>
+  static Element<Scalar> random(Shape shape, Engine& engine) {
+    Element<Scalar> element = identity<Scalar>(shape);
+    std::shuffle(element.image.begin(), element.image.end(), engine);
+    return element;
+  }
+  template <class Scalar>
+  static std::vector<Element<Scalar>> generators(Shape shape) {
+    std::vector<Element<Scalar>> elements;
+    for (auto& image : neighbour_swaps(kernel::gram_size(shape, side)))
+      elements.push_back({std::move(image)});
+    return elements;
+  }
+  template <class Scalar>
+  static void act(const Element<Scalar>& g, auto& lines) {
+    move_lines(g.image, lines);
+  }
+};
+
+using RowPermutation = Permutation<Side::left>;
+using ColumnPermutation = Permutation<Side::right>;
+
+static_assert(SymmetryGroup<RowPermutation> && SymmetryGroup<ColumnPermutation>);
+
+}  // namespace symopt

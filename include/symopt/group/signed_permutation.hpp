@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/group/permutation.hpp>
+
+namespace symopt {
+
+/// All permutations with changes of sign of the rows (left) or the columns (right) of an m x n block:
+/// the symmetries of the coordinate axes, and the largest group of a row norm on the left.
+/// Action: left W -> D P W, right W -> W (D P)^T; gradients and updates alike.
+/// Families: swaps and signs. Random element: uniform. Generators: exchanges of neighbours and one
+/// change of sign. Cost of the action: one pass over the block; compose O(k).
+template <Side side>
+struct SignedPermutation : IsometricAction<SignedPermutation<side>, side> {
+  static constexpr Families families = families_on(side, {.swaps = true, .signs = true});
+
+  /// Line i becomes line image[i], multiplied by sign[image[i]].
+  template <class Scalar>
+  struct Element {
+    using scalar_type = Scalar;
+    Image image;
+    std::vector<Scalar> sign;
+  };
+
+  template <class Scalar>
+  static Element<Scalar> identity(Shape shape) {
+    const Index size = kernel::gram_size(shape, side);
+    return {identity_image(size), std::vector<Scalar>(static_cast<std::size_t>(size), Scalar(1))};
+  }
+  template <class Scalar>
+  static Element<Scalar> compose(const Element<Scalar>& g, const Element<Scalar>& h) {
+    Element<Scalar> gh{compose_images(g.image, h.image), g.sign};
+    for (std::size_t i = 0; i < h.image.size(); ++i)
+      gh.sign[static_cast<std::size_t>(g.image[i])] *= h.sign[i];
+    return gh;
+  }
+  template <class Scalar>
+  static Element<Scalar> inverse(const Element<Scalar>& g) {
+    Element<Scalar> inverted{inverse_image(g.image), g.sign};
+    for (std::size_t i = 0; i < g.image.size(); ++i)
+      inverted.sign[i] = g.sign[static_cast<std::size_t>(g.image[i])];
+    return inverted;
+  }
+  template <class Scalar, std::uniform_random_bit_generator Engine>
+  static Element<Scalar> random(Shape shape, Engine& engine) {
+    Element<Scalar> element = identity<Scalar>(shape);
+    std::shuffle(element.image.begin(), element.image.end(), engine);
+    std::bernoulli_distribution coin;
+    for (Scalar& sign : element.sign) sign = coin(engine) ? Scalar(1) : Scalar(-1);
+    return element;
+  }
+  template <class Scalar>
+  static std::vector<Element<Scalar>> generators(Shape shape) {
+    std::vector<Element<Scalar>> elements;
+    const Element<Scalar> one = identity<Scalar>(shape);
+    for (auto& image : neighbour_swaps(kernel::gram_size(shape, side)))
+      elements.push_back({std::move(image), one.sign});
+    if (!one.sign.empty()) {
+      elements.push_back(one);
+      elements.back().sign.front() = Scalar(-1);
+    }
+    return elements;
+  }
+  template <class Scalar>
+  static void act(const Element<Scalar>& g, auto& lines) {
+    move_lines(g.image, lines);
+    for (std::size_t i = 0; i < g.sign.size(); ++i) lines.row(static_cast<Index>(i)) *= g.sign[i];
+  }
+};
+
+using SignedRowPermutation = SignedPermutation<Side::left>;
+using SignedColumnPermutation = SignedPermutation<Side::right>;
+
+static_assert(SymmetryGroup<SignedRowPermutation> && SymmetryGroup<SignedColumnPermutation>);
+
+}  // namespace symopt

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/group/concept.hpp>
+#include <symopt/group/isometric_action.hpp>
+
+namespace symopt {
+
+/// The group of one element.
+/// Action: none. Families: none. Generators: none. Cost: none.
+struct Trivial : IsometricAction<Trivial, Side::left> {
+  static constexpr Families families{};
+
+  template <class Scalar>
+  struct Element {
+    using scalar_type = Scalar;
+  };
+
+  template <class Scalar>
+  static Element<Scalar> identity(Shape) {
+    return {};
+  }
+  template <class Scalar>
+  static Element<Scalar> compose(const Element<Scalar>&, const Element<Scalar>&) {
+    return {};
+  }
+  template <class Scalar>
+  static Element<Scalar> inverse(const Element<Scalar>&) {
+    return {};
+  }
+  template <class Scalar, std::uniform_random_bit_generator Engine>
+  static Element<Scalar> random(Shape, Engine&) {
+    return {};
+  }
+  template <class Scalar>
+  static std::vector<Element<Scalar>> generators(Shape) {
+    return {};
+  }
+  template <class Scalar>
+  static void act(const Element<Scalar>&, auto&) {}
+};
+
+static_assert(SymmetryGroup<Trivial>);
+
+}  // namespace symopt

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <Eigen/Core>
+
+#include <concepts>
+#include <string>
+#include <type_traits>
+
+namespace symopt {
+
+using Index = Eigen::Index;
+
+/// The scalars that updates are computed in.
+template <class T>
+concept RealScalar = std::same_as<T, float> || std::same_as<T, double>;
+
+/// A dense block that owns its memory, row-major.
+template <class Scalar>
+using Matrix = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+
+/// A writable view of somebody else's row-major block: inner stride 1, any outer stride.
+template <class Scalar>
+using MatrixRef = Eigen::Ref<Matrix<Scalar>, 0, Eigen::OuterStride<>>;
+
+/// The read-only counterpart of MatrixRef.
+template <class Scalar>
+using ConstMatrixRef = Eigen::Ref<const Matrix<Scalar>, 0, Eigen::OuterStride<>>;
+
+/// The size of a block: rows x cols.
+struct Shape {
+  Index rows = 0;
+  Index cols = 0;
+
+  friend bool operator==(const Shape&, const Shape&) = default;
+};
+
+constexpr Shape transposed(Shape shape) { return {shape.cols, shape.rows}; }
+
+template <class Derived>
+Shape shape_of(const Eigen::EigenBase<Derived>& block) {
+  return {block.rows(), block.cols()};
+}
+
+inline std::string to_string(Shape shape) {
+  return std::to_string(shape.rows) + "x" + std::to_string(shape.cols);
+}
+
+/// True when the expression is memory that can be viewed (Matrix, Map, Ref, Block), not a formula
+/// that has still to be evaluated.
+template <class Derived>
+inline constexpr bool is_memory_v =
+    (int(Eigen::internal::traits<std::remove_cvref_t<Derived>>::Flags) & Eigen::DirectAccessBit) != 0;
+
+/// True when consecutive elements of a row are neighbours in memory.
+template <class Derived>
+inline constexpr bool is_row_major_v = bool(std::remove_cvref_t<Derived>::IsRowMajor);
+
+/// The block as a row-major view: as it lies when it is row-major, its transpose when it is
+/// column-major. Needs inner stride 1.
+template <class Derived>
+auto row_major_view(Derived& block) {
+  using Scalar = typename std::remove_cvref_t<Derived>::Scalar;
+  using Target = std::conditional_t<std::is_const_v<Derived>, const Matrix<Scalar>, Matrix<Scalar>>;
+  const auto [rows, cols] = is_row_major_v<Derived> ? shape_of(block) : transposed(shape_of(block));
+  return Eigen::Map<Target, 0, Eigen::OuterStride<>>(block.data(), rows, cols,
+                                                     Eigen::OuterStride<>(block.outerStride()));
+}
+
+}  // namespace symopt

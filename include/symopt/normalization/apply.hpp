@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/normalization/concept.hpp>
+
+#include <stdexcept>
+
+namespace symopt {
+
+/// For maps that need no memory of their own.
+struct NoWorkspace {
+  NoWorkspace() = default;
+  explicit NoWorkspace(Shape) {}
+};
+
+template <class Map, class Scalar>
+struct WorkspaceOf {
+  using type = NoWorkspace;
+};
+template <class Map, class Scalar>
+  requires InPlaceMap<Map, Scalar>
+struct WorkspaceOf<Map, Scalar> {
+  using type = typename Map::template Workspace<Scalar>;
+};
+/// The memory that a map works in: its own workspace, or none for a map that is only callable.
+template <class Map, class Scalar>
+using workspace_t = typename WorkspaceOf<Map, Scalar>::type;
+
+/// The map X -> map(X^T)^T for a callable that does not state its mirror.
+template <class Map>
+struct Transposed {
+  Map map;
+
+  template <class Derived>
+  Matrix<typename Derived::Scalar> operator()(const Eigen::MatrixBase<Derived>& block) const {
+    return map(block.transpose()).transpose();
+  }
+};
+
+/// The map as seen from the transposed block.
+template <class Map>
+auto mirror(const Map& map) {
+  if constexpr (requires { map.mirrored(); }) {
+    return map.mirrored();
+  } else {
+    return Transposed<Map>{map};
+  }
+}
+
+template <class Map>
+const Map& validated(const Map& map) {
+  if constexpr (requires { map.validate(); }) map.validate();
+  return map;
+}
+
+/// block <- map(block) on a row-major view; the workspace is the map's or its mirror's.
+template <class Map, class Scalar>
+void apply_map(const Map& map, MatrixRef<Scalar> block, [[maybe_unused]] auto& workspace) {
+  if constexpr (InPlaceMap<Map, Scalar>) {
+    map.apply(block, workspace);
+  } else {
+    const Matrix<Scalar> result = map(block);
+    if (result.rows() != block.rows() || result.cols() != block.cols())
+      throw std::invalid_argument("symopt: the rule returned a " + to_string(shape_of(result)) +
+                                  " matrix for a " + to_string(shape_of(block)) +
+                                  " block; it must keep the shape");
+    block = result;
+  }
+}
+
+/// block <- map(block) for writable memory of either storage order with inner stride 1: a
+/// column-major block is its row-major transpose under the mirrored map.
+template <class Map, class Derived>
+void apply_in_place(const Map& map, Derived& block,
+                    workspace_t<Map, typename Derived::Scalar>& workspace) {
+  using Scalar = typename Derived::Scalar;
+  if constexpr (is_row_major_v<Derived>) {
+    apply_map<Map, Scalar>(map, row_major_view(block), workspace);
+  } else {
+    const auto mirrored = mirror(map);
+    apply_map<std::remove_const_t<decltype(mirrored)>, Scalar>(mirrored, row_major_view(block),
+                                                               workspace);
+  }
+}
+
+/// map(block) as a new matrix.
+template <class Map, class Derived>
+Matrix<typename Derived::Scalar> applied(const Map& map, const Eigen::MatrixBase<Derived>& block) {
+  using Scalar = typename Derived::Scalar;
+  static_assert(RealScalar<Scalar>, "symopt computes in float and double; cast the block first");
+  validated(map);
+  Matrix<Scalar> result = block;
+  workspace_t<Map, Scalar> workspace(shape_of(result));
+  apply_in_place(map, result, workspace);
+  return result;
+}
+
+}  // namespace symopt

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/normalization/row_norm.hpp>
+
+namespace symopt {
+
+/// Definition: every column x of the block becomes x / (|x| + eps), and a zero column stays zero: the
+/// row norm of the transposed block, with its remarks on eps.
+/// Largest group: O(m) x signed permutations of the columns. Keeps horizontal blocks: left side only.
+/// Cost: two reads and one write of the block.
+/// Errors: std::invalid_argument for eps < 0. Source: arXiv 2605.18106.
+struct ColumnNorm {
+  double eps = 1e-8;  ///< in the units of a column's norm
+
+  using largest_group = Product<LeftOrthogonal, SignedColumnPermutation>;
+  static constexpr bool keeps_horizontal(Side side) { return side == Side::left; }
+
+  template <class Scalar>
+  using Workspace = NoWorkspace;
+
+  void validate() const { validate_eps("ColumnNorm", eps); }
+  auto operator()(const auto& block) const { return applied(*this, block); }
+  template <class Scalar>
+  void apply(MatrixRef<Scalar> block, NoWorkspace&) const {
+    for (Index j = 0; j < block.cols(); ++j) kernel::normalize_line(block.col(j), eps);
+  }
+  RowNorm mirrored() const { return {.eps = eps}; }
+};
+
+inline ColumnNorm RowNorm::mirrored() const { return {.eps = eps}; }
+
+static_assert(Normalization<RowNorm> && Normalization<ColumnNorm>);
+
+}  // namespace symopt

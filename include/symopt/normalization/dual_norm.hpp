@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/kernel/buffer.hpp>
+#include <symopt/normalization/then.hpp>
+
+#include <boost/hana/length.hpp>
+
+#include <cmath>
+#include <stdexcept>
+
+namespace symopt {
+
+/// Definition: X -> nu^alpha N(X) with nu = <X, N(X)>, the dual norm that goes with the normalization
+/// N: the nuclear norm for a polar factor, the sum of the row norms for RowNorm, the l1 norm for Sign.
+/// nu is taken between this stage's own input and output. Homogeneous of degree alpha when N is of
+/// degree 0: unlike N it sees the convention of the momentum (EMA or heavy ball).
+/// Largest group and horizontal blocks: as N. A zero block stays zero.
+/// Cost: N's, one copy and one product sum. Errors: std::invalid_argument for alpha not finite.
+/// Source: arXiv 2505.21799 (alpha = 1, PolarGrad); arXiv 2605.18106.
+template <class N>
+struct DualNorm {
+  static_assert(decltype(hana::length(stages_of(std::declval<const N&>())))::value == 1,
+                "DualNorm takes nu between the input and the output of one stage: put it inside Then, "
+                "around the stage that is meant");
+
+  double alpha = 1.0;
+  N normalization{};
+
+  static constexpr Families families = claimed_families<N>;
+  static constexpr bool keeps_horizontal(Side side) {
+    return symopt::keeps_horizontal<N>(side);
+  }
+
+  template <class Scalar>
+  struct Workspace {
+    explicit Workspace(Shape shape) : input(shape.rows * shape.cols), inner(shape) {}
+
+    kernel::Buffer<Scalar> input;
+    workspace_t<N, Scalar> inner;
+  };
+
+  void validate() const {
+    if (!std::isfinite(alpha)) throw std::invalid_argument("symopt: DualNorm::alpha must be finite");
+    validated(normalization);
+  }
+  auto operator()(const auto& block) const { return applied(*this, block); }
+  template <class Scalar>
+  void apply(MatrixRef<Scalar> block, auto& workspace) const {
+    MatrixRef<Scalar> input = workspace.input.as(shape_of(block));
+    input = block;
+    apply_map<N, Scalar>(normalization, block, workspace.inner);
+    double nu = 0;
+    for (Index i = 0; i < block.rows(); ++i)
+      nu += input.row(i).template cast<double>().dot(block.row(i).template cast<double>());
+    // nu vanishes only with the block: a negative power of it must not make NaN of zeros.
+    if (nu != 0) block *= static_cast<Scalar>(std::pow(nu, alpha));
+  }
+  auto mirrored() const {
+    const auto inner = mirror(normalization);
+    return DualNorm<std::remove_const_t<decltype(inner)>>{alpha, inner};
+  }
+};
+
+}  // namespace symopt

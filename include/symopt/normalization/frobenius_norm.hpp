@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/group/product.hpp>
+#include <symopt/kernel/scaling.hpp>
+#include <symopt/normalization/apply.hpp>
+
+namespace symopt {
+
+/// Definition: X -> X / |X|_F, and 0 -> 0. Homogeneous of degree 0.
+/// Largest group: O(m) x O(n). Keeps horizontal blocks: both sides.
+/// Cost: two reads and one write of the block.
+struct FrobeniusNorm {
+  using largest_group = BiOrthogonal;
+  static constexpr bool keeps_horizontal(Side) { return true; }
+
+  template <class Scalar>
+  using Workspace = NoWorkspace;
+
+  auto operator()(const auto& block) const { return applied(*this, block); }
+  template <class Scalar>
+  void apply(MatrixRef<Scalar> block, NoWorkspace&) const {
+    kernel::normalize_line(block, 0.0);
+  }
+  FrobeniusNorm mirrored() const { return {}; }
+};
+
+static_assert(Normalization<FrobeniusNorm>);
+
+}  // namespace symopt

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/kernel/mean.hpp>
+#include <symopt/normalization/apply.hpp>
+
+#include <algorithm>
+
+namespace symopt {
+
+/// Definition: the orthogonal projection onto the horizontal space of the shifts on the given sides:
+/// left subtracts the mean row, (I - 1 1^T / m) X; right the mean column, X (I - 1 1^T / n); none is
+/// the identity. Means are summed in double.
+/// Largest group among the shipped ones: permutations on the sides it projects, O(m) or O(n) on the
+/// other. Keeps horizontal blocks: both sides. Cost: two reads and one write of the block per side.
+template <Side... sides>
+struct HorizontalProjection {
+  static constexpr bool projects(Side side) { return (false || ... || (side == sides)); }
+  static constexpr bool is_identity = sizeof...(sides) == 0;
+
+  static constexpr Families families = [] {
+    const auto kept = [](bool centred) {
+      return centred ? SideFamilies{.swaps = true} : SideFamilies{.rotations = true};
+    };
+    return Families{kept((false || ... || (sides == Side::left))),
+                    kept((false || ... || (sides == Side::right)))};
+  }();
+  static constexpr bool keeps_horizontal(Side) { return true; }
+
+  template <class Scalar>
+  struct Workspace {
+    explicit Workspace(Shape shape) : mean(is_identity ? 0 : std::max(shape.rows, shape.cols)) {}
+
+    kernel::Buffer<double> mean;
+  };
+
+  auto operator()(const auto& block) const { return applied(*this, block); }
+  template <class Scalar>
+  void apply(MatrixRef<Scalar> block, auto& workspace) const {
+    if constexpr (projects(Side::left)) kernel::subtract_mean_row<Scalar>(block, workspace.mean);
+    if constexpr (projects(Side::right)) kernel::subtract_mean_column<Scalar>(block);
+  }
+  HorizontalProjection<opposite(sides)...> mirrored() const { return {}; }
+};
+
+}  // namespace symopt

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/group/product.hpp>
+#include <symopt/normalization/apply.hpp>
+
+namespace symopt {
+
+/// Definition: X -> X. Homogeneous of degree 1.
+/// Largest group: O(m) x O(n). Keeps horizontal blocks: both sides. Cost: none.
+struct Identity {
+  using largest_group = BiOrthogonal;
+  static constexpr bool keeps_horizontal(Side) { return true; }
+
+  template <class Scalar>
+  using Workspace = NoWorkspace;
+
+  auto operator()(const auto& block) const { return applied(*this, block); }
+  template <class Scalar>
+  void apply(const MatrixRef<Scalar>&, NoWorkspace&) const {}
+  Identity mirrored() const { return {}; }
+};
+
+static_assert(Normalization<Identity>);
+
+}  // namespace symopt

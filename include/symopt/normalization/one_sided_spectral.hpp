@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/normalization/spectral.hpp>
+
+namespace symopt {
+
+/// Definition: the polar factor, as Spectral, through the Gram matrix of a fixed side. The map is the
+/// same, f(X X^T) X = X f(X^T X); the side decides the cost, and which of the two spaces is never mixed.
+/// Largest group: O(m) x O(n). Keeps horizontal blocks: both sides.
+/// Cost and memory: those of the method, on the m x m (left) or the n x n (right) Gram.
+/// Source: arXiv 2605.18106.
+template <Side gram_side, polar::PolarMethod Method>
+struct OneSidedSpectral {
+  Method method{};
+
+  using largest_group = BiOrthogonal;
+  static constexpr bool keeps_horizontal(Side) { return true; }
+
+  template <class Scalar>
+  struct Workspace : Method::template Workspace<Scalar> {
+    explicit Workspace(Shape shape) : Method::template Workspace<Scalar>(shape, gram_side) {}
+  };
+
+  void validate() const { method.validate(); }
+  auto operator()(const auto& block) const { return applied(*this, block); }
+  template <class Scalar>
+  void apply(MatrixRef<Scalar> block, typename Method::template Workspace<Scalar>& workspace) const {
+    method.template apply<Scalar>(block, gram_side, workspace);
+  }
+  OneSidedSpectral<opposite(gram_side), Method> mirrored() const { return {method}; }
+};
+
+template <polar::PolarMethod Method = DefaultPolar>
+using LeftSpectral = OneSidedSpectral<Side::left, Method>;
+
+template <polar::PolarMethod Method = DefaultPolar>
+using RightSpectral = OneSidedSpectral<Side::right, Method>;
+
+static_assert(Normalization<LeftSpectral<>> && Normalization<RightSpectral<>>);
+
+}  // namespace symopt

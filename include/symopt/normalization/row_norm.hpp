@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/group/product.hpp>
+#include <symopt/group/signed_permutation.hpp>
+#include <symopt/kernel/scaling.hpp>
+#include <symopt/normalization/apply.hpp>
+
+#include <cmath>
+#include <stdexcept>
+#include <string>
+
+namespace symopt {
+
+/// Throws unless eps is finite and not negative.
+inline void validate_eps(const char* normalization, double eps) {
+  if (!(eps >= 0.0) || !std::isfinite(eps))
+    throw std::invalid_argument(std::string("symopt: ") + normalization +
+                                "::eps must be finite and not negative");
+}
+
+struct ColumnNorm;
+
+/// Definition: every row x of the block becomes x / (|x| + eps), and a zero row stays zero.
+/// Homogeneous of degree 0 for eps = 0, over the whole range of the scalar. The default eps is the
+/// published absolute 1e-8: rows much shorter than that shrink instead of being normalized, which
+/// also lets a row that is no longer fed fade out sooner.
+/// Largest group: signed permutations of the rows x O(n). Keeps horizontal blocks: right side only.
+/// Cost: one read and one write of the block, with each row in cache.
+/// Errors: std::invalid_argument for eps < 0. Source: arXiv 2605.18106.
+struct RowNorm {
+  double eps = 1e-8;  ///< in the units of a row's norm
+
+  using largest_group = Product<SignedRowPermutation, RightOrthogonal>;
+  static constexpr bool keeps_horizontal(Side side) { return side == Side::right; }
+
+  template <class Scalar>
+  using Workspace = NoWorkspace;
+
+  void validate() const { validate_eps("RowNorm", eps); }
+  auto operator()(const auto& block) const { return applied(*this, block); }
+  template <class Scalar>
+  void apply(MatrixRef<Scalar> block, NoWorkspace&) const {
+    for (Index i = 0; i < block.rows(); ++i) kernel::normalize_line(block.row(i), eps);
+  }
+  ColumnNorm mirrored() const;
+};
+
+}  // namespace symopt
+
+#include <symopt/normalization/column_norm.hpp>

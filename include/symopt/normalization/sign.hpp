@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/group/product.hpp>
+#include <symopt/group/signed_permutation.hpp>
+#include <symopt/normalization/apply.hpp>
+
+namespace symopt {
+
+/// Definition: every entry becomes its sign, with Sign(0) = 0. Homogeneous of degree 0.
+/// Largest group: signed permutations of the rows and of the columns. Keeps horizontal blocks: neither
+/// side. Cost: one read and one write of the block.
+struct Sign {
+  using largest_group = Product<SignedRowPermutation, SignedColumnPermutation>;
+  static constexpr bool keeps_horizontal(Side) { return false; }
+
+  template <class Scalar>
+  using Workspace = NoWorkspace;
+
+  auto operator()(const auto& block) const { return applied(*this, block); }
+  template <class Scalar>
+  void apply(MatrixRef<Scalar> block, NoWorkspace&) const {
+    block = block.cwiseSign();
+  }
+  Sign mirrored() const { return {}; }
+};
+
+static_assert(Normalization<Sign>);
+
+}  // namespace symopt

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/group/product.hpp>
+#include <symopt/normalization/apply.hpp>
+#include <symopt/polar/polar_express.hpp>
+
+namespace symopt {
+
+/// The side with the smaller Gram matrix; left for a square block.
+constexpr Side smaller_gram(Shape shape) {
+  return shape.rows <= shape.cols ? Side::left : Side::right;
+}
+
+/// Definition: X -> (X X^T)^(-1/2) X = X (X^T X)^(-1/2), the polar factor as a partial isometry, 0 -> 0,
+/// as far as the method's band goes. The smaller of the two Gram matrices is formed. Homogeneous of
+/// degree 0 (as the method: those with an absolute eps are not).
+/// Largest group: O(m) x O(n). Keeps horizontal blocks: both sides.
+/// Cost and memory: those of the method, on the smaller Gram.
+/// Source: arXiv 2605.18106; arXiv 2505.21799.
+template <polar::PolarMethod Method = DefaultPolar>
+struct Spectral {
+  Method method{};
+
+  using largest_group = BiOrthogonal;
+  static constexpr bool keeps_horizontal(Side) { return true; }
+
+  template <class Scalar>
+  struct Workspace : Method::template Workspace<Scalar> {
+    explicit Workspace(Shape shape)
+        : Method::template Workspace<Scalar>(shape, smaller_gram(shape)) {}
+  };
+
+  void validate() const { method.validate(); }
+  auto operator()(const auto& block) const { return applied(*this, block); }
+  template <class Scalar>
+  void apply(MatrixRef<Scalar> block, Workspace<Scalar>& workspace) const {
+    method.template apply<Scalar>(block, smaller_gram(shape_of(block)), workspace);
+  }
+  Spectral mirrored() const { return *this; }
+};
+
+static_assert(Normalization<Spectral<>>);
+
+}  // namespace symopt

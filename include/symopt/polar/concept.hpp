@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/kernel/buffer.hpp>
+#include <symopt/side.hpp>
+
+#include <concepts>
+
+namespace symopt::polar {
+
+/// A way to compute the polar factor (M M^T)^(-1/2) M of a block M, or an approximation whose
+/// singular values lie in a stated band around 1.
+///
+/// Minimal definition:
+///   template <class Scalar> class Workspace   all memory needed, from (Shape, Side gram_side); the
+///                                             same for a shape and its transpose with mirrored side
+///   apply(block, gram_side, workspace)        block <- its polar factor, through the Gram matrix on
+///                                             that side; allocates nothing; a zero block stays zero
+///   validate()                                throws std::invalid_argument on an option out of range
+///
+/// Laws: apply commutes with orthogonal matrices on both sides, and both gram sides agree, each up
+/// to rounding; the row space and the column space of the result lie in those of the input.
+///
+/// Models: Exact, NewtonSchulz, PolarExpress, CoupledNewtonSchulz, CoupledPolarExpress.
+template <class Method>
+concept PolarMethod =
+    requires(const Method method, MatrixRef<float> block, typename Method::template Workspace<float> workspace) {
+      typename Method::template Workspace<double>;
+      method.validate();
+      method.apply(block, Side::left, workspace);
+    };
+
+}  // namespace symopt::polar

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/kernel/all_finite.hpp>
+#include <symopt/update/options.hpp>
+#include <symopt/update/rule.hpp>
+#include <symopt/update/update.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+
+namespace symopt {
+
+/// What a step did.
+struct StepReport {
+  bool applied = false;       ///< false when a non-finite gradient was skipped
+  std::int64_t step = 0;      ///< steps applied so far
+  double learning_rate = 0;   ///< base rate times schedule factor of this step
+};
+
+namespace detail {
+
+/// The projection of a rule's group; none for a rule without one.
+template <class Rule>
+struct ProjectionOf {
+  using type = HorizontalProjection<>;
+};
+template <class Rule>
+  requires requires { typename Rule::group; }
+struct ProjectionOf<Rule> {
+  using type = horizontal_projection_t<typename Rule::group>;
+};
+
+/// What a stateless rule needs beside the direction: momentum and workspaces.
+template <class Rule, class Scalar>
+struct RuleState {
+  explicit RuleState(Shape shape) : momentum(shape.rows * shape.cols), workspace(shape) {}
+
+  kernel::Buffer<Scalar> momentum;
+  workspace_t<Rule, Scalar> workspace;
+  bool momentum_is_transposed = false;
+};
+template <class Rule, class Scalar>
+  requires StatefulRule<Rule, Scalar>
+struct RuleState<Rule, Scalar> {
+  explicit RuleState(Shape shape)
+      : state(make_state<typename Rule::template State<Scalar>>(shape)) {}
+
+  typename Rule::template State<Scalar> state;
+};
+
+}  // namespace detail
+
+/// The optimizer of one block: owns the momentum (or the rule's state) and does the step
+///   M <- momentum of G,   W <- (1 - rate * decay) W,   W <- W - rate * scale * Rule(M)
+/// with rate = learning_rate * schedule factor.
+///
+/// Rule: an Update, a normalization, any callable, or a stateful rule such as AdamW.
+/// Shapes: fixed at construction. Units: the learning rate multiplies the rule's direction.
+/// Cost: the rule's and two sweeps; memory the momentum, one direction and the rule's workspace, all
+/// taken at construction: step() allocates nothing (but for a rule that is only callable).
+/// Errors: std::invalid_argument for options out of range, shapes that differ, memory that overlaps or has
+/// an inner stride; std::domain_error for a non-finite gradient unless told otherwise. After an error
+/// weights and state are as they were.
+template <class Rule, class Scalar = float>
+class Optimizer {
+  static_assert(RealScalar<Scalar>, "symopt optimizes float and double blocks");
+  static_assert(StatelessRule<Rule, Scalar> || StatefulRule<Rule, Scalar>,
+                "an optimizer needs a rule: callable on a matrix, returning one of the same scalar and "
+                "shape, or with a State and operator()(weights, gradient, state, direction); see "
+                "docs/adding-a-rule.md");
+  static constexpr bool is_stateful = StatefulRule<Rule, Scalar>;
+  using Projection = typename detail::ProjectionOf<Rule>::type;
+
+ public:
+  using rule_type = Rule;
+  using scalar_type = Scalar;
+
+  Optimizer(Index rows, Index cols, OptimizerOptions options = {}, Rule rule = {})
+      : shape_(checked({rows, cols}, options)),
+        options_(std::move(options)),
+        rule_(std::move(rule)),
+        state_(shape_),
+        direction_(rows * cols),
+        decay_scratch_(options_.decay == Decay::horizontal ? rows * cols : 0),
+        projection_workspace_(shape_) {
+    validate_options(options_);
+    validated(rule_);
+  }
+
+  /// One step: reads `gradient`, changes `weights`. Both are dense memory of the block's shape, each in
+  /// either storage order, with inner stride 1 and any outer stride; nothing is copied. A gradient may
+  /// also be a formula, which is evaluated first.
+  template <class Weights, class Gradient>
+  StepReport step(Weights&& weights, const Eigen::MatrixBase<Gradient>& gradient) {
+    static_assert(is_memory_v<Weights> && !std::is_const_v<std::remove_reference_t<Weights>>,
+                  "the weights must be memory to update: a Matrix, Map, Ref or Block");
+    static_assert(std::same_as<Scalar, typename std::remove_cvref_t<Weights>::Scalar> &&
+                      std::same_as<Scalar, typename Gradient::Scalar>,
+                  "weights and gradient must have the optimizer's scalar: Optimizer<Rule, double> for double");
+    if constexpr (is_memory_v<Gradient>) {
+      require_shape("weights", weights);
+      require_shape("gradient", gradient.derived());
+      require_disjoint(weights, gradient.derived());
+      return step_on_memory(weights, gradient.derived());
+    } else {
+      return step(weights, gradient.eval());
+    }
+  }
+
+  const OptimizerOptions& options() const { return options_; }
+  const Rule& rule() const { return rule_; }
+  Shape shape() const { return shape_; }
+
+  /// Steps applied so far.
+  std::int64_t steps() const { return steps_; }
+  double schedule_factor() const { return schedule_factor_; }
+
+  void set_learning_rate(double rate) { change([&](OptimizerOptions& o) { o.learning_rate = rate; }); }
+  void set_momentum(double beta) { change([&](OptimizerOptions& o) { o.momentum = beta; }); }
+  void set_weight_decay(double decay) { change([&](OptimizerOptions& o) { o.weight_decay = decay; }); }
+
+  /// The factor on the learning rate from now on; see schedule.hpp.
+  void set_schedule_factor(double factor) {
+    detail::require_in_range(options_, "schedule factor", factor, factor >= 0, "finite and not negative");
+    schedule_factor_ = factor;
+  }
+
+  /// The momentum, rows x cols, as a read-only view.
+  auto momentum() const
+    requires(!is_stateful)
+  {
+    using Stride = Eigen::Stride<Eigen::Dynamic, Eigen::Dynamic>;
+    const bool swapped = state_.momentum_is_transposed;
+    return Eigen::Map<const Matrix<Scalar>, 0, Stride>(
+        state_.momentum.as(shape_).data(), shape_.rows, shape_.cols,
+        swapped ? Stride(1, shape_.rows) : Stride(shape_.cols, 1));
+  }
+
+  /// The state of a stateful rule.
+  const auto& state() const
+    requires is_stateful
+  {
+    return state_.state;
+  }
+
+ private:
+  static Shape checked(Shape shape, const OptimizerOptions& options) {
+    if (shape.rows < 0 || shape.cols < 0)
+      throw std::invalid_argument("symopt: parameter '" + options.parameter + "': the block cannot be " +
+                                  to_string(shape));
+    return shape;
+  }
+
+  static void validate_options(const OptimizerOptions& options) {
+    validate(options);
+    if (options.decay == Decay::horizontal && Projection::is_identity)
+      throw std::invalid_argument("symopt: parameter '" + options.parameter +
+                                  "': decay is horizontal but the rule's group has no shift; use Decay::all");
+    if constexpr (is_stateful) {
+      const OptimizerOptions defaults;
+      if (options.momentum != defaults.momentum || options.nesterov ||
+          options.momentum_convention != defaults.momentum_convention)
+        throw std::invalid_argument("symopt: parameter '" + options.parameter +
+                                    "': this rule keeps its own momentum; set it there and leave the "
+                                    "optimizer's momentum options alone");
+    }
+  }
+
+  void change(auto set) {
+    OptimizerOptions changed = options_;
+    set(changed);
+    validate_options(changed);
+    options_ = std::move(changed);
+  }
+
+  template <class Block>
+  void require_shape(const char* what, const Block& block) const {
+    if (shape_of(block) != shape_)
+      throw std::invalid_argument("symopt: parameter '" + options_.parameter + "': the " + what + " are " +
+                                  to_string(shape_of(block)) + " but the optimizer was made for " +
+                                  to_string(shape_) + "; make one optimizer per block shape");
+    if (block.innerStride() != 1 && block.innerSize() > 1)
+      throw std::invalid_argument("symopt: parameter '" + options_.parameter + "': the " + what +
+                                  " have inner stride " + std::to_string(block.innerStride()) +
+                                  "; pass memory whose rows or columns are contiguous");
+  }
+
+  template <class Weights, class Gradient>
+  void require_disjoint(const Weights& weights, const Gradient& gradient) const {
+    if (shape_.rows == 0 || shape_.cols == 0) return;
+    const auto end = [](const auto& block) {
+      return block.data() + (block.outerSize() - 1) * block.outerStride() + block.innerSize();
+    };
+    const std::less<const Scalar*> before;
+    if (before(weights.data(), end(gradient)) && before(gradient.data(), end(weights)) &&
+        !interleaved(weights, gradient))
+      throw std::invalid_argument("symopt: parameter '" + options_.parameter +
+                                  "': weights and gradient overlap in memory; keep them apart");
+  }
+
+  /// Two column ranges of one larger row-major matrix (or the like) share an address range but no element.
+  template <class Weights, class Gradient>
+  static bool interleaved(const Weights& weights, const Gradient& gradient) {
+    const Index stride = weights.outerStride();
+    if (stride != gradient.outerStride() || stride <= 0 ||
+        is_row_major_v<Weights> != is_row_major_v<Gradient>)
+      return false;
+    Index offset = (gradient.data() - weights.data()) % stride;
+    if (offset < 0) offset += stride;
+    return offset >= weights.innerSize() && offset + gradient.innerSize() <= stride;
+  }
+
+  template <class Weights, class Gradient>
+  StepReport step_on_memory(Weights& weights, const Gradient& gradient) {
+    const double rate = options_.learning_rate * schedule_factor_;
+    if (options_.non_finite != NonFinite::unchecked && !kernel::all_finite(gradient)) {
+      if (options_.non_finite == NonFinite::skip) return {false, steps_, rate};
+      throw std::domain_error("symopt: parameter '" + options_.parameter +
+                              "': the gradient has an Inf or NaN; nothing was changed. Lower the learning "
+                              "rate or clip upstream, or set non_finite = NonFinite::skip");
+    }
+
+    // From here on in the frame in which the weights are row-major.
+    constexpr bool is_transposed = !is_row_major_v<Weights>;
+    MatrixRef<Scalar> w = row_major_view(weights);
+    MatrixRef<Scalar> direction = direction_.as(shape_of(w));
+    if constexpr (is_stateful) {
+      auto own = in_order_of(weights, direction);
+      rule_(std::as_const(weights), gradient, state_.state, own);
+    } else {
+      if (state_.momentum_is_transposed != is_transposed) transpose_momentum();
+      MatrixRef<Scalar> momentum = state_.momentum.as(shape_of(w));
+      const auto& options = options_;
+      if constexpr (is_transposed) {
+        accumulate<Scalar>(momentum, gradient.transpose(), direction, options.momentum_convention,
+                           options.momentum, options.nesterov);
+      } else {
+        accumulate<Scalar>(momentum, gradient, direction, options.momentum_convention, options.momentum,
+                           options.nesterov);
+      }
+      auto own = in_order_of(weights, direction);
+      apply_in_place(rule_, own, state_.workspace);
+    }
+
+    const double amount = rate * options_.weight_decay;
+    const Scalar length = static_cast<Scalar>(rate * scale_factor(options_.scale, shape_));
+    if (options_.weight_decay != 0) decay<is_transposed>(w, amount);
+    for (Index i = 0; i < w.rows(); ++i) w.row(i) -= length * direction.row(i);
+    return {true, ++steps_, rate};
+  }
+
+  /// The row-major view seen in the storage order of `weights`, rows x cols again.
+  template <class Weights>
+  static auto in_order_of(const Weights&, MatrixRef<Scalar>& block) {
+    constexpr int order = is_row_major_v<Weights> ? Eigen::RowMajor : Eigen::ColMajor;
+    using Ordered = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic, order>;
+    const Shape shape = is_row_major_v<Weights> ? shape_of(block) : transposed(shape_of(block));
+    return Eigen::Map<Ordered, 0, Eigen::OuterStride<>>(block.data(), shape.rows, shape.cols,
+                                                        Eigen::OuterStride<>(block.outerStride()));
+  }
+
+  template <bool is_transposed>
+  void decay(MatrixRef<Scalar> w, double amount) {
+    if (options_.decay == Decay::all) {
+      w *= static_cast<Scalar>(1.0 - amount);
+    } else if constexpr (is_transposed) {
+      decay_horizontally<Scalar>(Projection{}.mirrored(), w, amount, decay_scratch_.as(shape_of(w)),
+                                 projection_workspace_);
+    } else {
+      decay_horizontally<Scalar>(Projection{}, w, amount, decay_scratch_.as(shape_of(w)),
+                                 projection_workspace_);
+    }
+  }
+
+  void transpose_momentum() {
+    const Matrix<Scalar> copy = momentum();
+    state_.momentum_is_transposed = !state_.momentum_is_transposed;
+    if (state_.momentum_is_transposed) {
+      state_.momentum.as(transposed(shape_)) = copy.transpose();
+    } else {
+      state_.momentum.as(shape_) = copy;
+    }
+  }
+
+  Shape shape_;
+  OptimizerOptions options_;
+  Rule rule_;
+  detail::RuleState<Rule, Scalar> state_;
+  kernel::Buffer<Scalar> direction_;
+  kernel::Buffer<Scalar> decay_scratch_;
+  typename Projection::template Workspace<Scalar> projection_workspace_;
+  double schedule_factor_ = 1.0;
+  std::int64_t steps_ = 0;
+};
+
+}  // namespace symopt

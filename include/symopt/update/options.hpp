@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/update/decay.hpp>
+#include <symopt/update/momentum.hpp>
+#include <symopt/update/scale.hpp>
+
+#include <boost/hana/adapt_struct.hpp>
+#include <boost/hana/core/to.hpp>
+#include <boost/hana/for_each.hpp>
+#include <boost/hana/fuse.hpp>
+
+#include <cmath>
+#include <cstdint>
+#include <ostream>
+#include <stdexcept>
+#include <string>
+
+namespace symopt {
+
+/// What happens to a step whose gradient has an Inf or a NaN. In the first two cases weights and state
+/// stay as they were, bit for bit.
+///   throw_error  std::domain_error that names the parameter
+///   skip         the step is skipped and reported
+///   unchecked    the caller vouches for the gradient, and saves one read of it
+enum class NonFinite { throw_error, skip, unchecked };
+
+constexpr const char* to_string(NonFinite policy) {
+  switch (policy) {
+    case NonFinite::skip:
+      return "skip";
+    case NonFinite::unchecked:
+      return "unchecked";
+    case NonFinite::throw_error:
+      break;
+  }
+  return "throw_error";
+}
+
+/// The options of one block's optimizer. Everything beyond the rate and the momentum is off unless named.
+struct OptimizerOptions {
+  double learning_rate = 1e-3;  ///< multiplies the direction after scale
+  double momentum = 0.95;       ///< beta, in [0, 1); 0 is none
+  MomentumConvention momentum_convention = MomentumConvention::ema;
+  bool nesterov = false;
+  double weight_decay = 0.0;  ///< W shrinks by learning_rate * weight_decay per step
+  Decay decay = Decay::all;
+  Scale scale = Scale::none;
+  NonFinite non_finite = NonFinite::throw_error;
+  std::string parameter = "block";  ///< the name by which errors call the block
+};
+
+}  // namespace symopt
+
+BOOST_HANA_ADAPT_STRUCT(symopt::OptimizerOptions, learning_rate, momentum, momentum_convention, nesterov,
+                        weight_decay, decay, scale, non_finite, parameter);
+
+namespace symopt {
+
+namespace detail {
+
+inline void require_in_range(const OptimizerOptions& options, const char* name, double value, bool in_range,
+                             const char* range) {
+  if (in_range && std::isfinite(value)) return;
+  throw std::invalid_argument("symopt: parameter '" + options.parameter + "': " + name + " is " +
+                              std::to_string(value) + "; it must be " + range);
+}
+
+}  // namespace detail
+
+/// Throws std::invalid_argument that names parameter, option and range unless all are in range.
+inline void validate(const OptimizerOptions& options) {
+  detail::require_in_range(options, "learning_rate", options.learning_rate, options.learning_rate >= 0,
+                           "finite and not negative");
+  detail::require_in_range(options, "momentum", options.momentum,
+                           options.momentum >= 0 && options.momentum < 1, "at least 0 and less than 1");
+  detail::require_in_range(options, "weight_decay", options.weight_decay, options.weight_decay >= 0,
+                           "finite and not negative");
+}
+
+/// One line, `name=value, name=value, ...`, every option.
+inline std::ostream& operator<<(std::ostream& out, const OptimizerOptions& options) {
+  const char* separator = "";
+  namespace hana = boost::hana;
+  hana::for_each(options, hana::fuse([&](auto name, const auto& value) {
+    out << separator << hana::to<const char*>(name) << '=';
+    if constexpr (requires { to_string(value); }) {
+      out << to_string(value);
+    } else {
+      out << value;
+    }
+    separator = ", ";
+  }));
+  return out;
+}
+
+}  // namespace symopt

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <numbers>
+#include <stdexcept>
+
+namespace symopt {
+
+// Learning-rate schedules: values that give the factor on the base rate at a step, counted from 0. They
+// are dimensionless, in [0, 1], and 0 from total_steps on. Multiply by hand, or give the factor to
+// Optimizer::set_schedule_factor.
+
+/// The base rate throughout.
+struct ConstantSchedule {
+  constexpr double operator()(std::int64_t) const { return 1.0; }
+};
+
+/// A linear rise over warmup_steps, then half a cosine down to 0 at total_steps. The seed paper's
+/// schedule for AdamW roles. Errors: std::invalid_argument unless 0 <= warmup_steps < total_steps.
+struct WarmupCosine {
+  std::int64_t warmup_steps = 100;
+  std::int64_t total_steps = 1000;
+
+  double operator()(std::int64_t step) const {
+    if (warmup_steps < 0 || total_steps <= warmup_steps)
+      throw std::invalid_argument("symopt: WarmupCosine needs 0 <= warmup_steps < total_steps");
+    if (step < warmup_steps)
+      return static_cast<double>(step + 1) / static_cast<double>(warmup_steps);
+    const double progress = static_cast<double>(std::min(step, total_steps) - warmup_steps) /
+                            static_cast<double>(total_steps - warmup_steps);
+    return 0.5 * (1.0 + std::cos(std::numbers::pi * progress));
+  }
+};
+
+/// The base rate, then a line down to 0 over the last decay_share of total_steps. The seed paper's
+/// schedule for all derived rules. Errors: std::invalid_argument unless total_steps > 0 and
+/// 0 < decay_share <= 1.
+struct ConstantThenLinear {
+  std::int64_t total_steps = 1000;
+  double decay_share = 0.4;
+
+  double operator()(std::int64_t step) const {
+    if (total_steps <= 0 || !(decay_share > 0.0 && decay_share <= 1.0))
+      throw std::invalid_argument(
+          "symopt: ConstantThenLinear needs total_steps > 0 and 0 < decay_share <= 1");
+    const double left = static_cast<double>(total_steps - std::min(step, total_steps));
+    return std::min(1.0, left / (decay_share * static_cast<double>(total_steps)));
+  }
+};
+
+}  // namespace symopt
