@@ -35,7 +35,9 @@ struct Shape {
   friend bool operator==(const Shape&, const Shape&) = default;
 };
 
-constexpr Shape transposed(Shape shape) { return {shape.cols, shape.rows}; }
+constexpr Shape transposed(Shape shape) {
+  return {shape.cols, shape.rows};
+}
 
 template <class Derived>
 Shape shape_of(const Eigen::EigenBase<Derived>& block) {
@@ -49,8 +51,8 @@ inline std::string to_string(Shape shape) {
 /// True when the expression is memory that can be viewed (Matrix, Map, Ref, Block), not a formula
 /// that has still to be evaluated.
 template <class Derived>
-inline constexpr bool is_memory_v =
-    (int(Eigen::internal::traits<std::remove_cvref_t<Derived>>::Flags) & Eigen::DirectAccessBit) != 0;
+inline constexpr bool is_memory_v = (int(Eigen::internal::traits<std::remove_cvref_t<Derived>>::Flags) &
+                                     Eigen::DirectAccessBit) != 0;
 
 /// True when consecutive elements of a row are neighbours in memory.
 template <class Derived>

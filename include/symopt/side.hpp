@@ -7,6 +7,8 @@ namespace symopt {
 /// W -> W B^T.
 enum class Side { left, right };
 
-constexpr Side opposite(Side side) { return side == Side::left ? Side::right : Side::left; }
+constexpr Side opposite(Side side) {
+  return side == Side::left ? Side::right : Side::left;
+}
 
 }  // namespace symopt

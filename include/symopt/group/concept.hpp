@@ -12,7 +12,9 @@ namespace symopt {
 
 /// A group that states a shipped group which contains it.
 template <class G>
-concept StatesBound = requires { typename G::bound; };
+concept StatesBound = requires {
+  typename G::bound;
+};
 
 /// The generator families of a group. A shipped group states them; a user's group is taken for its
 /// bound, so whatever holds under the bound holds under the group (sound, perhaps not complete).
@@ -71,9 +73,9 @@ concept ActsOnBlocks = requires(const element_t<G, Scalar>& g, MatrixRef<Scalar>
 ///
 /// Models: every header of this folder; parameter/ for the named ones.
 template <class G>
-concept SymmetryGroup = HasElements<G, double> && HasElements<G, float> &&
-                        ActsOnBlocks<G, double> && ActsOnBlocks<G, float> && requires {
-                          { families_of<G> } -> std::convertible_to<Families>;
-                        };
+concept SymmetryGroup = HasElements<G, double> && HasElements<G, float> && ActsOnBlocks<G, double> &&
+    ActsOnBlocks<G, float> && requires {
+  { families_of<G> } -> std::convertible_to<Families>;
+};
 
 }  // namespace symopt

@@ -14,13 +14,13 @@ namespace symopt {
 /// A family may imply others: rotations contain everything orthogonal, swaps of single lines
 /// contain swaps of blocks of lines. The members hold what was stated; the functions know what follows.
 struct SideFamilies {
-  bool swaps = false;             // exchange of two lines (rows on the left, columns on the right)
-  bool signs = false;             // change of sign of one line
-  bool rotations = false;         // every orthogonal matrix
-  bool positive_scalings = false; // multiplication of one line by a positive number
-  bool translations = false;      // the same line added to all
-  int block_rotations = 0;        // orthogonal matrices within consecutive blocks of that many lines
-  int block_swaps = 0;            // exchange of two such blocks
+  bool swaps = false;              // exchange of two lines (rows on the left, columns on the right)
+  bool signs = false;              // change of sign of one line
+  bool rotations = false;          // every orthogonal matrix
+  bool positive_scalings = false;  // multiplication of one line by a positive number
+  bool translations = false;       // the same line added to all
+  int block_rotations = 0;         // orthogonal matrices within consecutive blocks of that many lines
+  int block_swaps = 0;             // exchange of two such blocks
 
   constexpr bool has_swaps() const { return swaps || rotations; }
   constexpr bool has_signs() const { return signs || rotations || block_rotations > 0; }
@@ -32,8 +32,7 @@ struct SideFamilies {
     return has_swaps() || (block_swaps > 0 && size % block_swaps == 0);
   }
   constexpr bool is_linear() const {
-    return swaps || signs || rotations || positive_scalings || block_rotations > 0 ||
-           block_swaps > 0;
+    return swaps || signs || rotations || positive_scalings || block_rotations > 0 || block_swaps > 0;
   }
 
   /// True when every linear family of `other` is also one of these.
@@ -72,8 +71,7 @@ constexpr SideFamilies meet(const SideFamilies& a, const SideFamilies& b) {
           .rotations = a.rotations && b.rotations,
           .positive_scalings = a.positive_scalings && b.positive_scalings,
           .translations = a.translations && b.translations,
-          .block_rotations = rotations_of(a.block_rotations, a.rotations, b.block_rotations,
-                                          b.rotations),
+          .block_rotations = rotations_of(a.block_rotations, a.rotations, b.block_rotations, b.rotations),
           .block_swaps = swaps_of(a.block_swaps, a.has_swaps(), b.block_swaps, b.has_swaps())};
 }
 
@@ -109,7 +107,9 @@ constexpr Families meet(const Families& a, const Families& b) {
 constexpr Families join(const Families& a, const Families& b) {
   return {join(a.left, b.left), join(a.right, b.right)};
 }
-constexpr Families mirrored(const Families& a) { return {a.right, a.left}; }
+constexpr Families mirrored(const Families& a) {
+  return {a.right, a.left};
+}
 
 /// The given families on one side, nothing on the other.
 constexpr Families families_on(Side side, const SideFamilies& families) {

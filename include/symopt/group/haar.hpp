@@ -52,8 +52,7 @@ Matrix<Scalar> reflection(Index n, Index i) {
 template <class Scalar>
 std::vector<Matrix<Scalar>> orthogonal_generators(Index n) {
   std::vector<Matrix<Scalar>> matrices;
-  for (Index i = 0; i + 1 < n; ++i)
-    matrices.push_back(plane_rotation<Scalar>(n, i, i + 1, Scalar(1)));
+  for (Index i = 0; i + 1 < n; ++i) matrices.push_back(plane_rotation<Scalar>(n, i, i + 1, Scalar(1)));
   if (n > 0) matrices.push_back(reflection<Scalar>(n, 0));
   return matrices;
 }

@@ -20,10 +20,9 @@ namespace symopt {
 template <Side side, int head_size>
 struct HeadRotations : IsometricAction<HeadRotations<side, head_size>, side> {
   static_assert(head_size > 0, "a head has at least one row or column");
-  static constexpr Families families =
-      families_on(side, head_size == 1 ? SideFamilies{.swaps = true, .signs = true}
-                                       : SideFamilies{.block_rotations = head_size,
-                                                      .block_swaps = head_size});
+  static constexpr Families families = families_on(
+      side, head_size == 1 ? SideFamilies{.swaps = true, .signs = true}
+                           : SideFamilies{.block_rotations = head_size, .block_swaps = head_size});
 
   /// Head h is multiplied by rotation[h] and becomes head image[h].
   template <class Scalar>
@@ -86,16 +85,14 @@ struct HeadRotations : IsometricAction<HeadRotations<side, head_size>, side> {
   static Index head_count(Shape shape) {
     const Index lines = kernel::gram_size(shape, side);
     if (lines % head_size != 0)
-      throw std::invalid_argument("symopt: HeadRotations with heads of " +
-                                  std::to_string(head_size) + " do not fit a block of " +
-                                  to_string(shape) + "; the number of " +
+      throw std::invalid_argument("symopt: HeadRotations with heads of " + std::to_string(head_size) +
+                                  " do not fit a block of " + to_string(shape) + "; the number of " +
                                   (side == Side::left ? "rows" : "columns") +
                                   " must be a multiple of the head size");
     return lines / head_size;
   }
 };
 
-static_assert(SymmetryGroup<HeadRotations<Side::left, 2>> &&
-              SymmetryGroup<HeadRotations<Side::right, 4>>);
+static_assert(SymmetryGroup<HeadRotations<Side::left, 2>> && SymmetryGroup<HeadRotations<Side::right, 4>>);
 
 }  // namespace symopt

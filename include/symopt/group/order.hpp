@@ -17,8 +17,7 @@ namespace symopt {
 template <class G, class H>
 inline constexpr bool is_subgroup_v = families_of<H>.contains(families_of<G>);
 template <class G, StatesBound H>
-inline constexpr bool is_subgroup_v<G, H> =
-    std::same_as<G, H> || families_of<G> == Families{};
+inline constexpr bool is_subgroup_v<G, H> = std::same_as<G, H> || families_of<G> == Families{};
 
 namespace detail {
 
@@ -26,8 +25,7 @@ template <Side side, SideFamilies families>
 constexpr auto linear_group() {
   if constexpr (families.rotations) {
     return hana::tuple_t<Orthogonal<side>>;
-  } else if constexpr (families.block_rotations > 0 &&
-                       families.has_block_swaps(families.block_rotations)) {
+  } else if constexpr (families.block_rotations > 0 && families.has_block_swaps(families.block_rotations)) {
     return hana::tuple_t<HeadRotations<side, families.block_rotations>>;
   } else if constexpr (families.has_swaps() && families.has_signs()) {
     return hana::tuple_t<SignedPermutation<side>>;
@@ -50,10 +48,8 @@ constexpr auto shift_group() {
 template <Families families>
 constexpr auto shipped_group() {
   constexpr auto factors = hana::flatten(
-      hana::make_tuple(linear_group<Side::left, families.left>(),
-                       linear_group<Side::right, families.right>(),
-                       shift_group<Side::left, families.left>(),
-                       shift_group<Side::right, families.right>()));
+      hana::make_tuple(linear_group<Side::left, families.left>(), linear_group<Side::right, families.right>(),
+                       shift_group<Side::left, families.left>(), shift_group<Side::right, families.right>()));
   constexpr std::size_t count = decltype(hana::length(factors))::value;
   if constexpr (count == 0) {
     return hana::type_c<Trivial>;
@@ -70,7 +66,6 @@ constexpr auto shipped_group() {
 /// shift, column shift. Families that no shipped group has alone (signs without swaps) are dropped:
 /// a lower bound, like every meet here.
 template <class G, class H>
-using meet_t =
-    typename decltype(detail::shipped_group<meet(families_of<G>, families_of<H>)>())::type;
+using meet_t = typename decltype(detail::shipped_group<meet(families_of<G>, families_of<H>)>())::type;
 
 }  // namespace symopt

@@ -22,15 +22,13 @@ inline Image identity_image(Index size) {
 /// First h, then g.
 inline Image compose_images(const Image& g, const Image& h) {
   Image image(h.size());
-  std::transform(h.begin(), h.end(), image.begin(),
-                 [&](Index i) { return g[static_cast<std::size_t>(i)]; });
+  std::transform(h.begin(), h.end(), image.begin(), [&](Index i) { return g[static_cast<std::size_t>(i)]; });
   return image;
 }
 
 inline Image inverse_image(const Image& g) {
   Image image(g.size());
-  for (std::size_t i = 0; i < g.size(); ++i)
-    image[static_cast<std::size_t>(g[i])] = static_cast<Index>(i);
+  for (std::size_t i = 0; i < g.size(); ++i) image[static_cast<std::size_t>(g[i])] = static_cast<Index>(i);
   return image;
 }
 

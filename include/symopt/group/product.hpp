@@ -26,7 +26,9 @@ struct FlatProduct;
 template <class G>
 inline constexpr auto factors_of = hana::tuple_t<G>;
 template <class G>
-  requires requires { G::factors; }
+requires requires {
+  G::factors;
+}
 inline constexpr auto factors_of<G> = G::factors;
 
 /// True for a group of translations, which composes with linear factors as a semidirect product.
@@ -59,8 +61,8 @@ constexpr bool keeps_ones(Side side) {
 }
 
 template <class... Factors>
-using flat_product_t = typename decltype(hana::unpack(
-    hana::flatten(hana::make_tuple(factors_of<Factors>...)), hana::template_<FlatProduct>))::type;
+using flat_product_t = typename decltype(hana::unpack(hana::flatten(hana::make_tuple(factors_of<Factors>...)),
+                                                      hana::template_<FlatProduct>))::type;
 
 }  // namespace detail
 
@@ -160,31 +162,28 @@ struct FlatProduct {
 
   template <class Scalar>
   static void act_on_weights(const Element<Scalar>& g, std::type_identity_t<MatrixRef<Scalar>> block) {
-    for_each_linear([&]<class Factor>(hana::basic_type<Factor>, auto i) {
-      Factor::act_on_weights(g.parts[i], block);
-    });
-    for_each_translation([&]<class Factor>(hana::basic_type<Factor>, auto i) {
-      Factor::act_on_weights(g.parts[i], block);
-    });
+    for_each_linear(
+        [&]<class Factor>(hana::basic_type<Factor>, auto i) { Factor::act_on_weights(g.parts[i], block); });
+    for_each_translation(
+        [&]<class Factor>(hana::basic_type<Factor>, auto i) { Factor::act_on_weights(g.parts[i], block); });
   }
   template <class Scalar>
   static void act_on_gradient(const Element<Scalar>& g, std::type_identity_t<MatrixRef<Scalar>> block) {
-    for_each_linear([&]<class Factor>(hana::basic_type<Factor>, auto i) {
-      Factor::act_on_gradient(g.parts[i], block);
-    });
+    for_each_linear(
+        [&]<class Factor>(hana::basic_type<Factor>, auto i) { Factor::act_on_gradient(g.parts[i], block); });
   }
   template <class Scalar>
   static void act_on_update(const Element<Scalar>& g, std::type_identity_t<MatrixRef<Scalar>> block) {
-    for_each_linear([&]<class Factor>(hana::basic_type<Factor>, auto i) {
-      Factor::act_on_update(g.parts[i], block);
-    });
+    for_each_linear(
+        [&]<class Factor>(hana::basic_type<Factor>, auto i) { Factor::act_on_update(g.parts[i], block); });
   }
 
  private:
   static void for_each_factor(auto visit) {
     [&]<std::size_t... i>(std::index_sequence<i...>) {
       (visit(hana::basic_type<Factors>{}, hana::size_c<i>), ...);
-    }(std::index_sequence_for<Factors...>{});
+    }
+    (std::index_sequence_for<Factors...>{});
   }
   static void for_each_linear(auto visit) {
     for_each_factor([&]<class Factor>(hana::basic_type<Factor> factor, auto i) {
@@ -202,8 +201,7 @@ struct FlatProduct {
   template <class Scalar>
   static void move_translations(const Element<Scalar>& g, Element<Scalar>& moved) {
     for_each_translation([&]<class Translation>(hana::basic_type<Translation>, auto t) {
-      constexpr Side moving_side =
-          families_of<Translation>.left.translations ? Side::right : Side::left;
+      constexpr Side moving_side = families_of<Translation>.left.translations ? Side::right : Side::left;
       for_each_linear([&]<class Factor>(hana::basic_type<Factor>, auto i) {
         if constexpr (families_of<Factor>.on(moving_side).is_linear())
           Factor::act_on_update(g.parts[i], Translation::offset_of(moved.parts[t]));

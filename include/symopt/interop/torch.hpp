@@ -45,8 +45,8 @@ void visit_memory(const torch::Tensor& tensor, const std::string& name, auto vis
   if (tensor.dim() == 1 && (tensor.stride(0) == 1 || tensor.size(0) <= 1)) {
     visit(Eigen::Map<Matrix<Scalar>, 0, Outer>(data, 1, tensor.size(0), Outer(tensor.size(0))));
   } else if (tensor.dim() == 2 && (tensor.stride(1) == 1 || tensor.size(1) <= 1)) {
-    visit(Eigen::Map<Matrix<Scalar>, 0, Outer>(data, tensor.size(0), tensor.size(1),
-                                               Outer(tensor.stride(0))));
+    visit(
+        Eigen::Map<Matrix<Scalar>, 0, Outer>(data, tensor.size(0), tensor.size(1), Outer(tensor.stride(0))));
   } else if (tensor.dim() == 2 && (tensor.stride(0) == 1 || tensor.size(0) <= 1)) {
     visit(Eigen::Map<ColumnMajor, 0, Outer>(data, tensor.size(0), tensor.size(1), Outer(tensor.stride(1))));
   } else {
@@ -109,8 +109,8 @@ class GroupOptions : public torch::optim::OptimizerCloneableOptions<GroupOptions
 
   std::unique_ptr<detail::TensorOptimizer> make(const torch::Tensor& tensor, const std::string& name) const {
     BlockOptions named = options_;
-    named.parameter = options_.parameter == BlockOptions{}.parameter ? name
-                                                                         : options_.parameter + ", " + name;
+    named.parameter =
+        options_.parameter == BlockOptions{}.parameter ? name : options_.parameter + ", " + name;
     return make_(tensor, named);
   }
 
@@ -134,8 +134,7 @@ class GroupOptions : public torch::optim::OptimizerCloneableOptions<GroupOptions
   }
 
   BlockOptions options_;
-  std::function<std::unique_ptr<detail::TensorOptimizer>(const torch::Tensor&, const BlockOptions&)>
-      make_;
+  std::function<std::unique_ptr<detail::TensorOptimizer>(const torch::Tensor&, const BlockOptions&)> make_;
 };
 
 /// A parameter group under one rule: parameter_group<Update<Embedding>>({w}, {.learning_rate = 0.5}).

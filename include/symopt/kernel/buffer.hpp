@@ -17,8 +17,8 @@ class Buffer {
 
   MatrixRef<Scalar> as(Shape shape) {
     eigen_assert(shape.rows * shape.cols <= storage_.size());
-    return Eigen::Map<Matrix<Scalar>, 0, Eigen::OuterStride<>>(
-        storage_.data(), shape.rows, shape.cols, Eigen::OuterStride<>(shape.cols));
+    return Eigen::Map<Matrix<Scalar>, 0, Eigen::OuterStride<>>(storage_.data(), shape.rows, shape.cols,
+                                                               Eigen::OuterStride<>(shape.cols));
   }
 
   Eigen::Map<const Matrix<Scalar>> as(Shape shape) const {

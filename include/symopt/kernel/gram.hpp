@@ -28,8 +28,8 @@ void gram(const MatrixRef<Scalar>& block, Side side, MatrixRef<Scalar> out) {
 
 /// out <- factor * block + square * block (left) or factor * block + block * square (right).
 template <class Scalar>
-void multiply_add(Scalar factor, const MatrixRef<Scalar>& block, const MatrixRef<Scalar>& square,
-                  Side side, MatrixRef<Scalar> out) {
+void multiply_add(Scalar factor, const MatrixRef<Scalar>& block, const MatrixRef<Scalar>& square, Side side,
+                  MatrixRef<Scalar> out) {
   out = factor * block;
   if (side == Side::left) {
     out.noalias() += square * block;

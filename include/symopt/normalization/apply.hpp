@@ -18,7 +18,7 @@ struct WorkspaceOf {
   using type = NoWorkspace;
 };
 template <class Map, class Scalar>
-  requires InPlaceMap<Map, Scalar>
+requires InPlaceMap<Map, Scalar>
 struct WorkspaceOf<Map, Scalar> {
   using type = typename Map::template Workspace<Scalar>;
 };
@@ -71,15 +71,13 @@ void apply_map(const Map& map, MatrixRef<Scalar> block, [[maybe_unused]] auto& w
 /// block <- map(block) for writable memory of either storage order with inner stride 1: a
 /// column-major block is its row-major transpose under the mirrored map.
 template <class Map, class Derived>
-void apply_in_place(const Map& map, Derived& block,
-                    workspace_t<Map, typename Derived::Scalar>& workspace) {
+void apply_in_place(const Map& map, Derived& block, workspace_t<Map, typename Derived::Scalar>& workspace) {
   using Scalar = typename Derived::Scalar;
   if constexpr (is_row_major_v<Derived>) {
     apply_map<Map, Scalar>(map, row_major_view(block), workspace);
   } else {
     const auto mirrored = mirror(map);
-    apply_map<std::remove_const_t<decltype(mirrored)>, Scalar>(mirrored, row_major_view(block),
-                                                               workspace);
+    apply_map<std::remove_const_t<decltype(mirrored)>, Scalar>(mirrored, row_major_view(block), workspace);
   }
 }
 

@@ -28,7 +28,9 @@ struct ColumnNorm {
   RowNorm mirrored() const { return {.eps = eps}; }
 };
 
-inline ColumnNorm RowNorm::mirrored() const { return {.eps = eps}; }
+inline ColumnNorm RowNorm::mirrored() const {
+  return {.eps = eps};
+}
 
 static_assert(Normalization<RowNorm> && Normalization<ColumnNorm>);
 

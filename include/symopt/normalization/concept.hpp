@@ -11,9 +11,12 @@ namespace symopt {
 /// The families of generators under which a map is equivariant, as it claims them: `families`, or
 /// those of its `largest_group`.
 template <class Map>
-concept StatesLargestGroup =
-    requires { { Map::families } -> std::convertible_to<Families>; } ||
-    requires { typename Map::largest_group; };
+concept StatesLargestGroup = requires {
+  { Map::families } -> std::convertible_to<Families>;
+}
+|| requires {
+  typename Map::largest_group;
+};
 
 template <StatesLargestGroup Map>
 constexpr Families claimed_families_of() {
@@ -60,7 +63,7 @@ concept CallableMap = requires(const Map& map, const Matrix<Scalar>& block) {
 ///
 /// Models: every header of this folder.
 template <class N>
-concept Normalization = StatesLargestGroup<N> && (CallableMap<N, float> || CallableMap<N, double>);
+concept Normalization = StatesLargestGroup<N> &&(CallableMap<N, float> || CallableMap<N, double>);
 
 /// Whether the map is known to keep horizontal blocks horizontal.
 template <class Map>

@@ -28,9 +28,7 @@ struct DualNorm {
   N normalization{};
 
   static constexpr Families families = claimed_families<N>;
-  static constexpr bool keeps_horizontal(Side side) {
-    return symopt::keeps_horizontal<N>(side);
-  }
+  static constexpr bool keeps_horizontal(Side side) { return symopt::keeps_horizontal<N>(side); }
 
   template <class Scalar>
   struct Workspace {

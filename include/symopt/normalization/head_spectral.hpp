@@ -21,8 +21,7 @@ struct HeadSpectral {
 
   template <class Scalar>
   struct Workspace : Spectral<Method>::template Workspace<Scalar> {
-    explicit Workspace(Shape shape)
-        : Spectral<Method>::template Workspace<Scalar>(head_shape(shape)) {}
+    explicit Workspace(Shape shape) : Spectral<Method>::template Workspace<Scalar>(head_shape(shape)) {}
   };
 
   void validate() const { method.validate(); }

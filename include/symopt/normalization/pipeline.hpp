@@ -38,16 +38,15 @@ constexpr auto derive_steps(std::index_sequence<i...>) {
   if constexpr (Projection::is_identity) {
     return stages;
   } else {
-    return hana::fold_left(
-        stages, hana::make_tuple(Project{}),
-        []<std::size_t k, class Map>(auto before, Stage<k, Map> stage) {
-          constexpr bool is_last = k + 1 == sizeof...(Maps);
-          if constexpr (is_last || !stays_horizontal<Projection, Map>()) {
-            return hana::append(hana::append(before, stage), Project{});
-          } else {
-            return hana::append(before, stage);
-          }
-        });
+    return hana::fold_left(stages, hana::make_tuple(Project{}),
+                           []<std::size_t k, class Map>(auto before, Stage<k, Map> stage) {
+                             constexpr bool is_last = k + 1 == sizeof...(Maps);
+                             if constexpr (is_last || !stays_horizontal<Projection, Map>()) {
+                               return hana::append(hana::append(before, stage), Project{});
+                             } else {
+                               return hana::append(before, stage);
+                             }
+                           });
   }
 }
 
@@ -70,8 +69,8 @@ class Pipeline {
 
   template <class Scalar>
   void apply(MatrixRef<Scalar> block, auto& workspace) const {
-    hana::for_each(steps, Runner<Scalar, std::remove_reference_t<decltype(workspace)>>{
-                              *this, block, workspace});
+    hana::for_each(steps,
+                   Runner<Scalar, std::remove_reference_t<decltype(workspace)>>{*this, block, workspace});
   }
 
   auto mirrored() const {
@@ -82,8 +81,7 @@ class Pipeline {
   }
 
  private:
-  static constexpr auto steps =
-      detail::derive_steps<Projection, Maps...>(std::index_sequence_for<Maps...>{});
+  static constexpr auto steps = detail::derive_steps<Projection, Maps...>(std::index_sequence_for<Maps...>{});
 
   template <class Scalar, class W>
   struct Runner {

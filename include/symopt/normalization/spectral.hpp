@@ -27,8 +27,7 @@ struct Spectral {
 
   template <class Scalar>
   struct Workspace : Method::template Workspace<Scalar> {
-    explicit Workspace(Shape shape)
-        : Method::template Workspace<Scalar>(shape, smaller_gram(shape)) {}
+    explicit Workspace(Shape shape) : Method::template Workspace<Scalar>(shape, smaller_gram(shape)) {}
   };
 
   void validate() const { method.validate(); }

@@ -52,9 +52,8 @@ struct Then {
 
 template <class... Ns>
 constexpr auto stages_of(const Then<Ns...>& then) {
-  return hana::unpack(then.stages, [](const auto&... stage) {
-    return hana::flatten(hana::make_tuple(stages_of(stage)...));
-  });
+  return hana::unpack(
+      then.stages, [](const auto&... stage) { return hana::flatten(hana::make_tuple(stages_of(stage)...)); });
 }
 
 }  // namespace symopt

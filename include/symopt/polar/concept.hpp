@@ -23,11 +23,11 @@ namespace symopt::polar {
 ///
 /// Models: Exact, NewtonSchulz, PolarExpress, CoupledNewtonSchulz, CoupledPolarExpress.
 template <class Method>
-concept PolarMethod =
-    requires(const Method method, MatrixRef<float> block, typename Method::template Workspace<float> workspace) {
-      typename Method::template Workspace<double>;
-      method.validate();
-      method.apply(block, Side::left, workspace);
-    };
+concept PolarMethod = requires(const Method method, MatrixRef<float> block,
+                               typename Method::template Workspace<float> workspace) {
+  typename Method::template Workspace<double>;
+  method.validate();
+  method.apply(block, Side::left, workspace);
+};
 
 }  // namespace symopt::polar

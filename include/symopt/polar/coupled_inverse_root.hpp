@@ -11,7 +11,12 @@ namespace symopt::polar {
 template <class Scalar>
 struct CoupledWorkspace {
   CoupledWorkspace(Shape shape, Side gram_side)
-      : block(shape.rows * shape.cols), y(side_of(shape, gram_side)), z(y), residual(y), factor(y), product(y) {}
+      : block(shape.rows * shape.cols),
+        y(side_of(shape, gram_side)),
+        z(y),
+        residual(y),
+        factor(y),
+        product(y) {}
 
   kernel::Buffer<Scalar> block;
   Matrix<Scalar> y, z, residual, factor, product;
@@ -29,9 +34,11 @@ struct CoupledWorkspace {
 /// from Y and Z. Cost per step: three products of squares, 6 k^3 flops.
 template <class Scalar>
 void apply_coupled_inverse_root(MatrixRef<Scalar> block, Side gram_side, int steps, double eps,
-                                double norm_factor, double norm_eps,
-                                CoupledWorkspace<Scalar>& workspace, auto set_factor) {
-  auto& [buffer, y, z, residual, factor, product] = workspace;
+                                double norm_factor, double norm_eps, CoupledWorkspace<Scalar>& workspace,
+                                auto set_factor) {
+  Matrix<Scalar>& y = workspace.y;
+  Matrix<Scalar>& z = workspace.z;
+  Matrix<Scalar>& product = workspace.product;
   if (kernel::max_abs(block) == Scalar(0)) return;
   kernel::gram<Scalar>(block, gram_side, y);
   y.diagonal().array() += Scalar(eps);
@@ -40,12 +47,12 @@ void apply_coupled_inverse_root(MatrixRef<Scalar> block, Side gram_side, int ste
   z.setIdentity();
   for (int step = 0; step < steps; ++step) {
     set_factor(step);
-    product.noalias() = y * factor;
+    product.noalias() = y * workspace.factor;
     y.swap(product);
-    product.noalias() = factor * z;
+    product.noalias() = workspace.factor * z;
     z.swap(product);
   }
-  MatrixRef<Scalar> result = buffer.as(shape_of(block));
+  MatrixRef<Scalar> result = workspace.block.as(shape_of(block));
   kernel::multiply_add<Scalar>(Scalar(0), block, MatrixRef<Scalar>(z), gram_side, result);
   block = result / std::sqrt(s);
 }
@@ -76,10 +83,10 @@ struct CoupledNewtonSchulz {
 
   template <class Scalar>
   void apply(MatrixRef<Scalar> block, Side gram_side, CoupledWorkspace<Scalar>& workspace) const {
-    auto& [buffer, y, z, residual, factor, product] = workspace;
+    auto& w = workspace;
     apply_coupled_inverse_root<Scalar>(block, gram_side, steps, eps, 1.0, 0.0, workspace, [&](int) {
-      factor.noalias() = Scalar(-0.5) * z * y;
-      factor.diagonal().array() += Scalar(1.5);
+      w.factor.noalias() = Scalar(-0.5) * w.z * w.y;
+      w.factor.diagonal().array() += Scalar(1.5);
     });
   }
 };
@@ -102,17 +109,16 @@ struct CoupledPolarExpress {
 
   template <class Scalar>
   void apply(MatrixRef<Scalar> block, Side gram_side, CoupledWorkspace<Scalar>& workspace) const {
-    auto& [buffer, y, z, residual, factor, product] = workspace;
-    apply_coupled_inverse_root<Scalar>(
-        block, gram_side, steps, eps, 1.02, eps, workspace, [&](int step) {
-          const Quintic& q = coefficients[step];
-          product.noalias() = z * y;
-          residual = Scalar(-0.5) * (product + product.transpose());
-          residual.diagonal().array() += Scalar(1);
-          factor.noalias() = Scalar(q.c) * residual * residual;
-          factor -= Scalar(q.b + 2 * q.c) * residual;
-          factor.diagonal().array() += Scalar(q.a + q.b + q.c);
-        });
+    auto& w = workspace;
+    apply_coupled_inverse_root<Scalar>(block, gram_side, steps, eps, 1.02, eps, workspace, [&](int step) {
+      const Quintic& q = coefficients[step];
+      w.product.noalias() = w.z * w.y;
+      w.residual = Scalar(-0.5) * (w.product + w.product.transpose());
+      w.residual.diagonal().array() += Scalar(1);
+      w.factor.noalias() = Scalar(q.c) * w.residual * w.residual;
+      w.factor -= Scalar(q.b + 2 * q.c) * w.residual;
+      w.factor.diagonal().array() += Scalar(q.a + q.b + q.c);
+    });
   }
 };
 

@@ -86,8 +86,8 @@ inline constexpr QuinticList muon{{8.156554524902461, -22.48329292557795, 15.878
 /// Throws unless `steps` is at least 1.
 inline void validate_steps(const char* method, int steps) {
   if (steps < 1)
-    throw std::invalid_argument(std::string("symopt: ") + method + "::steps is " +
-                                std::to_string(steps) + "; at least 1 step is needed");
+    throw std::invalid_argument(std::string("symopt: ") + method + "::steps is " + std::to_string(steps) +
+                                "; at least 1 step is needed");
 }
 
 /// Throws unless the options of an iteration on X are usable.
@@ -98,8 +98,7 @@ inline void validate_iteration(const char* method, int steps, double safety, dou
                                 "::safety must be finite and at least 1, or the norm of the input "
                                 "would exceed the iteration's range");
   if (!(eps >= 0.0) || !std::isfinite(eps))
-    throw std::invalid_argument(std::string("symopt: ") + method +
-                                "::eps must be finite and not negative");
+    throw std::invalid_argument(std::string("symopt: ") + method + "::eps must be finite and not negative");
 }
 
 /// The memory of an iteration on X: a second block and two Gram-sized squares.
@@ -119,8 +118,8 @@ struct IterationWorkspace {
 /// The block is first scaled by a power of two, so that the result does not depend on its magnitude.
 /// Cost per step for a k x k Gram of a block with k n entries: 3 k^2 n + 2 k^3 flops.
 template <class Scalar>
-void iterate(MatrixRef<Scalar> block, Side gram_side, const QuinticList& steps, int count,
-             double safety, double eps, IterationWorkspace<Scalar>& workspace) {
+void iterate(MatrixRef<Scalar> block, Side gram_side, const QuinticList& steps, int count, double safety,
+             double eps, IterationWorkspace<Scalar>& workspace) {
   const Scalar largest = kernel::max_abs(block);
   if (largest == Scalar(0)) return;
   const Scalar scale = kernel::power_of_two_scale(largest);

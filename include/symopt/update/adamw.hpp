@@ -57,8 +57,8 @@ struct AdamW {
     const Scalar correction2 = static_cast<Scalar>(1.0 - std::pow(beta2, t));
     state.first = Scalar(beta1) * state.first + Scalar(1.0 - beta1) * gradient;
     state.second = Scalar(beta2) * state.second + Scalar(1.0 - beta2) * gradient.cwiseAbs2();
-    direction = (state.first.array() / correction1) /
-                ((state.second.array() / correction2).sqrt() + Scalar(eps));
+    direction =
+        (state.first.array() / correction1) / ((state.second.array() / correction2).sqrt() + Scalar(eps));
   }
 };
 

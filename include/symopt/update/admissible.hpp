@@ -9,8 +9,8 @@ namespace symopt {
 /// families of the group, on both sides. Translations do not move a gradient, so they make no map of
 /// the gradient inadmissible; they add the horizontal projection.
 template <class Rule, class Group>
-concept Admissible =
-    StatesLargestGroup<Rule> && claimed_families<Rule>.contains_linear(families_of<Group>);
+concept Admissible = StatesLargestGroup<Rule> && claimed_families<Rule>
+.contains_linear(families_of<Group>);
 
 namespace detail {
 
@@ -37,8 +37,7 @@ struct RequireAdmissible {
                 "this normalization is not equivariant under rotations of the columns "
                 "(RightOrthogonal); see docs/derivation.md");
 
-  static_assert(group.left.block_rotations == 0 ||
-                    rule.left.has_block_rotations(group.left.block_rotations),
+  static_assert(group.left.block_rotations == 0 || rule.left.has_block_rotations(group.left.block_rotations),
                 "this normalization is not equivariant under rotations within heads of rows "
                 "(HeadRotations<Side::left, ...>); see docs/derivation.md");
   static_assert(group.right.block_rotations == 0 ||

@@ -68,8 +68,7 @@ constexpr auto choose(hana::basic_type<Left>, hana::basic_type<Right>) {
 
 template <Families families>
 constexpr auto default_normalization() {
-  return choose<families>(proposal<Side::left, families.left>(),
-                          proposal<Side::right, families.right>());
+  return choose<families>(proposal<Side::left, families.left>(), proposal<Side::right, families.right>());
 }
 
 template <class Chosen>

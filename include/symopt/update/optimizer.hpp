@@ -16,9 +16,9 @@ namespace symopt {
 
 /// What a step did.
 struct StepReport {
-  bool applied = false;       ///< false when a non-finite gradient was skipped
-  std::int64_t step = 0;      ///< steps applied so far
-  double learning_rate = 0;   ///< base rate times schedule factor of this step
+  bool applied = false;      ///< false when a non-finite gradient was skipped
+  std::int64_t step = 0;     ///< steps applied so far
+  double learning_rate = 0;  ///< base rate times schedule factor of this step
 };
 
 namespace detail {
@@ -29,7 +29,9 @@ struct ProjectionOf {
   using type = HorizontalProjection<>;
 };
 template <class Rule>
-  requires requires { typename Rule::group; }
+requires requires {
+  typename Rule::group;
+}
 struct ProjectionOf<Rule> {
   using type = horizontal_projection_t<typename Rule::group>;
 };
@@ -44,10 +46,9 @@ struct RuleState {
   bool momentum_is_transposed = false;
 };
 template <class Rule, class Scalar>
-  requires StatefulRule<Rule, Scalar>
+requires StatefulRule<Rule, Scalar>
 struct RuleState<Rule, Scalar> {
-  explicit RuleState(Shape shape)
-      : state(make_state<typename Rule::template State<Scalar>>(shape)) {}
+  explicit RuleState(Shape shape) : state(make_state<typename Rule::template State<Scalar>>(shape)) {}
 
   typename Rule::template State<Scalar> state;
 };
@@ -98,9 +99,10 @@ class Optimizer {
   StepReport step(Weights&& weights, const Eigen::MatrixBase<Gradient>& gradient) {
     static_assert(is_memory_v<Weights> && !std::is_const_v<std::remove_reference_t<Weights>>,
                   "the weights must be memory to update: a Matrix, Map, Ref or Block");
-    static_assert(std::same_as<Scalar, typename std::remove_cvref_t<Weights>::Scalar> &&
-                      std::same_as<Scalar, typename Gradient::Scalar>,
-                  "weights and gradient must have the optimizer's scalar: Optimizer<Rule, double> for double");
+    static_assert(
+        std::same_as<Scalar, typename std::remove_cvref_t<Weights>::Scalar> &&
+            std::same_as<Scalar, typename Gradient::Scalar>,
+        "weights and gradient must have the optimizer's scalar: Optimizer<Rule, double> for double");
     if constexpr (is_memory_v<Gradient>) {
       require_shape("weights", weights);
       require_shape("gradient", gradient.derived());
@@ -119,9 +121,15 @@ class Optimizer {
   std::int64_t steps() const { return steps_; }
   double schedule_factor() const { return schedule_factor_; }
 
-  void set_learning_rate(double rate) { change([&](OptimizerOptions& o) { o.learning_rate = rate; }); }
-  void set_momentum(double beta) { change([&](OptimizerOptions& o) { o.momentum = beta; }); }
-  void set_weight_decay(double decay) { change([&](OptimizerOptions& o) { o.weight_decay = decay; }); }
+  void set_learning_rate(double rate) {
+    change([&](OptimizerOptions& o) { o.learning_rate = rate; });
+  }
+  void set_momentum(double beta) {
+    change([&](OptimizerOptions& o) { o.momentum = beta; });
+  }
+  void set_weight_decay(double decay) {
+    change([&](OptimizerOptions& o) { o.weight_decay = decay; });
+  }
 
   /// The factor on the learning rate from now on; see schedule.hpp.
   void set_schedule_factor(double factor) {
@@ -130,9 +138,7 @@ class Optimizer {
   }
 
   /// The momentum, rows x cols, as a read-only view.
-  auto momentum() const
-    requires(!is_stateful)
-  {
+  auto momentum() const requires(!is_stateful) {
     using Stride = Eigen::Stride<Eigen::Dynamic, Eigen::Dynamic>;
     const bool swapped = state_.momentum_is_transposed;
     return Eigen::Map<const Matrix<Scalar>, 0, Stride>(
@@ -141,11 +147,7 @@ class Optimizer {
   }
 
   /// The state of a stateful rule.
-  const auto& state() const
-    requires is_stateful
-  {
-    return state_.state;
-  }
+  const auto& state() const requires is_stateful { return state_.state; }
 
  private:
   static Shape checked(Shape shape, const OptimizerOptions& options) {

@@ -83,14 +83,14 @@ inline std::ostream& operator<<(std::ostream& out, const OptimizerOptions& optio
   const char* separator = "";
   namespace hana = boost::hana;
   hana::for_each(options, hana::fuse([&](auto name, const auto& value) {
-    out << separator << hana::to<const char*>(name) << '=';
-    if constexpr (requires { to_string(value); }) {
-      out << to_string(value);
-    } else {
-      out << value;
-    }
-    separator = ", ";
-  }));
+                   out << separator << hana::to<const char*>(name) << '=';
+                   if constexpr (requires { to_string(value); }) {
+                     out << to_string(value);
+                   } else {
+                     out << value;
+                   }
+                   separator = ", ";
+                 }));
   return out;
 }
 

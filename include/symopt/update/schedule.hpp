@@ -27,8 +27,7 @@ struct WarmupCosine {
   double operator()(std::int64_t step) const {
     if (warmup_steps < 0 || total_steps <= warmup_steps)
       throw std::invalid_argument("symopt: WarmupCosine needs 0 <= warmup_steps < total_steps");
-    if (step < warmup_steps)
-      return static_cast<double>(step + 1) / static_cast<double>(warmup_steps);
+    if (step < warmup_steps) return static_cast<double>(step + 1) / static_cast<double>(warmup_steps);
     const double progress = static_cast<double>(std::min(step, total_steps) - warmup_steps) /
                             static_cast<double>(total_steps - warmup_steps);
     return 0.5 * (1.0 + std::cos(std::numbers::pi * progress));

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+file(STRINGS ${CASE} expected REGEX "^// expect: ")
+list(LENGTH expected count)
+if(NOT count EQUAL 1)
+  message(FATAL_ERROR "${CASE} needs exactly one line '// expect: SENTENCE'")
+endif()
+string(REPLACE "// expect: " "" expected "${expected}")
+
+string(REPLACE "," ";" INCLUDES "${INCLUDES}")
+list(TRANSFORM INCLUDES PREPEND "-I")
+set(command ${COMPILER} -std=c++20 -fsyntax-only ${INCLUDES})
+
+execute_process(COMMAND ${command} ${CASE} RESULT_VARIABLE status ERROR_VARIABLE output)
+if(NOT status EQUAL 0)
+  message(FATAL_ERROR "the sibling that should compile does not:\n${output}")
+endif()
+
+execute_process(COMMAND ${command} -DWRONG ${CASE} RESULT_VARIABLE status ERROR_VARIABLE output)
+if(status EQUAL 0)
+  message(FATAL_ERROR "compiles, but should not")
+endif()
+string(REGEX MATCH "error: [^\n]*" first_error "${output}")
+string(FIND "${first_error}" "${expected}" place)
+if(place EQUAL -1)
+  message(FATAL_ERROR "the first error is\n  ${first_error}\nbut should say\n  ${expected}\n\n${output}")
+endif()
+message(STATUS "${first_error}")

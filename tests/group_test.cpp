@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "support/group_laws.hpp"
+#include "support/group_list.hpp"
+
+#include <doctest/doctest.h>
+
+namespace {
+
+using namespace symopt_test;
+
+constexpr double tolerance = 64;  // roundings
+
+/// Shapes that heads of one, two and three lines fill, and edges that they may not.
+const std::vector<Shape> shapes{{6, 6}, {12, 6}, {6, 12}, {1, 1}, {1, 5}, {5, 1}, {0, 6}, {6, 0}, {0, 0}};
+
+void check_laws(const AnyGroup& group) {
+  CAPTURE(group.name());
+  CAPTURE(default_seed);
+  Random random(default_seed);
+  for (const Shape shape : shapes) {
+    if (!group.fits(shape)) continue;
+    CAPTURE(symopt::to_string(shape));
+    CHECK(identity_error(group, shape, random) <= 0);
+    CHECK(composition_error(group, shape, random) <= tolerance);
+    CHECK(associativity_error(group, shape, random) <= tolerance);
+    CHECK(inverse_error(group, shape, random) <= tolerance);
+    CHECK(pairing_error(group, shape, random) <= tolerance);
+    CHECK(tangent_error(group, shape, random) <= tolerance);
+    CHECK(linearity_error(group, shape, random) <= tolerance);
+    CHECK(smallest_motion(group, shape, random) > 1e-3);
+    if (shape.rows > 1 && shape.cols > 1)
+      CHECK(group.generators(shape).empty() == (group.families() == Families{}));
+  }
+}
+
+TEST_CASE_TEMPLATE_DEFINE("every group obeys the laws of a group and of its three actions", T, group_laws) {
+  check_laws(ErasedGroup<typename T::group, typename T::scalar>());
+}
+TEST_CASE_TEMPLATE_APPLY(group_laws, in_both_scalars_t<AllGroups>);
+
+// Every law has a liar that breaks it.
+
+struct WrongIdentity : LeftOrthogonal {
+  template <class Scalar>
+  static Element<Scalar> identity(Shape shape) {
+    return {reflection<Scalar>(shape.rows, 0)};
+  }
+};
+
+struct WrongOrder : RowPermutation {
+  template <class Scalar>
+  static Element<Scalar> compose(const Element<Scalar>& g, const Element<Scalar>& h) {
+    return RowPermutation::compose(h, g);
+  }
+};
+
+struct NotAssociative : SharedShift {
+  template <class Scalar>
+  static Element<Scalar> compose(const Element<Scalar>& g, const Element<Scalar>& h) {
+    return {g.offset + 2 * h.offset};
+  }
+};
+
+struct WrongInverse : RightOrthogonal {
+  template <class Scalar>
+  static Element<Scalar> inverse(const Element<Scalar>& g) {
+    return g;
+  }
+};
+
+/// Moves gradients as if scalings were orthogonal.
+struct WrongPairing : RowScalings {
+  template <class Scalar>
+  static void act_on_gradient(const Element<Scalar>& g, std::type_identity_t<MatrixRef<Scalar>> block) {
+    act_on_weights(g, block);
+  }
+};
+
+/// Translates updates like weights.
+struct WrongTangent : SharedShift {
+  template <class Scalar>
+  static void act_on_update(const Element<Scalar>& g, std::type_identity_t<MatrixRef<Scalar>> block) {
+    SharedShift::act_on_weights(g, block);
+  }
+};
+
+struct NoMotion : LeftOrthogonal {
+  template <class Scalar>
+  static std::vector<Element<Scalar>> generators(Shape shape) {
+    return {identity<Scalar>(shape)};
+  }
+};
+
+struct NotFinite : SharedShift {
+  template <class Scalar>
+  static Element<Scalar> random(Shape shape, auto& engine) {
+    auto element = SharedShift::random<Scalar>(shape, engine);
+    element.offset(0, 0) = std::numeric_limits<Scalar>::quiet_NaN();
+    return element;
+  }
+};
+
+TEST_CASE("every law of groups has a liar that breaks it") {
+  constexpr Shape shape{6, 5};
+  constexpr double broken = 1e6;
+  CAPTURE(default_seed);
+  Random random(default_seed);
+  CHECK(identity_error(ErasedGroup<WrongIdentity, double>(), shape, random) > broken);
+  CHECK(composition_error(ErasedGroup<WrongOrder, double>(), shape, random) > broken);
+  CHECK(associativity_error(ErasedGroup<NotAssociative, double>(), shape, random) > broken);
+  CHECK(inverse_error(ErasedGroup<WrongInverse, double>(), shape, random) > broken);
+  CHECK(pairing_error(ErasedGroup<WrongPairing, double>(), shape, random) > broken);
+  CHECK(tangent_error(ErasedGroup<WrongTangent, double>(), shape, random) > broken);
+  CHECK(linearity_error(ErasedGroup<WrongTangent, double>(), shape, random) > broken);
+  CHECK_FALSE(smallest_motion(ErasedGroup<NoMotion, double>(), shape, random) > 1e-3);
+  CHECK(inverse_error(ErasedGroup<NotFinite, double>(), shape, random) == infinity);
+}
+
+TEST_CASE("an error that is not a number counts as infinite and stays") {
+  Worst worst;
+  worst.add(std::numeric_limits<double>::quiet_NaN());
+  worst.add(0.5);
+  CHECK(worst.value() == infinity);
+  const Matrix<double> bad = Matrix<double>::Constant(2, 2, std::numeric_limits<double>::quiet_NaN());
+  CHECK(relative_error(bad, bad) == infinity);
+  CHECK(relative_error(Matrix<double>::Zero(2, 2), Matrix<double>::Zero(2, 3)) == infinity);
+  CHECK(relative_error(Matrix<double>::Zero(2, 2), Matrix<double>::Zero(2, 2)) == 0);
+}
+
+TEST_CASE("the parts of a product act like the factors one after the other") {
+  constexpr Shape shape{6, 4};
+  CAPTURE(default_seed);
+  Random random(default_seed);
+  const auto g = LmHead::random<double>(shape, random);
+  const Matrix<double> weights = gaussian_block(shape, random);
+
+  Matrix<double> expected = weights;
+  RowPermutation::act_on_weights(g.parts[hana::size_c<0>], expected);
+  RightOrthogonal::act_on_weights(g.parts[hana::size_c<1>], expected);
+  expected.rowwise() += g.parts[hana::size_c<2>].offset.row(0);
+
+  Matrix<double> actual = weights;
+  LmHead::act_on_weights(g, actual);
+  CHECK(relative_error(actual, expected) <= 1e-14);
+}
+
+TEST_CASE("heads that do not fill the block are refused by name") {
+  CHECK_THROWS_WITH_AS((HeadRotations<Side::left, 4>::identity<float>({6, 8})),
+                       doctest::Contains("6x8"), std::invalid_argument);
+  CHECK_THROWS_AS((HeadRotations<Side::right, 4>::generators<double>({8, 6})), std::invalid_argument);
+  Random random(default_seed);
+  CHECK_THROWS_AS((HeadRotations<Side::right, 3>::random<double>({6, 4}, random)), std::invalid_argument);
+}
+
+}  // namespace

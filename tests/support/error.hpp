@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/matrix.hpp>
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <string>
+#include <string_view>
+
+// How results are compared. A comparison passes when `error <= tolerance`, so NaN never passes.
+namespace symopt_test {
+
+using symopt::Index;
+using symopt::Matrix;
+using symopt::Shape;
+using symopt::Side;
+
+inline constexpr double infinity = std::numeric_limits<double>::infinity();
+
+template <class Derived>
+Matrix<double> as_double(const Eigen::MatrixBase<Derived>& block) {
+  return block.template cast<double>();
+}
+
+/// |actual - expected| / max(|actual|, |expected|) in the Frobenius norm, 0 for two zero blocks. Infinite
+/// when the shapes differ or any entry is not finite.
+inline double relative_error(const Matrix<double>& actual, const Matrix<double>& expected) {
+  if (actual.rows() != expected.rows() || actual.cols() != expected.cols()) return infinity;
+  if (!actual.allFinite() || !expected.allFinite()) return infinity;
+  const double scale = std::max(actual.stableNorm(), expected.stableNorm());
+  return scale == 0 ? 0.0 : (actual - expected).stableNorm() / scale;
+}
+
+/// The largest of several errors; NaN counts as infinite and stays.
+class Worst {
+ public:
+  void add(double error) {
+    if (!(error <= value_)) value_ = error > value_ ? error : infinity;
+  }
+  double value() const { return value_; }
+
+ private:
+  double value_ = 0;
+};
+
+/// True when the two blocks have the same bits, NaN and signed zeros included.
+template <class A, class B>
+bool same_bits(const Eigen::MatrixBase<A>& a, const Eigen::MatrixBase<B>& b) {
+  static_assert(std::same_as<typename A::Scalar, typename B::Scalar>);
+  if (a.rows() != b.rows() || a.cols() != b.cols()) return false;
+  for (Index i = 0; i < a.rows(); ++i)
+    for (Index j = 0; j < a.cols(); ++j) {
+      const auto x = a(i, j);
+      const auto y = b(i, j);
+      if (std::memcmp(&x, &y, sizeof x) != 0) return false;
+    }
+  return true;
+}
+
+/// The unit in which rounding of a scalar is measured.
+template <class Scalar>
+inline constexpr double roundoff = static_cast<double>(std::numeric_limits<Scalar>::epsilon());
+
+/// The name of a type, for messages.
+template <class T>
+std::string type_name() {
+  const std::string_view function = __PRETTY_FUNCTION__;
+  const auto begin = function.find("T = ") + 4;
+  return std::string(function.substr(begin, function.find_first_of(";]", begin) - begin));
+}
+
+}  // namespace symopt_test

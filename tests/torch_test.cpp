@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <symopt/interop/torch.hpp>
+
+#include <doctest/doctest.h>
+#include <torch/nn.h>
+#include <torch/optim/adamw.h>
+#include <torch/optim/schedulers/step_lr.h>
+
+namespace {
+
+using namespace symopt;
+using interop::parameter_group;
+using interop::TorchOptimizer;
+using Groups = std::vector<torch::optim::OptimizerParamGroup>;
+
+Matrix<float> as_matrix(const torch::Tensor& tensor) {
+  const torch::Tensor rows = tensor.detach().contiguous();
+  return Eigen::Map<const Matrix<float>>(rows.data_ptr<float>(), rows.size(0), rows.size(1));
+}
+
+torch::Tensor random_parameter(std::int64_t rows, std::int64_t cols) {
+  return torch::randn({rows, cols}).requires_grad_();
+}
+
+TEST_CASE("a torch parameter moves as the same Eigen block does, in place") {
+  torch::manual_seed(11);
+  torch::Tensor parameter = random_parameter(9, 4);
+  const void* memory = parameter.data_ptr();
+  Matrix<float> weights = as_matrix(parameter);
+  const OptimizerOptions options{.learning_rate = 0.1, .weight_decay = 0.2, .scale = Scale::aspect};
+  Groups groups;
+  groups.push_back(parameter_group<Update<LmHead>>({parameter}, options));
+  TorchOptimizer optimizer(std::move(groups));
+  Optimizer<Update<LmHead>> reference(9, 4, options);
+  for (int step = 0; step < 5; ++step) {
+    optimizer.zero_grad();
+    (torch::randn({9, 4}) * parameter).sum().backward();
+    reference.step(weights, as_matrix(parameter.grad()));
+    optimizer.step();
+  }
+  CHECK(parameter.data_ptr() == memory);
+  CHECK((as_matrix(parameter) - weights).cwiseAbs().maxCoeff() == 0.0F);
+}
+
+TEST_CASE("transposed parameters and gradients are updated where they lie") {
+  torch::manual_seed(12);
+  for (const bool transposed_gradient : {false, true}) {
+    torch::Tensor parameter = torch::randn({4, 9}).t().detach().requires_grad_();
+    REQUIRE(parameter.stride(0) == 1);
+    Matrix<float> weights = as_matrix(parameter);
+    torch::Tensor gradient = transposed_gradient ? torch::randn({4, 9}).t() : torch::randn({9, 4});
+    Groups groups;
+    groups.push_back(parameter_group<Update<HiddenMatrix>>({parameter}));
+    TorchOptimizer optimizer(std::move(groups));
+    parameter.mutable_grad() = gradient;
+    optimizer.step();
+    Optimizer<Update<HiddenMatrix>> reference(9, 4);
+    reference.step(weights, as_matrix(gradient));
+    CHECK((as_matrix(parameter) - weights).cwiseAbs().maxCoeff() < 1e-6F);
+  }
+}
+
+TEST_CASE("double parameters are updated in double") {
+  torch::Tensor parameter = torch::ones({3, 2}, torch::kDouble).requires_grad_();
+  parameter.mutable_grad() = torch::tensor({{3.0, 4.0}, {0.0, 2.0}, {0.0, 0.0}}, torch::kDouble);
+  Groups groups;
+  groups.push_back(parameter_group<Update<Embedding, RowNorm>>(
+      {parameter}, {.learning_rate = 1.0, .momentum = 0.0}, Update<Embedding, RowNorm>(RowNorm{.eps = 0})));
+  TorchOptimizer optimizer(std::move(groups));
+  optimizer.step();
+  const auto expected = torch::tensor({{0.4, 0.2}, {1.0, 0.0}, {1.0, 1.0}}, torch::kDouble);
+  CHECK(torch::allclose(parameter.detach(), expected, 0, 1e-15));
+}
+
+TEST_CASE("each group has its own rate and torch's schedulers drive all of them") {
+  torch::Tensor a = torch::zeros({2, 2}).requires_grad_();
+  torch::Tensor b = torch::zeros({2, 2}).requires_grad_();
+  Groups groups;
+  groups.push_back(parameter_group<Sign>({a}, {.learning_rate = 1.0}));
+  groups.push_back(parameter_group<Sign>({b}, {.learning_rate = 0.5}));
+  TorchOptimizer optimizer(std::move(groups));
+  torch::optim::StepLR scheduler(optimizer, 1, 0.1);
+  for (int step = 0; step < 2; ++step) {
+    a.mutable_grad() = torch::ones({2, 2});
+    b.mutable_grad() = torch::ones({2, 2});
+    optimizer.step();
+    scheduler.step();
+  }
+  CHECK(a[0][0].item<float>() == doctest::Approx(-1.1));
+  CHECK(b[0][0].item<float>() == doctest::Approx(-0.55));
+  CHECK(optimizer.param_groups()[1].options().get_lr() == doctest::Approx(0.005));
+}
+
+TEST_CASE("symopt's AdamW agrees with torch's") {
+  torch::manual_seed(13);
+  torch::Tensor ours = torch::randn({7}).requires_grad_();
+  torch::Tensor theirs = ours.detach().clone().requires_grad_();
+  Groups groups;
+  groups.push_back(parameter_group<AdamW>({ours}, {.learning_rate = 0.01, .weight_decay = 0.1}));
+  TorchOptimizer optimizer(std::move(groups));
+  torch::optim::AdamW reference({theirs}, torch::optim::AdamWOptions(0.01).weight_decay(0.1));
+  for (int step = 0; step < 10; ++step) {
+    ours.mutable_grad() = torch::randn({7});
+    theirs.mutable_grad() = ours.grad().clone();
+    optimizer.step();
+    reference.step();
+  }
+  CHECK(torch::allclose(ours.detach(), theirs.detach(), 1e-5, 1e-6));
+}
+
+TEST_CASE("a parameter without a gradient stays as it is, decay included") {
+  torch::Tensor parameter = torch::ones({2, 2}).requires_grad_();
+  Groups groups;
+  groups.push_back(parameter_group<Update<Embedding>>({parameter}, {.weight_decay = 0.5}));
+  TorchOptimizer optimizer(std::move(groups));
+  optimizer.step();
+  CHECK(torch::equal(parameter.detach(), torch::ones({2, 2})));
+}
+
+TEST_CASE("a closure is run with gradients and its loss returned") {
+  torch::Tensor parameter = torch::ones({2, 2}).requires_grad_();
+  Groups groups;
+  groups.push_back(parameter_group<Update<Embedding>>({parameter}));
+  TorchOptimizer optimizer(std::move(groups));
+  const torch::Tensor loss = optimizer.step([&] {
+    optimizer.zero_grad();
+    torch::Tensor value = parameter.square().sum();
+    value.backward();
+    return value;
+  });
+  CHECK(loss.item<float>() == doctest::Approx(4.0));
+  CHECK(parameter[0][0].item<float>() < 1.0F);
+}
+
+/// The message of the std::exception that `action` throws; empty when it throws none.
+std::string message_of(auto action) {
+  try {
+    action();
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+  return {};
+}
+
+TEST_CASE("errors name the tensor and the remedy") {
+  const auto with = [](torch::optim::OptimizerParamGroup group) {
+    return message_of([&] {
+      Groups groups;
+      groups.push_back(group);
+      TorchOptimizer optimizer(std::move(groups));
+      optimizer.step();
+    });
+  };
+  const auto contains = [](const std::string& text, const char* part) {
+    INFO(text);
+    CHECK(text.find(part) != std::string::npos);
+  };
+  contains(with(parameter_group<Update<Embedding>>({torch::zeros({3})})), "give 1-D tensors to AdamW");
+  contains(with(parameter_group<AdamW>({torch::zeros({3, 3, 3, 3})})), "tensor 0");
+  contains(with(parameter_group<AdamW>({torch::zeros({2, 2}, torch::kInt)})), "float and double");
+  contains(with(torch::optim::OptimizerParamGroup({torch::zeros({2, 2})})), "parameter_group<Rule>");
+  contains(message_of([] { parameter_group<AdamW>({}, {.learning_rate = -1}); }), "learning_rate");
+
+  torch::Tensor parameter = random_parameter(2, 2);
+  Groups groups;
+  groups.push_back(parameter_group<Update<Embedding>>({parameter}, {.parameter = "wte"}));
+  TorchOptimizer optimizer(std::move(groups));
+  const torch::Tensor before = parameter.detach().clone();
+  parameter.mutable_grad() = torch::full({2, 2}, std::numeric_limits<float>::quiet_NaN());
+  contains(message_of([&] { optimizer.step(); }), "wte");
+  CHECK(torch::equal(parameter.detach(), before));
+  torch::serialize::OutputArchive archive;
+  contains(message_of([&] { optimizer.save(archive); }), "cannot be saved");
+}
+
+TEST_CASE("a small torch model learns") {
+  torch::manual_seed(14);
+  torch::nn::Linear head(torch::nn::LinearOptions(6, 10).bias(false));
+  const torch::Tensor x = torch::randn({200, 6});
+  const torch::Tensor y = torch::matmul(x, torch::randn({6, 10})).argmax(1);
+  Groups groups;
+  groups.push_back(parameter_group<Update<LmHead>>({head->weight}, {.learning_rate = 0.2}));
+  TorchOptimizer optimizer(std::move(groups));
+  double first = 0, last = 0;
+  for (int step = 0; step < 60; ++step) {
+    optimizer.zero_grad();
+    const torch::Tensor loss = torch::nn::functional::cross_entropy(head(x), y);
+    loss.backward();
+    optimizer.step();
+    last = loss.item<double>();
+    if (step == 0) first = last;
+  }
+  CHECK(last < 0.4 * first);
+}
+
+}  // namespace
