@@ -112,7 +112,7 @@ struct FlatProduct {
   };
 
   template <class Scalar>
-  static Element<Scalar> identity(Shape shape) {
+  static Element<Scalar> identity([[maybe_unused]] Shape shape) {
     return {{Factors::template identity<Scalar>(shape)...}};
   }
 
@@ -141,7 +141,7 @@ struct FlatProduct {
   }
 
   template <class Scalar, std::uniform_random_bit_generator Engine>
-  static Element<Scalar> random(Shape shape, Engine& engine) {
+  static Element<Scalar> random([[maybe_unused]] Shape shape, [[maybe_unused]] Engine& engine) {
     // Braces fix the order in which the factors draw.
     return Element<Scalar>{
         hana::tuple<element_t<Factors, Scalar>...>{Factors::template random<Scalar>(shape, engine)...}};

@@ -20,7 +20,10 @@ struct ColumnNorm {
   using Workspace = NoWorkspace;
 
   void validate() const { validate_eps("ColumnNorm", eps); }
-  auto operator()(const auto& block) const { return applied(*this, block); }
+  template <class Derived>
+  Matrix<typename Derived::Scalar> operator()(const Eigen::MatrixBase<Derived>& block) const {
+    return applied(*this, block);
+  }
   template <class Scalar>
   void apply(MatrixRef<Scalar> block, NoWorkspace&) const {
     for (Index j = 0; j < block.cols(); ++j) kernel::normalize_line(block.col(j), eps);

@@ -42,7 +42,10 @@ struct DualNorm {
     if (!std::isfinite(alpha)) throw std::invalid_argument("symopt: DualNorm::alpha must be finite");
     validated(normalization);
   }
-  auto operator()(const auto& block) const { return applied(*this, block); }
+  template <class Derived>
+  Matrix<typename Derived::Scalar> operator()(const Eigen::MatrixBase<Derived>& block) const {
+    return applied(*this, block);
+  }
   template <class Scalar>
   void apply(MatrixRef<Scalar> block, auto& workspace) const {
     MatrixRef<Scalar> input = workspace.input.as(shape_of(block));

@@ -17,7 +17,10 @@ struct FrobeniusNorm {
   template <class Scalar>
   using Workspace = NoWorkspace;
 
-  auto operator()(const auto& block) const { return applied(*this, block); }
+  template <class Derived>
+  Matrix<typename Derived::Scalar> operator()(const Eigen::MatrixBase<Derived>& block) const {
+    return applied(*this, block);
+  }
   template <class Scalar>
   void apply(MatrixRef<Scalar> block, NoWorkspace&) const {
     kernel::normalize_line(block, 0.0);

@@ -25,7 +25,10 @@ struct HeadSpectral {
   };
 
   void validate() const { method.validate(); }
-  auto operator()(const auto& block) const { return applied(*this, block); }
+  template <class Derived>
+  Matrix<typename Derived::Scalar> operator()(const Eigen::MatrixBase<Derived>& block) const {
+    return applied(*this, block);
+  }
   template <class Scalar>
   void apply(MatrixRef<Scalar> block,
              typename Spectral<Method>::template Workspace<Scalar>& workspace) const {

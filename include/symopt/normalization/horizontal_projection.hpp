@@ -34,7 +34,10 @@ struct HorizontalProjection {
     kernel::Buffer<double> mean;
   };
 
-  auto operator()(const auto& block) const { return applied(*this, block); }
+  template <class Derived>
+  Matrix<typename Derived::Scalar> operator()(const Eigen::MatrixBase<Derived>& block) const {
+    return applied(*this, block);
+  }
   template <class Scalar>
   void apply(MatrixRef<Scalar> block, auto& workspace) const {
     if constexpr (projects(Side::left)) kernel::subtract_mean_row<Scalar>(block, workspace.mean);

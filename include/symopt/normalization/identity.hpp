@@ -15,7 +15,10 @@ struct Identity {
   template <class Scalar>
   using Workspace = NoWorkspace;
 
-  auto operator()(const auto& block) const { return applied(*this, block); }
+  template <class Derived>
+  Matrix<typename Derived::Scalar> operator()(const Eigen::MatrixBase<Derived>& block) const {
+    return applied(*this, block);
+  }
   template <class Scalar>
   void apply(const MatrixRef<Scalar>&, NoWorkspace&) const {}
   Identity mirrored() const { return {}; }

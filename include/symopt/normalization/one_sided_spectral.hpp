@@ -23,7 +23,10 @@ struct OneSidedSpectral {
   };
 
   void validate() const { method.validate(); }
-  auto operator()(const auto& block) const { return applied(*this, block); }
+  template <class Derived>
+  Matrix<typename Derived::Scalar> operator()(const Eigen::MatrixBase<Derived>& block) const {
+    return applied(*this, block);
+  }
   template <class Scalar>
   void apply(MatrixRef<Scalar> block, typename Method::template Workspace<Scalar>& workspace) const {
     method.template apply<Scalar>(block, gram_side, workspace);

@@ -38,7 +38,10 @@ struct RowNorm {
   using Workspace = NoWorkspace;
 
   void validate() const { validate_eps("RowNorm", eps); }
-  auto operator()(const auto& block) const { return applied(*this, block); }
+  template <class Derived>
+  Matrix<typename Derived::Scalar> operator()(const Eigen::MatrixBase<Derived>& block) const {
+    return applied(*this, block);
+  }
   template <class Scalar>
   void apply(MatrixRef<Scalar> block, NoWorkspace&) const {
     for (Index i = 0; i < block.rows(); ++i) kernel::normalize_line(block.row(i), eps);

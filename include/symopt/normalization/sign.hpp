@@ -17,7 +17,10 @@ struct Sign {
   template <class Scalar>
   using Workspace = NoWorkspace;
 
-  auto operator()(const auto& block) const { return applied(*this, block); }
+  template <class Derived>
+  Matrix<typename Derived::Scalar> operator()(const Eigen::MatrixBase<Derived>& block) const {
+    return applied(*this, block);
+  }
   template <class Scalar>
   void apply(MatrixRef<Scalar> block, NoWorkspace&) const {
     block = block.cwiseSign();

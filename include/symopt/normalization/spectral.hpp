@@ -31,7 +31,10 @@ struct Spectral {
   };
 
   void validate() const { method.validate(); }
-  auto operator()(const auto& block) const { return applied(*this, block); }
+  template <class Derived>
+  Matrix<typename Derived::Scalar> operator()(const Eigen::MatrixBase<Derived>& block) const {
+    return applied(*this, block);
+  }
   template <class Scalar>
   void apply(MatrixRef<Scalar> block, Workspace<Scalar>& workspace) const {
     method.template apply<Scalar>(block, smaller_gram(shape_of(block)), workspace);

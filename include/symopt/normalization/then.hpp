@@ -38,7 +38,10 @@ struct Then {
   void validate() const {
     hana::for_each(stages, [](const auto& stage) { validated(stage); });
   }
-  auto operator()(const auto& block) const { return applied(*this, block); }
+  template <class Derived>
+  Matrix<typename Derived::Scalar> operator()(const Eigen::MatrixBase<Derived>& block) const {
+    return applied(*this, block);
+  }
   template <class Scalar>
   void apply(MatrixRef<Scalar> block, auto& workspace) const {
     Pipeline<HorizontalProjection<>, First, Rest...>(stages).template apply<Scalar>(block, workspace);
