@@ -92,4 +92,10 @@ inline std::vector<AnyGroup::Element> sample_elements(const AnyGroup& group, Sha
   return elements;
 }
 
+/// The matrix by which an element of a one-sided linear group multiplies: A of W -> A W or W -> W A^T.
+inline Matrix<double> matrix_of(const AnyGroup& group, const AnyGroup::Element& g, Index size) {
+  const Matrix<double> image = group.on_update(g, Matrix<double>::Identity(size, size));
+  return group.families().left == symopt::SideFamilies{} ? Matrix<double>(image.transpose()) : image;
+}
+
 }  // namespace symopt_test

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <symopt/matrix.hpp>
+#include <symopt/side.hpp>
 
 #include <algorithm>
+#include <concepts>
 #include <cstring>
 #include <limits>
 #include <string>
@@ -24,13 +26,18 @@ Matrix<double> as_double(const Eigen::MatrixBase<Derived>& block) {
   return block.template cast<double>();
 }
 
-/// |actual - expected| / max(|actual|, |expected|) in the Frobenius norm, 0 for two zero blocks. Infinite
-/// when the shapes differ or any entry is not finite.
-inline double relative_error(const Matrix<double>& actual, const Matrix<double>& expected) {
+/// |actual - expected| / scale in the Frobenius norm, and 0 for equal blocks. Infinite when the shapes differ
+/// or any entry is not finite.
+inline double error_on_scale(const Matrix<double>& actual, const Matrix<double>& expected, double scale) {
   if (actual.rows() != expected.rows() || actual.cols() != expected.cols()) return infinity;
   if (!actual.allFinite() || !expected.allFinite()) return infinity;
-  const double scale = std::max(actual.stableNorm(), expected.stableNorm());
-  return scale == 0 ? 0.0 : (actual - expected).stableNorm() / scale;
+  const double distance = (actual - expected).stableNorm();
+  return distance == 0 ? 0.0 : distance / scale;
+}
+
+/// The error on the scale of the larger of the two.
+inline double relative_error(const Matrix<double>& actual, const Matrix<double>& expected) {
+  return error_on_scale(actual, expected, std::max(actual.stableNorm(), expected.stableNorm()));
 }
 
 /// The largest of several errors; NaN counts as infinite and stays.

@@ -116,7 +116,7 @@ struct IterationWorkspace {
 
 /// block <- the iteration's polynomial of block / (safety * Frobenius norm + eps).
 /// The block is first scaled by a power of two, so that the result does not depend on its magnitude.
-/// Cost per step for a k x k Gram of a block with k n entries: 3 k^2 n + 2 k^3 flops.
+/// Cost per step for a k x k Gram of a block with k n entries: 3 k^2 n + k^3 flops.
 template <class Scalar>
 void iterate(MatrixRef<Scalar> block, Side gram_side, const QuinticList& steps, int count, double safety,
              double eps, IterationWorkspace<Scalar>& workspace) {
@@ -133,8 +133,8 @@ void iterate(MatrixRef<Scalar> block, Side gram_side, const QuinticList& steps, 
   for (int step = 0; step < count; ++step) {
     const Quintic& q = steps[step];
     kernel::gram<Scalar>(block, gram_side, gram);
-    polynomial.noalias() = Scalar(q.c) * gram * gram;
-    polynomial += Scalar(q.b) * gram;
+    kernel::gram<Scalar>(gram, Side::left, polynomial);  // the square of a symmetric matrix
+    polynomial = Scalar(q.c) * polynomial + Scalar(q.b) * gram;
     kernel::multiply_add<Scalar>(Scalar(q.a), block, polynomial, gram_side, next);
     block = next;
   }
