@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/matrix.hpp>
+
 namespace symopt {
 
 /// The side of a block W on which a group acts: left moves rows, W -> A W; right moves columns,
@@ -9,6 +11,12 @@ enum class Side { left, right };
 
 constexpr Side opposite(Side side) {
   return side == Side::left ? Side::right : Side::left;
+}
+
+/// The number of lines that a group on that side moves: rows on the left, columns on the right. The Gram
+/// matrix of that side has as many rows.
+constexpr Index line_count(Shape block, Side side) {
+  return side == Side::left ? block.rows : block.cols;
 }
 
 }  // namespace symopt

@@ -26,6 +26,8 @@ Matrix<double> as_double(const Eigen::MatrixBase<Derived>& block) {
   return block.template cast<double>();
 }
 
+inline std::string to_string(Side side) { return side == Side::left ? "left" : "right"; }
+
 /// |actual - expected| / scale in the Frobenius norm, and 0 for equal blocks. Infinite when the shapes differ
 /// or any entry is not finite.
 inline double error_on_scale(const Matrix<double>& actual, const Matrix<double>& expected, double scale) {

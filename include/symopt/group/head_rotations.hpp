@@ -83,7 +83,7 @@ struct HeadRotations : IsometricAction<HeadRotations<side, head_size>, side> {
 
  private:
   static Index head_count(Shape shape) {
-    const Index lines = kernel::gram_size(shape, side);
+    const Index lines = line_count(shape, side);
     if (lines % head_size != 0)
       throw std::invalid_argument("symopt: HeadRotations with heads of " + std::to_string(head_size) +
                                   " do not fit a block of " + to_string(shape) + "; the number of " +

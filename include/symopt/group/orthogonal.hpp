@@ -4,7 +4,6 @@
 #include <symopt/group/concept.hpp>
 #include <symopt/group/haar.hpp>
 #include <symopt/group/isometric_action.hpp>
-#include <symopt/kernel/gram.hpp>
 
 namespace symopt {
 
@@ -27,7 +26,7 @@ struct Orthogonal : IsometricAction<Orthogonal<side>, side> {
 
   template <class Scalar>
   static Element<Scalar> identity(Shape shape) {
-    const Index size = kernel::gram_size(shape, side);
+    const Index size = line_count(shape, side);
     return {Matrix<Scalar>::Identity(size, size)};
   }
   template <class Scalar>
@@ -40,12 +39,12 @@ struct Orthogonal : IsometricAction<Orthogonal<side>, side> {
   }
   template <class Scalar, std::uniform_random_bit_generator Engine>
   static Element<Scalar> random(Shape shape, Engine& engine) {
-    return {haar_orthogonal<Scalar>(kernel::gram_size(shape, side), engine)};
+    return {haar_orthogonal<Scalar>(line_count(shape, side), engine)};
   }
   template <class Scalar>
   static std::vector<Element<Scalar>> generators(Shape shape) {
     std::vector<Element<Scalar>> elements;
-    for (auto& rotation : orthogonal_generators<Scalar>(kernel::gram_size(shape, side)))
+    for (auto& rotation : orthogonal_generators<Scalar>(line_count(shape, side)))
       elements.push_back({std::move(rotation)});
     return elements;
   }

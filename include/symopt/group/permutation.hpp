@@ -3,7 +3,6 @@
 
 #include <symopt/group/concept.hpp>
 #include <symopt/group/isometric_action.hpp>
-#include <symopt/kernel/gram.hpp>
 
 #include <algorithm>
 #include <numeric>
@@ -64,7 +63,7 @@ struct Permutation : IsometricAction<Permutation<side>, side> {
 
   template <class Scalar>
   static Element<Scalar> identity(Shape shape) {
-    return {identity_image(kernel::gram_size(shape, side))};
+    return {identity_image(line_count(shape, side))};
   }
   template <class Scalar>
   static Element<Scalar> compose(const Element<Scalar>& g, const Element<Scalar>& h) {
@@ -83,8 +82,7 @@ struct Permutation : IsometricAction<Permutation<side>, side> {
   template <class Scalar>
   static std::vector<Element<Scalar>> generators(Shape shape) {
     std::vector<Element<Scalar>> elements;
-    for (auto& image : neighbour_swaps(kernel::gram_size(shape, side)))
-      elements.push_back({std::move(image)});
+    for (auto& image : neighbour_swaps(line_count(shape, side))) elements.push_back({std::move(image)});
     return elements;
   }
   template <class Scalar>

@@ -3,7 +3,6 @@
 
 #include <symopt/group/concept.hpp>
 #include <symopt/group/haar.hpp>
-#include <symopt/kernel/gram.hpp>
 
 namespace symopt {
 

@@ -24,7 +24,7 @@ struct SignedPermutation : IsometricAction<SignedPermutation<side>, side> {
 
   template <class Scalar>
   static Element<Scalar> identity(Shape shape) {
-    const Index size = kernel::gram_size(shape, side);
+    const Index size = line_count(shape, side);
     return {identity_image(size), std::vector<Scalar>(static_cast<std::size_t>(size), Scalar(1))};
   }
   template <class Scalar>
@@ -53,7 +53,7 @@ struct SignedPermutation : IsometricAction<SignedPermutation<side>, side> {
   static std::vector<Element<Scalar>> generators(Shape shape) {
     std::vector<Element<Scalar>> elements;
     const Element<Scalar> one = identity<Scalar>(shape);
-    for (auto& image : neighbour_swaps(kernel::gram_size(shape, side)))
+    for (auto& image : neighbour_swaps(line_count(shape, side)))
       elements.push_back({std::move(image), one.sign});
     if (!one.sign.empty()) {
       elements.push_back(one);

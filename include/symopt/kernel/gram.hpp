@@ -38,9 +38,4 @@ void multiply_add(Scalar factor, const MatrixRef<Scalar>& block, const MatrixRef
   }
 }
 
-/// The number of rows of the Gram on `side` of a block of that shape.
-constexpr Index gram_size(Shape shape, Side side) {
-  return side == Side::left ? shape.rows : shape.cols;
-}
-
 }  // namespace symopt::kernel

@@ -42,7 +42,7 @@ struct HeadSpectral {
 
  private:
   static Shape head_shape(Shape shape) {
-    if (kernel::gram_size(shape, side) % head_size != 0)
+    if (line_count(shape, side) % head_size != 0)
       throw std::invalid_argument("symopt: heads of " + std::to_string(head_size) +
                                   " do not fill a block of " + to_string(shape));
     return side == Side::left ? Shape{head_size, shape.cols} : Shape{shape.rows, head_size};

@@ -23,7 +23,7 @@ struct CoupledWorkspace {
 
  private:
   static Matrix<Scalar> side_of(Shape shape, Side gram_side) {
-    const Index size = kernel::gram_size(shape, gram_side);
+    const Index size = line_count(shape, gram_side);
     return Matrix<Scalar>::Zero(size, size);
   }
 };

@@ -31,7 +31,7 @@ struct Exact {
     Workspace(Shape shape, Side gram_side)
         : block(shape.rows * shape.cols),
           rotated(shape.rows * shape.cols),
-          gram(kernel::gram_size(shape, gram_side), kernel::gram_size(shape, gram_side)),
+          gram(line_count(shape, gram_side), line_count(shape, gram_side)),
           solver(gram.rows()) {}
 
     kernel::Buffer<double> block;

@@ -106,7 +106,7 @@ template <class Scalar>
 struct IterationWorkspace {
   IterationWorkspace(Shape shape, Side gram_side)
       : block(shape.rows * shape.cols),
-        gram(kernel::gram_size(shape, gram_side) * kernel::gram_size(shape, gram_side)),
+        gram(line_count(shape, gram_side) * line_count(shape, gram_side)),
         polynomial(gram.size()) {}
 
   kernel::Buffer<Scalar> block;
@@ -126,7 +126,7 @@ void iterate(MatrixRef<Scalar> block, Side gram_side, const QuinticList& steps, 
   block *= scale;
   block /= static_cast<Scalar>(kernel::norm(block) * safety + eps * double(scale));
 
-  const Index size = kernel::gram_size(shape_of(block), gram_side);
+  const Index size = line_count(shape_of(block), gram_side);
   MatrixRef<Scalar> gram = workspace.gram.as({size, size});
   MatrixRef<Scalar> polynomial = workspace.polynomial.as({size, size});
   MatrixRef<Scalar> next = workspace.block.as(shape_of(block));

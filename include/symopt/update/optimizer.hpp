@@ -64,8 +64,8 @@ struct RuleState<Rule, Scalar> {
 /// Cost: the rule's and two sweeps; memory the momentum, one direction and the rule's workspace, all
 /// taken at construction: step() allocates nothing (but for a rule that is only callable).
 /// Errors: std::invalid_argument for options out of range, shapes that differ, memory that overlaps or has
-/// an inner stride; std::domain_error for a non-finite gradient unless told otherwise. After an error
-/// weights and state are as they were.
+/// an inner stride, and for a non-finite gradient unless told otherwise. After an error weights and state are
+/// as they were.
 template <class Rule, class Scalar = float>
 class Optimizer {
   static_assert(RealScalar<Scalar>, "symopt optimizes float and double blocks");
@@ -182,12 +182,12 @@ class Optimizer {
   template <class Block>
   void require_shape(const char* what, const Block& block) const {
     if (shape_of(block) != shape_)
-      throw std::invalid_argument("symopt: parameter '" + options_.parameter + "': the " + what + " are " +
-                                  to_string(shape_of(block)) + " but the optimizer was made for " +
-                                  to_string(shape_) + "; make one optimizer per block shape");
+      throw std::invalid_argument("symopt: parameter '" + options_.parameter + "': the shape of the " + what +
+                                  " is " + to_string(shape_of(block)) + " but the optimizer was made for " +
+                                  to_string(shape_) + "; make one optimizer per block");
     if (block.innerStride() != 1 && block.innerSize() > 1)
-      throw std::invalid_argument("symopt: parameter '" + options_.parameter + "': the " + what +
-                                  " have inner stride " + std::to_string(block.innerStride()) +
+      throw std::invalid_argument("symopt: parameter '" + options_.parameter + "': the inner stride of the " +
+                                  what + " is " + std::to_string(block.innerStride()) +
                                   "; pass memory whose rows or columns are contiguous");
   }
 
@@ -221,9 +221,10 @@ class Optimizer {
     const double rate = options_.learning_rate * schedule_factor_;
     if (options_.non_finite != NonFinite::unchecked && !kernel::all_finite(gradient)) {
       if (options_.non_finite == NonFinite::skip) return {false, steps_, rate};
-      throw std::domain_error("symopt: parameter '" + options_.parameter +
-                              "': the gradient has an Inf or NaN; nothing was changed. Lower the learning "
-                              "rate or clip upstream, or set non_finite = NonFinite::skip");
+      throw std::invalid_argument(
+          "symopt: parameter '" + options_.parameter +
+          "': the gradient has an Inf or NaN; nothing was changed. Lower the learning "
+          "rate or clip upstream, or set non_finite = NonFinite::skip");
     }
 
     // From here on in the frame in which the weights are row-major.

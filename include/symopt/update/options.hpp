@@ -13,6 +13,7 @@
 #include <cmath>
 #include <cstdint>
 #include <ostream>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 
@@ -20,7 +21,7 @@ namespace symopt {
 
 /// What happens to a step whose gradient has an Inf or a NaN. In the first two cases weights and state
 /// stay as they were, bit for bit.
-///   throw_error  std::domain_error that names the parameter
+///   throw_error  std::invalid_argument that names the parameter
 ///   skip         the step is skipped and reported
 ///   unchecked    the caller vouches for the gradient, and saves one read of it
 enum class NonFinite { throw_error, skip, unchecked };
@@ -62,8 +63,10 @@ namespace detail {
 inline void require_in_range(const OptimizerOptions& options, const char* name, double value, bool in_range,
                              const char* range) {
   if (in_range && std::isfinite(value)) return;
-  throw std::invalid_argument("symopt: parameter '" + options.parameter + "': " + name + " is " +
-                              std::to_string(value) + "; it must be " + range);
+  std::ostringstream message;
+  message << "symopt: parameter '" << options.parameter << "': " << name << " is " << value << "; it must be "
+          << range;
+  throw std::invalid_argument(message.str());
 }
 
 }  // namespace detail

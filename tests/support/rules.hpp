@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "support/families.hpp"
+
+#include <symopt/symopt.hpp>
+
+// Every shipped rule with what is expected of it.
+namespace symopt_test {
+
+/// A rule with its type hidden.
+struct NamedRule {
+  std::string name;
+  Map map;
+  Map mirrored;                ///< the mirrored rule on the transposed block, transposed back
+  symopt::Families claimed;    ///< what the rule states
+  symopt::Families expected;   ///< the table of largest groups
+  bool keeps[2];               ///< what the rule states about horizontal blocks: left, right
+  double roundings = 64;       ///< how far it may amplify rounding, beyond what its input shows
+};
+
+template <class Rule>
+NamedRule named_rule(std::string name, const Rule& rule, const symopt::Families& expected,
+                     double roundings = 64) {
+  return {std::move(name),
+          [rule](const Matrix<double>& block) { return rule(block); },
+          [rule](const Matrix<double>& block) -> Matrix<double> {
+            return rule.mirrored()(block.transpose()).transpose();
+          },
+          symopt::claimed_families<Rule>,
+          expected,
+          {symopt::keeps_horizontal<Rule>(Side::left), symopt::keeps_horizontal<Rule>(Side::right)},
+          roundings};
+}
+
+// The columns of the table: permutations, signed permutations, orthogonal matrices, heads.
+inline constexpr symopt::SideFamilies swapped{.swaps = true};
+inline constexpr symopt::SideFamilies signed_swapped{.swaps = true, .signs = true};
+inline constexpr symopt::SideFamilies rotated{.rotations = true};
+constexpr symopt::SideFamilies in_heads(int size) { return {.block_rotations = size, .block_swaps = size}; }
+
+inline std::vector<NamedRule> elementary_rules() {
+  using namespace symopt;
+  const Families both_rotated{rotated, rotated};
+  return {
+      named_rule("Identity", Identity{}, both_rotated),
+      named_rule("FrobeniusNorm", FrobeniusNorm{}, both_rotated),
+      named_rule("RowNorm", RowNorm{}, {signed_swapped, rotated}),
+      named_rule("RowNorm without eps", RowNorm{.eps = 0}, {signed_swapped, rotated}),
+      named_rule("ColumnNorm", ColumnNorm{}, {rotated, signed_swapped}),
+      named_rule("Sign", Sign{}, {signed_swapped, signed_swapped}),
+      named_rule("no projection", HorizontalProjection<>{}, both_rotated),
+      named_rule("left projection", HorizontalProjection<Side::left>{}, {swapped, rotated}),
+      named_rule("right projection", HorizontalProjection<Side::right>{}, {rotated, swapped}),
+      named_rule("both projections", HorizontalProjection<Side::left, Side::right>{}, {swapped, swapped}),
+      named_rule("DualNorm of RowNorm", DualNorm<RowNorm>{}, {signed_swapped, rotated}),
+      named_rule("DualNorm of ColumnNorm", DualNorm<ColumnNorm>{.alpha = 0.5}, {rotated, signed_swapped}),
+      named_rule("DualNorm of Sign", DualNorm<Sign>{}, {signed_swapped, signed_swapped}),
+      named_rule("DualNorm of FrobeniusNorm", DualNorm<FrobeniusNorm>{.alpha = -0.5}, both_rotated),
+      named_rule("row norm, then column norm", Then<RowNorm, ColumnNorm>{}, {signed_swapped, signed_swapped}),
+  };
+}
+
+template <class Method>
+void add_spectral_rules(std::vector<NamedRule>& rules, const std::string& name, const Method& method,
+                        double roundings = 64) {
+  using namespace symopt;
+  const Families both_rotated{rotated, rotated};
+  rules.push_back(named_rule("Spectral by " + name, Spectral<Method>{method}, both_rotated, roundings));
+  rules.push_back(named_rule("LeftSpectral by " + name, LeftSpectral<Method>{method}, both_rotated, roundings));
+  rules.push_back(named_rule("RightSpectral by " + name, RightSpectral<Method>{method}, both_rotated, roundings));
+}
+
+inline std::vector<NamedRule> spectral_rules() {
+  using namespace symopt;
+  std::vector<NamedRule> rules;
+  add_spectral_rules(rules, "Exact", polar::Exact{});
+  add_spectral_rules(rules, "NewtonSchulz", polar::NewtonSchulz{});
+  add_spectral_rules(rules, "PolarExpress", polar::PolarExpress{});
+  // A coupled iteration blows up the rounding of a singular Gram matrix.
+  add_spectral_rules(rules, "CoupledNewtonSchulz", polar::CoupledNewtonSchulz{}, 1024);
+  add_spectral_rules(rules, "CoupledPolarExpress", polar::CoupledPolarExpress{}, 1024);
+  rules.push_back(named_rule("Spectral as in Muon", Spectral<>{polar::PolarExpress::muon()}, {rotated, rotated}));
+  return rules;
+}
+
+inline std::vector<NamedRule> composed_rules() {
+  using namespace symopt;
+  using polar::Exact;
+  return {
+      named_rule("left heads of 2", HeadSpectral<Side::left, 2>{}, {in_heads(2), rotated}),
+      named_rule("left heads of 3", HeadSpectral<Side::left, 3>{}, {in_heads(3), rotated}),
+      named_rule("right heads of 2", HeadSpectral<Side::right, 2>{}, {rotated, in_heads(2)}),
+      named_rule("right heads of 3, exact", HeadSpectral<Side::right, 3, Exact>{}, {rotated, in_heads(3)}),
+      named_rule("DualNorm of Spectral", DualNorm<Spectral<>>{}, {rotated, rotated}),
+      named_rule("DualNorm of exact LeftSpectral", DualNorm<LeftSpectral<Exact>>{.alpha = 0.5},
+                 {rotated, rotated}),
+      named_rule("DualNorm of heads", DualNorm<HeadSpectral<Side::left, 2>>{}, {in_heads(2), rotated}),
+      named_rule("row norm, then polar", Then<RowNorm, Spectral<>>{}, {signed_swapped, rotated}),
+      named_rule("polar, then row norm", Then<Spectral<>, RowNorm>{}, {signed_swapped, rotated}),
+      named_rule("column norm, then polar", Then<ColumnNorm, Spectral<>>{}, {rotated, signed_swapped}),
+      named_rule("polar, then column norm", Then<Spectral<Exact>, ColumnNorm>{}, {rotated, signed_swapped}),
+      named_rule("three stages", Then<RowNorm, DualNorm<Spectral<>>, FrobeniusNorm>{}, {signed_swapped, rotated}),
+      named_rule("nested stages", Then<Then<RowNorm, Spectral<>>, Sign>{}, {signed_swapped, signed_swapped}),
+  };
+}
+
+}  // namespace symopt_test

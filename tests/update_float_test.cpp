@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "support/group_list.hpp"
+#include "support/update_suite.hpp"
+
+#include <doctest/doctest.h>
+
+namespace {
+
+using namespace symopt_test;
+
+TEST_CASE_TEMPLATE_DEFINE("the update that a group derives is equivariant, horizontal and shift-invariant in float",
+                          G, default_updates_in_float) {
+  check_update(ErasedGroup<G, double>(), default_update<G, float>());
+}
+TEST_CASE_TEMPLATE_APPLY(default_updates_in_float, UpdateGroups);
+
+}  // namespace
