@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The polar factor: the exact method against a singular value decomposition, the sides of the Gram matrix.
+// The polar factor: the exact method against a singular value decomposition, and what the options do.
 #include "support/reference.hpp"
 
 #include <symopt/symopt.hpp>
 
 #include <doctest/doctest.h>
-
-#include <initializer_list>
 
 namespace {
 
@@ -53,7 +51,7 @@ TEST_CASE_TEMPLATE("the exact polar factor is the partial isometry of a singular
     for (const Conditioned& block : blocks(shape, random)) {
       INFO(symopt::to_string(shape), ", ", block.input.name);
       const Matrix<Scalar> given = block.input.value.cast<Scalar>();
-      const double bound = 2 * unit + block.condition * block.condition * roundoff<double>;
+      const double bound = 2 * unit + (16 + block.condition * block.condition) * roundoff<double>;
       const auto check = [&](const Matrix<Scalar>& actual, Index gram_size) {
         const double cutoff = documented_cutoff(shape, gram_size, unit);
         CHECK(relative_error(as_double(actual), polar_by_svd(as_double(given), cutoff)) <= bound);
@@ -92,54 +90,6 @@ TEST_CASE_TEMPLATE("singular values of the exact polar factor are one or zero", 
       const double tolerance = 1e-6 * (std::same_as<Scalar, float> ? 1 : 1e-4);
       CHECK((values.array().abs().min((values.array() - 1).abs()) <= tolerance).all());
     }
-}
-
-/// The largest difference of the three ways to the same polar factor.
-template <class Method, class Scalar>
-double side_difference(const Method& method, const Matrix<Scalar>& block) {
-  const Matrix<double> left = as_double(LeftSpectral<Method>{method}(block));
-  const Matrix<double> right = as_double(RightSpectral<Method>{method}(block));
-  const Matrix<double> smaller = as_double(Spectral<Method>{method}(block));
-  return std::max(relative_error(left, right), relative_error(left, smaller));
-}
-
-TEST_CASE_TEMPLATE("left and right Gram matrices give the same map", Scalar, float, double) {
-  CAPTURE(default_seed);
-  Random random(default_seed);
-  for (const Shape shape : shapes)
-    for (const Input& input : all_inputs(shape, random)) {
-      INFO(symopt::to_string(shape), ", ", input.name);
-      const Matrix<Scalar> block = input.value.cast<Scalar>();
-      CHECK(side_difference(Exact{}, block) <= 1e3 * roundoff<Scalar>);
-      // The slope of the polynomials at zero, about 5000, multiplies what rounding puts into the null space.
-      CHECK(side_difference(polar::PolarExpress{}, block) <= 1e4 * roundoff<Scalar>);
-      CHECK(side_difference(polar::PolarExpress{.steps = 5}, block) <= 1e4 * roundoff<Scalar>);
-      CHECK(side_difference(polar::NewtonSchulz{}, block) <= 1e4 * roundoff<Scalar>);
-    }
-}
-
-TEST_CASE("left and right coupled iterations agree on well-conditioned blocks in double") {
-  CAPTURE(default_seed);
-  Random random(default_seed);
-  for (const Input& input : well_conditioned_inputs({6, 6}, random)) {
-    CAPTURE(input.name);
-    CHECK(side_difference(polar::CoupledNewtonSchulz{.steps = 8}, input.value) <= 1e-9);
-    CHECK(side_difference(polar::CoupledPolarExpress{.steps = 8}, input.value) <= 1e-9);
-  }
-}
-
-TEST_CASE_TEMPLATE("the result lies in the row and column spaces of the block", Method, Exact, polar::NewtonSchulz,
-                   polar::PolarExpress) {
-  CAPTURE(default_seed);
-  Random random(default_seed);
-  for (const Shape shape : {Shape{8, 8}, Shape{12, 5}, Shape{5, 12}}) {
-    const Matrix<double> block = block_with_spectrum(shape, {3, 2, 1}, random);
-    const Matrix<double> isometry = polar_by_svd(block);
-    const Matrix<double> result = Spectral<Method>{}(block);
-    CHECK(relative_error(isometry * isometry.transpose() * result, result) <= 1e-11);
-    CHECK(relative_error(result * isometry.transpose() * isometry, result) <= 1e-11);
-    CHECK(singular_values(result)(2) > 0.4);
-  }
 }
 
 TEST_CASE("every option of a polar method changes the result") {

@@ -54,6 +54,12 @@ template <class Derived>
 inline constexpr bool is_memory_v = (int(Eigen::internal::traits<std::remove_cvref_t<Derived>>::Flags) &
                                      Eigen::DirectAccessBit) != 0;
 
+/// True when it is memory that may also be written to.
+template <class Derived>
+inline constexpr bool is_writable_memory_v =
+    is_memory_v<Derived> && !std::is_const_v<std::remove_reference_t<Derived>> &&
+    (int(Eigen::internal::traits<std::remove_cvref_t<Derived>>::Flags) & Eigen::LvalueBit) != 0;
+
 /// True when consecutive elements of a row are neighbours in memory.
 template <class Derived>
 inline constexpr bool is_row_major_v = bool(std::remove_cvref_t<Derived>::IsRowMajor);

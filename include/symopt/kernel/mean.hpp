@@ -27,6 +27,7 @@ void subtract_mean_row(MatrixRef<Scalar> block, Buffer<double>& scratch) {
 /// Subtracts from every column the mean column: block <- block (I - 1 1^T / cols).
 template <class Scalar>
 void subtract_mean_column(MatrixRef<Scalar> block) {
+  if (block.size() == 0) return;
   for (Index i = 0; i < block.rows(); ++i) {
     const double mean = block.row(i).template cast<double>().mean();
     block.row(i) = (block.row(i).template cast<double>().array() - mean).template cast<Scalar>();

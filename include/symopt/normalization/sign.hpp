@@ -7,7 +7,7 @@
 
 namespace symopt {
 
-/// Definition: every entry becomes its sign, with Sign(0) = 0. Homogeneous of degree 0.
+/// Definition: every entry becomes its sign, with Sign(0) = 0 and Sign(NaN) = NaN. Homogeneous of degree 0.
 /// Largest group: signed permutations of the rows and of the columns. Keeps horizontal blocks: neither
 /// side. Cost: one read and one write of the block.
 struct Sign {
@@ -23,7 +23,8 @@ struct Sign {
   }
   template <class Scalar>
   void apply(MatrixRef<Scalar> block, NoWorkspace&) const {
-    block = block.cwiseSign();
+    // Comparisons that keep NaN, where cwiseSign would make it 0.
+    block = block.unaryExpr([](Scalar x) { return x > 0 ? Scalar(1) : (x < 0 ? Scalar(-1) : x); });
   }
   Sign mirrored() const { return {}; }
 };

@@ -97,7 +97,7 @@ class Optimizer {
   /// also be a formula, which is evaluated first.
   template <class Weights, class Gradient>
   StepReport step(Weights&& weights, const Eigen::MatrixBase<Gradient>& gradient) {
-    static_assert(is_memory_v<Weights> && !std::is_const_v<std::remove_reference_t<Weights>>,
+    static_assert(is_writable_memory_v<Weights>,
                   "the weights must be memory to update: a Matrix, Map, Ref or Block");
     static_assert(
         std::same_as<Scalar, typename std::remove_cvref_t<Weights>::Scalar> &&

@@ -51,7 +51,7 @@ class Update : detail::RequireAdmissible<Group, Normalization> {
   template <class Derived, class Direction>
   void operator()(const Eigen::MatrixBase<Derived>& momentum, Direction&& direction) const {
     using Scalar = typename Derived::Scalar;
-    static_assert(is_memory_v<Direction>,
+    static_assert(is_writable_memory_v<Direction>,
                   "the direction must be memory to write into: a Matrix, Map, Ref or Block");
     static_assert(std::same_as<Scalar, typename std::remove_cvref_t<Direction>::Scalar>,
                   "momentum and direction must have the same scalar");
