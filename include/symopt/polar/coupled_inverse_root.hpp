@@ -93,7 +93,7 @@ struct CoupledNewtonSchulz {
 
 /// The inverse square root by the coupled iteration with Polar Express coefficients, for agreement
 /// with published runs. With R = I - Z Y symmetrized, T = (a + b + c) I - (b + 2 c) R + c R^2.
-/// Band: after five steps [0.73, 1.13] for singular values whose squares are at least 1e-6 of the
+/// Band: after five steps [0.72, 1.13] for singular values whose squares are at least 1e-6 of the
 /// Gram's norm; more steps tend to 1. Not for rank-deficient blocks in float.
 /// Cost: k^2 n + 8 k^3 per step + 2 k^2 n flops. Errors: std::invalid_argument for steps < 1, eps <= 0.
 /// Source: the reference implementation of arXiv 2605.18106.

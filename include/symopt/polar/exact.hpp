@@ -31,13 +31,16 @@ struct Exact {
     Workspace(Shape shape, Side gram_side)
         : block(shape.rows * shape.cols),
           rotated(shape.rows * shape.cols),
-          gram(line_count(shape, gram_side), line_count(shape, gram_side)),
-          solver(gram.rows()) {}
+          gram(identity(std::max<Index>(1, line_count(shape, gram_side)))),
+          solver(gram) {}  // computing once takes all of the solver's memory
 
     kernel::Buffer<double> block;
     kernel::Buffer<double> rotated;
     Matrix<double> gram;
     Eigen::SelfAdjointEigenSolver<Matrix<double>> solver;
+
+   private:
+    static Matrix<double> identity(Index size) { return Matrix<double>::Identity(size, size); }
   };
 
   void validate() const {

@@ -62,7 +62,7 @@ inline constexpr QuinticList quintic{{1.875, -1.25, 0.375}};
 inline constexpr QuinticList jordan{{3.4445, -4.7750, 2.0315}};
 
 /// The minimax steps for [1e-3, 1], with the safety factor 1.05 in all but the last step. Band after
-/// five steps [0.73, 1.13], after eight within 3e-8 of 1. Source: Amsel et al., arXiv 2505.16932;
+/// five steps [0.72, 1.13], after eight within 3e-8 of 1. Source: Amsel et al., arXiv 2505.16932;
 /// figures as in the reference implementation of arXiv 2605.18106.
 inline constexpr QuinticList polar_express{
     {8.28721201814563 / 1.05, -23.595886519098837 / 1.157625, 17.300387312530933 / 1.2762815625},

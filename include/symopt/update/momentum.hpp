@@ -3,6 +3,9 @@
 
 #include <symopt/matrix.hpp>
 
+#include <cmath>
+#include <limits>
+
 namespace symopt {
 
 /// How gradients g are averaged into the momentum m, which starts at zero, without bias correction:
@@ -18,14 +21,18 @@ constexpr const char* to_string(MomentumConvention convention) {
 
 /// What the rule is given: the momentum, or with Nesterov the momentum that one more step with the same
 /// gradient would make (ema: beta m + (1 - beta) g; heavy ball: beta m + g).
-/// Momentum and direction in one pass; `gradient` may have any strides.
+/// Momentum and direction in one pass; `gradient` may have any strides. A momentum below the smallest normal
+/// number becomes zero: rounding would keep a subnormal one alive for ever, and slow every step.
 template <class Scalar, class Gradient>
 void accumulate(MatrixRef<Scalar> momentum, const Gradient& gradient, MatrixRef<Scalar> direction,
                 MomentumConvention convention, double beta, bool nesterov) {
   const Scalar keep = static_cast<Scalar>(beta);
   const Scalar add = convention == MomentumConvention::ema ? static_cast<Scalar>(1.0 - beta) : Scalar(1);
+  const auto flush = [](Scalar x) {
+    return std::abs(x) < std::numeric_limits<Scalar>::min() ? Scalar(0) : x;
+  };
   for (Index i = 0; i < momentum.rows(); ++i) {
-    momentum.row(i) = keep * momentum.row(i) + add * gradient.row(i);
+    momentum.row(i) = (keep * momentum.row(i) + add * gradient.row(i)).unaryExpr(flush);
     if (nesterov) {
       direction.row(i) = keep * momentum.row(i) + add * gradient.row(i);
     } else {
