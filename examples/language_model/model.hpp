@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <torch/torch.h>
+
+#include <cmath>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace language_model {
+
+struct ModelShape {
+  std::int64_t vocabulary = 2'048;
+  std::int64_t width = 128;
+  std::int64_t layers = 4;
+  std::int64_t heads = 4;
+  std::int64_t neurons = 352;  ///< of each SwiGLU
+  std::int64_t context = 64;   ///< tokens
+};
+
+inline torch::nn::Linear linear(std::int64_t in, std::int64_t out) {
+  return torch::nn::Linear{torch::nn::LinearOptions(in, out).bias(false)};
+}
+
+struct RmsNormImpl : torch::nn::Module {
+  explicit RmsNormImpl(std::int64_t width) : gain{register_parameter("gain", torch::ones({width}))} {}
+
+  torch::Tensor forward(const torch::Tensor& x) const {
+    return x * torch::rsqrt(x.square().mean(-1, /*keepdim=*/true) + 1e-6) * gain;
+  }
+
+  torch::Tensor gain;
+};
+TORCH_MODULE(RmsNorm);
+
+/// Rotary position embedding: turns the pair (i, i + size/2) of every head by position * 10000^(-2i/size).
+class Rotation {
+ public:
+  Rotation(std::int64_t context, std::int64_t head_size) {
+    const torch::Tensor frequency =
+        torch::pow(10'000.0, torch::arange(0, head_size, 2) / -static_cast<double>(head_size));
+    const torch::Tensor angle = torch::outer(torch::arange(context), frequency);
+    cosine_ = angle.cos();
+    sine_ = angle.sin();
+  }
+
+  /// `x` is [batch, heads, context, head_size].
+  torch::Tensor operator()(const torch::Tensor& x) const {
+    const std::vector<torch::Tensor> half = x.chunk(2, -1);
+    return torch::cat({half[0] * cosine_ - half[1] * sine_, half[0] * sine_ + half[1] * cosine_}, -1);
+  }
+
+ private:
+  torch::Tensor cosine_;
+  torch::Tensor sine_;
+};
+
+struct AttentionImpl : torch::nn::Module {
+  explicit AttentionImpl(const ModelShape& shape)
+      : query{register_module("query", linear(shape.width, shape.width))},
+        key{register_module("key", linear(shape.width, shape.width))},
+        value{register_module("value", linear(shape.width, shape.width))},
+        output{register_module("output", linear(shape.width, shape.width))},
+        heads_{shape.heads},
+        rotation_{shape.context, shape.width / shape.heads},
+        future_{torch::full({shape.context, shape.context}, -INFINITY).triu(1)} {}
+
+  torch::Tensor forward(const torch::Tensor& x) {
+    const auto by_head = [&](const torch::Tensor& y) {
+      return y.view({y.size(0), y.size(1), heads_, -1}).transpose(1, 2);
+    };
+    const torch::Tensor q = rotation_(by_head(query(x)));
+    const torch::Tensor k = rotation_(by_head(key(x)));
+    const double scale = 1 / std::sqrt(static_cast<double>(q.size(-1)));
+    const torch::Tensor weights = torch::softmax(torch::matmul(q * scale, k.transpose(-2, -1)) + future_, -1);
+    return output(torch::matmul(weights, by_head(value(x))).transpose(1, 2).flatten(2));
+  }
+
+  torch::nn::Linear query, key, value, output;
+
+ private:
+  std::int64_t heads_;
+  Rotation rotation_;
+  torch::Tensor future_;  // added to the scores: minus infinity above the diagonal
+};
+TORCH_MODULE(Attention);
+
+struct SwigluImpl : torch::nn::Module {
+  explicit SwigluImpl(const ModelShape& shape)
+      : gate{register_module("gate", linear(shape.width, shape.neurons))},
+        up{register_module("up", linear(shape.width, shape.neurons))},
+        down{register_module("down", linear(shape.neurons, shape.width))} {}
+
+  torch::Tensor forward(const torch::Tensor& x) { return down(torch::silu(gate(x)) * up(x)); }
+
+  torch::nn::Linear gate, up, down;
+};
+TORCH_MODULE(Swiglu);
+
+struct LayerImpl : torch::nn::Module {
+  explicit LayerImpl(const ModelShape& shape)
+      : attention_norm{register_module("attention_norm", RmsNorm{shape.width})},
+        attention{register_module("attention", Attention{shape})},
+        swiglu_norm{register_module("swiglu_norm", RmsNorm{shape.width})},
+        swiglu{register_module("swiglu", Swiglu{shape})} {}
+
+  torch::Tensor forward(torch::Tensor x) {
+    x = x + attention(attention_norm(x));
+    return x + swiglu(swiglu_norm(x));
+  }
+
+  RmsNorm attention_norm;
+  Attention attention;
+  RmsNorm swiglu_norm;
+  Swiglu swiglu;
+};
+TORCH_MODULE(Layer);
+
+/// Decoder-only transformer, pre-norm, no biases, input and output embeddings untied.
+struct TransformerImpl : torch::nn::Module {
+  /// Draws all weights from `seed`, whatever other threads do.
+  TransformerImpl(const ModelShape& shape, std::uint64_t seed)
+      : embedding{register_module("embedding", torch::nn::Embedding{shape.vocabulary, shape.width})},
+        final_norm{register_module("final_norm", RmsNorm{shape.width})},
+        head{register_module("head", linear(shape.width, shape.vocabulary))} {
+    for (std::int64_t layer = 0; layer < shape.layers; ++layer) {
+      layers.push_back(register_module(std::string("layer") + std::to_string(layer), Layer{shape}));
+    }
+    initialize(seed);
+  }
+
+  /// Token numbers [batch, context] to logits [batch, context, vocabulary].
+  torch::Tensor forward(const torch::Tensor& tokens) {
+    torch::Tensor x = embedding(tokens);
+    for (Layer& layer : layers) x = layer(x);
+    return head(final_norm(x));
+  }
+
+  torch::nn::Embedding embedding;
+  std::vector<Layer> layers;
+  RmsNorm final_norm;
+  torch::nn::Linear head;
+
+ private:
+  void initialize(std::uint64_t seed) {
+    const torch::NoGradGuard no_grad;
+    at::Generator generator = at::detail::createCPUGenerator(seed);
+    const auto draw = [&](const torch::Tensor& weights, double deviation) {
+      weights.normal_(0, deviation, generator);
+    };
+    const auto fan_in = [&](const torch::nn::Linear& map) {
+      draw(map->weight, 1 / std::sqrt(static_cast<double>(map->weight.size(1))));
+    };
+
+    draw(embedding->weight, 1 / std::sqrt(static_cast<double>(embedding->weight.size(1))));
+    for (Layer& layer : layers) {
+      fan_in(layer->attention->query);
+      fan_in(layer->attention->key);
+      fan_in(layer->attention->value);
+      fan_in(layer->swiglu->gate);
+      fan_in(layer->swiglu->up);
+      // A layer starts as the identity, so depth does not matter to the first steps.
+      layer->attention->output->weight.zero_();
+      layer->swiglu->down->weight.zero_();
+    }
+    draw(head->weight, 0.02);
+    // No probability depends on the mean row. Starting it at zero makes the mean logit its own drift.
+    head->weight.sub_(head->weight.mean(0, /*keepdim=*/true));
+  }
+};
+TORCH_MODULE(Transformer);
+
+}  // namespace language_model

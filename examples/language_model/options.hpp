@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <charconv>
+#include <cstdint>
+#include <filesystem>
+#include <limits>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <thread>
+
+namespace language_model {
+
+struct Options {
+  static constexpr std::string_view usage =
+      "usage: language_model [--steps N] [--seed N] [--output DIR] [--threads N]\n"
+      "                      [--quick] [--search] [--help]\n"
+      "\n"
+      "Trains one small transformer twice on the King James text, with AdamW and with\n"
+      "symopt's derived updates, and compares the two.\n"
+      "\n"
+      "  --steps N     optimizer steps of each training (default 700; with --quick 60)\n"
+      "  --seed N      of the weights and of the order of the batches (default 1)\n"
+      "  --output DIR  for curves and tables (default build/language_model)\n"
+      "  --threads N   processor cores to use (default all); the trainings run side by\n"
+      "                side, each with its share of them\n"
+      "  --quick       a tiny model, in seconds: tests that both losses fall\n"
+      "  --search      repeat the search of the learning rates: three seeds, minutes\n"
+      "                for each grid point\n"
+      "  --help        print this text\n";
+
+  std::int64_t steps = 0;  ///< 0: the default of the mode
+  std::uint64_t seed = 1;
+  std::filesystem::path output = "build/language_model";
+  int threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  bool quick = false;
+  bool search = false;
+  bool help = false;
+};
+
+/// @throws std::invalid_argument that names the offending option.
+inline Options parse_options(std::span<char* const> arguments) {
+  Options options;
+  for (auto argument = arguments.begin(); argument != arguments.end(); ++argument) {
+    const std::string_view name = *argument;
+    const auto value = [&]() -> std::string_view {
+      if (++argument == arguments.end()) throw std::invalid_argument(std::string(name) + " needs a value");
+      return *argument;
+    };
+    const auto number = [&](auto least, auto most) {
+      const std::string_view text = value();
+      auto result = least;
+      const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), result);
+      if (error != std::errc{} || end != text.data() + text.size() || result < least || result > most) {
+        throw std::invalid_argument(std::string(name) + " needs a whole number between " +
+                                    std::to_string(least) + " and " + std::to_string(most) + ", not '" +
+                                    std::string(text) + "'");
+      }
+      return result;
+    };
+    if (name == "--steps") {
+      options.steps = number(std::int64_t{20}, std::int64_t{1'000'000});
+    } else if (name == "--seed") {
+      options.seed = number(std::uint64_t{0}, std::numeric_limits<std::uint64_t>::max());
+    } else if (name == "--output") {
+      options.output = value();
+    } else if (name == "--threads") {
+      options.threads = number(1, 1'024);
+    } else if (name == "--quick") {
+      options.quick = true;
+    } else if (name == "--search") {
+      options.search = true;
+    } else if (name == "--help") {
+      options.help = true;
+    } else {
+      throw std::invalid_argument("unknown option '" + std::string(name) + "'");
+    }
+  }
+  return options;
+}
+
+}  // namespace language_model

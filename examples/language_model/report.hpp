@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cmath>
+#include <iomanip>
+#include <ostream>
+#include <string>
+#include <string_view>
+
+#include "corpus.hpp"
+#include "race.hpp"
+#include "text.hpp"
+
+namespace language_model {
+
+inline void print_introduction(std::ostream& out, const Corpus& corpus, const TrainingPlan& plan) {
+  const ModelShape& shape = plan.shape;
+  out << "King James text: " << grouped(static_cast<std::int64_t>(corpus.training_tokens()))
+      << " tokens to train on, " << grouped(static_cast<std::int64_t>(corpus.held_out_tokens()))
+      << " held out; vocabulary " << grouped(corpus.vocabulary.size()) << ",\n"
+      << fixed(100 * corpus.unknown_share, 1) << " % of the tokens are unknown to it.\n"
+      << "Transformer: " << shape.layers << " layers of width " << shape.width << ", " << shape.heads
+      << " heads, " << shape.neurons << " SwiGLU neurons, context " << shape.context << ".\n"
+      << "Two trainings from seed " << plan.seed << ", side by side: " << grouped(plan.steps) << " steps of "
+      << grouped(plan.tokens_per_step()) << " tokens.\n";
+}
+
+/// The comparison, 80 columns wide at most.
+inline void print_table(std::ostream& out, const TrainingPlan& plan, const Race& race) {
+  const auto row = [&](std::string_view label, const std::string& adamw, const std::string& derived) {
+    out << std::left << std::setw(44) << label << std::right << std::setw(14) << adamw << std::setw(14)
+        << derived << '\n';
+  };
+  const auto compare = [&](std::string_view label, auto figure) {
+    row(label, figure(race.adamw), figure(race.derived));
+  };
+  const auto readable = [](double value) {
+    return std::abs(value) < 1e-3 ? scientific(value) : fixed(value, 3);
+  };
+
+  row("", "AdamW", "derived");
+  out << std::string(72, '-') << '\n';
+  compare("validation loss, nats per token", [](const auto& r) { return fixed(r.end.loss, 4); });
+  compare("  perplexity", [](const auto& r) { return fixed(std::exp(r.end.loss), 2); });
+  compare("training loss, last twentieth of the steps",
+          [](const auto& r) { return fixed(r.final_training_loss(), 4); });
+  compare("drift of the mean logit", [&](const auto& r) { return readable(r.mean_logit_drift()); });
+  compare("drift of the head's mean row", [&](const auto& r) { return readable(r.mean_row_drift); });
+  compare("time per step, ms", [](const auto& r) { return fixed(1e3 * r.seconds_per_step, 1); });
+  compare("  the update's part of it, ms",
+          [](const auto& r) { return fixed(1e3 * r.update_seconds_per_step, 1); });
+  compare("  the update's share of it, %",
+          [](const auto& r) { return fixed(100 * r.update_seconds_per_step / r.seconds_per_step, 1); });
+  compare("tokens per second", [&](const auto& r) {
+    return grouped(std::llround(static_cast<double>(plan.tokens_per_step()) / r.seconds_per_step));
+  });
+
+  const double gain = race.adamw.end.loss - race.derived.end.loss;
+  out << "The validation loss of the derived updates is " << fixed(std::abs(gain), 4) << " nats "
+      << (gain > 0 ? "lower" : "higher") << ".\n";
+}
+
+}  // namespace language_model

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <torch/torch.h>
+
+#include <chrono>
+#include <cmath>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <numeric>
+#include <vector>
+
+#include "batches.hpp"
+#include "corpus.hpp"
+#include "evaluation.hpp"
+#include "model.hpp"
+#include "scheduled_optimizer.hpp"
+
+namespace language_model {
+
+struct TrainingPlan {
+  ModelShape shape;
+  std::int64_t sequences = 16;  ///< per step
+  std::int64_t steps = 700;
+  std::uint64_t seed = 1;  ///< of the weights and of the order of the batches
+
+  std::int64_t tokens_per_step() const { return sequences * shape.context; }
+};
+
+struct ValidationPoint {
+  std::int64_t step;  ///< steps done
+  double loss;        ///< nats per token, on a tenth of the held-out windows
+};
+
+struct TrainingResult {
+  std::vector<double> training_loss;        ///< of every step's batch before the step, nats per token
+  std::vector<ValidationPoint> validation;  ///< at the start, at intervals, and at the end
+  Evaluation start;                         ///< on all held-out windows
+  Evaluation end;                           ///< on all held-out windows; the loss is NaN after divergence
+  double mean_row_drift = 0;                ///< Euclidean length of the way of the head's mean row
+  double seconds_per_step = 0;
+  double update_seconds_per_step = 0;  ///< the part of a step that the optimizer takes
+
+  double mean_logit_drift() const { return end.mean_logit - start.mean_logit; }
+
+  /// False after divergence, too.
+  bool improved() const { return end.loss < start.loss && final_training_loss() < training_loss.front(); }
+
+  /// Mean over the last twentieth of the steps.
+  double final_training_loss() const {
+    const auto count = std::max<std::ptrdiff_t>(1, std::ssize(training_loss) / 20);
+    return std::accumulate(training_loss.end() - count, training_loss.end(), 0.0) /
+           static_cast<double>(count);
+  }
+};
+
+using OptimizerFactory = std::function<ScheduledOptimizer(const Transformer& model, std::int64_t steps)>;
+using StepObserver = std::function<void(std::int64_t steps_done, double loss)>;
+
+/// Trains a model from scratch; stops early when the loss is no longer finite.
+inline TrainingResult train(const Corpus& corpus, const TrainingPlan& plan,
+                            const OptimizerFactory& make_optimizer, const StepObserver& observe = {}) {
+  using Clock = std::chrono::steady_clock;
+  using Seconds = std::chrono::duration<double>;
+  constexpr std::int64_t validations = 20;
+  constexpr std::size_t validation_stride = 10;
+
+  const auto context = static_cast<std::size_t>(plan.shape.context);
+  const std::vector<Window> held_out = windows_of(corpus.held_out, context, 0);
+  std::vector<Window> held_out_sample;
+  for (std::size_t i = 0; i < held_out.size(); i += validation_stride) held_out_sample.push_back(held_out[i]);
+
+  Transformer model{plan.shape, plan.seed};
+  ScheduledOptimizer optimizer = make_optimizer(model, plan.steps);
+  BatchStream batches{corpus.training, static_cast<std::size_t>(plan.sequences), context, plan.seed};
+  const torch::Tensor mean_row = model->head->weight.detach().mean(0);
+
+  TrainingResult result;
+  result.start = evaluate(model, held_out);
+  Seconds total{0};
+  Seconds updating{0};
+  for (std::int64_t step = 0; step < plan.steps; ++step) {
+    if (step * validations / plan.steps != (step - 1) * validations / plan.steps || step == 0) {
+      result.validation.push_back({.step = step, .loss = evaluate(model, held_out_sample).loss});
+    }
+
+    const auto begin = Clock::now();
+    const Batch batch = batches.next();
+    optimizer.zero_grad();
+    const torch::Tensor loss = next_token_loss(model(batch.inputs), batch.targets);
+    result.training_loss.push_back(loss.item<double>());
+    if (!std::isfinite(result.training_loss.back())) break;
+    loss.backward();
+    const auto update_begin = Clock::now();
+    optimizer.step();
+    const auto end = Clock::now();
+
+    updating += end - update_begin;
+    total += end - begin;
+    if (observe) observe(step + 1, result.training_loss.back());
+  }
+
+  result.end = evaluate(model, held_out);
+  result.validation.push_back({.step = plan.steps, .loss = evaluate(model, held_out_sample).loss});
+  result.mean_row_drift = (model->head->weight.detach().mean(0) - mean_row).norm().item<double>();
+  result.seconds_per_step = total.count() / static_cast<double>(plan.steps);
+  result.update_seconds_per_step = updating.count() / static_cast<double>(plan.steps);
+  return result;
+}
+
+}  // namespace language_model
