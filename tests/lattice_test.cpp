@@ -56,8 +56,11 @@ std::vector<Row> table() {
   using enum Lines;
   const Map momentum = [](const Matrix<double>& gradient, const Matrix<double>&) {
     Matrix<double> average = Matrix<double>::Zero(gradient.rows(), gradient.cols()), direction = average;
-    for (int step = 0; step < 3; ++step)
-      accumulate<double>(average, gradient, direction, MomentumConvention::heavy_ball, 0.9, true);
+    const MomentumStep<double> step(MomentumConvention::heavy_ball, 0.9);
+    for (int i = 0; i < 3; ++i) {
+      step.look_ahead(average, gradient, direction, true);
+      step.advance(average, gradient);
+    }
     return direction;
   };
   const Map damped = [](const Matrix<double>& m, const Matrix<double>&) -> Matrix<double> {

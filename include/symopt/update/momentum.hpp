@@ -19,26 +19,44 @@ constexpr const char* to_string(MomentumConvention convention) {
   return convention == MomentumConvention::ema ? "ema" : "heavy_ball";
 }
 
-/// What the rule is given: the momentum, or with Nesterov the momentum that one more step with the same
-/// gradient would make (ema: beta m + (1 - beta) g; heavy ball: beta m + g).
-/// Momentum and direction in one pass; `gradient` may have any strides. A momentum below the smallest normal
-/// number becomes zero: rounding would keep a subnormal one alive for ever, and slow every step.
-template <class Scalar, class Gradient>
-void accumulate(MatrixRef<Scalar> momentum, const Gradient& gradient, MatrixRef<Scalar> direction,
-                MomentumConvention convention, double beta, bool nesterov) {
-  const Scalar keep = static_cast<Scalar>(beta);
-  const Scalar add = convention == MomentumConvention::ema ? static_cast<Scalar>(1.0 - beta) : Scalar(1);
-  const auto flush = [](Scalar x) {
-    return std::abs(x) < std::numeric_limits<Scalar>::min() ? Scalar(0) : x;
-  };
-  for (Index i = 0; i < momentum.rows(); ++i) {
-    momentum.row(i) = (keep * momentum.row(i) + add * gradient.row(i)).unaryExpr(flush);
-    if (nesterov) {
-      direction.row(i) = keep * momentum.row(i) + add * gradient.row(i);
-    } else {
-      direction.row(i) = momentum.row(i);
+/// One step of the running average: its two factors, for a momentum that starts at zero.
+template <class Scalar>
+class MomentumStep {
+ public:
+  MomentumStep(MomentumConvention convention, double beta)
+      : keep_(static_cast<Scalar>(beta)),
+        add_(convention == MomentumConvention::ema ? static_cast<Scalar>(1.0 - beta) : Scalar(1)) {}
+
+  /// The next momentum, as an expression. An entry below the smallest normal number becomes zero: rounding
+  /// would keep a subnormal one alive for ever, and slow every step.
+  auto next(const auto& momentum, const auto& gradient) const {
+    return average(momentum, gradient).unaryExpr([](Scalar x) {
+      return std::abs(x) < std::numeric_limits<Scalar>::min() ? Scalar(0) : x;
+    });
+  }
+
+  /// What the rule is given: the next momentum, or with Nesterov the momentum that one more step with the
+  /// same gradient would make (ema: beta m + (1 - beta) g; heavy ball: beta m + g).
+  void look_ahead(const MatrixRef<Scalar>& momentum, const auto& gradient, MatrixRef<Scalar> direction,
+                  bool nesterov) const {
+    for (Index i = 0; i < momentum.rows(); ++i) {
+      direction.row(i) = next(momentum.row(i), gradient.row(i));
+      if (nesterov) direction.row(i) = average(direction.row(i), gradient.row(i));
     }
   }
-}
+
+  /// momentum <- next momentum.
+  void advance(MatrixRef<Scalar> momentum, const auto& gradient) const {
+    for (Index i = 0; i < momentum.rows(); ++i) momentum.row(i) = next(momentum.row(i), gradient.row(i));
+  }
+
+ private:
+  auto average(const auto& momentum, const auto& gradient) const {
+    return keep_ * momentum + add_ * gradient;
+  }
+
+  Scalar keep_;
+  Scalar add_;
+};
 
 }  // namespace symopt

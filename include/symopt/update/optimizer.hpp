@@ -237,16 +237,13 @@ class Optimizer {
     } else {
       if (state_.momentum_is_transposed != is_transposed) transpose_momentum();
       MatrixRef<Scalar> momentum = state_.momentum.as(shape_of(w));
-      const auto& options = options_;
-      if constexpr (is_transposed) {
-        accumulate<Scalar>(momentum, gradient.transpose(), direction, options.momentum_convention,
-                           options.momentum, options.nesterov);
-      } else {
-        accumulate<Scalar>(momentum, gradient, direction, options.momentum_convention, options.momentum,
-                           options.nesterov);
-      }
+      const MomentumStep<Scalar> average(options_.momentum_convention, options_.momentum);
+      const auto& slope = framed<is_transposed>(gradient);
+      // The momentum advances last: a rule of the caller's that throws leaves it as it was.
+      average.look_ahead(momentum, slope, direction, options_.nesterov);
       auto own = in_order_of(weights, direction);
       apply_in_place(rule_, own, state_.workspace);
+      average.advance(momentum, slope);
     }
 
     const double amount = rate * options_.weight_decay;
@@ -254,6 +251,16 @@ class Optimizer {
     if (options_.weight_decay != 0) decay<is_transposed>(w, amount);
     for (Index i = 0; i < w.rows(); ++i) w.row(i) -= length * direction.row(i);
     return {true, ++steps_, rate};
+  }
+
+  /// The gradient in the frame in which the weights are row-major.
+  template <bool is_transposed, class Gradient>
+  static decltype(auto) framed(const Gradient& gradient) {
+    if constexpr (is_transposed) {
+      return gradient.transpose();
+    } else {
+      return (gradient);
+    }
   }
 
   /// The row-major view seen in the storage order of `weights`, rows x cols again.
