@@ -154,6 +154,18 @@ TEST_CASE("five coupled steps reach the band where the square is at least 1e-6 o
     }
 }
 
+TEST_CASE("five coupled steps reach the band at its very edge") {
+  CAPTURE(default_seed);
+  Random random(default_seed);
+  // Large, so that the absolute eps is nothing; all but one square at 1.05e-6 of the Gram's norm.
+  const double edge = 1e4 * std::sqrt(1.05e-6);
+  const Matrix<double> block = block_with_spectrum({6, 5}, {1e4, edge, edge, edge, edge}, random);
+  const Eigen::VectorXd values = singular_values(Spectral<CoupledPolarExpress>{}(block));
+  CHECK(values.minCoeff() >= 0.72);
+  CHECK(values.minCoeff() <= 0.8);
+  CHECK(values.maxCoeff() <= 1.13);
+}
+
 TEST_CASE("the coupled Newton-Schulz iteration tends to s / sqrt(s^2 + eps)") {
   CAPTURE(default_seed);
   Random random(default_seed);

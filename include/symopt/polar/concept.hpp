@@ -15,7 +15,8 @@ namespace symopt::polar {
 ///   template <class Scalar> class Workspace   all memory needed, from (Shape, Side gram_side); the
 ///                                             same for a shape and its transpose with mirrored side
 ///   apply(block, gram_side, workspace)        block <- its polar factor, through the Gram matrix on
-///                                             that side; allocates nothing; a zero block stays zero
+///                                             that side; allocates nothing of its own; a zero block stays
+///                                             zero
 ///   validate()                                throws std::invalid_argument on an option out of range
 ///
 /// Laws: apply commutes with orthogonal matrices on both sides, and both gram sides agree, each up

@@ -21,7 +21,8 @@ namespace symopt::polar {
 /// singular value decomposition is about k^2 times the unit roundoff of double.
 /// Default cut-off (for cutoff = 0): max(m, n) units of roundoff of the block's scalar, but never
 /// under the noise sqrt(k) * 1.5e-8 that a k x k Gram matrix in double carries.
-/// Cost: about 9 k^3 + 4 k^2 n flops; memory two double blocks and the eigensolver's two squares.
+/// Cost: about 9 k^3 + 4 k^2 n flops; memory two double blocks and the eigensolver's two squares, and k
+/// numbers that Eigen's eigensolver takes at each call.
 /// Errors: std::invalid_argument for a cutoff outside [0, 1).
 struct Exact {
   double cutoff = 0;  ///< relative to the largest singular value; 0 chooses by size and scalar

@@ -286,8 +286,10 @@ class Optimizer {
     }
   }
 
+  /// Turns the momentum into the other storage order, by way of the direction's memory, which is free here.
   void transpose_momentum() {
-    const Matrix<Scalar> copy = momentum();
+    MatrixRef<Scalar> copy = direction_.as(shape_);
+    copy = momentum();
     state_.momentum_is_transposed = !state_.momentum_is_transposed;
     if (state_.momentum_is_transposed) {
       state_.momentum.as(transposed(shape_)) = copy.transpose();
