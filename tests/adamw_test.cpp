@@ -77,7 +77,8 @@ TEST_CASE("AdamW follows the published algorithm for twenty steps") {
 Matrix<double> run(const AdamW& options, const Map& moved) {
   Random random(default_seed);
   Matrix<double> weights = moved(gaussian_block(shape, random));
-  Optimizer<AdamW, double> optimizer(shape.rows, shape.cols, {.learning_rate = 0.1, .weight_decay = 0.1}, options);
+  Optimizer<AdamW, double> optimizer(shape.rows, shape.cols, {.learning_rate = 0.1, .weight_decay = 0.1},
+                                     options);
   for (const Matrix<double>& gradient : gradients(random)) optimizer.step(weights, moved(gradient));
   return weights;
 }
@@ -96,7 +97,8 @@ double equivariance_error(const AnyGroup& group) {
 
 TEST_CASE("AdamW is equivariant under signed permutations of both sides and under nothing more") {
   CAPTURE(default_seed);
-  CHECK(equivariance_error(ErasedGroup<Product<SignedRowPermutation, SignedColumnPermutation>, double>()) <= 1e-14);
+  CHECK(equivariance_error(ErasedGroup<Product<SignedRowPermutation, SignedColumnPermutation>, double>()) <=
+        1e-14);
   CHECK(equivariance_error(ErasedGroup<LeftOrthogonal, double>()) > 1e-2);
   CHECK(equivariance_error(ErasedGroup<RightOrthogonal, double>()) > 1e-2);
   CHECK(equivariance_error(ErasedGroup<HeadRotations<Side::left, 2>, double>()) > 1e-2);
@@ -108,7 +110,8 @@ TEST_CASE("AdamW moves the mean row although no gradient has one") {
   Random random(default_seed);
   Optimizer<AdamW, double> optimizer(shape.rows, shape.cols, {.learning_rate = 0.1});
   Matrix<double> weights = Matrix<double>::Zero(shape.rows, shape.cols);
-  for (const Matrix<double>& gradient : gradients(random)) optimizer.step(weights, centred(gradient, Side::left));
+  for (const Matrix<double>& gradient : gradients(random))
+    optimizer.step(weights, centred(gradient, Side::left));
   CHECK(weights.colwise().mean().norm() > 1e-2);
 }
 

@@ -16,17 +16,17 @@ using namespace symopt_test;
 TEST_CASE("the counter sees operator new, aligned new and Eigen's memory") {
   CHECK(counted([] { CHECK(std::make_unique<int>(3) != nullptr); }) >= 1);
   CHECK(counted([] {
-          auto* memory = ::operator new(64, std::align_val_t{64});
+          auto* memory = ::operator new (64, std::align_val_t{64});
           CHECK(memory != nullptr);
-          ::operator delete(memory, std::align_val_t{64});
+          ::operator delete (memory, std::align_val_t{64});
         }) >= 1);
   CHECK(counted([] { CHECK(Matrix<double>::Zero(5, 5).eval().data() != nullptr); }) >= 1);
   volatile int sum = 0;
   CHECK(counted([&] { sum = sum + 1; }) == 0);
 }
 
-TEST_CASE_TEMPLATE("rules without products allocate nothing at any size, in every storage order", Scalar, float,
-                   double) {
+TEST_CASE_TEMPLATE("rules without products allocate nothing at any size, in every storage order", Scalar,
+                   float, double) {
   for (const Shape shape : {small, transposed(small), large}) {
     check_steps<Update<Embedding>, Scalar>(shape, usual, {});
     check_steps<Update<LmHead>, Scalar>(shape, usual, {});
@@ -46,8 +46,8 @@ TEST_CASE("the other norms and projections allocate nothing either") {
 
 TEST_CASE("a rule that is only callable allocates its result, as documented") {
   const auto halve = [](const Matrix<double>& block) -> Matrix<double> { return 0.5 * block; };
-  const long count = allocations_of_steps<decltype(halve), double, Eigen::RowMajor, Eigen::RowMajor>(
-      small, {}, halve);
+  const long count =
+      allocations_of_steps<decltype(halve), double, Eigen::RowMajor, Eigen::RowMajor>(small, {}, halve);
   CHECK(count >= 3);
 }
 

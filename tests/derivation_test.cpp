@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a group derives: its normalization, its projection, what it admits, and in which order they are applied.
+// What a group derives: its normalization, its projection, what it admits, and in which order they are
+// applied.
 #include "support/group_list.hpp"
 #include "support/reference.hpp"
 
@@ -44,7 +45,8 @@ static_assert(derives<Product<RightOrthogonal, RowPermutation>, RowNorm>);
 static_assert(derives<Product<SignedRowPermutation, RightOrthogonal>, RowNorm>);
 static_assert(derives<Product<LeftOrthogonal, ColumnPermutation>, ColumnNorm>);
 static_assert(derives<Product<LeftOrthogonal, SignedColumnPermutation>, ColumnNorm>);
-static_assert(derives<Embedding, RowNorm> && derives<TiedEmbedding, RowNorm> && derives<SwigluInput, RowNorm>);
+static_assert(derives<Embedding, RowNorm> && derives<TiedEmbedding, RowNorm> &&
+              derives<SwigluInput, RowNorm>);
 static_assert(derives<SwigluOutput, ColumnNorm> && derives<LmHead, RowNorm> && derives<Router, RowNorm>);
 static_assert(derives<Product<RowPermutation, ColumnPermutation>, Sign>);
 static_assert(derives<Product<SignedRowPermutation, SignedColumnPermutation>, Sign>);
@@ -95,7 +97,8 @@ static_assert(Admissible<RowNorm, LmHead> && Admissible<ColumnNorm, SwigluOutput
 static_assert(Admissible<Sign, Product<SignedRowPermutation, ColumnPermutation>>);
 static_assert(Admissible<HeadSpectral<Side::left, 4>, LeftHeads<4>>);
 static_assert(Admissible<Spectral<>, LeftHeads<4>>);
-static_assert(Admissible<Then<RowNorm, Spectral<>>, LmHead> && Admissible<DualNorm<Spectral<>>, HiddenMatrix>);
+static_assert(Admissible<Then<RowNorm, Spectral<>>, LmHead> &&
+              Admissible<DualNorm<Spectral<>>, HiddenMatrix>);
 static_assert(Admissible<RowNorm, CyclicRows> && Admissible<Halved, HiddenMatrix>);
 static_assert(Admissible<AdamW, Product<SignedRowPermutation, SignedColumnPermutation>>);
 static_assert(Admissible<Sign, SharedShift> && Admissible<Sign, Trivial>);  // translations move no gradient
@@ -117,8 +120,12 @@ static_assert(!Admissible<HorizontalProjection<Side::left>, LeftOrthogonal>);
 using polar::Exact;
 constexpr Shape tall{9, 4};
 
-Matrix<double> left_centred(const Matrix<double>& x) { return centred(x, Side::left); }
-Matrix<double> right_centred(const Matrix<double>& x) { return centred(x, Side::right); }
+Matrix<double> left_centred(const Matrix<double>& x) {
+  return centred(x, Side::left);
+}
+Matrix<double> right_centred(const Matrix<double>& x) {
+  return centred(x, Side::right);
+}
 
 struct Formula {
   std::string name;
@@ -159,15 +166,16 @@ std::vector<Formula> formulas(const Matrix<double>& m) {
       {"P C(P R(P M Q) Q) Q", Update<EveryLine, Then<RowNorm, ColumnNorm>>{}(m), p(q(c(p(q(r(p(q(m))))))))},
       {"nu^a polar(M)", Update<HiddenMatrix, DualNorm<Spectral<Exact>>>{dual}(m), nu(m) * u(m)},
       {"nu^a P polar(P M)", Update<Router, DualNorm<Spectral<Exact>>>{dual}(m), nu(p(m)) * p(u(p(m)))},
-      {"nu^a polar(R(M)), nu of R(M)", Update<Embedding, Then<RowNorm, DualNorm<Spectral<Exact>>>>{{{}, dual}}(m),
-       nu(r(m)) * u(r(m))},
+      {"nu^a polar(R(M)), nu of R(M)",
+       Update<Embedding, Then<RowNorm, DualNorm<Spectral<Exact>>>>{{{}, dual}}(m), nu(r(m)) * u(r(m))},
       {"nested", Update<LmHead, Then<Then<RowNorm, Spectral<Exact>>, RowNorm>>{}(m), p(r(u(p(r(p(m))))))},
       {"a user's halves", Update<LmHead, Halved>{}(m), 0.5 * p(m)},
       {"a user's halves, then rows", Update<LmHead, Then<Halved, RowNorm>>{}(m), p(r(0.5 * p(m)))},
   };
 }
 
-TEST_CASE("a derived update is its formula, with the projection wherever a stage leaves the horizontal space") {
+TEST_CASE(
+    "a derived update is its formula, with the projection wherever a stage leaves the horizontal space") {
   CAPTURE(default_seed);
   Random random(default_seed);
   for (const Shape shape : {tall, transposed(tall), Shape{5, 5}}) {
@@ -187,8 +195,7 @@ TEST_CASE("the order of stages matters") {
   const Matrix<double> polar_first = Update<LmHead, Then<Spectral<Exact>, RowNorm>>{}(m);
   CHECK(relative_error(row_first, polar_first) > 1e-2);
   // Without the projection between the stages the result would be another one.
-  const Matrix<double> no_middle =
-      left_centred(polar_by_svd(rows_normalized(left_centred(m))));
+  const Matrix<double> no_middle = left_centred(polar_by_svd(rows_normalized(left_centred(m))));
   CHECK(relative_error(row_first, no_middle) > 1e-3);
 }
 

@@ -45,8 +45,8 @@ double haar_deviation(Index n, const std::function<Matrix<double>()>& draw) {
   const double first = moments.first.cwiseAbs().maxCoeff() * std::sqrt(size) * root;
   const Matrix<double> expected = Matrix<double>::Identity(n * n, n * n) / size;
   // E q^4 is 3 / (n (n + 2)), so no product has a larger variance.
-  const double second = (moments.second - expected).cwiseAbs().maxCoeff() /
-                        std::sqrt(3 / (size * (size + 2))) * root;
+  const double second =
+      (moments.second - expected).cwiseAbs().maxCoeff() / std::sqrt(3 / (size * (size + 2))) * root;
   const double signs = std::abs(moments.positive - moments.negative) / root;
   return std::max({first, second, signs});
 }

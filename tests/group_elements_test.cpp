@@ -35,7 +35,8 @@ bool is_block_monomial(const Matrix<double>& a, Index block, double tolerance) {
 /// Whether an element has the form that the families of its group allow.
 bool belongs(const AnyGroup& group, const AnyGroup::Element& g, Index size) {
   const Matrix<double> a = matrix_of(group, g, size);
-  const SideFamilies side = group.families().left == SideFamilies{} ? group.families().right : group.families().left;
+  const SideFamilies side =
+      group.families().left == SideFamilies{} ? group.families().right : group.families().left;
   const double tolerance = 16 * group.unit();
   if (side.rotations) return orthogonality_error(a) <= tolerance;
   if (side.block_rotations > 0) return is_block_monomial(a, side.block_rotations, tolerance);

@@ -8,7 +8,8 @@ namespace {
 
 using namespace symopt_test;
 
-TEST_CASE_TEMPLATE_DEFINE("every product obeys the laws of a group and of its three actions", T, product_laws) {
+TEST_CASE_TEMPLATE_DEFINE("every product obeys the laws of a group and of its three actions", T,
+                          product_laws) {
   check_group_laws(ErasedGroup<typename T::group, typename T::scalar>());
 }
 using Products = join_t<NamedGroups, ProductGroups>;

@@ -8,7 +8,8 @@ namespace {
 
 using namespace symopt_test;
 
-TEST_CASE_TEMPLATE_DEFINE("every simple or user's group obeys the laws of a group and of its three actions", T, group_laws) {
+TEST_CASE_TEMPLATE_DEFINE("every simple or user's group obeys the laws of a group and of its three actions",
+                          T, group_laws) {
   check_group_laws(ErasedGroup<typename T::group, typename T::scalar>());
 }
 using Groups = join_t<SimpleGroups, UserGroups, ScalingGroups>;
@@ -104,8 +105,8 @@ TEST_CASE("an error that is not a number counts as infinite and stays") {
 }
 
 TEST_CASE("heads that do not fill the block are refused by name") {
-  CHECK_THROWS_WITH_AS((HeadRotations<Side::left, 4>::identity<float>({6, 8})),
-                       doctest::Contains("6x8"), std::invalid_argument);
+  CHECK_THROWS_WITH_AS((HeadRotations<Side::left, 4>::identity<float>({6, 8})), doctest::Contains("6x8"),
+                       std::invalid_argument);
   CHECK_THROWS_AS((HeadRotations<Side::right, 4>::generators<double>({8, 6})), std::invalid_argument);
   Random random(default_seed);
   CHECK_THROWS_AS((HeadRotations<Side::right, 3>::random<double>({6, 4}, random)), std::invalid_argument);

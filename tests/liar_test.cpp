@@ -112,8 +112,10 @@ TEST_CASE("a row norm without the last or the first centring is not horizontal o
   CHECK(change <= 1e-14);
   CHECK(shift_errors([&](const Matrix<double>& x) { return normalize(project(x)); }).first > 1e-2);
   CHECK(shift_errors([&](const Matrix<double>& x) { return project(normalize(x)); }).second > 1e-2);
-  CHECK(shift_errors([&](const Matrix<double>& x) { return wrong_axis(normalize(wrong_axis(x))); }).first > 1e-2);
-  CHECK(shift_errors([&](const Matrix<double>& x) { return wrong_axis(normalize(wrong_axis(x))); }).second > 1e-2);
+  CHECK(shift_errors([&](const Matrix<double>& x) { return wrong_axis(normalize(wrong_axis(x))); }).first >
+        1e-2);
+  CHECK(shift_errors([&](const Matrix<double>& x) { return wrong_axis(normalize(wrong_axis(x))); }).second >
+        1e-2);
 }
 
 }  // namespace

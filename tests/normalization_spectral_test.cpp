@@ -9,12 +9,20 @@ using namespace symopt_test;
 
 const std::vector<NamedRule> rules = spectral_rules();
 
-TEST_CASE("spectral rules state the groups of the table") { check_claims(rules); }
-TEST_CASE("spectral rules are equivariant under all that they claim") { check_claimed_families(rules); }
-TEST_CASE("spectral rules break under every family that they do not claim") { check_other_families(rules); }
+TEST_CASE("spectral rules state the groups of the table") {
+  check_claims(rules);
+}
+TEST_CASE("spectral rules are equivariant under all that they claim") {
+  check_claimed_families(rules);
+}
+TEST_CASE("spectral rules break under every family that they do not claim") {
+  check_other_families(rules);
+}
 TEST_CASE("spectral rules keep horizontal blocks where they say so, and only there") {
   check_horizontal_claims(rules);
 }
-TEST_CASE("a mirrored spectral rule is the rule of the transposed block") { check_mirrors(rules); }
+TEST_CASE("a mirrored spectral rule is the rule of the transposed block") {
+  check_mirrors(rules);
+}
 
 }  // namespace

@@ -66,9 +66,12 @@ TEST_CASE("weights and gradient that share memory are refused") {
   Optimizer<Sign, double> optimizer(4, 3, {.parameter = "tied"});
   Matrix<double> memory = Matrix<double>::Ones(6, 8);
   const Matrix<double> before = memory;
-  check_refused([&] { optimizer.step(memory.topLeftCorner(4, 3), memory.topLeftCorner(4, 3)); }, {"tied", "overlap"});
-  check_refused([&] { optimizer.step(memory.block(0, 0, 4, 3), memory.block(2, 2, 4, 3)); }, {"tied", "overlap"});
-  check_refused([&] { optimizer.step(memory.block(1, 1, 4, 3), memory.block(0, 0, 4, 3)); }, {"tied", "overlap"});
+  check_refused([&] { optimizer.step(memory.topLeftCorner(4, 3), memory.topLeftCorner(4, 3)); },
+                {"tied", "overlap"});
+  check_refused([&] { optimizer.step(memory.block(0, 0, 4, 3), memory.block(2, 2, 4, 3)); },
+                {"tied", "overlap"});
+  check_refused([&] { optimizer.step(memory.block(1, 1, 4, 3), memory.block(0, 0, 4, 3)); },
+                {"tied", "overlap"});
   CHECK(memory == before);
   Matrix<double> square = Matrix<double>::Ones(4, 4);
   Optimizer<Sign, double> of_square(4, 4, {.parameter = "tied"});
@@ -117,7 +120,8 @@ TEST_CASE("a rule that keeps its own momentum refuses the optimizer's") {
 }
 
 TEST_CASE("setters validate and keep what was there when they refuse") {
-  Optimizer<Sign> optimizer(2, 2, {.learning_rate = 0.5, .momentum = 0.25, .weight_decay = 0.125, .parameter = "w"});
+  Optimizer<Sign> optimizer(
+      2, 2, {.learning_rate = 0.5, .momentum = 0.25, .weight_decay = 0.125, .parameter = "w"});
   check_refused([&] { optimizer.set_learning_rate(-1); }, {"'w'", "learning_rate", "-1"});
   check_refused([&] { optimizer.set_learning_rate(nan); }, {"'w'", "learning_rate"});
   check_refused([&] { optimizer.set_momentum(1); }, {"'w'", "momentum"});
@@ -177,7 +181,8 @@ void check_nothing_changed(const Rule& rule, Scalar bad, NonFinite policy, Index
   }
 }
 
-TEST_CASE_TEMPLATE("a gradient that is not finite leaves weights and state bit for bit", Scalar, float, double) {
+TEST_CASE_TEMPLATE("a gradient that is not finite leaves weights and state bit for bit", Scalar, float,
+                   double) {
   CAPTURE(default_seed);
   using Limits = std::numeric_limits<Scalar>;
   for (const Scalar bad : {Limits::quiet_NaN(), Limits::infinity(), -Limits::infinity()})

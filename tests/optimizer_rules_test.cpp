@@ -38,7 +38,8 @@ struct SumOfGradients {
     Matrix<Scalar> sum;
   };
   template <class Weights, class Gradient, class Scalar, class Direction>
-  void operator()(const Weights&, const Gradient& gradient, State<Scalar>& state, Direction& direction) const {
+  void operator()(const Weights&, const Gradient& gradient, State<Scalar>& state,
+                  Direction& direction) const {
     state.sum += gradient;
     direction = state.sum;
   }
@@ -51,7 +52,8 @@ struct Cautious {
     int calls = 0;
   };
   template <class Weights, class Gradient, class Scalar, class Direction>
-  void operator()(const Weights& weights, const Gradient& gradient, State<Scalar>& state, Direction& direction) const {
+  void operator()(const Weights& weights, const Gradient& gradient, State<Scalar>& state,
+                  Direction& direction) const {
     ++state.calls;
     direction = (weights.array() * gradient.array() > Scalar(0)).select(gradient, Scalar(0) * gradient);
   }

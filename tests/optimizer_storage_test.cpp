@@ -62,7 +62,8 @@ void check_layouts(bool sums) {
   }
 }
 
-TEST_CASE_TEMPLATE("rules that treat every entry alone give the same bits in every layout", Scalar, float, double) {
+TEST_CASE_TEMPLATE("rules that treat every entry alone give the same bits in every layout", Scalar, float,
+                   double) {
   check_layouts<Sign, Scalar>(false);
   check_layouts<Update<Trivial>, Scalar>(false);
 }

@@ -30,7 +30,8 @@ struct Reference {
     const bool is_ema = options.momentum_convention == MomentumConvention::ema;
     const Matrix<double> added = (is_ema ? 1 - options.momentum : 1.0) * gradient;
     momentum = options.momentum * momentum + added;
-    const Matrix<double> seen = options.nesterov ? Matrix<double>(options.momentum * momentum + added) : momentum;
+    const Matrix<double> seen =
+        options.nesterov ? Matrix<double>(options.momentum * momentum + added) : momentum;
     const Matrix<double> direction = rule(seen);
     const Matrix<double> shrunk = options.decay == Decay::all ? weights : centred(weights, Side::left);
     weights -= options.learning_rate * options.weight_decay * shrunk;
@@ -198,8 +199,8 @@ TEST_CASE("horizontal decay keeps the mean row, plain decay does not") {
     Random random(default_seed);
     Matrix<double> weights = gaussian_block(shape, random);
     const Matrix<double> before = weights.colwise().mean();
-    Optimizer<Update<LmHead>, double> optimizer(
-        shape.rows, shape.cols, {.learning_rate = 0.1, .weight_decay = 0.5, .decay = decay});
+    Optimizer<Update<LmHead>, double> optimizer(shape.rows, shape.cols,
+                                                {.learning_rate = 0.1, .weight_decay = 0.5, .decay = decay});
     for (int step = 0; step < 20; ++step) optimizer.step(weights, gaussian_block(shape, random));
     return relative_error(weights.colwise().mean(), before);
   };

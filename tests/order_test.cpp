@@ -21,7 +21,7 @@ using SignedColumns = SignedColumnPermutation;
 
 /// Equal as groups: each inside the other.
 template <class G, class H>
-constexpr bool same_group = is_subgroup_v<G, H> && is_subgroup_v<H, G>;
+constexpr bool same_group = is_subgroup_v<G, H>&& is_subgroup_v<H, G>;
 
 // What lies inside what, for blocks of every size; every line has its negative counterpart below.
 static_assert(is_subgroup_v<Trivial, LeftOrthogonal>);
@@ -82,7 +82,7 @@ static_assert(!is_subgroup_v<RowScalings, ColumnScalings>);
 
 // The largest shipped group inside both.
 template <class G, class H, class Expected>
-constexpr bool meet_is = std::same_as<meet_t<G, H>, Expected> && std::same_as<meet_t<H, G>, Expected>;
+constexpr bool meet_is = std::same_as<meet_t<G, H>, Expected>&& std::same_as<meet_t<H, G>, Expected>;
 
 static_assert(meet_is<LeftOrthogonal, SignedRows, SignedRows>);
 static_assert(meet_is<LeftOrthogonal, LeftOrthogonal, LeftOrthogonal>);
@@ -117,15 +117,16 @@ struct Known {
 
 const std::vector<Known> groups = [] {
   std::vector<Known> all;
-  for_each_type<join_t<SimpleGroups, NamedGroups, ProductGroups, ScalingGroups>>(
-      [&]<class G>() { all.push_back({type_name<G>(), families_of<G>}); });
+  for_each_type<join_t<SimpleGroups, NamedGroups, ProductGroups, ScalingGroups>>([&]<class G>() {
+    all.push_back({type_name<G>(), families_of<G>});
+  });
   all.push_back({"heads of 4", LeftHeads<4>::families});
   all.push_back({"heads of 6", LeftHeads<6>::families});
   all.push_back({"heads of 12", LeftHeads<12>::families});
   all.push_back({"signs", families_on(Side::left, {.signs = true})});
-  all.push_back({"all families", families_on(Side::right, {.rotations = true,
-                                                           .positive_scalings = true,
-                                                           .translations = true})});
+  all.push_back(
+      {"all families",
+       families_on(Side::right, {.rotations = true, .positive_scalings = true, .translations = true})});
   return all;
 }();
 
@@ -134,7 +135,8 @@ TEST_CASE("the order of groups is reflexive, antisymmetric and transitive") {
     CAPTURE(a.name);
     CHECK(a.families.contains(a.families));
     for (const Known& b : groups) {
-      CHECK((a.families == b.families) == (a.families.contains(b.families) && b.families.contains(a.families)));
+      CHECK((a.families == b.families) ==
+            (a.families.contains(b.families) && b.families.contains(a.families)));
       if (!a.families.contains(b.families)) continue;
       for (const Known& c : groups)
         if (b.families.contains(c.families)) {
@@ -167,7 +169,8 @@ TEST_CASE("the meet of two sets of families is their largest common lower bound"
   }
 }
 
-TEST_CASE("meet_t is a lower bound of every pair of groups, and a group itself where that contains the other") {
+TEST_CASE(
+    "meet_t is a lower bound of every pair of groups, and a group itself where that contains the other") {
   int proper = 0;
   for_each_type<SimpleGroups>([&]<class G>() {
     for_each_type<join_t<SimpleGroups, NamedGroups>>([&]<class H>() {

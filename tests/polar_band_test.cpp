@@ -115,14 +115,14 @@ void check_band(const char* name, const Method& method, double lowest, double hi
     }
 }
 
-TEST_CASE_TEMPLATE("every method brings singular values of at least 1e-3 of the norm into its band", Scalar, float,
-                   double) {
+TEST_CASE_TEMPLATE("every method brings singular values of at least 1e-3 of the norm into its band", Scalar,
+                   float, double) {
   check_band<NewtonSchulz, Scalar>("NewtonSchulz", {}, 0.47, 1.21);
   check_band<PolarExpress, Scalar>("PolarExpress", {}, 1 - 3e-8, 1 + 3e-8);
   check_band<PolarExpress, Scalar>("six steps", {.steps = 6}, 0.94, 1.01);
   check_band<PolarExpress, Scalar>("five steps", {.steps = 5}, 0.72, 1.13);
-  check_band<NewtonSchulz, Scalar>("thirty classical steps", {.steps = 30, .coefficients = lists::cubic}, 1 - 1e-9,
-                                   1 + 1e-9);
+  check_band<NewtonSchulz, Scalar>("thirty classical steps", {.steps = 30, .coefficients = lists::cubic},
+                                   1 - 1e-9, 1 + 1e-9);
 }
 
 TEST_CASE("Muon's published steps stay in their band above a thousandth of the norm") {
@@ -146,7 +146,8 @@ TEST_CASE("five coupled steps reach the band where the square is at least 1e-6 o
       const Eigen::VectorXd express = singular_values(Spectral<CoupledPolarExpress>{}(input.value));
       CHECK(express.minCoeff() >= 0.72);
       CHECK(express.maxCoeff() <= 1.13);
-      const Eigen::VectorXd schulz = singular_values(Spectral<CoupledNewtonSchulz>{{.steps = 30}}(input.value));
+      const Eigen::VectorXd schulz =
+          singular_values(Spectral<CoupledNewtonSchulz>{{.steps = 30}}(input.value));
       const Eigen::VectorXd given = singular_values(input.value);
       CHECK(schulz.maxCoeff() <= 1 + 1e-12);
       for (Index i = 0; i < given.size(); ++i)  // damped: s / sqrt(s^2 + eps)
@@ -184,10 +185,11 @@ TEST_CASE_TEMPLATE("no block, however deficient, leaves the band upwards", Scala
     CHECK(result.allFinite());
     CHECK(singular_values(as_double(result))(0) <= highest + 200 * roundoff<Scalar>);
   };
-  for (const Shape shape : {Shape{32, 32}, Shape{16, 8}, Shape{8, 16}, Shape{1, 6}, Shape{6, 1}, Shape{1, 1}}) {
+  for (const Shape shape :
+       {Shape{32, 32}, Shape{16, 8}, Shape{8, 16}, Shape{1, 6}, Shape{6, 1}, Shape{1, 1}}) {
     std::vector<Input> inputs = all_inputs(shape, random);
-    inputs.push_back({"condition 1e6", block_with_spectrum(shape, log_spaced(std::min(shape.rows, shape.cols), 1e6),
-                                                           random)});
+    inputs.push_back({"condition 1e6",
+                      block_with_spectrum(shape, log_spaced(std::min(shape.rows, shape.cols), 1e6), random)});
     for (const Input& input : inputs) {
       INFO(symopt::to_string(shape), ", ", input.name);
       const Matrix<Scalar> block = input.value.cast<Scalar>();

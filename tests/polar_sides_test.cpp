@@ -48,8 +48,8 @@ TEST_CASE("left and right coupled iterations agree on well-conditioned blocks in
   }
 }
 
-TEST_CASE_TEMPLATE("the result lies in the row and column spaces of the block", Method, Exact, polar::NewtonSchulz,
-                   polar::PolarExpress) {
+TEST_CASE_TEMPLATE("the result lies in the row and column spaces of the block", Method, Exact,
+                   polar::NewtonSchulz, polar::PolarExpress) {
   CAPTURE(default_seed);
   Random random(default_seed);
   for (const Shape shape : {Shape{8, 8}, Shape{12, 5}, Shape{5, 12}}) {

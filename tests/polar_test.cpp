@@ -42,8 +42,8 @@ double documented_cutoff(Shape shape, Index k, double unit) {
                   std::sqrt(static_cast<double>(k)) * 1.5e-8);
 }
 
-TEST_CASE_TEMPLATE("the exact polar factor is the partial isometry of a singular value decomposition", Scalar, float,
-                   double) {
+TEST_CASE_TEMPLATE("the exact polar factor is the partial isometry of a singular value decomposition", Scalar,
+                   float, double) {
   CAPTURE(default_seed);
   Random random(default_seed);
   const double unit = roundoff<Scalar>;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Twin runs: one from the weights W with gradients G, the other from g W with g G. They must stay related by g.
+// Twin runs: one from the weights W with gradients G, the other from g W with g G. They must stay related by
+// g.
 #include "support/any_group.hpp"
 #include "support/group_list.hpp"
 
@@ -39,7 +40,8 @@ struct TypedOptimizer final : AnyOptimizer {
   Optimizer<Rule, Scalar> optimizer;
 };
 
-using Make = std::function<std::unique_ptr<AnyOptimizer>(const Matrix<double>& start, const OptimizerOptions&)>;
+using Make =
+    std::function<std::unique_ptr<AnyOptimizer>(const Matrix<double>& start, const OptimizerOptions&)>;
 
 template <class Rule, class Scalar>
 Make make() {
@@ -48,7 +50,8 @@ Make make() {
   };
 }
 
-/// The largest distance between g W and the twin's weights over all steps, for random elements and generators.
+/// The largest distance between g W and the twin's weights over all steps, for random elements and
+/// generators.
 double twin_error(const AnyGroup& group, const Make& make, const OptimizerOptions& options) {
   Random random(default_seed);
   Worst worst;
@@ -69,9 +72,10 @@ double twin_error(const AnyGroup& group, const Make& make, const OptimizerOption
 std::vector<OptimizerOptions> options_for(const AnyGroup& group) {
   const bool has_shift = group.families().left.translations || group.families().right.translations;
   const Decay decay = has_shift ? Decay::horizontal : Decay::all;
-  return {{.learning_rate = 0.1},
-          {.learning_rate = 0.1, .nesterov = true, .weight_decay = 0.1, .decay = decay, .scale = Scale::aspect},
-          {.learning_rate = 0.1, .momentum_convention = MomentumConvention::heavy_ball}};
+  return {
+      {.learning_rate = 0.1},
+      {.learning_rate = 0.1, .nesterov = true, .weight_decay = 0.1, .decay = decay, .scale = Scale::aspect},
+      {.learning_rate = 0.1, .momentum_convention = MomentumConvention::heavy_ball}};
 }
 
 void check_twins(const AnyGroup& group, const Make& make, double tolerance) {
@@ -86,9 +90,10 @@ void check_twins(const AnyGroup& group, const Make& make, double tolerance) {
 TEST_CASE_TEMPLATE_DEFINE("runs from starts related by the group stay related", G, trajectories) {
   check_twins(ErasedGroup<G, double>(), make<Update<G>, double>(), 1e-10);
 }
-using Groups = join_t<NamedGroups, std::tuple<Product<HeadRotations<Side::left, 3>, RightOrthogonal>,
-                                              Product<RowPermutation, ColumnPermutation, SharedShift, ColumnShift>,
-                                              Product<CyclicRows, RightOrthogonal, SharedShift>>>;
+using Groups =
+    join_t<NamedGroups, std::tuple<Product<HeadRotations<Side::left, 3>, RightOrthogonal>,
+                                   Product<RowPermutation, ColumnPermutation, SharedShift, ColumnShift>,
+                                   Product<CyclicRows, RightOrthogonal, SharedShift>>>;
 TEST_CASE_TEMPLATE_APPLY(trajectories, Groups);
 
 TEST_CASE("runs in float stay related up to rounding") {

@@ -14,9 +14,12 @@ using namespace symopt;
 using namespace symopt_test;
 using polar::Exact;
 
-double largest_entry(const auto& block) { return static_cast<double>(block.cwiseAbs().maxCoeff()); }
+double largest_entry(const auto& block) {
+  return static_cast<double>(block.cwiseAbs().maxCoeff());
+}
 
-/// The inverse root of the Gram matrix with small eigenvalues clamped, as a liar: noise over the clamp's root.
+/// The inverse root of the Gram matrix with small eigenvalues clamped, as a liar: noise over the clamp's
+/// root.
 Matrix<double> clamped_polar(const Matrix<float>& block) {
   const Matrix<float> gram = block * block.transpose();
   const Eigen::SelfAdjointEigenSolver<Matrix<double>> solver(as_double(gram));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A map keeps every symmetry that its input has: zero, equal and missing rows stay what they are. And a number
-// never comes out of what is not a number.
+// A map keeps every symmetry that its input has: zero, equal and missing rows stay what they are. And a
+// number never comes out of what is not a number.
 #include "support/reference.hpp"
 
 #include <symopt/symopt.hpp>
@@ -65,8 +65,12 @@ void check_that_zero_stays_zero() {
   }
 }
 
-TEST_CASE("a zero or empty block gives a zero update in float") { check_that_zero_stays_zero<float>(); }
-TEST_CASE("a zero or empty block gives a zero update in double") { check_that_zero_stays_zero<double>(); }
+TEST_CASE("a zero or empty block gives a zero update in float") {
+  check_that_zero_stays_zero<float>();
+}
+TEST_CASE("a zero or empty block gives a zero update in double") {
+  check_that_zero_stays_zero<double>();
+}
 
 template <class Scalar>
 void check_that_nan_comes_out() {
@@ -86,8 +90,12 @@ void check_that_nan_comes_out() {
   }
 }
 
-TEST_CASE("what is not a number never comes out as one in float") { check_that_nan_comes_out<float>(); }
-TEST_CASE("what is not a number never comes out as one in double") { check_that_nan_comes_out<double>(); }
+TEST_CASE("what is not a number never comes out as one in float") {
+  check_that_nan_comes_out<float>();
+}
+TEST_CASE("what is not a number never comes out as one in double") {
+  check_that_nan_comes_out<double>();
+}
 
 TEST_CASE("equal rows get equal updates and equal columns too") {
   for (const auto& rule : every_rule<double>()) {
@@ -122,8 +130,9 @@ TEST_CASE("a zero row or column stays zero in every norm") {
   Matrix<double> block = gaussian_block({5, 4}, random);
   block.row(2).setZero();
   block.col(1).setZero();
-  for (const Matrix<double>& result : {RowNorm{.eps = 0}(block), ColumnNorm{.eps = 0}(block), Spectral<>{}(block),
-                                       Spectral<Exact>{}(block), Sign{}(block), FrobeniusNorm{}(block)}) {
+  for (const Matrix<double>& result :
+       {RowNorm{.eps = 0}(block), ColumnNorm{.eps = 0}(block), Spectral<>{}(block), Spectral<Exact>{}(block),
+        Sign{}(block), FrobeniusNorm{}(block)}) {
     CHECK(result.allFinite());
     CHECK(result.row(2).norm() <= 1e-14);
     CHECK(result.col(1).norm() <= 1e-14);
@@ -131,8 +140,8 @@ TEST_CASE("a zero row or column stays zero in every norm") {
   }
 }
 
-TEST_CASE_TEMPLATE("the polar factor of a deficient block is a partial isometry, never completed", Scalar, float,
-                   double) {
+TEST_CASE_TEMPLATE("the polar factor of a deficient block is a partial isometry, never completed", Scalar,
+                   float, double) {
   CAPTURE(default_seed);
   Random random(default_seed);
   const double tolerance = 100 * roundoff<Scalar>;
@@ -143,7 +152,8 @@ TEST_CASE_TEMPLATE("the polar factor of a deficient block is a partial isometry,
     const Eigen::VectorXd exact = singular_values(as_double(Spectral<Exact>{}(block)));
     for (Index i = 0; i < 5; ++i) CHECK(std::abs(exact(i) - (i < rank ? 1 : 0)) <= tolerance);
     const Eigen::VectorXd iterated = singular_values(as_double(Spectral<>{}(block)));
-    for (Index i = 0; i < 5; ++i) CHECK(std::abs(iterated(i) - (i < rank ? 1 : 0)) <= std::max(3e-8, 1e4 * roundoff<Scalar>));
+    for (Index i = 0; i < 5; ++i)
+      CHECK(std::abs(iterated(i) - (i < rank ? 1 : 0)) <= std::max(3e-8, 1e4 * roundoff<Scalar>));
   }
 }
 

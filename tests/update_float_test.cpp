@@ -8,8 +8,9 @@ namespace {
 
 using namespace symopt_test;
 
-TEST_CASE_TEMPLATE_DEFINE("the update that a group derives is equivariant, horizontal and shift-invariant in float",
-                          G, default_updates_in_float) {
+TEST_CASE_TEMPLATE_DEFINE(
+    "the update that a group derives is equivariant, horizontal and shift-invariant in float", G,
+    default_updates_in_float) {
   check_update(ErasedGroup<G, double>(), default_update<G, float>());
 }
 TEST_CASE_TEMPLATE_APPLY(default_updates_in_float, UpdateGroups);

@@ -95,12 +95,16 @@ TEST_CASE("options of a normalization out of range are refused when the update i
     refuses([=] { return Update<LmHead>(RowNorm{.eps = eps}); }, "eps");
     refuses([=] { return Update<SwigluOutput>(ColumnNorm{.eps = eps}); }, "eps");
     refuses([=] { return RowNorm{.eps = eps}(Matrix<double>::Ones(2, 2)); }, "eps");
-    refuses([=] { return Update<LmHead, Then<RowNorm, Spectral<>>>({RowNorm{.eps = eps}, Spectral<>{}}); }, "eps");
+    refuses(
+        [=] {
+          return Update<LmHead, Then<RowNorm, Spectral<>>>({RowNorm{.eps = eps}, Spectral<>{}});
+        },
+        "eps");
   }
   for (const double alpha : {nan, infinity, -infinity})
     refuses([=] { return Update<HiddenMatrix, DualNorm<Spectral<>>>({.alpha = alpha}); }, "alpha");
-  using polar::PolarExpress;
   using polar::NewtonSchulz;
+  using polar::PolarExpress;
   const auto spectral = [](auto method) {
     return [=] { return Update<HiddenMatrix, Spectral<decltype(method)>>({method}); };
   };

@@ -8,8 +8,9 @@ namespace {
 
 using namespace symopt_test;
 
-TEST_CASE_TEMPLATE_DEFINE("the update that a group derives is equivariant, horizontal and shift-invariant in double",
-                          G, default_updates) {
+TEST_CASE_TEMPLATE_DEFINE(
+    "the update that a group derives is equivariant, horizontal and shift-invariant in double", G,
+    default_updates) {
   check_update(ErasedGroup<G, double>(), default_update<G, double>());
 }
 TEST_CASE_TEMPLATE_APPLY(default_updates, UpdateGroups);

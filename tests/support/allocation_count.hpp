@@ -5,8 +5,8 @@
 #include <cstddef>
 #include <cstdlib>
 
-// Counts every allocation of the program, operator new and Eigen's among them: all end in malloc or one of its
-// kin. Included by one translation unit of an executable, for it defines these functions.
+// Counts every allocation of the program, operator new and Eigen's among them: all end in malloc or one of
+// its kin. Included by one translation unit of an executable, for it defines these functions.
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SYMOPT_TEST_SANITIZED 1
@@ -31,8 +31,8 @@ extern "C" int __sanitizer_install_malloc_and_free_hooks(void (*on_malloc)(const
 namespace symopt_test {
 
 inline const bool is_counting = [] {
-  return __sanitizer_install_malloc_and_free_hooks(
-             [](const volatile void*, std::size_t) { ++allocations; }, [](const volatile void*) {}) != 0;
+  return __sanitizer_install_malloc_and_free_hooks([](const volatile void*, std::size_t) { ++allocations; },
+                                                   [](const volatile void*) {}) != 0;
 }();
 
 }  // namespace symopt_test

@@ -28,7 +28,8 @@ long allocations_of_steps(Shape shape, const OptimizerOptions& options, const Ru
   Random random(default_seed);
   const Matrix<double> values = gaussian_block(shape, random);
   Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic, weights_order> weights = values.cast<Scalar>();
-  const Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic, gradient_order> gradient = values.cast<Scalar>();
+  const Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic, gradient_order> gradient =
+      values.cast<Scalar>();
   Optimizer<Rule, Scalar> optimizer(shape.rows, shape.cols, options, rule);
   return counted([&] {
     for (int step = 0; step < 3; ++step) optimizer.step(weights, gradient);

@@ -21,7 +21,8 @@ struct Motion {
 };
 
 /// X -> A X (left) or X A^T (right) for updates, and with A^-T for gradients.
-inline Motion linear_motion(std::string name, Side side, const Matrix<double>& a, const Matrix<double>& inverse) {
+inline Motion linear_motion(std::string name, Side side, const Matrix<double>& a,
+                            const Matrix<double>& inverse) {
   const auto multiply = [side](const Matrix<double>& factor) -> Map {
     return [side, factor](const Matrix<double>& block) -> Matrix<double> {
       if (side == Side::left) return factor * block;
@@ -42,20 +43,21 @@ inline std::vector<Motion> motions_of(const AnyGroup& group, Shape shape, Random
 }
 
 struct Equivariance {
-  double worst = 0;       ///< the largest error over what the input allows; at most 1 when equivariant
-  double relative = 0;    ///< the largest error over the size of the result
-  std::string where;      ///< the motion and the input of `worst`
+  double worst = 0;     ///< the largest error over what the input allows; at most 1 when equivariant
+  double relative = 0;  ///< the largest error over the size of the result
+  std::string where;    ///< the motion and the input of `worst`
   int tried = 0;
-  int ill_posed = 0;      ///< inputs on which rounding decides the result
+  int ill_posed = 0;  ///< inputs on which rounding decides the result
 };
 
 /// The largest change of map(x) when every entry of x moves by one rounding; zeros stay zero.
-inline double rounding_change(const Map& map, const Matrix<double>& x, const Matrix<double>& result, double unit,
-                              int draws, Random& random) {
+inline double rounding_change(const Map& map, const Matrix<double>& x, const Matrix<double>& result,
+                              double unit, int draws, Random& random) {
   std::bernoulli_distribution coin;
   double change = 0;
   for (int k = 0; k < draws; ++k) {
-    const Matrix<double> noisy = x.unaryExpr([&](double entry) { return entry * (1 + (coin(random) ? unit : -unit)); });
+    const Matrix<double> noisy =
+        x.unaryExpr([&](double entry) { return entry * (1 + (coin(random) ? unit : -unit)); });
     change = std::max(change, (map(noisy) - result).stableNorm());
   }
   return change;

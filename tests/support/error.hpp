@@ -26,7 +26,9 @@ Matrix<double> as_double(const Eigen::MatrixBase<Derived>& block) {
   return block.template cast<double>();
 }
 
-inline std::string to_string(Side side) { return side == Side::left ? "left" : "right"; }
+inline std::string to_string(Side side) {
+  return side == Side::left ? "left" : "right";
+}
 
 /// |actual - expected| / scale in the Frobenius norm, and 0 for equal blocks. Infinite when the shapes differ
 /// or any entry is not finite.

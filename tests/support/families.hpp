@@ -52,9 +52,8 @@ inline Matrix<double> block_swap(Index n, Index first, Index size) {
 inline std::vector<Motion> generators_of(const LinearFamily& family, Side side, Index n) {
   std::vector<Motion> motions;
   const auto add = [&](const Matrix<double>& a, const Matrix<double>& inverse) {
-    motions.push_back(linear_motion(to_string(side) + " " + family.name + " " +
-                                        std::to_string(motions.size()),
-                                    side, a, inverse));
+    motions.push_back(linear_motion(
+        to_string(side) + " " + family.name + " " + std::to_string(motions.size()), side, a, inverse));
   };
   const auto add_orthogonal = [&](const Matrix<double>& a) { add(a, a.transpose()); };
   const symopt::SideFamilies& f = family.families;

@@ -11,7 +11,9 @@
 // the generators and random elements of a group, in units of the roundoff of the group's scalar.
 namespace symopt_test {
 
-inline bool block_is_empty(Shape shape) { return shape.rows == 0 || shape.cols == 0; }
+inline bool block_is_empty(Shape shape) {
+  return shape.rows == 0 || shape.cols == 0;
+}
 
 namespace detail {
 
@@ -47,7 +49,8 @@ inline double composition_error(const AnyGroup& group, Shape shape, Random& rand
     const auto gh = group.compose(g, h);
     const Matrix<double> block = gaussian_block(shape, random);
     worst.add(relative_error(group.on_weights(gh, block), group.on_weights(g, group.on_weights(h, block))));
-    worst.add(relative_error(group.on_gradient(gh, block), group.on_gradient(g, group.on_gradient(h, block))));
+    worst.add(
+        relative_error(group.on_gradient(gh, block), group.on_gradient(g, group.on_gradient(h, block))));
     worst.add(relative_error(group.on_update(gh, block), group.on_update(g, group.on_update(h, block))));
   }
   return worst.value() / group.unit();

@@ -17,7 +17,9 @@ class Embedded {
   static constexpr Scalar mark = Scalar(-77);
 
   Embedded(const Matrix<double>& block, Index gap)
-      : rows_(block.rows()), cols_(block.cols()), gap_(gap),
+      : rows_(block.rows()),
+        cols_(block.cols()),
+        gap_(gap),
         memory_(static_cast<std::size_t>(2 * margin + outer_size() * stride()), mark) {
     view() = block.template cast<Scalar>();
   }

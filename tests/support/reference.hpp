@@ -10,7 +10,9 @@ namespace symopt_test {
 
 using Svd = Eigen::JacobiSVD<Eigen::MatrixXd>;
 
-inline Svd svd_of(const Matrix<double>& block) { return Svd(block, Eigen::ComputeThinU | Eigen::ComputeThinV); }
+inline Svd svd_of(const Matrix<double>& block) {
+  return Svd(block, Eigen::ComputeThinU | Eigen::ComputeThinV);
+}
 
 inline Eigen::VectorXd singular_values(const Matrix<double>& block) {
   if (block.size() == 0) return {};
@@ -28,11 +30,12 @@ Matrix<double> with_changed_spectrum(const Matrix<double>& block, const Change& 
 /// The partial isometry: singular values above cutoff times the largest become 1, the others 0.
 inline Matrix<double> polar_by_svd(const Matrix<double>& block, double cutoff = 1e-10) {
   const double largest = block.size() == 0 ? 0.0 : singular_values(block)(0);
-  return with_changed_spectrum(
-      block, [=](double s) { return s > cutoff * largest && s > 0 ? 1.0 : 0.0; });
+  return with_changed_spectrum(block, [=](double s) { return s > cutoff * largest && s > 0 ? 1.0 : 0.0; });
 }
 
-inline double nuclear_norm(const Matrix<double>& block) { return singular_values(block).sum(); }
+inline double nuclear_norm(const Matrix<double>& block) {
+  return singular_values(block).sum();
+}
 
 inline Matrix<double> rows_normalized(Matrix<double> block, double eps = 1e-8) {
   for (auto row : block.rowwise())

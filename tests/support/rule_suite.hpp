@@ -53,7 +53,8 @@ inline void check_other_families(const std::vector<NamedRule>& rules) {
           const Index lines = side == Side::left ? shape.rows : shape.cols;
           const auto inputs = well_conditioned_inputs(shape, random);
           broken = std::max(
-              broken, try_equivariance(rule.map, generators_of(family, side, lines), inputs, random).relative);
+              broken,
+              try_equivariance(rule.map, generators_of(family, side, lines), inputs, random).relative);
         }
         INFO(rule.name, ", ", to_string(side), " ", family.name);
         CHECK(broken > 1e-2);

@@ -12,11 +12,11 @@ namespace symopt_test {
 struct NamedRule {
   std::string name;
   Map map;
-  Map mirrored;                ///< the mirrored rule on the transposed block, transposed back
-  symopt::Families claimed;    ///< what the rule states
-  symopt::Families expected;   ///< the table of largest groups
-  bool keeps[2];               ///< what the rule states about horizontal blocks: left, right
-  double roundings = 64;       ///< how far it may amplify rounding, beyond what its input shows
+  Map mirrored;               ///< the mirrored rule on the transposed block, transposed back
+  symopt::Families claimed;   ///< what the rule states
+  symopt::Families expected;  ///< the table of largest groups
+  bool keeps[2];              ///< what the rule states about horizontal blocks: left, right
+  double roundings = 64;      ///< how far it may amplify rounding, beyond what its input shows
 };
 
 template <class Rule>
@@ -37,7 +37,9 @@ NamedRule named_rule(std::string name, const Rule& rule, const symopt::Families&
 inline constexpr symopt::SideFamilies swapped{.swaps = true};
 inline constexpr symopt::SideFamilies signed_swapped{.swaps = true, .signs = true};
 inline constexpr symopt::SideFamilies rotated{.rotations = true};
-constexpr symopt::SideFamilies in_heads(int size) { return {.block_rotations = size, .block_swaps = size}; }
+constexpr symopt::SideFamilies in_heads(int size) {
+  return {.block_rotations = size, .block_swaps = size};
+}
 
 inline std::vector<NamedRule> elementary_rules() {
   using namespace symopt;
@@ -67,8 +69,10 @@ void add_spectral_rules(std::vector<NamedRule>& rules, const std::string& name, 
   using namespace symopt;
   const Families both_rotated{rotated, rotated};
   rules.push_back(named_rule("Spectral by " + name, Spectral<Method>{method}, both_rotated, roundings));
-  rules.push_back(named_rule("LeftSpectral by " + name, LeftSpectral<Method>{method}, both_rotated, roundings));
-  rules.push_back(named_rule("RightSpectral by " + name, RightSpectral<Method>{method}, both_rotated, roundings));
+  rules.push_back(
+      named_rule("LeftSpectral by " + name, LeftSpectral<Method>{method}, both_rotated, roundings));
+  rules.push_back(
+      named_rule("RightSpectral by " + name, RightSpectral<Method>{method}, both_rotated, roundings));
 }
 
 inline std::vector<NamedRule> spectral_rules() {
@@ -80,7 +84,8 @@ inline std::vector<NamedRule> spectral_rules() {
   // A coupled iteration blows up the rounding of a singular Gram matrix.
   add_spectral_rules(rules, "CoupledNewtonSchulz", polar::CoupledNewtonSchulz{}, 1024);
   add_spectral_rules(rules, "CoupledPolarExpress", polar::CoupledPolarExpress{}, 1024);
-  rules.push_back(named_rule("Spectral as in Muon", Spectral<>{polar::PolarExpress::muon()}, {rotated, rotated}));
+  rules.push_back(
+      named_rule("Spectral as in Muon", Spectral<>{polar::PolarExpress::muon()}, {rotated, rotated}));
   return rules;
 }
 
@@ -100,7 +105,8 @@ inline std::vector<NamedRule> composed_rules() {
       named_rule("polar, then row norm", Then<Spectral<>, RowNorm>{}, {signed_swapped, rotated}),
       named_rule("column norm, then polar", Then<ColumnNorm, Spectral<>>{}, {rotated, signed_swapped}),
       named_rule("polar, then column norm", Then<Spectral<Exact>, ColumnNorm>{}, {rotated, signed_swapped}),
-      named_rule("three stages", Then<RowNorm, DualNorm<Spectral<>>, FrobeniusNorm>{}, {signed_swapped, rotated}),
+      named_rule("three stages", Then<RowNorm, DualNorm<Spectral<>>, FrobeniusNorm>{},
+                 {signed_swapped, rotated}),
       named_rule("nested stages", Then<Then<RowNorm, Spectral<>>, Sign>{}, {signed_swapped, signed_swapped}),
   };
 }

@@ -31,9 +31,11 @@ inline double vertical_part(const Matrix<double>& update, Side side) {
   return error_on_scale(centred(update, side), update, update.stableNorm());
 }
 
-inline void check_equivariance(const AnyGroup& group, const NamedUpdate& update, Shape shape, Random& random) {
+inline void check_equivariance(const AnyGroup& group, const NamedUpdate& update, Shape shape,
+                               Random& random) {
   const auto motions = motions_of(group, shape, random);
-  const auto usual = try_equivariance(update.map, motions, well_conditioned_inputs(shape, random), random, update.unit);
+  const auto usual =
+      try_equivariance(update.map, motions, well_conditioned_inputs(shape, random), random, update.unit);
   INFO("worst: ", usual.where);
   CHECK(usual.worst <= 1);
   CHECK(usual.ill_posed == 0);

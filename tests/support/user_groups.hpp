@@ -36,7 +36,8 @@ struct CyclicRows : symopt::IsometricAction<CyclicRows, symopt::Side::left> {
   }
   template <class Scalar, class Engine>
   static Element<Scalar> random(symopt::Shape shape, Engine& engine) {
-    return {std::uniform_int_distribution<symopt::Index>(0, std::max<symopt::Index>(shape.rows - 1, 0))(engine)};
+    return {
+        std::uniform_int_distribution<symopt::Index>(0, std::max<symopt::Index>(shape.rows - 1, 0))(engine)};
   }
   template <class Scalar>
   static std::vector<Element<Scalar>> generators(symopt::Shape shape) {
@@ -98,12 +99,14 @@ struct Scalings {
     return elements;
   }
   template <class Scalar>
-  static void act_on_weights(const Element<Scalar>& g, std::type_identity_t<symopt::MatrixRef<Scalar>> block) {
+  static void act_on_weights(const Element<Scalar>& g,
+                             std::type_identity_t<symopt::MatrixRef<Scalar>> block) {
     auto lines = symopt::lines_of<side>(block);
     for (std::size_t i = 0; i < g.factor.size(); ++i) lines.row(static_cast<symopt::Index>(i)) *= g.factor[i];
   }
   template <class Scalar>
-  static void act_on_gradient(const Element<Scalar>& g, std::type_identity_t<symopt::MatrixRef<Scalar>> block) {
+  static void act_on_gradient(const Element<Scalar>& g,
+                              std::type_identity_t<symopt::MatrixRef<Scalar>> block) {
     act_on_weights(inverse(g), block);
   }
   template <class Scalar>
