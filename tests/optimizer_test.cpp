@@ -140,10 +140,11 @@ TEST_CASE("every option changes the result, and every value of an enumeration is
       {"parameter", [](auto& o) { o.parameter = "head"; }}};
 
   std::vector<Outcome> seen{outcome_of(base)};
-  for (const auto& [name, change] : changes) {
+  for (const auto& change : changes) {
+    const std::string& name = change.first;
     CAPTURE(name);
     OptimizerOptions options = base;
-    change(options);
+    change.second(options);
     const Outcome outcome = outcome_of(options);
     for (const Outcome& other : seen) {
       const double least = name == "momentum_convention" ? 1e-12 : 1e-4;

@@ -29,10 +29,10 @@ inline Schedule derived_schedule(std::int64_t steps) {
 }
 
 struct AdamwSettings {
-  double learning_rate = 3e-3;  ///< of the layers: the one number to tune
-  double embedding = 5;         ///< the embedding's rate over the layers'
-  double head = 3;              ///< the head's rate over the layers'
-  double weight_decay = 0.1;    ///< of the matrices; the norm gains have none
+  double learning_rate = 1.5e-3;  ///< of the layers: the one number to tune
+  double embedding = 15;          ///< the embedding's rate over the layers'
+  double head = 9;                ///< the head's rate over the layers'
+  double weight_decay = 0.1;      ///< of the matrices; the norm gains have none
   double beta2 = 0.99;
 };
 
@@ -55,12 +55,12 @@ inline ScheduledOptimizer make_adamw(const Transformer& model, const AdamwSettin
 }
 
 struct DerivedSettings {
-  double rate = 1;           ///< multiplies all the rates below: the one number to tune
-  double embedding = 0.2;    ///< the length of each row's step
-  double head = 0.05;        ///< the length of each row's step, before the mean row is subtracted
-  double attention = 0.0035; ///< a step's entries have a root mean square of 0.2 of it, as AdamW's have
-  double swiglu = 0.005;     ///< the length of the step of each neuron's row (gate, up) or column (down)
-  double gains = 3e-3;       ///< AdamW's learning rate
+  double rate = 1;            ///< multiplies all the rates below: the one number to tune
+  double embedding = 0.2;     ///< the length of each row's step
+  double head = 0.05;         ///< the length of each row's step, before the mean row is subtracted
+  double attention = 0.0035;  ///< a step's entries have a root mean square of 0.2 of it, as AdamW's have
+  double swiglu = 0.005;      ///< the length of the step of each neuron's row (gate, up) or column (down)
+  double gains = 3e-3;        ///< AdamW's learning rate
 };
 
 /// For each class of parameters the update that symopt derives from its symmetry group; AdamW for the gains.

@@ -43,7 +43,7 @@ struct Candidate {
 /// Equally many rates for both optimizers, each twice the one before.
 inline std::vector<Candidate> search_grid() {
   std::vector<Candidate> grid;
-  for (const double rate : {0.75e-3, 1.5e-3, 3e-3, 6e-3, 12e-3}) {
+  for (const double rate : {0.375e-3, 0.75e-3, 1.5e-3, 3e-3, 6e-3}) {
     grid.push_back(
         {.optimizer = "AdamW", .rate = rate, .make = [rate](const Transformer& model, std::int64_t steps) {
            return make_adamw(model, {.learning_rate = rate}, steps);

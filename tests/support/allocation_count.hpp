@@ -66,11 +66,6 @@ void* aligned_alloc(std::size_t alignment, std::size_t size) noexcept {
   ++symopt_test::allocations;
   return __libc_memalign(alignment, size);
 }
-int posix_memalign(void** memory, std::size_t alignment, std::size_t size) noexcept {
-  ++symopt_test::allocations;
-  *memory = __libc_memalign(alignment, size);
-  return *memory == nullptr ? 12 : 0;  // ENOMEM
-}
 
 }  // extern "C"
 
