@@ -7,15 +7,20 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <iostream>
+#include <limits>
 #include <map>
+#include <numeric>
 #include <set>
 #include <sstream>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -24,11 +29,18 @@ using namespace symopt;
 
 struct Trajectory {
   std::string optimizer;
-  Shape shape;
+  std::vector<Index> sizes;
   std::map<std::string, std::string> options;
-  std::vector<Matrix<double>> weights;    // steps + 1
-  std::vector<Matrix<double>> gradients;  // steps
+  std::vector<std::vector<double>> weights;    // steps + 1 tensors, row-major
+  std::vector<std::vector<double>> gradients;  // steps
 
+  Shape shape() const {
+    if (sizes.size() != 2) throw std::runtime_error("this needs a layout: the tensor is not a matrix");
+    return {sizes[0], sizes[1]};
+  }
+  Matrix<double> matrix(const std::vector<double>& values) const {
+    return Eigen::Map<const Matrix<double>>(values.data(), shape().rows, shape().cols);
+  }
   std::string option(const std::string& key, const std::string& otherwise) const {
     const auto found = options.find(key);
     return found == options.end() ? otherwise : found->second;
@@ -50,12 +62,13 @@ struct Trajectory {
   }
 };
 
-Matrix<double> read_matrix(std::istringstream& line, Shape shape) {
-  Matrix<double> matrix(shape.rows, shape.cols);
-  for (Index i = 0; i < matrix.size(); ++i)
-    if (!(line >> matrix.data()[i])) throw std::runtime_error("a line has too few numbers");
+std::vector<double> read_numbers(std::istringstream& line, const std::vector<Index>& sizes) {
+  const Index count = std::accumulate(sizes.begin(), sizes.end(), Index{1}, std::multiplies<>{});
+  std::vector<double> numbers(static_cast<std::size_t>(count));
+  for (double& number : numbers)
+    if (!(line >> number)) throw std::runtime_error("a line has too few numbers");
   if (std::string rest; line >> rest) throw std::runtime_error("a line has too many numbers");
-  return matrix;
+  return numbers;
 }
 
 Trajectory read_trajectory(const std::filesystem::path& path) {
@@ -70,9 +83,7 @@ Trajectory read_trajectory(const std::filesystem::path& path) {
     if (word == "optimizer") {
       line >> run.optimizer;
     } else if (word == "shape") {
-      Index extra = 0;
-      if (!(line >> run.shape.rows >> run.shape.cols) || line >> extra)
-        throw std::runtime_error("the shape is not that of a matrix");
+      for (Index size = 0; line >> size;) run.sizes.push_back(size);
     } else if (word == "steps") {
       line >> steps;
     } else if (word == "option") {
@@ -85,7 +96,7 @@ Trajectory read_trajectory(const std::filesystem::path& path) {
       auto& series = word == "weights" ? run.weights : run.gradients;
       if (step != series.size() + (word == "weights" ? 0 : 1) && step != series.size())
         throw std::runtime_error("steps are not in order");
-      series.push_back(read_matrix(line, run.shape));
+      series.push_back(read_numbers(line, run.sizes));
     } else {
       throw std::runtime_error("unknown line: " + word);
     }
@@ -100,13 +111,13 @@ Trajectory read_trajectory(const std::filesystem::path& path) {
 template <class Scalar, int order, class Rule>
 double replay(const Trajectory& run, const OptimizerOptions& options, const Rule& rule) {
   using Block = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic, order>;
-  Optimizer<Rule, Scalar> optimizer(run.shape.rows, run.shape.cols, options, rule);
-  Block weights = run.weights.front().template cast<Scalar>();
+  Optimizer<Rule, Scalar> optimizer(run.shape().rows, run.shape().cols, options, rule);
+  Block weights = run.matrix(run.weights.front()).template cast<Scalar>();
   double worst = 0;
   for (std::size_t t = 0; t < run.gradients.size(); ++t) {
-    const Block gradient = run.gradients[t].template cast<Scalar>();
+    const Block gradient = run.matrix(run.gradients[t]).template cast<Scalar>();
     optimizer.step(weights, gradient);
-    const Matrix<double>& expected = run.weights[t + 1];
+    const Matrix<double> expected = run.matrix(run.weights[t + 1]);
     const double error =
         (weights.template cast<double>() - expected).cwiseAbs().maxCoeff() / expected.cwiseAbs().maxCoeff();
     worst = error <= worst ? worst : error;
@@ -133,11 +144,90 @@ Verdict replay_everywhere(const Trajectory& run, const OptimizerOptions& options
   return verdict;
 }
 
+/// A tensor of the file in memory whose last dimension, or whose first, runs fastest.
+template <class Scalar>
+class StoredTensor {
+ public:
+  StoredTensor(const std::vector<Index>& sizes, bool first_runs_fastest) : sizes_(sizes), strides_(sizes) {
+    Index stride = 1;
+    for (std::size_t i = 0; i < sizes.size(); ++i) {
+      const std::size_t d = first_runs_fastest ? i : sizes.size() - 1 - i;
+      strides_[d] = std::exchange(stride, stride * sizes[d]);
+    }
+    memory_.resize(static_cast<std::size_t>(stride));
+  }
+
+  TensorView<Scalar> view() { return TensorView<Scalar>(memory_.data(), sizes_, strides_); }
+
+  /// Calls visit(number of the row-major order, element).
+  void for_each(auto visit) {
+    for (std::size_t i = 0; i < memory_.size(); ++i) {
+      Index rest = static_cast<Index>(i), offset = 0;
+      for (std::size_t d = sizes_.size(); d-- > 0; rest /= sizes_[d]) offset += (rest % sizes_[d]) * strides_[d];
+      visit(i, memory_[static_cast<std::size_t>(offset)]);
+    }
+  }
+  void assign(const std::vector<double>& values) {
+    for_each([&](std::size_t i, Scalar& element) { element = static_cast<Scalar>(values[i]); });
+  }
+
+ private:
+  std::vector<Index> sizes_, strides_;
+  std::vector<Scalar> memory_;
+};
+
+/// The same replay through a stack, with the tensor taken apart by `layout`.
+template <class Scalar, class Rule>
+double replay_layout(const Trajectory& run, const OptimizerOptions& options, const Layout& layout,
+                     const Rule& rule, bool first_runs_fastest) {
+  StoredTensor<Scalar> weights(run.sizes, first_runs_fastest), gradient(run.sizes, first_runs_fastest);
+  weights.assign(run.weights.front());
+  BasicLayerwiseOptimizer<Scalar> stack;
+  stack.template add<Rule>("block", weights.view(), gradient.view(), options, layout, {}, rule);
+  double worst = 0;
+  for (std::size_t t = 0; t < run.gradients.size(); ++t) {
+    gradient.assign(run.gradients[t]);
+    stack.step();
+    const std::vector<double>& expected = run.weights[t + 1];
+    double largest = 0, difference = 0;
+    weights.for_each([&](std::size_t i, Scalar element) {
+      const double error = std::abs(static_cast<double>(element) - expected[i]);
+      difference = error <= difference ? difference : error;
+      if (std::isnan(error)) difference = std::numeric_limits<double>::infinity();
+      largest = std::max(largest, std::abs(expected[i]));
+    });
+    worst = std::max(worst, difference / largest);
+  }
+  return worst;
+}
+
+template <class Rule>
+Verdict replay_layout_everywhere(const Trajectory& run, const OptimizerOptions& options,
+                                 const Layout& layout, const Rule& rule) {
+  Verdict verdict;
+  for (const bool first_runs_fastest : {false, true}) {
+    verdict.in_double =
+        std::max(verdict.in_double, replay_layout<double>(run, options, layout, rule, first_runs_fastest));
+    verdict.in_float =
+        std::max(verdict.in_float, replay_layout<float>(run, options, layout, rule, first_runs_fastest));
+  }
+  return verdict;
+}
+
 // Groups whose rows (or columns, for the transposed orientation) may be permuted, with and without shift.
 using Rows = Embedding;
 using CentredRows = LmHead;
 using Columns = SwigluOutput;
 using CentredColumns = Product<LeftOrthogonal, ColumnPermutation, ColumnShift>;
+
+/// The layout that the file's word for the gate and up matrices of experts means.
+Layout gate_up_of(const std::string& orientation, Neurons neurons) {
+  if (orientation == "olmoe_gate_up_pair")
+    return layout::experts(layout::gate_up(GateUp::concatenated, neurons));
+  if (orientation == "gpt_oss_gate_up_pair")
+    return layout::experts(layout::transposed(layout::gate_up(GateUp::interleaved, neurons)));
+  throw std::runtime_error("unknown orientation " + orientation);
+}
 
 /// Chooses the group by orientation and centring, and the normalization's mirror for columns.
 template <class RowNormalization>
@@ -145,14 +235,20 @@ Verdict under_group(const Trajectory& run, const OptimizerOptions& options, cons
                     bool also_in_float = true) {
   const std::string orientation = run.option("orientation", "row");
   const bool centred = run.flag("center_rows", false);
+  if (orientation.ends_with("_pair"))
+    return replay_layout_everywhere(run, options, gate_up_of(orientation, Neurons::paired),
+                                    Update<SwigluInput, RowNormalization>(rule));
   if (orientation == "row") {
     if (centred)
       return replay_everywhere(run, options, Update<CentredRows, RowNormalization>(rule), also_in_float);
     return replay_everywhere(run, options, Update<Rows, RowNormalization>(rule), also_in_float);
   }
-  if (orientation != "col") throw std::runtime_error("orientation " + orientation + " needs a layout");
+  if (orientation != "col") throw std::runtime_error("unknown orientation " + orientation);
   const auto mirrored = rule.mirrored();
   using ColumnNormalization = std::remove_const_t<decltype(mirrored)>;
+  if (run.sizes.size() == 3)
+    return replay_layout_everywhere(run, options, layout::experts(),
+                                    Update<Columns, ColumnNormalization>(mirrored));
   if (centred)
     return replay_everywhere(run, options, Update<CentredColumns, ColumnNormalization>(mirrored),
                              also_in_float);
@@ -217,8 +313,10 @@ Verdict run_hybrid(const Trajectory& run) {
   });
 }
 
+/// Muon on a matrix, on attention's heads, or on experts.
 Verdict run_muon(const Trajectory& run) {
-  run.require_only({"lr", "mu", "momentum", "weight_decay", "nesterov"});
+  run.require_only({"lr", "mu", "momentum", "weight_decay", "nesterov", "layout", "num_heads", "head_dim",
+                    "expert_layout"});
   const OptimizerOptions options{.learning_rate = run.number("lr", 1e-3),
                                  .momentum = run.number("mu", run.number("momentum", 0.95)),
                                  .momentum_convention = MomentumConvention::heavy_ball,
@@ -226,7 +324,26 @@ Verdict run_muon(const Trajectory& run) {
                                  .weight_decay = run.number("weight_decay", 0.0),
                                  .scale = Scale::aspect};
   using Muon = Spectral<polar::PolarExpress>;
-  return replay_everywhere(run, options, Update<HiddenMatrix, Muon>(Muon{polar::PolarExpress::muon()}));
+  const Update<HiddenMatrix, Muon> rule(Muon{polar::PolarExpress::muon()});
+  const auto laid_out = [&](const Layout& layout) {
+    return replay_layout_everywhere(run, options, layout, rule);
+  };
+
+  const std::string heads = run.option("layout", "none");
+  const auto count = static_cast<Index>(run.number("num_heads", 1));
+  if (heads == "qkv") return laid_out(layout::row_heads(count));
+  if (heads == "o") return laid_out(layout::column_heads(count));
+  if (heads != "none") throw std::runtime_error("unknown layout " + heads);
+
+  const std::string experts = run.option("expert_layout", "none");
+  if (experts == "none") return replay_everywhere(run, options, rule);
+  if (experts == "row") return laid_out(layout::experts());
+  if (experts == "col") return laid_out(layout::experts(layout::transposed()));
+  // The published code takes gpt-oss's gate and up as they are stored, (in, out), and scales by that shape.
+  if (experts == "gpt_oss_gate_up_pair")
+    return laid_out(layout::experts(
+        layout::transposed(layout::gate_up(GateUp::interleaved, Neurons::apart, layout::transposed()))));
+  return laid_out(gate_up_of(experts, Neurons::apart));
 }
 
 Verdict run_trajectory(const Trajectory& run) {
@@ -234,7 +351,7 @@ Verdict run_trajectory(const Trajectory& run) {
   if (run.optimizer == "RightPolarGradM") return run_polar(run, false);
   if (run.optimizer == "LeftPolarGradM") return run_polar(run, true);
   if (run.optimizer == "HybridPolarGradM") return run_hybrid(run);
-  if (run.optimizer == "Muon") return run_muon(run);
+  if (run.optimizer == "Muon" || run.optimizer == "BatchedExpertMuonPolarExpress") return run_muon(run);
   throw std::runtime_error("unknown optimizer " + run.optimizer);
 }
 
@@ -259,7 +376,7 @@ TEST_CASE("published trajectories replay to 1e-9 in double and 2e-5 in float") {
       CHECK(verdict.in_float <= 2e-5);
       if (verdict.in_double <= 1e-9 && verdict.in_float <= 2e-5) ++agree;
     } catch (const std::exception& error) {
-      FAIL_CHECK("cannot run ", file.filename().string(), ": ", error.what());
+      FAIL_CHECK("cannot run ", file.filename().string(), ": ", std::string(error.what()));
     }
   }
   CHECK(agree == files.size());

@@ -58,8 +58,9 @@ std::vector<Row> table() {
     Matrix<double> average = Matrix<double>::Zero(gradient.rows(), gradient.cols()), direction = average;
     const MomentumStep<double> step(MomentumConvention::heavy_ball, 0.9);
     for (int i = 0; i < 3; ++i) {
-      step.look_ahead(average, gradient, direction, true);
-      step.advance(average, gradient);
+      const BlockView<double> view(average);
+      step.look_ahead(view, BlockView<const double>(gradient), direction, true);
+      step.advance(view, BlockView<const double>(gradient));
     }
     return direction;
   };

@@ -60,6 +60,11 @@ inline constexpr bool is_writable_memory_v =
     is_memory_v<Derived> && !std::is_const_v<std::remove_reference_t<Derived>> &&
     (int(Eigen::internal::traits<std::remove_cvref_t<Derived>>::Flags) & Eigen::LvalueBit) != 0;
 
+/// An Eigen object with memory of its scalar that can be viewed.
+template <class T, class Scalar>
+concept EigenMemory = std::derived_from<std::remove_cvref_t<T>, Eigen::EigenBase<std::remove_cvref_t<T>>> &&
+    is_memory_v<T> && std::same_as<typename std::remove_cvref_t<T>::Scalar, std::remove_const_t<Scalar>>;
+
 /// True when consecutive elements of a row are neighbours in memory.
 template <class Derived>
 inline constexpr bool is_row_major_v = bool(std::remove_cvref_t<Derived>::IsRowMajor);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/matrix.hpp>
+#include <symopt/block_view.hpp>
 
 #include <bit>
 #include <cstdint>
@@ -25,24 +25,20 @@ struct ExponentMask<double> {
 
 /// True when no entry of `block` is Inf or NaN. Looks at bits rather than comparing numbers, so it
 /// also holds in programs built with -ffast-math. One read of the block; no allocation.
-template <class Derived>
-bool all_finite(const Eigen::MatrixBase<Derived>& block) {
-  using Mask = ExponentMask<typename Derived::Scalar>;
+template <class Scalar>
+bool all_finite(const BlockView<const Scalar>& block) {
+  using Mask = ExponentMask<Scalar>;
   using Bits = typename Mask::Bits;
-  const Index outer = block.derived().outerSize();
-  const Index inner = block.derived().innerSize();
-  const Index outer_stride = block.derived().outerStride();
-  const Index inner_stride = block.derived().innerStride();
-  for (Index i = 0; i < outer; ++i) {
-    const auto* line = block.derived().data() + i * outer_stride;
+  bool finite = true;
+  for_each_segment(block, [&](Index, Index, const auto& segment) {
     Bits found = 0;  // no early exit inside a line: the loop stays vectorizable
-    for (Index j = 0; j < inner; ++j) {
-      const Bits bits = std::bit_cast<Bits>(line[j * inner_stride]);
+    for (Index j = 0; j < segment.size(); ++j) {
+      const Bits bits = std::bit_cast<Bits>(segment.coeff(j));
       found |= static_cast<Bits>((bits & Mask::value) == Mask::value);
     }
-    if (found != 0) return false;
-  }
-  return true;
+    finite = finite && found == 0;
+  });
+  return finite;
 }
 
 }  // namespace symopt::kernel

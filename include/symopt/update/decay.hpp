@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/kernel/buffer.hpp>
-#include <symopt/normalization/horizontal_projection.hpp>
-
 namespace symopt {
 
 /// What decoupled weight decay shrinks, by learning rate times weight decay, before the direction is
@@ -16,15 +13,6 @@ enum class Decay { all, horizontal };
 
 constexpr const char* to_string(Decay decay) {
   return decay == Decay::all ? "all" : "horizontal";
-}
-
-/// W <- W - amount P W in place. `scratch` is a block of W's shape.
-template <class Scalar, class Projection>
-void decay_horizontally(const Projection& projection, MatrixRef<Scalar> weights, double amount,
-                        MatrixRef<Scalar> scratch, auto& workspace) {
-  scratch = weights;
-  projection.template apply<Scalar>(scratch, workspace);
-  weights -= static_cast<Scalar>(amount) * scratch;
 }
 
 }  // namespace symopt

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/matrix.hpp>
+#include <symopt/block_view.hpp>
 
 #include <cmath>
 #include <limits>
@@ -36,21 +36,30 @@ class MomentumStep {
   }
 
   /// What the rule is given: the next momentum, or with Nesterov the momentum that one more step with the
-  /// same gradient would make (ema: beta m + (1 - beta) g; heavy ball: beta m + g).
-  void look_ahead(const MatrixRef<Scalar>& momentum, const auto& gradient, MatrixRef<Scalar> direction,
-                  bool nesterov) const {
-    for (Index i = 0; i < momentum.rows(); ++i) {
-      direction.row(i) = next(momentum.row(i), gradient.row(i));
-      if (nesterov) direction.row(i) = average(direction.row(i), gradient.row(i));
-    }
+  /// same gradient would make (ema: beta m + (1 - beta) g; heavy ball: beta m + g). The momentum's rows are
+  /// contiguous.
+  void look_ahead(const BlockView<Scalar>& momentum, const BlockView<const Scalar>& gradient,
+                  MatrixRef<Scalar> direction, bool nesterov) const {
+    for_each_segment(gradient, [&](Index i, Index j, const auto& slope) {
+      auto ahead = direction.row(i).segment(j, slope.size());
+      ahead = next(segment_of(momentum, i, j, slope.size()), slope);
+      if (nesterov) ahead = average(ahead, slope);
+    });
   }
 
   /// momentum <- next momentum.
-  void advance(MatrixRef<Scalar> momentum, const auto& gradient) const {
-    for (Index i = 0; i < momentum.rows(); ++i) momentum.row(i) = next(momentum.row(i), gradient.row(i));
+  void advance(const BlockView<Scalar>& momentum, const BlockView<const Scalar>& gradient) const {
+    for_each_segment(gradient, [&](Index i, Index j, const auto& slope) {
+      auto own = segment_of(momentum, i, j, slope.size());
+      own = next(own, slope);
+    });
   }
 
  private:
+  static auto segment_of(const BlockView<Scalar>& momentum, Index i, Index j, Index size) {
+    return Eigen::Map<Eigen::Matrix<Scalar, 1, Eigen::Dynamic>>(momentum.row(i) + j, size);
+  }
+
   auto average(const auto& momentum, const auto& gradient) const {
     return keep_ * momentum + add_ * gradient;
   }

@@ -2,8 +2,7 @@
 #pragma once
 
 #include <symopt/kernel/all_finite.hpp>
-#include <symopt/update/options.hpp>
-#include <symopt/update/rule.hpp>
+#include <symopt/update/block_step.hpp>
 #include <symopt/update/update.hpp>
 
 #include <cstdint>
@@ -23,32 +22,18 @@ struct StepReport {
 
 namespace detail {
 
-/// The projection of a rule's group; none for a rule without one.
-template <class Rule>
-struct ProjectionOf {
-  using type = HorizontalProjection<>;
-};
-template <class Rule>
-requires requires {
-  typename Rule::group;
-}
-struct ProjectionOf<Rule> {
-  using type = horizontal_projection_t<typename Rule::group>;
-};
-
-/// What a stateless rule needs beside the direction: momentum and workspaces.
+/// What one block remembers between steps: the momentum, or the state of a stateful rule.
 template <class Rule, class Scalar>
-struct RuleState {
-  explicit RuleState(Shape shape) : momentum(shape.rows * shape.cols), workspace(shape) {}
+struct BlockState {
+  explicit BlockState(Shape shape) : momentum(shape.rows * shape.cols) {}
 
   kernel::Buffer<Scalar> momentum;
-  workspace_t<Rule, Scalar> workspace;
   bool momentum_is_transposed = false;
 };
 template <class Rule, class Scalar>
 requires StatefulRule<Rule, Scalar>
-struct RuleState<Rule, Scalar> {
-  explicit RuleState(Shape shape) : state(make_state<typename Rule::template State<Scalar>>(shape)) {}
+struct BlockState<Rule, Scalar> {
+  explicit BlockState(Shape shape) : state(make_state<typename Rule::template State<Scalar>>(shape)) {}
 
   typename Rule::template State<Scalar> state;
 };
@@ -74,7 +59,7 @@ class Optimizer {
                 "shape, or with a State and operator()(weights, gradient, state, direction); see "
                 "docs/adding-a-rule.md");
   static constexpr bool is_stateful = StatefulRule<Rule, Scalar>;
-  using Projection = typename detail::ProjectionOf<Rule>::type;
+  using Projection = detail::projection_of_t<Rule>;
 
  public:
   using rule_type = Rule;
@@ -85,10 +70,8 @@ class Optimizer {
         options_(std::move(options)),
         rule_(std::move(rule)),
         state_(shape_),
-        direction_(rows * cols),
-        decay_scratch_(options_.decay == Decay::horizontal ? rows * cols : 0),
-        projection_workspace_(shape_) {
-    validate_options(options_);
+        memory_(shape_, options_) {
+    detail::validate_for_rule<Rule, Scalar>(options_);
     validated(rule_);
   }
 
@@ -157,25 +140,10 @@ class Optimizer {
     return shape;
   }
 
-  static void validate_options(const OptimizerOptions& options) {
-    validate(options);
-    if (options.decay == Decay::horizontal && Projection::is_identity)
-      throw std::invalid_argument("symopt: parameter '" + options.parameter +
-                                  "': decay is horizontal but the rule's group has no shift; use Decay::all");
-    if constexpr (is_stateful) {
-      const OptimizerOptions defaults;
-      if (options.momentum != defaults.momentum || options.nesterov ||
-          options.momentum_convention != defaults.momentum_convention)
-        throw std::invalid_argument("symopt: parameter '" + options.parameter +
-                                    "': this rule keeps its own momentum; set it there and leave the "
-                                    "optimizer's momentum options alone");
-    }
-  }
-
   void change(auto set) {
     OptimizerOptions changed = options_;
     set(changed);
-    validate_options(changed);
+    detail::validate_for_rule<Rule, Scalar>(changed);
     options_ = std::move(changed);
   }
 
@@ -219,7 +187,7 @@ class Optimizer {
   template <class Weights, class Gradient>
   StepReport step_on_memory(Weights& weights, const Gradient& gradient) {
     const double rate = options_.learning_rate * schedule_factor_;
-    if (options_.non_finite != NonFinite::unchecked && !kernel::all_finite(gradient)) {
+    if (options_.non_finite != NonFinite::unchecked && !kernel::all_finite<Scalar>(BlockView<const Scalar>(gradient))) {
       if (options_.non_finite == NonFinite::skip) return {false, steps_, rate};
       throw std::invalid_argument(
           "symopt: parameter '" + options_.parameter +
@@ -227,39 +195,42 @@ class Optimizer {
           "rate or clip upstream, or set non_finite = NonFinite::skip");
     }
 
+    const detail::StepFactors factors{rate * options_.weight_decay,
+                                      rate * scale_factor(options_.scale, shape_)};
     // From here on in the frame in which the weights are row-major.
-    constexpr bool is_transposed = !is_row_major_v<Weights>;
-    MatrixRef<Scalar> w = row_major_view(weights);
-    MatrixRef<Scalar> direction = direction_.as(shape_of(w));
-    if constexpr (is_stateful) {
-      auto own = in_order_of(weights, direction);
-      rule_(std::as_const(weights), gradient, state_.state, own);
+    if constexpr (is_row_major_v<Weights>) {
+      step_in_frame(rule_, Projection{}, factors, weights, gradient, BlockView<Scalar>(weights),
+                    BlockView<const Scalar>(gradient));
     } else {
-      if (state_.momentum_is_transposed != is_transposed) transpose_momentum();
-      MatrixRef<Scalar> momentum = state_.momentum.as(shape_of(w));
-      const MomentumStep<Scalar> average(options_.momentum_convention, options_.momentum);
-      const auto& slope = framed<is_transposed>(gradient);
-      // The momentum advances last: a rule of the caller's that throws leaves it as it was.
-      average.look_ahead(momentum, slope, direction, options_.nesterov);
-      auto own = in_order_of(weights, direction);
-      apply_in_place(rule_, own, state_.workspace);
-      average.advance(momentum, slope);
+      step_in_frame(mirror_of_rule(), Projection{}.mirrored(), factors, weights, gradient,
+                    BlockView<Scalar>(weights).transposed(), BlockView<const Scalar>(gradient).transposed());
     }
-
-    const double amount = rate * options_.weight_decay;
-    const Scalar length = static_cast<Scalar>(rate * scale_factor(options_.scale, shape_));
-    if (options_.weight_decay != 0) decay<is_transposed>(w, amount);
-    for (Index i = 0; i < w.rows(); ++i) w.row(i) -= length * direction.row(i);
     return {true, ++steps_, rate};
   }
 
-  /// The gradient in the frame in which the weights are row-major.
-  template <bool is_transposed, class Gradient>
-  static decltype(auto) framed(const Gradient& gradient) {
-    if constexpr (is_transposed) {
-      return gradient.transpose();
+  /// The mirrored rule, but for a stateful one, which sees the block as it lies.
+  decltype(auto) mirror_of_rule() const {
+    if constexpr (is_stateful) {
+      return (rule_);
     } else {
-      return (gradient);
+      return mirror(rule_);
+    }
+  }
+
+  /// `w` and `slope` are the views of weights and gradient in that frame.
+  void step_in_frame(const auto& map, const auto& projection, detail::StepFactors factors, auto& weights,
+                     const auto& gradient, const BlockView<Scalar>& w,
+                     const BlockView<const Scalar>& slope) {
+    if constexpr (is_stateful) {
+      MatrixRef<Scalar> direction = memory_.direction.as(shape_of(w));
+      auto own = in_order_of(weights, direction);
+      map(std::as_const(weights), gradient, state_.state, own);
+      detail::apply_direction(projection, options_.decay, factors, w, direction, memory_);
+    } else {
+      constexpr bool is_transposed = !is_row_major_v<decltype(weights)>;
+      if (state_.momentum_is_transposed != is_transposed) transpose_momentum();
+      MatrixRef<Scalar> momentum = state_.momentum.as(shape_of(w));
+      detail::step_block(map, projection, options_, factors, w, slope, BlockView<Scalar>(momentum), memory_);
     }
   }
 
@@ -273,22 +244,9 @@ class Optimizer {
                                                         Eigen::OuterStride<>(block.outerStride()));
   }
 
-  template <bool is_transposed>
-  void decay(MatrixRef<Scalar> w, double amount) {
-    if (options_.decay == Decay::all) {
-      w *= static_cast<Scalar>(1.0 - amount);
-    } else if constexpr (is_transposed) {
-      decay_horizontally<Scalar>(Projection{}.mirrored(), w, amount, decay_scratch_.as(shape_of(w)),
-                                 projection_workspace_);
-    } else {
-      decay_horizontally<Scalar>(Projection{}, w, amount, decay_scratch_.as(shape_of(w)),
-                                 projection_workspace_);
-    }
-  }
-
   /// Turns the momentum into the other storage order, by way of the direction's memory, which is free here.
   void transpose_momentum() {
-    MatrixRef<Scalar> copy = direction_.as(shape_);
+    MatrixRef<Scalar> copy = memory_.direction.as(shape_);
     copy = momentum();
     state_.momentum_is_transposed = !state_.momentum_is_transposed;
     if (state_.momentum_is_transposed) {
@@ -301,10 +259,8 @@ class Optimizer {
   Shape shape_;
   OptimizerOptions options_;
   Rule rule_;
-  detail::RuleState<Rule, Scalar> state_;
-  kernel::Buffer<Scalar> direction_;
-  kernel::Buffer<Scalar> decay_scratch_;
-  typename Projection::template Workspace<Scalar> projection_workspace_;
+  detail::BlockState<Rule, Scalar> state_;
+  detail::StepMemory<Rule, Scalar> memory_;
   double schedule_factor_ = 1.0;
   std::int64_t steps_ = 0;
 };

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/block_view.hpp>
+#include <symopt/parameter/layout.hpp>
+#include <symopt/tensor_view.hpp>
+
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace symopt {
+
+namespace detail {
+
+/// Takes a tensor apart level by level. Views only.
+template <class Scalar>
+class Splitter {
+ public:
+  Splitter(const TensorView<Scalar>& tensor, const std::string& parameter)
+      : shape_(tensor.to_string()), parameter_(parameter) {}
+
+  /// What the levels left to do make of a tensor.
+  void split(const TensorView<Scalar>& tensor, std::span<const Layout::Step> steps) {
+    if (!steps.empty() && std::holds_alternative<layout_step::Experts>(steps.front())) {
+      require(tensor.dimensions() >= 3, "experts are the first of at least three dimensions");
+      for (Index i = 0; i < tensor.sizes().front(); ++i) split(tensor.slice(i), steps.subspan(1));
+    } else if (!steps.empty() && std::holds_alternative<layout_step::AsMatrix>(steps.front())) {
+      split_matrix(flattened(tensor), steps.subspan(1));
+    } else {
+      require(tensor.dimensions() != 3,
+              "three dimensions need a layout: layout::experts() for one matrix per expert, "
+              "layout::as_matrix() for a matrix of the first dimension by the others");
+      require(tensor.dimensions() == 2 || tensor.dimensions() < 2,
+              "more than two dimensions need a layout: layout::as_matrix() for a convolution's kernel");
+      require(tensor.dimensions() == 2, "this rule needs a matrix; give it to AdamW, which takes any vector");
+      split_matrix({tensor.data(),
+                    {tensor.sizes()[0], tensor.strides()[0]},
+                    {tensor.sizes()[1], tensor.strides()[1]}},
+                   steps);
+    }
+  }
+
+  std::vector<BlockView<Scalar>> blocks;
+
+ private:
+  using View = BlockView<Scalar>;
+  using Steps = std::span<const Layout::Step>;
+
+  void require(bool good, const std::string& remedy) const {
+    if (!good)
+      throw std::invalid_argument("symopt: parameter '" + parameter_ + "' of shape " + shape_ + ": " + remedy);
+  }
+
+  View flattened(const TensorView<Scalar>& tensor) const {
+    require(tensor.dimensions() >= 2, "layout::as_matrix() needs at least two dimensions");
+    const std::vector<Index>& sizes = tensor.sizes();
+    const std::vector<Index>& strides = tensor.strides();
+    Index columns = 1;
+    for (std::size_t d = sizes.size(); d-- > 1;) {
+      require(sizes[d] <= 1 || columns <= 1 || strides[d] == strides.back() * columns,
+              "layout::as_matrix() needs the dimensions after the first without gaps between them");
+      columns *= sizes[d];
+    }
+    return {tensor.data(), {sizes[0], strides[0]}, {columns, strides.back()}};
+  }
+
+  void split_matrix(const View& view, Steps steps) {
+    if (steps.empty()) {
+      blocks.push_back(view);
+    } else {
+      std::visit([&](const auto& step) { apply(step, view, steps.subspan(1)); }, steps.front());
+    }
+  }
+
+  void apply(layout_step::Experts, const View&, Steps) {
+    require(false, "layout::experts goes outside the levels that act on a matrix");
+  }
+  void apply(layout_step::AsMatrix, const View&, Steps) {
+    require(false, "layout::as_matrix goes outside the levels that act on a matrix");
+  }
+  void apply(layout_step::Transposed, const View& view, Steps rest) { split_matrix(view.transposed(), rest); }
+
+  void apply(layout_step::RowHeads heads, const View& view, Steps rest) {
+    for (const View& head : equal_rows(view, heads.count)) split_matrix(head, rest);
+  }
+  void apply(layout_step::ColumnHeads heads, const View& view, Steps rest) {
+    for (const View& head : equal_rows(view.transposed(), heads.count)) split_matrix(head.transposed(), rest);
+  }
+  void apply(const layout_step::RowSections& sections, const View& view, Steps rest) {
+    Index first = 0;
+    for (const Index count : sections.rows) {
+      require(count >= 0 && count <= view.rows.size - first, sections_remedy(sections, view));
+      split_matrix(rows_of(view, first, count), rest);
+      first += count;
+    }
+    require(first == view.rows.size, sections_remedy(sections, view));
+  }
+  void apply(layout_step::GateUpRows pair, const View& view, Steps rest) {
+    require(view.rows.parts == 1 && view.cols.parts == 1, paired_remedy);
+    const Index neurons = view.rows.size / 2;
+    require(neurons * 2 == view.rows.size, "a gate and an up matrix in one have an even number of rows, not " +
+                                               std::to_string(view.rows.size) +
+                                               "; is the tensor stored transposed?");
+    const bool interleaved = pair.order == GateUp::interleaved;
+    const Index between = view.rows.stride * (interleaved ? 1 : neurons);  // from a gate row to its up row
+    const Axis rows{neurons, view.rows.stride * (interleaved ? 2 : 1)};
+    if (pair.neurons == Neurons::apart) {
+      split_matrix({view.data, rows, view.cols}, rest);
+      split_matrix({view.data + between, rows, view.cols}, rest);
+    } else if (const Index width = view.cols.size; between == width * view.cols.stride) {
+      split_matrix({view.data, rows, {2 * width, view.cols.stride}}, rest);
+    } else {
+      split_matrix({view.data, rows, {2 * width, view.cols.stride, 2, between}}, rest);
+    }
+  }
+
+  static constexpr const char* paired_remedy =
+      "paired neurons are not a regular matrix that could be taken apart further; pair them last";
+
+  static std::string sections_remedy(const layout_step::RowSections& sections, const View& view) {
+    return "the " + to_string(sections) + " do not add up to its " + std::to_string(view.rows.size) + " rows";
+  }
+
+  std::vector<View> equal_rows(const View& view, Index count) const {
+    require(count > 0 && view.rows.size % count == 0, std::to_string(count) + " heads do not share " +
+                                                          std::to_string(view.rows.size) +
+                                                          " lines equally; count the heads of this tensor");
+    const Index size = view.rows.size / count;
+    std::vector<View> heads;
+    for (Index i = 0; i < count; ++i) heads.push_back(rows_of(view, i * size, size));
+    return heads;
+  }
+
+  View rows_of(const View& view, Index first, Index count) const {
+    require(view.rows.parts == 1, paired_remedy);
+    return {view.data + view.rows.offset(first), {count, view.rows.stride}, view.cols};
+  }
+
+  std::string shape_;
+  std::string parameter_;
+};
+
+}  // namespace detail
+
+/// The blocks that `layout` makes of `tensor`, as views of its memory; nothing is copied.
+/// Errors: std::invalid_argument that names the parameter, its shape and the remedy for a tensor that the layout
+/// does not fit: heads that do not divide, dimensions that no level accounts for, sections of another sum.
+template <class Scalar>
+std::vector<BlockView<Scalar>> blocks_of(const TensorView<Scalar>& tensor, const Layout& layout,
+                                         const std::string& parameter = "block") {
+  detail::Splitter<Scalar> splitter(tensor, parameter);
+  splitter.split(tensor, layout.steps);
+  return std::move(splitter.blocks);
+}
+
+}  // namespace symopt

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/block_view.hpp>
+
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace symopt {
+
+/// Which rows of a block exist. The others (the padding of a vocabulary) are not there for the rule: they count in
+/// no mean and no norm, are never read and never written, and their momentum stays as it is.
+///   RowMask()               all rows
+///   RowMask::first(50257)   rows 0 to 50256
+///   RowMask(exists)         those i with exists[i]
+class RowMask {
+ public:
+  RowMask() = default;
+
+  static RowMask first(Index count) {
+    if (count < 0) throw std::invalid_argument("symopt: a row mask cannot have a negative number of rows");
+    RowMask mask;
+    mask.is_all_ = false;
+    mask.is_prefix_ = true;
+    mask.count_ = count;
+    return mask;
+  }
+
+  explicit RowMask(const std::vector<bool>& exists)
+      : is_all_(false), size_(static_cast<Index>(exists.size())) {
+    for (std::size_t i = 0; i < exists.size(); ++i)
+      if (exists[i]) rows_.push_back(static_cast<Index>(i));
+    count_ = static_cast<Index>(rows_.size());
+    is_prefix_ = rows_.empty() || rows_.back() == count_ - 1;
+  }
+
+  bool is_all() const { return is_all_; }
+  /// True when the rows that exist come first, so that a plain view shows them.
+  bool is_prefix() const { return is_all_ || is_prefix_; }
+
+  /// The rows of `view` that exist, as a view. This mask must outlive it.
+  template <class Scalar>
+  BlockView<Scalar> existing(BlockView<Scalar> view) const {
+    if (is_all_) return view;
+    if (is_prefix_) {
+      view.rows.size = count_;
+    } else {
+      view.selected_rows = rows_.data();
+      view.selected_count = count_;
+    }
+    return view;
+  }
+
+  /// Throws std::invalid_argument that names the parameter unless the mask is one for blocks of `rows` rows.
+  void validate(const std::string& parameter, Index rows) const {
+    const auto require = [&](bool good, const std::string& what) {
+      if (!good)
+        throw std::invalid_argument("symopt: parameter '" + parameter + "': the row mask " + what + " but " +
+                                    (rows == 1 ? "the block has 1 row" : "a block has " + std::to_string(rows) + " rows"));
+    };
+    require(size_ < 0 || size_ == rows, "is for " + std::to_string(size_) + " rows");
+    require(is_all_ || count_ <= rows, "says that " + std::to_string(count_) + " rows exist");
+  }
+
+  friend bool operator==(const RowMask&, const RowMask&) = default;
+
+  /// "" for all rows, or "50257 rows exist".
+  std::string to_string() const { return is_all_ ? "" : std::to_string(count_) + " rows exist"; }
+
+ private:
+  bool is_all_ = true;
+  bool is_prefix_ = true;
+  Index count_ = 0;
+  Index size_ = -1;  ///< the rows it speaks of; -1: any number
+  std::vector<Index> rows_;
+};
+
+}  // namespace symopt

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/stack/plan.hpp>
+#include <symopt/stack/role.hpp>
+#include <symopt/stack/routing.hpp>
+
+#include <cmath>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace symopt {
+
+/// What a step of a stack did.
+struct StackReport {
+  bool applied = false;                   ///< false when it was skipped for a non-finite gradient
+  std::int64_t step = 0;                  ///< steps applied so far
+  double schedule_factor = 1;             ///< what multiplied all rates
+  std::vector<std::string> non_finite{};  ///< the parameters whose gradients were not finite
+};
+
+/// One optimizer for each named parameter of a model: the layerwise stack of arXiv 2605.18106. Binds views of the
+/// trainer's memory, and updates all of it in place.
+///   LayerwiseOptimizer stack;
+///   stack.add<LmHead>("head", head, head_gradient, {.learning_rate = 0.05});
+///   stack.route(parameters, qwen3({.heads = 16, .key_value_heads = 8}));    or all at once, by name
+///   std::cout << stack.plan();
+///   loop:  compute gradients;  stack.set_schedule_factor(...);  stack.step();
+/// A step looks at all gradients before it moves any weight: a non-finite one leaves everything as it was.
+/// A parameter without a gradient is left alone, decay included.
+/// Rates: each parameter's own times the one schedule factor.
+/// Memory: the momenta, and for each parameter one direction and workspace for each different shape of its blocks;
+/// a step allocates nothing. Views are kept, so the trainer's memory must stay where it is, or be given anew.
+/// Errors: std::invalid_argument that names the parameter and the remedy; after an error nothing has changed.
+template <class Scalar>
+class BasicLayerwiseOptimizer {
+  static_assert(RealScalar<Scalar>, "symopt optimizes float and double blocks");
+
+ public:
+  using scalar_type = Scalar;
+
+  /// Adds a parameter of a class (LmHead, Router, ..., any group) or under a rule (AdamW, Update<...>).
+  /// weights, gradient: a TensorView, or an Eigen matrix, map or block in either storage order; both of one shape.
+  /// Errors: a name or memory that is already there, a layout or mask that does not fit, options out of range.
+  template <class ClassOrRule, class Weights, class Gradient>
+  void add(std::string name, Weights&& weights, Gradient&& gradient,
+           OptimizerOptions options = default_options<ClassOrRule>(), Layout layout = {}, RowMask mask = {},
+           role_rule_t<ClassOrRule> rule = {}) {
+    add(std::move(name),
+        role<ClassOrRule, Scalar>(std::move(options), std::move(layout), std::move(mask), std::move(rule)),
+        std::forward<Weights>(weights), std::forward<Gradient>(gradient));
+  }
+
+  /// Adds a parameter in a role.
+  template <class Weights, class Gradient>
+  void add(std::string name, const BasicRole<Scalar>& role, Weights&& weights, Gradient&& gradient) {
+    static_assert(outlives_call<Weights> && outlives_call<Gradient>,
+                  "a stack keeps views: give it a matrix that stays, or a Map of memory that does");
+    std::vector<Parameter> added;
+    added.push_back(make({std::move(name), view<Scalar>(weights), gradient_view(gradient)}, role));
+    insert(std::move(added));
+  }
+
+  /// Adds all these parameters in the roles that the routing finds for their names; all or none.
+  void route(const std::vector<NamedTensor<Scalar>>& tensors, const BasicRouting<Scalar>& routing) {
+    const std::vector<BasicRole<Scalar>> roles = routing.roles_of(tensors);
+    std::vector<Parameter> parameters;
+    for (std::size_t i = 0; i < tensors.size(); ++i) parameters.push_back(make(tensors[i], roles[i]));
+    insert(std::move(parameters));
+  }
+
+  /// One step of every parameter that has a gradient.
+  /// Errors: std::invalid_argument for a non-finite gradient of a parameter whose options say throw_error; where
+  /// they say skip, the whole step is skipped and reported.
+  StackReport step() {
+    StackReport report{.step = steps_, .schedule_factor = schedule_factor_};
+    bool must_throw = false;
+    for (const Parameter& parameter : parameters_) {
+      const NonFinite policy = parameter->options().non_finite;
+      if (policy == NonFinite::unchecked || parameter->gradient_is_finite()) continue;
+      report.non_finite.push_back(parameter->name());
+      must_throw = must_throw || policy == NonFinite::throw_error;
+    }
+    if (must_throw)
+      throw std::invalid_argument("symopt: the gradient of " + listed(report.non_finite) +
+                                  " has an Inf or NaN; nothing was changed. Lower the learning rate or clip "
+                                  "upstream, or set non_finite = NonFinite::skip");
+    if (!report.non_finite.empty()) return report;
+    for (const Parameter& parameter : parameters_)
+      if (parameter->has_gradient()) parameter->step(schedule_factor_);
+    report.applied = true;
+    report.step = ++steps_;
+    return report;
+  }
+
+  /// The factor on all learning rates from now on; see schedule.hpp.
+  void set_schedule_factor(double factor) {
+    if (!(factor >= 0) || !std::isfinite(factor))
+      throw std::invalid_argument("symopt: the schedule factor is " + std::to_string(factor) +
+                                  "; it must be finite and not negative");
+    schedule_factor_ = factor;
+  }
+  double schedule_factor() const { return schedule_factor_; }
+
+  /// The base rate of one parameter.
+  void set_learning_rate(const std::string& name, double rate) { find(name).set_learning_rate(rate); }
+  const OptimizerOptions& options(const std::string& name) const { return find(name).options(); }
+
+  /// Where the gradient is read from now on; std::nullopt for a parameter without one. Of the weights' shape.
+  template <class Gradient>
+  void set_gradient(const std::string& name, Gradient&& gradient) {
+    const auto slope = gradient_view(gradient);
+    detail::StackParameter<Scalar>& parameter = find(name);
+    if (slope) require_apart(parameter, *slope);
+    parameter.set_gradient(slope);
+  }
+
+  /// Where the weights lie from now on; of the same shape and strides.
+  template <class Weights>
+  void set_weights(const std::string& name, Weights&& weights) {
+    find(name).set_weights(view<Scalar>(weights));
+  }
+
+  /// Which rows exist from now on: the others keep weights and momentum. Allocates.
+  void set_row_mask(const std::string& name, RowMask mask) { find(name).set_row_mask(std::move(mask)); }
+
+  /// What is done with each parameter, for reading and for printing.
+  Plan plan() const {
+    std::vector<PlanRow> rows;
+    for (const Parameter& parameter : parameters_) rows.push_back(parameter->plan_row());
+    return Plan(std::move(rows));
+  }
+
+  std::size_t size() const { return parameters_.size(); }
+  bool contains(const std::string& name) const { return by_name_.contains(name); }
+  /// Steps applied so far.
+  std::int64_t steps() const { return steps_; }
+
+ private:
+  using Parameter = std::unique_ptr<detail::StackParameter<Scalar>>;
+
+  /// False for a matrix that owns its memory and ends with the call.
+  template <class Block>
+  static constexpr bool outlives_call =
+      std::is_lvalue_reference_v<Block> ||
+      !std::derived_from<std::remove_cvref_t<Block>, Eigen::PlainObjectBase<std::remove_cvref_t<Block>>>;
+
+  template <class Wanted, class Block>
+  static TensorView<Wanted> view(Block& block) {
+    using Plain = std::remove_cvref_t<Block>;
+    if constexpr (requires { block.sizes(); }) {
+      static_assert(std::convertible_to<Plain, TensorView<Wanted>>,
+                    "the tensor must have the stack's scalar, and weights must be writable");
+      return block;
+    } else {
+      static_assert(is_memory_v<Plain>, "a stack needs memory to look at: a Matrix, Map, Ref, Block or TensorView");
+      static_assert(std::is_const_v<Wanted> || is_writable_memory_v<Block&>,
+                    "the weights must be memory to update, not read-only");
+      static_assert(std::same_as<typename Plain::Scalar, std::remove_const_t<Wanted>>,
+                    "weights and gradient must have the stack's scalar: BasicLayerwiseOptimizer<double> for double");
+      return TensorView<Wanted>(block);
+    }
+  }
+  template <class Gradient>
+  static std::optional<TensorView<const Scalar>> gradient_view(Gradient& gradient) {
+    if constexpr (std::same_as<std::remove_cvref_t<Gradient>, std::nullopt_t>) {
+      return std::nullopt;
+    } else if constexpr (requires { gradient.has_value(); }) {
+      if (!gradient) return std::nullopt;
+      return *gradient;
+    } else {
+      return view<const Scalar>(gradient);
+    }
+  }
+
+  static Parameter make(const NamedTensor<Scalar>& tensor, const BasicRole<Scalar>& role) {
+    Parameter parameter = role.make(tensor.name, tensor.weights);
+    if (tensor.gradient) require_apart(*parameter, *tensor.gradient);
+    parameter->set_gradient(tensor.gradient);
+    return parameter;
+  }
+
+  /// Adds all of them or throws.
+  void insert(std::vector<Parameter> added) {
+    std::unordered_map<std::string, std::size_t> by_name = by_name_;
+    for (std::size_t i = 0; i < added.size(); ++i) {
+      if (!by_name.emplace(added[i]->name(), parameters_.size() + i).second)
+        throw std::invalid_argument("symopt: parameter '" + added[i]->name() +
+                                    "' is there already; a name stands for one parameter");
+      for (const Parameter& other : parameters_) require_own_memory(*other, *added[i]);
+      for (std::size_t j = 0; j < i; ++j) require_own_memory(*added[j], *added[i]);
+    }
+    parameters_.reserve(parameters_.size() + added.size());
+    for (Parameter& parameter : added) parameters_.push_back(std::move(parameter));
+    by_name_ = std::move(by_name);
+  }
+
+  template <class A, class B>
+  static bool overlap(const TensorView<A>& a, const TensorView<B>& b) {
+    const auto [a_begin, a_end] = a.address_range();
+    const auto [b_begin, b_end] = b.address_range();
+    const std::less<const Scalar*> before;
+    return before(a_begin, b_end) && before(b_begin, a_end);
+  }
+  static void require_own_memory(const detail::StackParameter<Scalar>& known,
+                                 const detail::StackParameter<Scalar>& added) {
+    if (overlap(known.weights_tensor(), added.weights_tensor()))
+      throw std::invalid_argument("symopt: parameters '" + known.name() + "' and '" + added.name() +
+                                  "' share memory and would be updated twice. An embedding that is also the "
+                                  "head is added once, as TiedEmbedding");
+  }
+  static void require_apart(const detail::StackParameter<Scalar>& parameter,
+                            const TensorView<const Scalar>& gradient) {
+    if (overlap(parameter.weights_tensor(), gradient))
+      throw std::invalid_argument("symopt: parameter '" + parameter.name() +
+                                  "': weights and gradient overlap in memory; keep them apart");
+  }
+
+  static std::string listed(const std::vector<std::string>& names) {
+    std::string text = names.size() == 1 ? "parameter " : "parameters ";
+    for (std::size_t i = 0; i < names.size() && i < 5; ++i) text += (i == 0 ? "'" : ", '") + names[i] + "'";
+    return names.size() <= 5 ? text : text + " and " + std::to_string(names.size() - 5) + " more";
+  }
+
+  std::size_t index_of(const std::string& name) const {
+    const auto found = by_name_.find(name);
+    if (found == by_name_.end())
+      throw std::invalid_argument("symopt: there is no parameter '" + name + "' in this stack");
+    return found->second;
+  }
+  detail::StackParameter<Scalar>& find(const std::string& name) { return *parameters_[index_of(name)]; }
+  const detail::StackParameter<Scalar>& find(const std::string& name) const {
+    return *parameters_[index_of(name)];
+  }
+
+  std::vector<Parameter> parameters_;
+  std::unordered_map<std::string, std::size_t> by_name_;
+  double schedule_factor_ = 1.0;
+  std::int64_t steps_ = 0;
+};
+
+using LayerwiseOptimizer = BasicLayerwiseOptimizer<float>;
+
+}  // namespace symopt

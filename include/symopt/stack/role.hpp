@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/stack/role_defaults.hpp>
+#include <symopt/stack/stack_parameter.hpp>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+
+namespace symopt {
+
+/// What is done with a parameter: a rule, its options, and how the tensor is made of blocks. A value, whatever the
+/// rule. Made by role<Class>(...).
+template <class Scalar>
+class BasicRole {
+ public:
+  template <class Rule>
+  BasicRole(Rule rule, OptimizerOptions options, Layout layout, RowMask mask)
+      : options_(std::move(options)),
+        layout_(std::move(layout)),
+        mask_(std::move(mask)),
+        acts_entrywise_(detail::acts_entrywise<Rule>()),
+        make_([rule = std::move(rule)](auto&&... arguments) {
+          return detail::make_parameter<Rule, Scalar>(rule, arguments...);
+        }) {}
+
+  const OptimizerOptions& options() const { return options_; }
+  const Layout& layout() const { return layout_; }
+  const RowMask& mask() const { return mask_; }
+
+  /// True when the rule treats every entry alike, and so takes tensors of one dimension.
+  bool acts_entrywise() const { return acts_entrywise_; }
+
+  /// The same role for tensors of another layout, another rate or other rows.
+  BasicRole with(Layout layout) const {
+    BasicRole changed = *this;
+    changed.layout_ = std::move(layout);
+    return changed;
+  }
+  BasicRole with(RowMask mask) const {
+    BasicRole changed = *this;
+    changed.mask_ = std::move(mask);
+    return changed;
+  }
+  BasicRole with(OptimizerOptions options) const {
+    BasicRole changed = *this;
+    changed.options_ = std::move(options);
+    return changed;
+  }
+
+  /// The parameter of that name in this role.
+  std::unique_ptr<detail::StackParameter<Scalar>> make(std::string name,
+                                                       const TensorView<Scalar>& weights) const {
+    OptimizerOptions named = options_;
+    named.parameter = std::move(name);
+    return make_(named, layout_, mask_, weights);
+  }
+
+ private:
+  OptimizerOptions options_;
+  Layout layout_;
+  RowMask mask_;
+  bool acts_entrywise_;
+  std::function<std::unique_ptr<detail::StackParameter<Scalar>>(const OptimizerOptions&, const Layout&,
+                                                                const RowMask&, const TensorView<Scalar>&)>
+      make_;
+};
+
+using Role = BasicRole<float>;
+
+/// The role of a parameter class (role<LmHead>() follows the update that its group derives) or of a rule
+/// (role<AdamW>(), role<Update<LmHead, Then<RowNorm, Spectral<>>>>()). Without options those of role_defaults.
+template <class ClassOrRule, class Scalar = float>
+BasicRole<Scalar> role(OptimizerOptions options = default_options<ClassOrRule>(), Layout layout = {},
+                       RowMask mask = {}, role_rule_t<ClassOrRule> rule = {}) {
+  return {std::move(rule), std::move(options), std::move(layout), std::move(mask)};
+}
+
+}  // namespace symopt

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/stack/rule_sets/transformer_roles.hpp>
+
+namespace symopt {
+
+/// The roles of an OLMoE by its parameters' names (OlmoeForCausalLM): router and SwiGLU experts in every layer, the
+/// experts each in its own tensors (experts.7.gate_proj.weight) or all in one, gate above up
+/// (experts.gate_up_proj [E, 2r, d], experts.down_proj [E, d, r]). AdamW for the gains.
+/// The router's shift is a symmetry of its softmax only: with a router z-loss, set roles.router to
+/// role<Embedding>(...), whose group has no shift. Source: arXiv 2605.18106.
+template <class Scalar = float>
+BasicRouting<Scalar> olmoe(AttentionHeads heads, const TransformerRoles<Scalar>& roles = {}) {
+  BasicRouting<Scalar> routing = detail::transformer_routing(heads, Embeddings::untied, roles);
+  const std::string mlp = "model.layers.*.mlp.";
+  routing.add(mlp + "gate.weight", roles.router);
+  routing.add_optional(mlp + "experts.*.{gate,up}_proj.weight", roles.swiglu_input);
+  routing.add_optional(mlp + "experts.*.down_proj.weight", roles.swiglu_output);
+  routing.add_optional(
+      mlp + "experts.gate_up_proj",
+      roles.swiglu_input.with(layout::experts(layout::gate_up(GateUp::concatenated, roles.gate_up))));
+  routing.add_optional(mlp + "experts.down_proj", roles.swiglu_output.with(layout::experts()));
+  return routing;
+}
+
+}  // namespace symopt

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/stack/routing.hpp>
+
+#include <stdexcept>
+
+namespace symopt {
+
+/// The roles of a transformer's parameter classes, for the rule sets; each may be replaced by another rule, rate or
+/// option:
+///   TransformerRoles<> roles;
+///   roles.head = role<LmHead>({.learning_rate = 0.02});
+///   roles.swiglu_input = role<Update<SwigluInput, Then<RowNorm, Spectral<>>>>({.learning_rate = 0.01});
+/// The rule sets add the layouts.
+template <class Scalar = float>
+struct TransformerRoles {
+  BasicRole<Scalar> embedding = role<Embedding, Scalar>();
+  BasicRole<Scalar> tied_embedding = role<TiedEmbedding, Scalar>();
+  BasicRole<Scalar> head = role<LmHead, Scalar>();
+  BasicRole<Scalar> attention = role<HiddenMatrix, Scalar>();  ///< each head by itself
+  BasicRole<Scalar> swiglu_input = role<SwigluInput, Scalar>();
+  BasicRole<Scalar> swiglu_output = role<SwigluOutput, Scalar>();
+  BasicRole<Scalar> router = role<Router, Scalar>();
+  BasicRole<Scalar> other = role<AdamW, Scalar>();  ///< gains, biases
+  /// Gate and up matrices that share a tensor: one row per neuron, or two matrices.
+  Neurons gate_up = Neurons::paired;
+};
+
+/// The heads of a model's attention: `key_value` divides `query`, and is less with grouped queries.
+struct AttentionHeads {
+  Index query = 1;
+  Index key_value = 1;
+};
+
+/// Whether the head has a matrix of its own.
+enum class Embeddings { untied, tied };
+
+namespace detail {
+
+/// What the rule sets have in common: embeddings, attention by heads, AdamW for vectors. The names are those of the
+/// models in Hugging Face's transformers.
+template <class Scalar>
+BasicRouting<Scalar> transformer_routing(AttentionHeads heads, Embeddings embeddings,
+                                         const TransformerRoles<Scalar>& roles) {
+  if (heads.query < 1 || heads.key_value < 1 || heads.query % heads.key_value != 0)
+    throw std::invalid_argument("symopt: " + std::to_string(heads.query) + " query heads cannot share " +
+                                std::to_string(heads.key_value) + " key-value heads");
+  BasicRouting<Scalar> routing;
+  routing.set_vectors(roles.other);
+  if (embeddings == Embeddings::tied) {
+    routing.add("model.embed_tokens.weight", roles.tied_embedding);
+  } else {
+    routing.add("model.embed_tokens.weight", roles.embedding);
+    routing.add("lm_head.weight", roles.head);
+  }
+  const std::string attention = "model.layers.*.self_attn.";
+  routing.add(attention + "q_proj.weight", roles.attention.with(layout::row_heads(heads.query)));
+  routing.add(attention + "{k,v}_proj.weight", roles.attention.with(layout::row_heads(heads.key_value)));
+  routing.add(attention + "o_proj.weight", roles.attention.with(layout::column_heads(heads.query)));
+  return routing;
+}
+
+/// A dense SwiGLU (or GeGLU) in every layer.
+template <class Scalar>
+void add_dense_mlp(BasicRouting<Scalar>& routing, const TransformerRoles<Scalar>& roles) {
+  routing.add("model.layers.*.mlp.{gate,up}_proj.weight", roles.swiglu_input);
+  routing.add("model.layers.*.mlp.down_proj.weight", roles.swiglu_output);
+}
+
+}  // namespace detail
+
+}  // namespace symopt

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/matrix.hpp>
+
+#include <concepts>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace symopt {
+
+/// A parameter tensor in the trainer's memory: any number of dimensions, any strides (in scalars). `Scalar` may be
+/// const. Owns sizes and strides, never the elements.
+///   TensorView<float>(pointer, {experts, rows, cols})    row-major without gaps
+///   TensorView<float>(matrix)                            an Eigen matrix, map or block; a vector has one dimension
+/// Errors: std::invalid_argument for a negative size, or as many strides as sizes not given.
+template <class Scalar>
+class TensorView {
+ public:
+  using value_type = std::remove_const_t<Scalar>;
+
+  TensorView(Scalar* data, std::vector<Index> sizes) : TensorView(data, sizes, row_major_strides(sizes)) {}
+
+  TensorView(Scalar* data, std::vector<Index> sizes, std::vector<Index> strides)
+      : data_(data), sizes_(std::move(sizes)), strides_(std::move(strides)) {
+    if (sizes_.size() != strides_.size())
+      throw std::invalid_argument("symopt: a tensor of " + std::to_string(sizes_.size()) +
+                                  " dimensions needs as many strides, not " +
+                                  std::to_string(strides_.size()));
+    for (const Index size : sizes_)
+      if (size < 0) throw std::invalid_argument("symopt: a tensor cannot have the size " + to_string());
+  }
+
+  template <EigenMemory<Scalar> Derived>
+  explicit TensorView(Derived& block) : data_(block.data()) {
+    using Plain = std::remove_cvref_t<Derived>;
+    if constexpr (Plain::IsVectorAtCompileTime) {
+      sizes_ = {block.size()};
+      strides_ = {block.innerStride()};
+    } else {
+      sizes_ = {block.rows(), block.cols()};
+      strides_ = {block.rowStride(), block.colStride()};
+    }
+  }
+
+  template <class Writable>
+  requires(std::same_as<const Writable, Scalar> && !std::same_as<Writable, Scalar>)
+  TensorView(const TensorView<Writable>& other)
+      : data_(other.data()), sizes_(other.sizes()), strides_(other.strides()) {}
+
+  Scalar* data() const { return data_; }
+  const std::vector<Index>& sizes() const { return sizes_; }
+  const std::vector<Index>& strides() const { return strides_; }
+  Index dimensions() const { return static_cast<Index>(sizes_.size()); }
+
+  bool is_empty() const {
+    for (const Index size : sizes_)
+      if (size == 0) return true;
+    return false;
+  }
+
+  /// The first address and the one past the last: what the tensor's elements lie between.
+  std::pair<Scalar*, Scalar*> address_range() const {
+    if (is_empty()) return {data_, data_};
+    Index below = 0, above = 0;
+    for (std::size_t d = 0; d < sizes_.size(); ++d) {
+      const Index extent = (sizes_[d] - 1) * strides_[d];
+      (extent < 0 ? below : above) += extent;
+    }
+    return {data_ + below, data_ + above + 1};
+  }
+
+  /// Tensor number i along the first dimension.
+  TensorView slice(Index i) const {
+    return TensorView(data_ + i * strides_.front(), {sizes_.begin() + 1, sizes_.end()},
+                      {strides_.begin() + 1, strides_.end()});
+  }
+
+  /// "32x1024x2048"
+  std::string to_string() const {
+    std::string text;
+    for (const Index size : sizes_) text += (text.empty() ? "" : "x") + std::to_string(size);
+    return text.empty() ? "scalar" : text;
+  }
+
+ private:
+  static std::vector<Index> row_major_strides(const std::vector<Index>& sizes) {
+    std::vector<Index> strides(sizes.size(), 1);
+    for (std::size_t d = sizes.size(); d-- > 1;) strides[d - 1] = strides[d] * sizes[d];
+    return strides;
+  }
+
+  Scalar* data_;
+  std::vector<Index> sizes_;
+  std::vector<Index> strides_;
+};
+
+}  // namespace symopt
