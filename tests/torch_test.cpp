@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <symopt/interop/torch.hpp>
+#include <symopt/update/optimizer.hpp>
 
 #include <doctest/doctest.h>
 #include <torch/nn.h>
@@ -65,7 +66,7 @@ TEST_CASE("double parameters are updated in double") {
   parameter.mutable_grad() = torch::tensor({{3.0, 4.0}, {0.0, 2.0}, {0.0, 0.0}}, torch::kDouble);
   Groups groups;
   groups.push_back(parameter_group<Update<Embedding, RowNorm>>(
-      {parameter}, {.learning_rate = 1.0, .momentum = 0.0}, Update<Embedding, RowNorm>(RowNorm{.eps = 0})));
+      {parameter}, {.learning_rate = 1.0, .momentum = 0.0}, {}, {}, RowNorm{.eps = 0}));
   TorchOptimizer optimizer(std::move(groups));
   optimizer.step();
   const auto expected = torch::tensor({{0.4, 0.2}, {1.0, 0.0}, {1.0, 1.0}}, torch::kDouble);
@@ -156,7 +157,7 @@ TEST_CASE("errors name the tensor and the remedy") {
     INFO(text);
     CHECK(text.find(part) != std::string::npos);
   };
-  contains(with(parameter_group<Update<Embedding>>({torch::zeros({3})})), "give 1-D tensors to AdamW");
+  contains(with(parameter_group<Update<Embedding>>({torch::zeros({3})})), "give it to AdamW");
   contains(with(parameter_group<AdamW>({torch::zeros({3, 3, 3, 3})})), "tensor 0");
   contains(with(parameter_group<AdamW>({torch::zeros({2, 2}, torch::kInt)})), "float and double");
   contains(with(torch::optim::OptimizerParamGroup({torch::zeros({2, 2})})), "parameter_group<Rule>");
@@ -172,6 +173,75 @@ TEST_CASE("errors name the tensor and the remedy") {
   CHECK(torch::equal(parameter.detach(), before));
   torch::serialize::OutputArchive archive;
   contains(message_of([&] { optimizer.save(archive); }), "cannot be saved");
+}
+
+TEST_CASE("a routing makes one group for each pattern, and layouts reach the blocks") {
+  torch::manual_seed(15);
+  torch::nn::Sequential model(torch::nn::Linear(torch::nn::LinearOptions(4, 6)),
+                              torch::nn::Linear(torch::nn::LinearOptions(6, 4).bias(false)));
+  Routing routing;
+  routing.add("0.weight", role<HiddenMatrix>({.learning_rate = 0.1}, layout::row_heads(3)));
+  routing.add("1.*", role<Update<SwigluOutput>>({.learning_rate = 0.2}));
+  TorchOptimizer optimizer(interop::parameter_groups(model->named_parameters(), routing));
+  REQUIRE(optimizer.param_groups().size() == 3);
+  const auto label = [&](std::size_t i) {
+    return static_cast<const interop::GroupOptions&>(optimizer.param_groups()[i].options()).label();
+  };
+  CHECK(label(0) == "0.weight");
+  CHECK(label(1) == "vectors");
+  CHECK(label(2) == "1.*");
+  REQUIRE(optimizer.plan().rows().size() == 3);
+  CHECK(optimizer.plan().rows()[0].name == "0.weight");
+  CHECK(optimizer.plan().rows()[0].blocks == "3 of 2x4");
+
+  torch::Tensor parameter = model->named_parameters()["0.weight"];
+  Matrix<float> weights = as_matrix(parameter);
+  parameter.mutable_grad() = torch::randn({6, 4});
+  const Matrix<float> gradient = as_matrix(parameter.grad());
+  optimizer.step();
+  for (Index head = 0; head < 3; ++head)
+    Optimizer<Update<HiddenMatrix>>(2, 4, {.learning_rate = 0.1})
+        .step(weights.middleRows(2 * head, 2), gradient.middleRows(2 * head, 2));
+  CHECK((as_matrix(parameter) - weights).cwiseAbs().maxCoeff() == 0.0F);
+}
+
+TEST_CASE("no parameter moves when any gradient is not finite, of either scalar") {
+  torch::Tensor floats = torch::ones({2, 2}).requires_grad_();
+  torch::Tensor doubles = torch::ones({2, 2}, torch::kDouble).requires_grad_();
+  for (const NonFinite policy : {NonFinite::throw_error, NonFinite::skip}) {
+    Groups groups;
+    groups.push_back(parameter_group<Embedding>({floats, doubles}, {.non_finite = policy}));
+    TorchOptimizer optimizer(std::move(groups));
+    floats.mutable_grad() = torch::ones({2, 2});
+    doubles.mutable_grad() = torch::full({2, 2}, INFINITY, torch::kDouble);
+    const std::string message = message_of([&] { optimizer.step(); });
+    CHECK((policy == NonFinite::skip) == message.empty());
+    CHECK(torch::equal(floats.detach(), torch::ones({2, 2})));
+    CHECK(torch::equal(doubles.detach(), torch::ones({2, 2}, torch::kDouble)));
+  }
+}
+
+TEST_CASE("a parameter's memory and gradient may be replaced between steps") {
+  torch::Tensor parameter = torch::zeros({2, 3}).requires_grad_();
+  Groups groups;
+  groups.push_back(parameter_group<Sign>({parameter}, {.learning_rate = 1.0, .momentum = 0}));
+  TorchOptimizer optimizer(std::move(groups));
+  parameter.mutable_grad() = torch::ones({2, 3});
+  optimizer.step();
+  parameter.set_data(torch::full({2, 3}, 5.0F));
+  parameter.mutable_grad() = torch::ones({3, 2}).t();
+  optimizer.step();
+  CHECK(torch::equal(parameter.detach(), torch::full({2, 3}, 4.0F)));
+}
+
+TEST_CASE("a tied head is one parameter") {
+  torch::Tensor parameter = torch::zeros({4, 3}).requires_grad_();
+  Groups groups;
+  groups.push_back(parameter_group<Embedding>({parameter}));
+  groups.push_back(parameter_group<LmHead>({parameter.detach().requires_grad_()}));
+  const std::string message = message_of([&] { TorchOptimizer optimizer(std::move(groups)); });
+  INFO(message);
+  CHECK(message.find("TiedEmbedding") != std::string::npos);
 }
 
 TEST_CASE("a small torch model learns") {

@@ -10,6 +10,7 @@
 
 #include "batches.hpp"
 #include "model.hpp"
+#include "routers.hpp"
 
 namespace language_model {
 
@@ -21,21 +22,26 @@ inline torch::Tensor next_token_loss(const torch::Tensor& logits, const torch::T
 struct Evaluation {
   double loss = 0;        ///< nats per token
   double mean_logit = 0;  ///< over the vocabulary and all positions
+  RouterDiagnostics routers{};  ///< all zero in a dense model
 };
 
 inline Evaluation evaluate(Transformer& model, std::span<const Window> windows) {
   constexpr std::size_t at_once = 32;
   const torch::NoGradGuard no_grad;
   Evaluation sum;
+  RouterObserver routers(model);
   for (std::size_t begin = 0; begin < windows.size(); begin += at_once) {
     const std::size_t count = std::min(at_once, windows.size() - begin);
     const Batch batch = make_batch(windows.subspan(begin, count));
     const torch::Tensor logits = model(batch.inputs);
     sum.loss += static_cast<double>(count) * next_token_loss(logits, batch.targets).item<double>();
     sum.mean_logit += static_cast<double>(count) * logits.mean().item<double>();
+    if (model->is_mixture()) routers.observe(model);
   }
   const auto total = static_cast<double>(windows.size());
-  return {.loss = sum.loss / total, .mean_logit = sum.mean_logit / total};
+  return {.loss = sum.loss / total,
+          .mean_logit = sum.mean_logit / total,
+          .routers = model->is_mixture() ? routers.diagnostics() : RouterDiagnostics{}};
 }
 
 }  // namespace language_model

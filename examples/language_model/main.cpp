@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Trains one transformer twice on the same text, with AdamW and with symopt's derived updates.
+// Trains one transformer twice on the same text, with AdamW and with symopt's derived updates for each class of
+// its parameters.
 
 #include <torch/torch.h>
 
@@ -30,9 +31,13 @@ using namespace language_model;
 TrainingPlan plan_for(const Options& options) {
   TrainingPlan plan;
   if (options.quick) {
-    plan.shape = {.width = 32, .layers = 1, .heads = 2, .neurons = 96, .context = 32};
+    plan.shape = {.width = 32, .layers = 1, .heads = 2, .experts = 4, .neurons = 48, .context = 32};
     plan.sequences = 8;
     plan.steps = 60;
+  }
+  if (options.dense) {
+    plan.shape.experts = 0;
+    plan.shape.neurons *= plan.shape.chosen;  // as many for a token
   }
   if (options.steps != 0) plan.steps = options.steps;
   plan.seed = options.seed;
@@ -50,6 +55,8 @@ void search(const Corpus& corpus, const TrainingPlan& plan, const Options& optio
 bool demonstrate(const Corpus& corpus, const TrainingPlan& plan, const Options& options) {
   at::set_num_threads(std::max(1, options.threads / 2));
   print_introduction(std::cout, corpus, plan);
+  std::cout << "\nWhat the derived updates are, by parameter:\n"
+            << make_stack(Transformer{plan.shape, plan.seed}, plan.shape, {})->plan() << '\n';
   const Race race = run_race(corpus, plan);
   print_table(std::cout, plan, race);
   write_loss_curves(options.output, race);

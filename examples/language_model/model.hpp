@@ -8,20 +8,10 @@
 #include <string>
 #include <vector>
 
+#include "mixture.hpp"
+#include "model_shape.hpp"
+
 namespace language_model {
-
-struct ModelShape {
-  std::int64_t vocabulary = 2'048;
-  std::int64_t width = 128;
-  std::int64_t layers = 4;
-  std::int64_t heads = 4;
-  std::int64_t neurons = 352;  ///< of each SwiGLU
-  std::int64_t context = 64;   ///< tokens
-};
-
-inline torch::nn::Linear linear(std::int64_t in, std::int64_t out) {
-  return torch::nn::Linear{torch::nn::LinearOptions(in, out).bias(false)};
-}
 
 struct RmsNormImpl : torch::nn::Module {
   explicit RmsNormImpl(std::int64_t width) : gain{register_parameter("gain", torch::ones({width}))} {}
@@ -102,18 +92,25 @@ struct LayerImpl : torch::nn::Module {
   explicit LayerImpl(const ModelShape& shape)
       : attention_norm{register_module("attention_norm", RmsNorm{shape.width})},
         attention{register_module("attention", Attention{shape})},
-        swiglu_norm{register_module("swiglu_norm", RmsNorm{shape.width})},
-        swiglu{register_module("swiglu", Swiglu{shape})} {}
+        mlp_norm{register_module("mlp_norm", RmsNorm{shape.width})} {
+    if (shape.is_dense()) {
+      swiglu = register_module("swiglu", Swiglu{shape});
+    } else {
+      mixture = register_module("mixture", Mixture{shape});
+    }
+  }
 
   torch::Tensor forward(torch::Tensor x) {
     x = x + attention(attention_norm(x));
-    return x + swiglu(swiglu_norm(x));
+    const torch::Tensor normed = mlp_norm(x);
+    return x + (mixture ? mixture(normed) : swiglu(normed));
   }
 
   RmsNorm attention_norm;
   Attention attention;
-  RmsNorm swiglu_norm;
-  Swiglu swiglu;
+  RmsNorm mlp_norm;
+  Swiglu swiglu{nullptr};    ///< in a dense model
+  Mixture mixture{nullptr};  ///< in the others
 };
 TORCH_MODULE(Layer);
 
@@ -137,6 +134,17 @@ struct TransformerImpl : torch::nn::Module {
     return head(final_norm(x));
   }
 
+  bool is_mixture() const { return !layers.empty() && layers.front()->mixture; }
+
+  /// Of the latest forward pass: 1 when all experts of every layer are equally busy; 0 in a dense model.
+  torch::Tensor balance_loss() const {
+    torch::Tensor sum = torch::zeros({});
+    for (const Layer& layer : layers) {
+      if (layer->mixture) sum = sum + layer->mixture->last.balance_loss;
+    }
+    return sum / static_cast<double>(layers.size());
+  }
+
   torch::nn::Embedding embedding;
   std::vector<Layer> layers;
   RmsNorm final_norm;
@@ -149,25 +157,34 @@ struct TransformerImpl : torch::nn::Module {
     const auto draw = [&](const torch::Tensor& weights, double deviation) {
       weights.normal_(0, deviation, generator);
     };
-    const auto fan_in = [&](const torch::nn::Linear& map) {
-      draw(map->weight, 1 / std::sqrt(static_cast<double>(map->weight.size(1))));
+    const auto fan_in = [&](const torch::Tensor& weights) {
+      draw(weights, 1 / std::sqrt(static_cast<double>(weights.size(-1))));
     };
 
-    draw(embedding->weight, 1 / std::sqrt(static_cast<double>(embedding->weight.size(1))));
+    fan_in(embedding->weight);
     for (Layer& layer : layers) {
-      fan_in(layer->attention->query);
-      fan_in(layer->attention->key);
-      fan_in(layer->attention->value);
-      fan_in(layer->swiglu->gate);
-      fan_in(layer->swiglu->up);
+      fan_in(layer->attention->query->weight);
+      fan_in(layer->attention->key->weight);
+      fan_in(layer->attention->value->weight);
       // A layer starts as the identity, so depth does not matter to the first steps.
       layer->attention->output->weight.zero_();
-      layer->swiglu->down->weight.zero_();
+      if (layer->mixture) {
+        fan_in(layer->mixture->gate_up);
+        layer->mixture->down.zero_();
+        fan_in(layer->mixture->router->weight);
+        centre(layer->mixture->router->weight);
+      } else {
+        fan_in(layer->swiglu->gate->weight);
+        fan_in(layer->swiglu->up->weight);
+        layer->swiglu->down->weight.zero_();
+      }
     }
     draw(head->weight, 0.02);
-    // No probability depends on the mean row. Starting it at zero makes the mean logit its own drift.
-    head->weight.sub_(head->weight.mean(0, /*keepdim=*/true));
+    centre(head->weight);
   }
+
+  /// No probability depends on the mean row. Starting it at zero makes the mean logit its own drift.
+  static void centre(torch::Tensor& weights) { weights.sub_(weights.mean(0, /*keepdim=*/true)); }
 };
 TORCH_MODULE(Transformer);
 

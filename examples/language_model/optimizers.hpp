@@ -2,7 +2,8 @@
 #pragma once
 
 #include <symopt/interop/torch.hpp>
-#include <symopt/symopt.hpp>
+#include <symopt/stack/routing.hpp>
+#include <symopt/update/schedule.hpp>
 
 #include <torch/torch.h>
 
@@ -13,7 +14,6 @@
 #include <vector>
 
 #include "model.hpp"
-#include "parameter_classes.hpp"
 #include "scheduled_optimizer.hpp"
 
 namespace language_model {
@@ -30,7 +30,7 @@ inline Schedule derived_schedule(std::int64_t steps) {
 
 struct AdamwSettings {
   double learning_rate = 1.5e-3;  ///< of the layers: the one number to tune
-  double embedding = 15;          ///< the embedding's rate over the layers'
+  double embedding = 45;          ///< the embedding's rate over the layers'
   double head = 9;                ///< the head's rate over the layers'
   double weight_decay = 0.1;      ///< of the matrices; the norm gains have none
   double beta2 = 0.99;
@@ -39,17 +39,26 @@ struct AdamwSettings {
 /// torch's AdamW for every parameter.
 inline ScheduledOptimizer make_adamw(const Transformer& model, const AdamwSettings& settings,
                                      std::int64_t steps) {
+  std::vector<torch::Tensor> embedding, head, matrices, gains;
+  for (const auto& parameter : model->named_parameters()) {
+    if (parameter.key() == "embedding.weight") {
+      embedding.push_back(parameter.value());
+    } else if (parameter.key() == "head.weight") {
+      head.push_back(parameter.value());
+    } else {
+      (parameter.value().dim() == 1 ? gains : matrices).push_back(parameter.value());
+    }
+  }
   const auto options = [&](double ratio, double weight_decay) {
     auto result = std::make_unique<torch::optim::AdamWOptions>(settings.learning_rate * ratio);
     result->betas({0.9, settings.beta2}).weight_decay(weight_decay);
     return result;
   };
-  const ParameterClasses classes = classes_of(model);
   std::vector<torch::optim::OptimizerParamGroup> groups;
-  groups.emplace_back(classes.embedding, options(settings.embedding, settings.weight_decay));
-  groups.emplace_back(classes.head, options(settings.head, settings.weight_decay));
-  groups.emplace_back(classes.layer_matrices(), options(1, settings.weight_decay));
-  groups.emplace_back(classes.gains, options(1, 0));
+  groups.emplace_back(embedding, options(settings.embedding, settings.weight_decay));
+  groups.emplace_back(head, options(settings.head, settings.weight_decay));
+  groups.emplace_back(matrices, options(1, settings.weight_decay));
+  groups.emplace_back(gains, options(1, 0));
   const std::vector<Schedule> schedules(groups.size(), adamw_schedule(steps));
   return {std::make_unique<torch::optim::AdamW>(std::move(groups)), schedules};
 }
@@ -60,33 +69,55 @@ struct DerivedSettings {
   double head = 0.05;         ///< the length of each row's step, before the mean row is subtracted
   double attention = 0.0035;  ///< a step's entries have a root mean square of 0.2 of it, as AdamW's have
   double swiglu = 0.005;      ///< the length of the step of each neuron's row (gate, up) or column (down)
+  double router = 0.005;      ///< the length of each row's step, before the mean row is subtracted
   double gains = 3e-3;        ///< AdamW's learning rate
 };
 
-/// For each class of parameters the update that symopt derives from its symmetry group; AdamW for the gains.
-inline ScheduledOptimizer make_derived(const Transformer& model, const DerivedSettings& settings,
-                                       std::int64_t steps) {
+/// Who gets which update, by name: that of each parameter's symmetry group, and AdamW for the gains.
+inline symopt::Routing derived_routing(const ModelShape& shape, const DerivedSettings& settings) {
   using namespace symopt;
-  using interop::parameter_group;
-  const ParameterClasses classes = classes_of(model);
   const double rate = settings.rate;
+  const OptimizerOptions attention{.learning_rate = rate * settings.attention, .scale = Scale::match_rms};
+  const OptimizerOptions swiglu{.learning_rate = rate * settings.swiglu};
 
-  std::vector<torch::optim::OptimizerParamGroup> groups;
-  groups.push_back(
-      parameter_group<Update<Embedding>>(classes.embedding, {.learning_rate = rate * settings.embedding}));
-  groups.push_back(parameter_group<Update<LmHead>>(classes.head, {.learning_rate = rate * settings.head}));
-  groups.push_back(parameter_group<Update<HiddenMatrix>>(
-      classes.attention, {.learning_rate = rate * settings.attention, .scale = Scale::match_rms}));
-  groups.push_back(
-      parameter_group<Update<SwigluInput>>(classes.swiglu_input, {.learning_rate = rate * settings.swiglu}));
-  groups.push_back(parameter_group<Update<SwigluOutput>>(classes.swiglu_output,
-                                                         {.learning_rate = rate * settings.swiglu}));
-  std::vector<Schedule> schedules(groups.size(), derived_schedule(steps));
+  Routing routing;
+  routing.add("embedding.weight", role<Embedding>({.learning_rate = rate * settings.embedding}));
+  routing.add("head.weight", role<LmHead>({.learning_rate = rate * settings.head}));
+  if (shape.is_dense()) {
+    routing.add("layer*.attention.*.weight", role<HiddenMatrix>(attention));
+    routing.add("layer*.swiglu.{gate,up}.weight", role<SwigluInput>(swiglu));
+    routing.add("layer*.swiglu.down.weight", role<SwigluOutput>(swiglu));
+  } else {
+    const Layout neurons = layout::gate_up(GateUp::concatenated, Neurons::paired);
+    routing.add("layer*.attention.{query,key,value}.weight",
+                role<HiddenMatrix>(attention, layout::row_heads(shape.heads)));
+    routing.add("layer*.attention.output.weight",
+                role<HiddenMatrix>(attention, layout::column_heads(shape.heads)));
+    routing.add("layer*.mixture.router.weight", role<Router>({.learning_rate = rate * settings.router}));
+    routing.add("layer*.mixture.gate_up", role<SwigluInput>(swiglu, layout::experts(neurons)));
+    routing.add("layer*.mixture.down", role<SwigluOutput>(swiglu, layout::experts()));
+  }
+  routing.set_vectors(role<AdamW>({.learning_rate = rate * settings.gains}, {}, {}, {.beta2 = 0.95}));
+  return routing;
+}
 
-  groups.push_back(
-      parameter_group<AdamW>(classes.gains, {.learning_rate = rate * settings.gains}, {.beta2 = 0.95}));
-  schedules.push_back(adamw_schedule(steps));
-  return {std::make_unique<interop::TorchOptimizer>(std::move(groups)), std::move(schedules)};
+/// symopt's stack on the model's parameters.
+inline std::unique_ptr<symopt::interop::TorchOptimizer> make_stack(const Transformer& model,
+                                                                   const ModelShape& shape,
+                                                                   const DerivedSettings& settings) {
+  return std::make_unique<symopt::interop::TorchOptimizer>(
+      symopt::interop::parameter_groups(model->named_parameters(), derived_routing(shape, settings)));
+}
+
+inline ScheduledOptimizer make_derived(const Transformer& model, const ModelShape& shape,
+                                       const DerivedSettings& settings, std::int64_t steps) {
+  auto stack = make_stack(model, shape, settings);
+  std::vector<Schedule> schedules;
+  for (const auto& group : stack->param_groups()) {
+    const auto& options = static_cast<const symopt::interop::GroupOptions&>(group.options());
+    schedules.push_back(options.role().acts_entrywise() ? adamw_schedule(steps) : derived_schedule(steps));
+  }
+  return {std::move(stack), std::move(schedules)};
 }
 
 }  // namespace language_model

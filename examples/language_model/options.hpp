@@ -17,16 +17,17 @@ namespace language_model {
 struct Options {
   static constexpr std::string_view usage =
       "usage: language_model [--steps N] [--seed N] [--output DIR] [--threads N]\n"
-      "                      [--quick] [--search] [--help]\n"
+      "                      [--dense] [--quick] [--search] [--help]\n"
       "\n"
-      "Trains one small transformer twice on the King James text, with AdamW and with\n"
-      "symopt's derived updates, and compares the two.\n"
+      "Trains one small mixture-of-experts transformer twice on the King James text,\n"
+      "with AdamW and with symopt's derived updates, and compares the two.\n"
       "\n"
       "  --steps N     optimizer steps of each training (default 700; with --quick 60)\n"
       "  --seed N      of the weights and of the order of the batches (default 1)\n"
       "  --output DIR  for curves and tables (default build/language_model)\n"
       "  --threads N   processor cores to use (default all); the trainings run side by\n"
       "                side, each with its share of them\n"
+      "  --dense       one SwiGLU in each layer in place of the experts\n"
       "  --quick       a tiny model, in seconds: tests that both losses fall\n"
       "  --search      repeat the search of the learning rates: three seeds, minutes\n"
       "                for each grid point\n"
@@ -36,6 +37,7 @@ struct Options {
   std::uint64_t seed = 1;
   std::filesystem::path output = "build/language_model";
   int threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  bool dense = false;
   bool quick = false;
   bool search = false;
   bool help = false;
@@ -69,6 +71,8 @@ inline Options parse_options(std::span<char* const> arguments) {
       options.output = value();
     } else if (name == "--threads") {
       options.threads = number(1, 1'024);
+    } else if (name == "--dense") {
+      options.dense = true;
     } else if (name == "--quick") {
       options.quick = true;
     } else if (name == "--search") {

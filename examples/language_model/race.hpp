@@ -64,7 +64,9 @@ class RaceProgress {
 inline Race run_race(const Corpus& corpus, const TrainingPlan& plan) {
   const std::array<OptimizerFactory, 2> factories{
       [](const Transformer& model, std::int64_t steps) { return make_adamw(model, {}, steps); },
-      [](const Transformer& model, std::int64_t steps) { return make_derived(model, {}, steps); }};
+      [&](const Transformer& model, std::int64_t steps) {
+        return make_derived(model, plan.shape, {}, steps);
+      }};
   std::array<TrainingResult, 2> results;
   RaceProgress progress(plan);
   run_side_by_side(2, 2, [&](std::size_t runner) {

@@ -20,7 +20,11 @@ inline void print_introduction(std::ostream& out, const Corpus& corpus, const Tr
       << " held out; vocabulary " << grouped(corpus.vocabulary.size()) << ",\n"
       << fixed(100 * corpus.unknown_share, 1) << " % of the tokens are unknown to it.\n"
       << "Transformer: " << shape.layers << " layers of width " << shape.width << ", " << shape.heads
-      << " heads, " << shape.neurons << " SwiGLU neurons, context " << shape.context << ".\n"
+      << " heads, context " << shape.context << ",\n"
+      << (shape.is_dense() ? std::string("one SwiGLU")
+                           : std::to_string(shape.experts) + " SwiGLU experts in each, " +
+                                 std::to_string(shape.chosen) + " for a token,")
+      << " of " << shape.neurons << " neurons.\n"
       << "Two trainings from seed " << plan.seed << ", side by side: " << grouped(plan.steps) << " steps of "
       << grouped(plan.tokens_per_step()) << " tokens.\n";
 }
@@ -46,6 +50,14 @@ inline void print_table(std::ostream& out, const TrainingPlan& plan, const Race&
           [](const auto& r) { return fixed(r.final_training_loss(), 4); });
   compare("drift of the mean logit", [&](const auto& r) { return readable(r.mean_logit_drift()); });
   compare("drift of the head's mean row", [&](const auto& r) { return readable(r.mean_row_drift); });
+  if (!plan.shape.is_dense()) {
+    compare("routers: entropy of the load, 1 is even",
+            [](const auto& r) { return fixed(r.end.routers.load_entropy, 3); });
+    compare("  share of dead experts, %",
+            [](const auto& r) { return fixed(100 * r.end.routers.dead_fraction, 1); });
+    compare("  drift of the mean logit", [&](const auto& r) { return readable(r.router_mean_logit_drift()); });
+    compare("  largest logit", [](const auto& r) { return fixed(r.end.routers.largest_logit, 2); });
+  }
   compare("time per step, ms", [](const auto& r) { return fixed(1e3 * r.seconds_per_step, 1); });
   compare("  the update's part of it, ms",
           [](const auto& r) { return fixed(1e3 * r.update_seconds_per_step, 1); });

@@ -41,7 +41,7 @@ struct Candidate {
 };
 
 /// Equally many rates for both optimizers, each twice the one before.
-inline std::vector<Candidate> search_grid() {
+inline std::vector<Candidate> search_grid(const ModelShape& shape) {
   std::vector<Candidate> grid;
   for (const double rate : {0.375e-3, 0.75e-3, 1.5e-3, 3e-3, 6e-3}) {
     grid.push_back(
@@ -51,8 +51,10 @@ inline std::vector<Candidate> search_grid() {
   }
   for (const double rate : {0.25, 0.5, 1.0, 2.0, 4.0}) {
     grid.push_back(
-        {.optimizer = "derived", .rate = rate, .make = [rate](const Transformer& model, std::int64_t steps) {
-           return make_derived(model, {.rate = rate}, steps);
+        {.optimizer = "derived",
+         .rate = rate,
+         .make = [rate, shape](const Transformer& model, std::int64_t steps) {
+           return make_derived(model, shape, {.rate = rate}, steps);
          }});
   }
   return grid;
@@ -75,7 +77,7 @@ inline void print_search(std::ostream& out, const std::vector<Candidate>& grid) 
 inline std::vector<Candidate> run_search(const Corpus& corpus, const TrainingPlan& plan, std::size_t workers,
                                          const std::filesystem::path& directory) {
   constexpr std::size_t seeds = 3;
-  std::vector<Candidate> grid = search_grid();
+  std::vector<Candidate> grid = search_grid(plan.shape);
   for (Candidate& candidate : grid) candidate.validation_losses.resize(seeds);
   const std::size_t runs = grid.size() * seeds;
 

@@ -42,6 +42,7 @@ struct TrainingResult {
   double seconds_per_step = 0;
   double update_seconds_per_step = 0;  ///< the part of a step that the optimizer takes
 
+  double router_mean_logit_drift() const { return end.routers.mean_logit - start.routers.mean_logit; }
   double mean_logit_drift() const { return end.mean_logit - start.mean_logit; }
 
   /// False after divergence, too.
@@ -64,6 +65,7 @@ inline TrainingResult train(const Corpus& corpus, const TrainingPlan& plan,
   using Clock = std::chrono::steady_clock;
   using Seconds = std::chrono::duration<double>;
   constexpr std::int64_t validations = 20;
+  constexpr double balance = 0.01;  // weight of the routers' balance loss beside the next token's
   constexpr std::size_t validation_stride = 10;
 
   const auto context = static_cast<std::size_t>(plan.shape.context);
@@ -91,7 +93,7 @@ inline TrainingResult train(const Corpus& corpus, const TrainingPlan& plan,
     const torch::Tensor loss = next_token_loss(model(batch.inputs), batch.targets);
     result.training_loss.push_back(loss.item<double>());
     if (!std::isfinite(result.training_loss.back())) break;
-    loss.backward();
+    (model->is_mixture() ? loss + balance * model->balance_loss() : loss).backward();
     const auto update_begin = Clock::now();
     optimizer.step();
     const auto end = Clock::now();

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/symopt.hpp>
+#include <symopt/stack/layerwise_optimizer.hpp>
 
 #include <torch/optim/optimizer.h>
+#include <torch/ordered_dict.h>
 #include <torch/types.h>
 #include <torch/utils.h>
 
-#include <functional>
+#include <algorithm>
 #include <memory>
+#include <optional>
+#include <stdexcept>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -16,148 +19,126 @@
 
 namespace symopt::interop {
 
-namespace detail {
-
-/// True for rules that treat every entry alike, and so may be given a 1-D tensor.
-template <class Rule>
-constexpr bool acts_entrywise() {
-  if constexpr (StatesLargestGroup<Rule>) {
-    return claimed_families<Rule> == claimed_families<Sign>;
-  } else {
-    return false;
-  }
-}
-
-/// The symopt optimizer of one tensor, its rule and scalar hidden.
-class TensorOptimizer {
- public:
-  virtual ~TensorOptimizer() = default;
-  virtual StepReport step(const torch::Tensor& parameter, const torch::Tensor& gradient, double rate) = 0;
-};
-
-/// Calls visit with an Eigen view of the tensor's memory as a matrix: row-major, or column-major for a
-/// transposed tensor. A 1-D tensor is one row. Throws std::invalid_argument on any other stride.
+/// The memory of a CPU tensor, with its shape and strides. Scalar: that of the tensor, or const.
 template <class Scalar>
-void visit_memory(const torch::Tensor& tensor, const std::string& name, auto visit) {
-  using Outer = Eigen::OuterStride<>;
-  using ColumnMajor = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic>;
-  Scalar* data = tensor.data_ptr<Scalar>();
-  if (tensor.dim() == 1 && (tensor.stride(0) == 1 || tensor.size(0) <= 1)) {
-    visit(Eigen::Map<Matrix<Scalar>, 0, Outer>(data, 1, tensor.size(0), Outer(tensor.size(0))));
-  } else if (tensor.dim() == 2 && (tensor.stride(1) == 1 || tensor.size(1) <= 1)) {
-    visit(
-        Eigen::Map<Matrix<Scalar>, 0, Outer>(data, tensor.size(0), tensor.size(1), Outer(tensor.stride(0))));
-  } else if (tensor.dim() == 2 && (tensor.stride(0) == 1 || tensor.size(0) <= 1)) {
-    visit(Eigen::Map<ColumnMajor, 0, Outer>(data, tensor.size(0), tensor.size(1), Outer(tensor.stride(1))));
-  } else {
-    throw std::invalid_argument("symopt: parameter '" + name +
-                                "': neither rows nor columns are contiguous; call contiguous() on the "
-                                "tensor before it becomes a parameter");
-  }
+TensorView<Scalar> tensor_view(const torch::Tensor& tensor) {
+  return TensorView<Scalar>(tensor.data_ptr<std::remove_const_t<Scalar>>(),
+                            {tensor.sizes().begin(), tensor.sizes().end()},
+                            {tensor.strides().begin(), tensor.strides().end()});
 }
 
-template <class Rule, class Scalar>
-class TypedTensorOptimizer final : public TensorOptimizer {
- public:
-  TypedTensorOptimizer(Shape shape, const OptimizerOptions& options, const Rule& rule)
-      : optimizer_(shape.rows, shape.cols, options, rule) {}
-
-  StepReport step(const torch::Tensor& parameter, const torch::Tensor& gradient, double rate) override {
-    optimizer_.set_learning_rate(rate);
-    const std::string& name = optimizer_.options().parameter;
-    StepReport report;
-    visit_memory<Scalar>(parameter, name, [&](auto weights) {
-      visit_memory<Scalar>(gradient, name,
-                           [&](const auto& slope) { report = optimizer_.step(weights, slope); });
-    });
-    return report;
-  }
-
- private:
-  Optimizer<Rule, Scalar> optimizer_;
-};
+namespace detail {
 
 /// Stands for "no options given": groups made by parameter_group never fall back to it.
 struct NoDefaultOptions : torch::optim::OptimizerCloneableOptions<NoDefaultOptions> {};
 
+inline void require(bool good, const std::string& parameter, const char* remedy) {
+  if (!good) throw std::invalid_argument("symopt: parameter '" + parameter + "': " + remedy);
+}
+
 }  // namespace detail
 
-/// The options of one group of tensors: symopt's options and a rule, with the learning rate where torch's
-/// schedulers look for it. Made by parameter_group.
+/// The options of one group of tensors: a role, with the learning rate where torch's schedulers look for it. Made by
+/// parameter_group and parameter_groups.
 class GroupOptions : public torch::optim::OptimizerCloneableOptions<GroupOptions> {
  public:
-  // Inside this class OptimizerOptions would name torch's base class.
-  using BlockOptions = symopt::OptimizerOptions;
-
-  template <class Rule>
-  GroupOptions(BlockOptions options, Rule rule)
-      : options_(std::move(options)), make_([rule](const torch::Tensor& tensor, const BlockOptions& o) {
-          return make_optimizer(tensor, o, rule);
-        }) {
-    validate(options_);
+  /// A role for float tensors, and one for double tensors if there are such. `label` begins the tensors' names in
+  /// messages; `names` are the tensors' own, where they have any.
+  GroupOptions(Role role, std::optional<BasicRole<double>> double_role, std::string label,
+               std::vector<std::string> names = {})
+      : role_(std::move(role)),
+        double_role_(std::move(double_role)),
+        label_(std::move(label)),
+        names_(std::move(names)),
+        rate_(role_.options().learning_rate) {
+    validate(role_.options());
   }
 
-  double get_lr() const override { return options_.learning_rate; }
+  double get_lr() const override { return rate_; }
   void set_lr(const double rate) override {
-    BlockOptions changed = options_;
+    symopt::OptimizerOptions changed = role_.options();
     changed.learning_rate = rate;
     validate(changed);
-    options_ = std::move(changed);
+    rate_ = rate;
   }
 
-  const BlockOptions& options() const { return options_; }
+  const Role& role() const { return role_; }
+  const std::optional<BasicRole<double>>& double_role() const { return double_role_; }
+  /// The pattern that routed the group, or what its options call it.
+  const std::string& label() const { return label_; }
 
-  std::unique_ptr<detail::TensorOptimizer> make(const torch::Tensor& tensor, const std::string& name) const {
-    BlockOptions named = options_;
-    named.parameter =
-        options_.parameter == BlockOptions{}.parameter ? name : options_.parameter + ", " + name;
-    return make_(tensor, named);
+  std::string name_of(std::size_t group, std::size_t tensor) const {
+    if (tensor < names_.size()) return names_[tensor];
+    const std::string place = "group " + std::to_string(group) + ", tensor " + std::to_string(tensor);
+    return label_.empty() ? place : label_ + ", " + place;
   }
 
  private:
-  template <class Rule>
-  static std::unique_ptr<detail::TensorOptimizer> make_optimizer(const torch::Tensor& tensor,
-                                                                 const BlockOptions& options,
-                                                                 const Rule& rule) {
-    const auto require = [&](bool good, const char* remedy) {
-      if (!good) throw std::invalid_argument("symopt: parameter '" + options.parameter + "': " + remedy);
-    };
-    require(tensor.device().is_cpu() && tensor.layout() == torch::kStrided,
-            "symopt updates dense tensors in CPU memory");
-    require(tensor.dim() == 2 || (tensor.dim() == 1 && detail::acts_entrywise<Rule>()),
-            "this rule needs a matrix (2-D tensor); give 1-D tensors to AdamW, and view others as matrices");
-    const Shape shape = tensor.dim() == 1 ? Shape{1, tensor.size(0)} : Shape{tensor.size(0), tensor.size(1)};
-    if (tensor.scalar_type() == torch::kFloat)
-      return std::make_unique<detail::TypedTensorOptimizer<Rule, float>>(shape, options, rule);
-    require(tensor.scalar_type() == torch::kDouble, "symopt updates float and double tensors");
-    return std::make_unique<detail::TypedTensorOptimizer<Rule, double>>(shape, options, rule);
-  }
-
-  BlockOptions options_;
-  std::function<std::unique_ptr<detail::TensorOptimizer>(const torch::Tensor&, const BlockOptions&)> make_;
+  Role role_;
+  std::optional<BasicRole<double>> double_role_;
+  std::string label_;
+  std::vector<std::string> names_;
+  double rate_;
 };
 
-/// A parameter group under one rule: parameter_group<Update<Embedding>>({w}, {.learning_rate = 0.5}).
-/// Tensors are matrices [rows, cols], float or double, contiguous by rows or by columns; rules that act
-/// entry by entry (AdamW, Sign) also take 1-D tensors.
-template <class Rule>
+/// A parameter group in one role: parameter_group<LmHead>({w}, {.learning_rate = 0.05}), or under a rule such as
+/// AdamW. Arguments as those of LayerwiseOptimizer::add. Tensors are float or double, in CPU memory; with more or
+/// less than two dimensions as the layout and the rule allow.
+template <class ClassOrRule>
 torch::optim::OptimizerParamGroup parameter_group(std::vector<torch::Tensor> parameters,
-                                                  OptimizerOptions options = {}, Rule rule = {}) {
-  return {std::move(parameters), std::make_unique<GroupOptions>(std::move(options), std::move(rule))};
+                                                  OptimizerOptions options = default_options<ClassOrRule>(),
+                                                  Layout layout = {}, RowMask mask = {},
+                                                  role_rule_t<ClassOrRule> rule = {}) {
+  std::string label = options.parameter == OptimizerOptions{}.parameter ? "" : options.parameter;
+  return {std::move(parameters),
+          std::make_unique<GroupOptions>(role<ClassOrRule>(options, layout, mask, rule),
+                                         role<ClassOrRule, double>(options, layout, mask, rule),
+                                         std::move(label))};
 }
 
-/// symopt as an optimizer of libtorch: updates the parameters' memory in place, without copies. Learning
-/// rates are read from the groups' options at every step, so torch's schedulers drive them.
-/// A parameter without a gradient is left alone, decay included.
-/// Errors: std::invalid_argument at construction for a tensor that its rule cannot take; at a step those of
-/// symopt::Optimizer, with the tensor named by group, place and shape.
+/// The parameters of a module in groups, one for each pattern of the routing that matches some:
+///   TorchOptimizer optimizer(parameter_groups(model->named_parameters(), routing));
+/// Errors: std::invalid_argument as BasicRouting::roles_of. Float tensors.
+inline std::vector<torch::optim::OptimizerParamGroup> parameter_groups(
+    const torch::OrderedDict<std::string, torch::Tensor>& parameters, const Routing& routing) {
+  std::vector<NamedTensor<float>> named;
+  for (const auto& item : parameters) {
+    detail::require(item.value().scalar_type() == torch::kFloat, item.key(), "a routing is for float tensors");
+    named.push_back({item.key(), tensor_view<float>(item.value())});
+  }
+  const auto routed = routing.roles_of(named);
+
+  std::vector<std::string> patterns;
+  for (const auto& found : routed)
+    if (std::ranges::find(patterns, found.pattern) == patterns.end()) patterns.push_back(found.pattern);
+
+  std::vector<torch::optim::OptimizerParamGroup> groups;
+  for (const std::string& pattern : patterns) {
+    std::vector<torch::Tensor> tensors;
+    std::vector<std::string> names;
+    const Role* role = nullptr;
+    for (std::size_t i = 0; i < routed.size(); ++i) {
+      if (routed[i].pattern != pattern) continue;
+      tensors.push_back(parameters.items()[i].value());
+      names.push_back(named[i].name);
+      role = &routed[i].role;
+    }
+    groups.emplace_back(std::move(tensors),
+                        std::make_unique<GroupOptions>(*role, std::nullopt, pattern, std::move(names)));
+  }
+  return groups;
+}
+
+/// symopt as an optimizer of libtorch: a LayerwiseOptimizer over the parameters' memory, updated in place. Learning
+/// rates are read from the groups' options at every step, so torch's schedulers drive them. All gradients are looked
+/// at before any parameter moves. A parameter without a gradient is left alone, decay included.
+/// Errors: std::invalid_argument at construction for a tensor that its role cannot take, and for two parameters in
+/// the same memory; at a step those of LayerwiseOptimizer, with the tensor named.
 class TorchOptimizer : public torch::optim::Optimizer {
  public:
   explicit TorchOptimizer(std::vector<torch::optim::OptimizerParamGroup> groups)
       : torch::optim::Optimizer(std::move(groups), std::make_unique<detail::NoDefaultOptions>()) {
-    for_each_tensor([&](GroupOptions& options, torch::Tensor& tensor, const std::string& name) {
-      optimizer_of(options, tensor, name);
-    });
+    bind_all();
   }
 
   torch::Tensor step(LossClosure closure = nullptr) override {
@@ -167,15 +148,22 @@ class TorchOptimizer : public torch::optim::Optimizer {
       loss = closure();
     }
     const torch::NoGradGuard no_gradients;
-    for_each_tensor([&](GroupOptions& options, torch::Tensor& tensor, const std::string& name) {
-      const torch::Tensor& gradient = tensor.grad();
-      if (!gradient.defined()) return;
-      if (gradient.layout() != torch::kStrided || gradient.scalar_type() != tensor.scalar_type())
-        throw std::invalid_argument("symopt: parameter '" + name +
-                                    "': the gradient must be dense and of the parameter's scalar type");
-      optimizer_of(options, tensor, name).step(tensor, gradient, options.get_lr());
-    });
+    bind_all();
+    const bool has_skipped =
+        !floats_.inspect().non_finite.empty() || !doubles_.inspect().non_finite.empty();
+    if (!has_skipped) {
+      floats_.step();
+      doubles_.step();
+    }
     return loss;
+  }
+
+  /// What is done with each parameter.
+  Plan plan() const {
+    std::vector<PlanRow> rows = floats_.plan().rows();
+    const Plan doubles = doubles_.plan();
+    rows.insert(rows.end(), doubles.rows().begin(), doubles.rows().end());
+    return Plan(std::move(rows));
   }
 
   /// Not supported: throws, rather than writing a file without the momentum.
@@ -183,30 +171,83 @@ class TorchOptimizer : public torch::optim::Optimizer {
   void load(torch::serialize::InputArchive&) override { refuse_archive(); }
 
  private:
+  /// What a stack was last told of a tensor.
+  struct Bound {
+    std::string name;
+    const void* weights = nullptr;
+    const void* gradient = nullptr;
+    std::vector<std::int64_t> gradient_strides;
+  };
+
   [[noreturn]] static void refuse_archive() {
     throw std::logic_error("symopt: TorchOptimizer cannot be saved to or loaded from an archive");
   }
 
-  void for_each_tensor(auto visit) {
+  /// Brings the stacks up to date with the groups: tensors, gradients, rates.
+  void bind_all() {
     for (std::size_t g = 0; g < param_groups_.size(); ++g) {
-      auto* options = dynamic_cast<GroupOptions*>(&param_groups_[g].options());
+      const auto* options = dynamic_cast<const GroupOptions*>(&param_groups_[g].options());
       if (options == nullptr)
         throw std::invalid_argument("symopt: parameter group " + std::to_string(g) +
                                     " has no symopt rule; make it with parameter_group<Rule>(...)");
       std::vector<torch::Tensor>& tensors = param_groups_[g].params();
-      for (std::size_t t = 0; t < tensors.size(); ++t)
-        visit(*options, tensors[t], "group " + std::to_string(g) + ", tensor " + std::to_string(t));
+      for (std::size_t t = 0; t < tensors.size(); ++t) {
+        if (tensors[t].scalar_type() == torch::kDouble) {
+          bind(doubles_, options->double_role(), *options, tensors[t], options->name_of(g, t));
+        } else {
+          bind(floats_, std::optional<Role>(options->role()), *options, tensors[t], options->name_of(g, t));
+        }
+      }
     }
   }
 
-  detail::TensorOptimizer& optimizer_of(const GroupOptions& options, const torch::Tensor& tensor,
-                                        const std::string& name) {
-    auto& optimizer = optimizers_[tensor.unsafeGetTensorImpl()];
-    if (!optimizer) optimizer = options.make(tensor, name);
-    return *optimizer;
+  template <class Scalar>
+  void bind(BasicLayerwiseOptimizer<Scalar>& stack, const std::optional<BasicRole<Scalar>>& role,
+            const GroupOptions& options, const torch::Tensor& tensor, const std::string& name) {
+    Bound& bound = bound_[tensor.unsafeGetTensorImpl()];
+    if (bound.name.empty()) {
+      detail::require(tensor.device().is_cpu() && tensor.layout() == torch::kStrided, name,
+                      "symopt updates dense tensors in CPU memory");
+      detail::require(role.has_value() && tensor.scalar_type() == torch::CppTypeToScalarType<Scalar>::value, name,
+                      "symopt updates float and double tensors");
+      stack.add(name, *role, tensor_view<Scalar>(tensor), std::nullopt);
+      bound.name = name;
+      bound.weights = tensor.data_ptr();
+    }
+    if (bound.weights != tensor.data_ptr()) {
+      stack.set_weights(bound.name, tensor_view<Scalar>(tensor));
+      bound.weights = tensor.data_ptr();
+    }
+    bind_gradient(stack, bound, tensor.grad());
+    if (stack.options(bound.name).learning_rate != options.get_lr())
+      stack.set_learning_rate(bound.name, options.get_lr());
   }
 
-  std::unordered_map<const c10::TensorImpl*, std::unique_ptr<detail::TensorOptimizer>> optimizers_;
+  template <class Scalar>
+  static void bind_gradient(BasicLayerwiseOptimizer<Scalar>& stack, Bound& bound,
+                            const torch::Tensor& gradient) {
+    const void* memory = nullptr;
+    std::vector<std::int64_t> strides;
+    if (gradient.defined()) {
+      detail::require(gradient.layout() == torch::kStrided &&
+                          gradient.scalar_type() == torch::CppTypeToScalarType<Scalar>::value,
+                      bound.name, "the gradient must be dense and of the parameter's scalar type");
+      memory = gradient.data_ptr();
+      strides = gradient.strides().vec();
+    }
+    if (memory == bound.gradient && strides == bound.gradient_strides) return;
+    if (memory == nullptr) {
+      stack.set_gradient(bound.name, std::nullopt);
+    } else {
+      stack.set_gradient(bound.name, tensor_view<const Scalar>(gradient));
+    }
+    bound.gradient = memory;
+    bound.gradient_strides = std::move(strides);
+  }
+
+  BasicLayerwiseOptimizer<float> floats_;
+  BasicLayerwiseOptimizer<double> doubles_;
+  std::unordered_map<const c10::TensorImpl*, Bound> bound_;
 };
 
 }  // namespace symopt::interop
