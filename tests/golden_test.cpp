@@ -163,7 +163,8 @@ class StoredTensor {
   void for_each(auto visit) {
     for (std::size_t i = 0; i < memory_.size(); ++i) {
       Index rest = static_cast<Index>(i), offset = 0;
-      for (std::size_t d = sizes_.size(); d-- > 0; rest /= sizes_[d]) offset += (rest % sizes_[d]) * strides_[d];
+      for (std::size_t d = sizes_.size(); d-- > 0; rest /= sizes_[d])
+        offset += (rest % sizes_[d]) * strides_[d];
       visit(i, memory_[static_cast<std::size_t>(offset)]);
     }
   }
@@ -202,8 +203,8 @@ double replay_layout(const Trajectory& run, const OptimizerOptions& options, con
 }
 
 template <class Rule>
-Verdict replay_layout_everywhere(const Trajectory& run, const OptimizerOptions& options,
-                                 const Layout& layout, const Rule& rule) {
+Verdict replay_layout_everywhere(const Trajectory& run, const OptimizerOptions& options, const Layout& layout,
+                                 const Rule& rule) {
   Verdict verdict;
   for (const bool first_runs_fastest : {false, true}) {
     verdict.in_double =

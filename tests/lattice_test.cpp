@@ -84,6 +84,9 @@ std::vector<Row> table() {
   const Map l2 = [](const Matrix<double>& m, const Matrix<double>& weights) -> Matrix<double> {
     return m + 0.1 * weights;
   };
+  const Map cautious = [](const Matrix<double>& m, const Matrix<double>& weights) -> Matrix<double> {
+    return (m.array() * weights.array() > 0).select(m, 0.0);
+  };
   return {
       {"Identity", of(Identity{}), rotations, rotations, true, true, false},
       {"heavy ball with Nesterov", momentum, rotations, rotations, true, true, false},
@@ -111,6 +114,7 @@ std::vector<Row> table() {
       {"weight decay", decay, rotations, rotations, false, false, true},
       {"horizontal weight decay", horizontal_decay, permutations, rotations, true, true, true},
       {"L2 term", l2, rotations, rotations, false, false, false},
+      {"cautious mask", cautious, signed_permutations, signed_permutations, false, false, false},
   };
 }
 
@@ -203,6 +207,30 @@ TEST_CASE("every map of the lattice table has the E, H and I that the table give
     CHECK(is(row.h, h));
     CHECK(is(row.i, i));
   }
+}
+
+TEST_CASE("weight decay commutes with every linear map, and a cautious mask with positive scalings") {
+  Random random(default_seed);
+  INFO("seed ", default_seed);
+  const Matrix<double> gradient = gaussian_block(shape, random), weights = gaussian_block(shape, random);
+  const auto decayed = [](Matrix<double> w) {
+    Optimizer<Update<Embedding>, double> optimizer(w.rows(), w.cols(),
+                                                   {.learning_rate = 0.1, .weight_decay = 2.0});
+    optimizer.step(w, Matrix<double>::Zero(w.rows(), w.cols()));
+    return w;
+  };
+  const Matrix<double> a = gaussian_block({shape.rows, shape.rows}, random);
+  CHECK(relative_error(decayed(a * weights), a * decayed(weights)) <= holds);
+  CHECK(relative_error(decayed(weights), weights) >= breaks);
+
+  // Weights move by A, gradients by its inverse: the signs that the mask compares stay.
+  const Eigen::VectorXd scaling = gaussian_block({shape.rows, 1}, random).cwiseAbs().array() + 0.1;
+  const auto mask = [](const Matrix<double>& m, const Matrix<double>& w) -> Matrix<double> {
+    return (m.array() * w.array() > 0).cast<double>();
+  };
+  const Matrix<double> moved_gradient = scaling.cwiseInverse().asDiagonal() * gradient;
+  const Matrix<double> moved_weights = scaling.asDiagonal() * weights;
+  CHECK(relative_error(mask(moved_gradient, moved_weights), mask(gradient, weights)) == 0);
 }
 
 TEST_CASE("P RowNorm P commutes with the sign of the whole block, though not with that of one row") {

@@ -20,8 +20,8 @@ inline torch::Tensor next_token_loss(const torch::Tensor& logits, const torch::T
 }
 
 struct Evaluation {
-  double loss = 0;        ///< nats per token
-  double mean_logit = 0;  ///< over the vocabulary and all positions
+  double loss = 0;              ///< nats per token
+  double mean_logit = 0;        ///< over the vocabulary and all positions
   RouterDiagnostics routers{};  ///< all zero in a dense model
 };
 

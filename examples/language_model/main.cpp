@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Trains one transformer twice on the same text, with AdamW and with symopt's derived updates for each class of
-// its parameters.
+// Trains one transformer twice on the same text, with AdamW and with symopt's derived updates for each class
+// of its parameters.
 
 #include <torch/torch.h>
 

@@ -13,14 +13,14 @@ namespace language_model {
 
 /// What one forward pass of a mixture sent where.
 struct RouterPass {
-  torch::Tensor load;              ///< [experts], tokens that chose each of them
-  torch::Tensor logits;            ///< [tokens, experts], without their history
-  torch::Tensor balance_loss;      ///< 1 when the load is even, more when it is not; differentiable
+  torch::Tensor load;          ///< [experts], tokens that chose each of them
+  torch::Tensor logits;        ///< [tokens, experts], without their history
+  torch::Tensor balance_loss;  ///< 1 when the load is even, more when it is not; differentiable
 };
 
-/// A mixture of SwiGLU experts behind a softmax router. Each token goes to the `chosen` experts with the largest
-/// probabilities, which share it in proportion. The matrices of all experts are one tensor: gate above up
-/// [experts, 2 neurons, width], and down [experts, width, neurons].
+/// A mixture of SwiGLU experts behind a softmax router. Each token goes to the `chosen` experts with the
+/// largest probabilities, which share it in proportion. The matrices of all experts are one tensor: gate
+/// above up [experts, 2 neurons, width], and down [experts, width, neurons].
 struct MixtureImpl : torch::nn::Module {
   explicit MixtureImpl(const ModelShape& shape)
       : router{register_module("router", linear(shape.width, shape.experts))},
@@ -41,7 +41,8 @@ struct MixtureImpl : torch::nn::Module {
     torch::Tensor sum = torch::zeros_like(tokens);
     std::vector<std::int64_t> load;
     for (std::int64_t expert = 0; expert < count; ++expert) {
-      const torch::Tensor own = (experts == expert).nonzero();  // [its tokens, (token, place among the chosen)]
+      const torch::Tensor own =
+          (experts == expert).nonzero();  // [its tokens, (token, place among the chosen)]
       load.push_back(own.size(0));
       if (own.size(0) == 0) continue;
       const torch::Tensor token = own.select(1, 0);
@@ -55,8 +56,8 @@ struct MixtureImpl : torch::nn::Module {
 
     last.load = torch::tensor(load, torch::kFloat);
     last.logits = logits.detach();
-    // Source: Fedus et al., "Switch Transformers", arXiv 2101.03961, equation 4. It sees probabilities only, so the
-    // shared shift of the router's rows stays a symmetry of the loss.
+    // Source: Fedus et al., "Switch Transformers", arXiv 2101.03961, equation 4. It sees probabilities only,
+    // so the shared shift of the router's rows stays a symmetry of the loss.
     last.balance_loss =
         static_cast<double>(count) * (last.load / last.load.sum() * probabilities.mean(0)).sum();
     return sum.view_as(x);

@@ -5,7 +5,6 @@
 
 #include <cmath>
 #include <cstdint>
-#include <string>
 #include <vector>
 
 #include "mixture.hpp"
@@ -121,8 +120,10 @@ struct TransformerImpl : torch::nn::Module {
       : embedding{register_module("embedding", torch::nn::Embedding{shape.vocabulary, shape.width})},
         final_norm{register_module("final_norm", RmsNorm{shape.width})},
         head{register_module("head", linear(shape.width, shape.vocabulary))} {
+    const auto list = register_module("layers", torch::nn::ModuleList{});
     for (std::int64_t layer = 0; layer < shape.layers; ++layer) {
-      layers.push_back(register_module(std::string("layer") + std::to_string(layer), Layer{shape}));
+      layers.emplace_back(shape);
+      list->push_back(layers.back());
     }
     initialize(seed);
   }

@@ -69,7 +69,7 @@ struct DerivedSettings {
   double head = 0.05;         ///< the length of each row's step, before the mean row is subtracted
   double attention = 0.0035;  ///< a step's entries have a root mean square of 0.2 of it, as AdamW's have
   double swiglu = 0.005;      ///< the length of the step of each neuron's row (gate, up) or column (down)
-  double router = 0.005;      ///< the length of each row's step, before the mean row is subtracted
+  double router = 0.0015;     ///< the length of each row's step, before the mean row is subtracted
   double gains = 3e-3;        ///< AdamW's learning rate
 };
 
@@ -84,18 +84,18 @@ inline symopt::Routing derived_routing(const ModelShape& shape, const DerivedSet
   routing.add("embedding.weight", role<Embedding>({.learning_rate = rate * settings.embedding}));
   routing.add("head.weight", role<LmHead>({.learning_rate = rate * settings.head}));
   if (shape.is_dense()) {
-    routing.add("layer*.attention.*.weight", role<HiddenMatrix>(attention));
-    routing.add("layer*.swiglu.{gate,up}.weight", role<SwigluInput>(swiglu));
-    routing.add("layer*.swiglu.down.weight", role<SwigluOutput>(swiglu));
+    routing.add("layers.*.attention.*.weight", role<HiddenMatrix>(attention));
+    routing.add("layers.*.swiglu.{gate,up}.weight", role<SwigluInput>(swiglu));
+    routing.add("layers.*.swiglu.down.weight", role<SwigluOutput>(swiglu));
   } else {
     const Layout neurons = layout::gate_up(GateUp::concatenated, Neurons::paired);
-    routing.add("layer*.attention.{query,key,value}.weight",
+    routing.add("layers.*.attention.{query,key,value}.weight",
                 role<HiddenMatrix>(attention, layout::row_heads(shape.heads)));
-    routing.add("layer*.attention.output.weight",
+    routing.add("layers.*.attention.output.weight",
                 role<HiddenMatrix>(attention, layout::column_heads(shape.heads)));
-    routing.add("layer*.mixture.router.weight", role<Router>({.learning_rate = rate * settings.router}));
-    routing.add("layer*.mixture.gate_up", role<SwigluInput>(swiglu, layout::experts(neurons)));
-    routing.add("layer*.mixture.down", role<SwigluOutput>(swiglu, layout::experts()));
+    routing.add("layers.*.mixture.router.weight", role<Router>({.learning_rate = rate * settings.router}));
+    routing.add("layers.*.mixture.gate_up", role<SwigluInput>(swiglu, layout::experts(neurons)));
+    routing.add("layers.*.mixture.down", role<SwigluOutput>(swiglu, layout::experts()));
   }
   routing.set_vectors(role<AdamW>({.learning_rate = rate * settings.gains}, {}, {}, {.beta2 = 0.95}));
   return routing;

@@ -55,7 +55,8 @@ inline void print_table(std::ostream& out, const TrainingPlan& plan, const Race&
             [](const auto& r) { return fixed(r.end.routers.load_entropy, 3); });
     compare("  share of dead experts, %",
             [](const auto& r) { return fixed(100 * r.end.routers.dead_fraction, 1); });
-    compare("  drift of the mean logit", [&](const auto& r) { return readable(r.router_mean_logit_drift()); });
+    compare("  drift of the mean logit",
+            [&](const auto& r) { return readable(r.router_mean_logit_drift()); });
     compare("  largest logit", [](const auto& r) { return fixed(r.end.routers.largest_logit, 2); });
   }
   compare("time per step, ms", [](const auto& r) { return fixed(1e3 * r.seconds_per_step, 1); });

@@ -50,12 +50,11 @@ inline std::vector<Candidate> search_grid(const ModelShape& shape) {
          }});
   }
   for (const double rate : {0.25, 0.5, 1.0, 2.0, 4.0}) {
-    grid.push_back(
-        {.optimizer = "derived",
-         .rate = rate,
-         .make = [rate, shape](const Transformer& model, std::int64_t steps) {
-           return make_derived(model, shape, {.rate = rate}, steps);
-         }});
+    grid.push_back({.optimizer = "derived",
+                    .rate = rate,
+                    .make = [rate, shape](const Transformer& model, std::int64_t steps) {
+                      return make_derived(model, shape, {.rate = rate}, steps);
+                    }});
   }
   return grid;
 }

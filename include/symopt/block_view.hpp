@@ -52,7 +52,7 @@ struct BlockView {
 
   template <class Writable>
   requires(std::same_as<const Writable, Scalar> && !std::same_as<Writable, Scalar>)
-  BlockView(const BlockView<Writable>& other)
+      BlockView(const BlockView<Writable>& other)
       : data(other.data),
         rows(other.rows),
         cols(other.cols),
@@ -60,9 +60,7 @@ struct BlockView {
         selected_count(other.selected_count) {}
 
   Index row_count() const { return selected_rows == nullptr ? rows.size : selected_count; }
-  Scalar* row(Index i) const {
-    return data + rows.offset(selected_rows == nullptr ? i : selected_rows[i]);
-  }
+  Scalar* row(Index i) const { return data + rows.offset(selected_rows == nullptr ? i : selected_rows[i]); }
 
   /// True when every row is contiguous.
   bool has_contiguous_rows() const { return cols.parts == 1 && (cols.stride == 1 || cols.size <= 1); }
@@ -91,8 +89,8 @@ void visit_segments(const BlockView<Scalar>& view, auto&& visit) {
 
 }  // namespace detail
 
-/// Calls visit(i, j, segment) for the stretches of the view's rows that are evenly spaced in memory: `segment`
-/// is an Eigen row that starts at row i, column j. One stretch a row, but for rows in parts.
+/// Calls visit(i, j, segment) for the stretches of the view's rows that are evenly spaced in memory:
+/// `segment` is an Eigen row that starts at row i, column j. One stretch a row, but for rows in parts.
 template <class Scalar, class Visit>
 void for_each_segment(const BlockView<Scalar>& view, Visit&& visit) {
   if (view.cols.stride == 1) {

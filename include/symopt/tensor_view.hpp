@@ -12,10 +12,11 @@
 
 namespace symopt {
 
-/// A parameter tensor in the trainer's memory: any number of dimensions, any strides (in scalars). `Scalar` may be
-/// const. Owns sizes and strides, never the elements.
+/// A parameter tensor in the trainer's memory: any number of dimensions, any strides (in scalars). `Scalar`
+/// may be const. Owns sizes and strides, never the elements.
 ///   TensorView<float>(pointer, {experts, rows, cols})    row-major without gaps
-///   TensorView<float>(matrix)                            an Eigen matrix, map or block; a vector has one dimension
+///   TensorView<float>(matrix)                            an Eigen matrix, map or block; a vector has one
+///   dimension
 /// Errors: std::invalid_argument for a negative size, or as many strides as sizes not given.
 template <class Scalar>
 class TensorView {
@@ -48,7 +49,7 @@ class TensorView {
 
   template <class Writable>
   requires(std::same_as<const Writable, Scalar> && !std::same_as<Writable, Scalar>)
-  TensorView(const TensorView<Writable>& other)
+      TensorView(const TensorView<Writable>& other)
       : data_(other.data()), sizes_(other.sizes()), strides_(other.strides()) {}
 
   Scalar* data() const { return data_; }
@@ -82,7 +83,10 @@ class TensorView {
   /// "32x1024x2048"
   std::string to_string() const {
     std::string text;
-    for (const Index size : sizes_) text += (text.empty() ? "" : "x") + std::to_string(size);
+    for (const Index size : sizes_) {
+      if (!text.empty()) text += 'x';
+      text += std::to_string(size);
+    }
     return text.empty() ? "scalar" : text;
   }
 

@@ -38,12 +38,12 @@ inline void require(bool good, const std::string& parameter, const char* remedy)
 
 }  // namespace detail
 
-/// The options of one group of tensors: a role, with the learning rate where torch's schedulers look for it. Made by
-/// parameter_group and parameter_groups.
+/// The options of one group of tensors: a role, with the learning rate where torch's schedulers look for it.
+/// Made by parameter_group and parameter_groups.
 class GroupOptions : public torch::optim::OptimizerCloneableOptions<GroupOptions> {
  public:
-  /// A role for float tensors, and one for double tensors if there are such. `label` begins the tensors' names in
-  /// messages; `names` are the tensors' own, where they have any.
+  /// A role for float tensors, and one for double tensors if there are such. `label` begins the tensors'
+  /// names in messages; `names` are the tensors' own, where they have any.
   GroupOptions(Role role, std::optional<BasicRole<double>> double_role, std::string label,
                std::vector<std::string> names = {})
       : role_(std::move(role)),
@@ -81,9 +81,9 @@ class GroupOptions : public torch::optim::OptimizerCloneableOptions<GroupOptions
   double rate_;
 };
 
-/// A parameter group in one role: parameter_group<LmHead>({w}, {.learning_rate = 0.05}), or under a rule such as
-/// AdamW. Arguments as those of LayerwiseOptimizer::add. Tensors are float or double, in CPU memory; with more or
-/// less than two dimensions as the layout and the rule allow.
+/// A parameter group in one role: parameter_group<LmHead>({w}, {.learning_rate = 0.05}), or under a rule such
+/// as AdamW. Arguments as those of LayerwiseOptimizer::add. Tensors are float or double, in CPU memory; with
+/// more or less than two dimensions as the layout and the rule allow.
 template <class ClassOrRule>
 torch::optim::OptimizerParamGroup parameter_group(std::vector<torch::Tensor> parameters,
                                                   OptimizerOptions options = default_options<ClassOrRule>(),
@@ -103,7 +103,8 @@ inline std::vector<torch::optim::OptimizerParamGroup> parameter_groups(
     const torch::OrderedDict<std::string, torch::Tensor>& parameters, const Routing& routing) {
   std::vector<NamedTensor<float>> named;
   for (const auto& item : parameters) {
-    detail::require(item.value().scalar_type() == torch::kFloat, item.key(), "a routing is for float tensors");
+    detail::require(item.value().scalar_type() == torch::kFloat, item.key(),
+                    "a routing is for float tensors");
     named.push_back({item.key(), tensor_view<float>(item.value())});
   }
   const auto routed = routing.roles_of(named);
@@ -129,11 +130,11 @@ inline std::vector<torch::optim::OptimizerParamGroup> parameter_groups(
   return groups;
 }
 
-/// symopt as an optimizer of libtorch: a LayerwiseOptimizer over the parameters' memory, updated in place. Learning
-/// rates are read from the groups' options at every step, so torch's schedulers drive them. All gradients are looked
-/// at before any parameter moves. A parameter without a gradient is left alone, decay included.
-/// Errors: std::invalid_argument at construction for a tensor that its role cannot take, and for two parameters in
-/// the same memory; at a step those of LayerwiseOptimizer, with the tensor named.
+/// symopt as an optimizer of libtorch: a LayerwiseOptimizer over the parameters' memory, updated in place.
+/// Learning rates are read from the groups' options at every step, so torch's schedulers drive them. All
+/// gradients are looked at before any parameter moves. A parameter without a gradient is left alone, decay
+/// included. Errors: std::invalid_argument at construction for a tensor that its role cannot take, and for
+/// two parameters in the same memory; at a step those of LayerwiseOptimizer, with the tensor named.
 class TorchOptimizer : public torch::optim::Optimizer {
  public:
   explicit TorchOptimizer(std::vector<torch::optim::OptimizerParamGroup> groups)
@@ -149,8 +150,7 @@ class TorchOptimizer : public torch::optim::Optimizer {
     }
     const torch::NoGradGuard no_gradients;
     bind_all();
-    const bool has_skipped =
-        !floats_.inspect().non_finite.empty() || !doubles_.inspect().non_finite.empty();
+    const bool has_skipped = !floats_.inspect().non_finite.empty() || !doubles_.inspect().non_finite.empty();
     if (!has_skipped) {
       floats_.step();
       doubles_.step();
@@ -208,8 +208,8 @@ class TorchOptimizer : public torch::optim::Optimizer {
     if (bound.name.empty()) {
       detail::require(tensor.device().is_cpu() && tensor.layout() == torch::kStrided, name,
                       "symopt updates dense tensors in CPU memory");
-      detail::require(role.has_value() && tensor.scalar_type() == torch::CppTypeToScalarType<Scalar>::value, name,
-                      "symopt updates float and double tensors");
+      detail::require(role.has_value() && tensor.scalar_type() == torch::CppTypeToScalarType<Scalar>::value,
+                      name, "symopt updates float and double tensors");
       stack.add(name, *role, tensor_view<Scalar>(tensor), std::nullopt);
       bound.name = name;
       bound.weights = tensor.data_ptr();

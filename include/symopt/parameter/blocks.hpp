@@ -30,16 +30,16 @@ class Splitter {
     } else if (!steps.empty() && std::holds_alternative<layout_step::AsMatrix>(steps.front())) {
       split_matrix(flattened(tensor), steps.subspan(1));
     } else {
+      for (const Layout::Step& step : steps) require_matrix_level(step);
       require(tensor.dimensions() != 3,
               "three dimensions need a layout: layout::experts() for one matrix per expert, "
               "layout::as_matrix() for a matrix of the first dimension by the others");
-      require(tensor.dimensions() == 2 || tensor.dimensions() < 2,
+      require(tensor.dimensions() <= 2,
               "more than two dimensions need a layout: layout::as_matrix() for a convolution's kernel");
       require(tensor.dimensions() == 2, "this rule needs a matrix; give it to AdamW, which takes any vector");
-      split_matrix({tensor.data(),
-                    {tensor.sizes()[0], tensor.strides()[0]},
-                    {tensor.sizes()[1], tensor.strides()[1]}},
-                   steps);
+      split_matrix(
+          {tensor.data(), {tensor.sizes()[0], tensor.strides()[0]}, {tensor.sizes()[1], tensor.strides()[1]}},
+          steps);
     }
   }
 
@@ -51,20 +51,31 @@ class Splitter {
 
   void require(bool good, const std::string& remedy) const {
     if (!good)
-      throw std::invalid_argument("symopt: parameter '" + parameter_ + "' of shape " + shape_ + ": " + remedy);
+      throw std::invalid_argument("symopt: parameter '" + parameter_ + "' of shape " + shape_ + ": " +
+                                  remedy);
+  }
+
+  /// What the dimensions of a tensor are is said before what becomes of a matrix.
+  void require_matrix_level(const Layout::Step& step) const {
+    require(!std::holds_alternative<layout_step::Experts>(step),
+            "layout::experts goes outside the levels that act on a matrix");
+    require(!std::holds_alternative<layout_step::AsMatrix>(step),
+            "layout::as_matrix goes outside the levels that act on a matrix");
   }
 
   View flattened(const TensorView<Scalar>& tensor) const {
     require(tensor.dimensions() >= 2, "layout::as_matrix() needs at least two dimensions");
     const std::vector<Index>& sizes = tensor.sizes();
     const std::vector<Index>& strides = tensor.strides();
-    Index columns = 1;
+    Axis columns{1};
     for (std::size_t d = sizes.size(); d-- > 1;) {
-      require(sizes[d] <= 1 || columns <= 1 || strides[d] == strides.back() * columns,
+      if (sizes[d] == 1) continue;  // its stride may be anything: nothing follows it
+      if (columns.size == 1) columns.stride = strides[d];
+      require(columns.size == 0 || strides[d] == columns.stride * columns.size,
               "layout::as_matrix() needs the dimensions after the first without gaps between them");
-      columns *= sizes[d];
+      columns.size *= sizes[d];
     }
-    return {tensor.data(), {sizes[0], strides[0]}, {columns, strides.back()}};
+    return {tensor.data(), {sizes[0], strides[0]}, columns};
   }
 
   void split_matrix(const View& view, Steps steps) {
@@ -75,12 +86,8 @@ class Splitter {
     }
   }
 
-  void apply(layout_step::Experts, const View&, Steps) {
-    require(false, "layout::experts goes outside the levels that act on a matrix");
-  }
-  void apply(layout_step::AsMatrix, const View&, Steps) {
-    require(false, "layout::as_matrix goes outside the levels that act on a matrix");
-  }
+  void apply(layout_step::Experts step, const View&, Steps) { require_matrix_level(step); }
+  void apply(layout_step::AsMatrix step, const View&, Steps) { require_matrix_level(step); }
   void apply(layout_step::Transposed, const View& view, Steps rest) { split_matrix(view.transposed(), rest); }
 
   void apply(layout_step::RowHeads heads, const View& view, Steps rest) {
@@ -101,9 +108,9 @@ class Splitter {
   void apply(layout_step::GateUpRows pair, const View& view, Steps rest) {
     require(view.rows.parts == 1 && view.cols.parts == 1, paired_remedy);
     const Index neurons = view.rows.size / 2;
-    require(neurons * 2 == view.rows.size, "a gate and an up matrix in one have an even number of rows, not " +
-                                               std::to_string(view.rows.size) +
-                                               "; is the tensor stored transposed?");
+    require(neurons * 2 == view.rows.size,
+            "a gate and an up matrix in one have an even number of rows, not " +
+                std::to_string(view.rows.size) + "; is the tensor stored transposed?");
     const bool interleaved = pair.order == GateUp::interleaved;
     const Index between = view.rows.stride * (interleaved ? 1 : neurons);  // from a gate row to its up row
     const Axis rows{neurons, view.rows.stride * (interleaved ? 2 : 1)};
@@ -146,8 +153,9 @@ class Splitter {
 }  // namespace detail
 
 /// The blocks that `layout` makes of `tensor`, as views of its memory; nothing is copied.
-/// Errors: std::invalid_argument that names the parameter, its shape and the remedy for a tensor that the layout
-/// does not fit: heads that do not divide, dimensions that no level accounts for, sections of another sum.
+/// Errors: std::invalid_argument that names the parameter, its shape and the remedy for a tensor that the
+/// layout does not fit: heads that do not divide, dimensions that no level accounts for, sections of another
+/// sum.
 template <class Scalar>
 std::vector<BlockView<Scalar>> blocks_of(const TensorView<Scalar>& tensor, const Layout& layout,
                                          const std::string& parameter = "block") {

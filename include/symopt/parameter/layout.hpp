@@ -17,7 +17,8 @@ enum class GateUp { concatenated, interleaved };
 
 /// What becomes of them:
 ///   apart     two blocks [neurons, width]
-///   paired    one block with one row per neuron, [neurons, 2 width]: what the neuron reads through gate and up
+///   paired    one block with one row per neuron, [neurons, 2 width]: what the neuron reads through gate and
+///   up
 enum class Neurons { apart, paired };
 
 /// One level of a layout. See the functions in namespace layout.
@@ -52,8 +53,9 @@ struct GateUpRows {
 
 }  // namespace layout_step
 
-/// How a parameter tensor is a set of independent matrix blocks: nothing for a tensor that is one block, or levels
-/// from the outermost (the storage) inwards. A value; made and composed by the functions in namespace layout:
+/// How a parameter tensor is a set of independent matrix blocks: nothing for a tensor that is one block, or
+/// levels from the outermost (the storage) inwards. A value; made and composed by the functions in namespace
+/// layout:
 ///   layout::experts(layout::transposed(layout::gate_up(GateUp::interleaved, Neurons::paired)))
 /// is a tensor [experts, width, 2 neurons] and makes one block [neurons, 2 width] for each expert.
 struct Layout {
@@ -87,8 +89,8 @@ inline Layout experts(Layout each = {}) {
   return detail::outside(layout_step::Experts{}, std::move(each));
 }
 
-/// [out, in, height, width] as the matrix [out, in * height * width], and likewise any number of dimensions: a
-/// convolution's kernel as the map from its patch.
+/// [out, in, height, width] as the matrix [out, in * height * width], and likewise any number of dimensions:
+/// a convolution's kernel as the map from its patch.
 inline Layout as_matrix(Layout inner = {}) {
   return detail::outside(layout_step::AsMatrix{}, std::move(inner));
 }
@@ -113,11 +115,11 @@ inline Layout row_sections(std::vector<Index> rows, Layout each = {}) {
   return detail::outside(layout_step::RowSections{std::move(rows)}, std::move(each));
 }
 
-/// q, k and v below each other as three blocks, with grouped queries when there are fewer key-value heads. For one
-/// block per head use row_heads(query_heads + 2 * key_value_heads), whichever way the heads alternate.
+/// q, k and v below each other as three blocks, with grouped queries when there are fewer key-value heads.
+/// For one block per head use row_heads(query_heads + 2 * key_value_heads), whichever way the heads
+/// alternate.
 inline Layout fused_qkv(Index query_heads, Index key_value_heads, Index head_size) {
-  return row_sections(
-      {query_heads * head_size, key_value_heads * head_size, key_value_heads * head_size});
+  return row_sections({query_heads * head_size, key_value_heads * head_size, key_value_heads * head_size});
 }
 
 /// A SwiGLU's gate and up matrices in one, [2 neurons, width].
@@ -153,7 +155,10 @@ inline std::string to_string(ColumnHeads heads) {
 }
 inline std::string to_string(const RowSections& sections) {
   std::string text = "sections";
-  for (const Index rows : sections.rows) text += " " + std::to_string(rows);
+  for (const Index rows : sections.rows) {
+    text += ' ';
+    text += std::to_string(rows);
+  }
   return text;
 }
 inline std::string to_string(GateUpRows pair) {

@@ -10,8 +10,8 @@
 
 namespace symopt {
 
-/// Which rows of a block exist. The others (the padding of a vocabulary) are not there for the rule: they count in
-/// no mean and no norm, are never read and never written, and their momentum stays as it is.
+/// Which rows of a block exist. The others (the padding of a vocabulary) are not there for the rule: they
+/// count in no mean and no norm, are never read and never written, and their momentum stays as it is.
 ///   RowMask()               all rows
 ///   RowMask::first(50257)   rows 0 to 50256
 ///   RowMask(exists)         those i with exists[i]
@@ -53,13 +53,19 @@ class RowMask {
     return view;
   }
 
-  /// Throws std::invalid_argument that names the parameter unless the mask is one for blocks of `rows` rows.
-  void validate(const std::string& parameter, Index rows) const {
+  /// Throws std::invalid_argument that names the parameter unless the mask is one for blocks with these rows.
+  void validate(const std::string& parameter, const Axis& axis) const {
+    const Index rows = axis.size;
     const auto require = [&](bool good, const std::string& what) {
       if (!good)
-        throw std::invalid_argument("symopt: parameter '" + parameter + "': the row mask " + what + " but " +
-                                    (rows == 1 ? "the block has 1 row" : "a block has " + std::to_string(rows) + " rows"));
+        throw std::invalid_argument(
+            "symopt: parameter '" + parameter + "': the row mask " + what + " but " +
+            (rows == 1 ? "the block has 1 row" : "a block has " + std::to_string(rows) + " rows"));
     };
+    if (!is_all_ && axis.parts > 1)  // the first rows of several parts are no regular axis
+      throw std::invalid_argument("symopt: parameter '" + parameter +
+                                  "': a row mask needs rows of even spacing, which paired neurons are not; "
+                                  "use the layout without layout::transposed() inside the pairing");
     require(size_ < 0 || size_ == rows, "is for " + std::to_string(size_) + " rows");
     require(is_all_ || count_ <= rows, "says that " + std::to_string(count_) + " rows exist");
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <algorithm>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -13,8 +13,9 @@ namespace symopt {
 ///   *      any run of characters inside a word ("layers.*.mlp" has one word for the star)
 ///   **     any run of characters, dots too
 ///   ?      one character inside a word
-///   {a,b}  a or b
+///   {a,b}  a or b, which may be patterns: {q,{k,v}}_proj
 /// Everything else stands for itself. A pattern without these is an exact name.
+/// Errors: std::invalid_argument for a brace without its other half.
 class Glob {
  public:
   Glob(std::string pattern) : text_(std::move(pattern)) { expand("", text_); }
@@ -29,23 +30,34 @@ class Glob {
   /// True for a pattern that only its own text matches.
   bool is_exact() const { return text_.find_first_of("*?{") == std::string::npos; }
   const std::string& text() const { return text_; }
+  /// The pattern with {a,b} written out, one for each choice.
+  const std::vector<std::string>& choices() const { return patterns_; }
 
  private:
   /// Writes {a,b} out: one pattern for each choice.
-  void expand(const std::string& before, std::string_view rest) {
-    const std::size_t open = rest.find('{');
-    const std::size_t close = rest.find('}', open);
-    if (open == std::string_view::npos || close == std::string_view::npos) {
-      patterns_.push_back(before + std::string(rest));
+  void expand(const std::string& before, const std::string& rest) {
+    const std::size_t open = rest.find_first_of("{}");
+    if (open == std::string::npos) {
+      patterns_.push_back(before + rest);
       return;
     }
-    const std::string_view inside = rest.substr(open + 1, close - open - 1);
-    for (std::size_t begin = 0; begin <= inside.size();) {
-      const std::size_t end = std::min(inside.find(',', begin), inside.size());
-      expand(before + std::string(rest.substr(0, open)) + std::string(inside.substr(begin, end - begin)),
-             rest.substr(close + 1));
-      begin = end + 1;
+    std::vector<std::string> choices{""};
+    std::size_t depth = 0, i = open;
+    for (; i < rest.size(); ++i) {
+      const char c = rest[i];
+      if (c == '}' && depth <= 1) break;
+      depth += c == '{' ? 1 : 0;
+      depth -= c == '}' ? 1 : 0;
+      if (c == ',' && depth == 1) {
+        choices.emplace_back();
+      } else if (i != open) {
+        choices.back() += c;
+      }
     }
+    if (depth != 1 || i == rest.size())
+      throw std::invalid_argument("symopt: the pattern '" + text_ + "' has a brace without its other half");
+    for (const std::string& choice : choices)
+      expand(before + rest.substr(0, open), choice + rest.substr(i + 1));
   }
 
   static bool matches(std::string_view pattern, std::string_view name) {

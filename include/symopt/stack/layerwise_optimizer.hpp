@@ -1,15 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/stack/edit_distance.hpp>
+#include <symopt/stack/numbered_names.hpp>
 #include <symopt/stack/plan.hpp>
 #include <symopt/stack/role.hpp>
 #include <symopt/stack/routing.hpp>
+#include <symopt/stack/share_elements.hpp>
 
+#include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
@@ -27,8 +33,8 @@ struct StackReport {
   std::vector<std::string> non_finite{};  ///< the parameters whose gradients were not finite
 };
 
-/// One optimizer for each named parameter of a model: the layerwise stack of arXiv 2605.18106. Binds views of the
-/// trainer's memory, and updates all of it in place.
+/// One optimizer for each named parameter of a model: the layerwise stack of arXiv 2605.18106. Binds views of
+/// the trainer's memory, and updates all of it in place.
 ///   LayerwiseOptimizer stack;
 ///   stack.add<LmHead>("head", head, head_gradient, {.learning_rate = 0.05});
 ///   stack.route(parameters, qwen3({.heads = 16, .key_value_heads = 8}));    or all at once, by name
@@ -37,9 +43,11 @@ struct StackReport {
 /// A step looks at all gradients before it moves any weight: a non-finite one leaves everything as it was.
 /// A parameter without a gradient is left alone, decay included.
 /// Rates: each parameter's own times the one schedule factor.
-/// Memory: the momenta, and for each parameter one direction and workspace for each different shape of its blocks;
-/// a step allocates nothing. Views are kept, so the trainer's memory must stay where it is, or be given anew.
-/// Errors: std::invalid_argument that names the parameter and the remedy; after an error nothing has changed.
+/// Memory: the momenta, and for each parameter one direction and workspace for each different shape of its
+/// blocks; a step allocates nothing. Views are kept, so the trainer's memory must stay where it is, or be
+/// given anew.
+/// Errors: std::invalid_argument that names the parameter and the remedy; after one nothing has changed. What
+/// a rule of your own throws in a step is passed on, with the parameters before it already moved.
 template <class Scalar>
 class BasicLayerwiseOptimizer {
   static_assert(RealScalar<Scalar>, "symopt optimizes float and double blocks");
@@ -48,8 +56,9 @@ class BasicLayerwiseOptimizer {
   using scalar_type = Scalar;
 
   /// Adds a parameter of a class (LmHead, Router, ..., any group) or under a rule (AdamW, Update<...>).
-  /// weights, gradient: a TensorView, or an Eigen matrix, map or block in either storage order; both of one shape.
-  /// Errors: a name or memory that is already there, a layout or mask that does not fit, options out of range.
+  /// weights, gradient: a TensorView, or an Eigen matrix, map or block in either storage order; both of one
+  /// shape. Errors: a name or memory that is already there, a layout or mask that does not fit, options out
+  /// of range.
   template <class ClassOrRule, class Weights, class Gradient>
   void add(std::string name, Weights&& weights, Gradient&& gradient,
            OptimizerOptions options = default_options<ClassOrRule>(), Layout layout = {}, RowMask mask = {},
@@ -71,16 +80,27 @@ class BasicLayerwiseOptimizer {
 
   /// Adds all these parameters in the roles that the routing finds for their names; all or none.
   void route(const std::vector<NamedTensor<Scalar>>& tensors, const BasicRouting<Scalar>& routing) {
-    const std::vector<BasicRole<Scalar>> roles = routing.roles_of(tensors);
+    const auto routed = routing.roles_of(tensors);
     std::vector<Parameter> parameters;
-    for (std::size_t i = 0; i < tensors.size(); ++i) parameters.push_back(make(tensors[i], roles[i]));
+    for (std::size_t i = 0; i < tensors.size(); ++i) parameters.push_back(make(tensors[i], routed[i].role));
     insert(std::move(parameters));
   }
 
   /// One step of every parameter that has a gradient.
-  /// Errors: std::invalid_argument for a non-finite gradient of a parameter whose options say throw_error; where
-  /// they say skip, the whole step is skipped and reported.
+  /// Errors: those of inspect(). Where that finds something to skip, the whole step is skipped and reported.
   StackReport step() {
+    StackReport report = inspect();
+    if (!report.non_finite.empty()) return report;
+    for (const Parameter& parameter : parameters_)
+      if (parameter->has_gradient()) parameter->step(schedule_factor_);
+    report.applied = true;
+    report.step = ++steps_;
+    return report;
+  }
+
+  /// Looks at all gradients without changing anything, and reports the parameters whose gradients are not
+  /// finite. Errors: std::invalid_argument if the options of one of these say throw_error.
+  StackReport inspect() const {
     StackReport report{.step = steps_, .schedule_factor = schedule_factor_};
     bool must_throw = false;
     for (const Parameter& parameter : parameters_) {
@@ -92,20 +112,17 @@ class BasicLayerwiseOptimizer {
     if (must_throw)
       throw std::invalid_argument("symopt: the gradient of " + listed(report.non_finite) +
                                   " has an Inf or NaN; nothing was changed. Lower the learning rate or clip "
-                                  "upstream, or set non_finite = NonFinite::skip");
-    if (!report.non_finite.empty()) return report;
-    for (const Parameter& parameter : parameters_)
-      if (parameter->has_gradient()) parameter->step(schedule_factor_);
-    report.applied = true;
-    report.step = ++steps_;
+                                  "upstream, or skip such steps with non_finite = NonFinite::skip");
     return report;
   }
 
   /// The factor on all learning rates from now on; see schedule.hpp.
   void set_schedule_factor(double factor) {
-    if (!(factor >= 0) || !std::isfinite(factor))
-      throw std::invalid_argument("symopt: the schedule factor is " + std::to_string(factor) +
-                                  "; it must be finite and not negative");
+    if (!(factor >= 0) || !std::isfinite(factor)) {
+      std::ostringstream message;
+      message << "symopt: the schedule factor is " << factor << "; it must be finite and not negative";
+      throw std::invalid_argument(message.str());
+    }
     schedule_factor_ = factor;
   }
   double schedule_factor() const { return schedule_factor_; }
@@ -123,7 +140,8 @@ class BasicLayerwiseOptimizer {
     parameter.set_gradient(slope);
   }
 
-  /// Where the weights lie from now on; of the same shape and strides.
+  /// Where the weights lie from now on; of the same shape and strides. Not compared with the memory of other
+  /// parameters, which may be about to move too.
   template <class Weights>
   void set_weights(const std::string& name, Weights&& weights) {
     find(name).set_weights(view<Scalar>(weights));
@@ -161,11 +179,13 @@ class BasicLayerwiseOptimizer {
                     "the tensor must have the stack's scalar, and weights must be writable");
       return block;
     } else {
-      static_assert(is_memory_v<Plain>, "a stack needs memory to look at: a Matrix, Map, Ref, Block or TensorView");
+      static_assert(is_memory_v<Plain>,
+                    "a stack needs memory to look at: a Matrix, Map, Ref, Block or TensorView");
       static_assert(std::is_const_v<Wanted> || is_writable_memory_v<Block&>,
                     "the weights must be memory to update, not read-only");
-      static_assert(std::same_as<typename Plain::Scalar, std::remove_const_t<Wanted>>,
-                    "weights and gradient must have the stack's scalar: BasicLayerwiseOptimizer<double> for double");
+      static_assert(
+          std::same_as<typename Plain::Scalar, std::remove_const_t<Wanted>>,
+          "weights and gradient must have the stack's scalar: BasicLayerwiseOptimizer<double> for double");
       return TensorView<Wanted>(block);
     }
   }
@@ -182,6 +202,13 @@ class BasicLayerwiseOptimizer {
   }
 
   static Parameter make(const NamedTensor<Scalar>& tensor, const BasicRole<Scalar>& role) {
+    for (std::size_t d = 0; d < tensor.weights.sizes().size(); ++d)
+      if (tensor.weights.sizes()[d] > 1 && tensor.weights.strides()[d] == 0)
+        throw std::invalid_argument(
+            "symopt: parameter '" + tensor.name + "' of shape " + tensor.weights.to_string() +
+            ": dimension " + std::to_string(d) +
+            " has stride 0, so that weights would be updated more than once; give the tensor "
+            "that was expanded");
     Parameter parameter = role.make(tensor.name, tensor.weights);
     if (tensor.gradient) require_apart(*parameter, *tensor.gradient);
     parameter->set_gradient(tensor.gradient);
@@ -190,50 +217,72 @@ class BasicLayerwiseOptimizer {
 
   /// Adds all of them or throws.
   void insert(std::vector<Parameter> added) {
-    std::unordered_map<std::string, std::size_t> by_name = by_name_;
-    for (std::size_t i = 0; i < added.size(); ++i) {
-      if (!by_name.emplace(added[i]->name(), parameters_.size() + i).second)
-        throw std::invalid_argument("symopt: parameter '" + added[i]->name() +
+    std::unordered_map<std::string, std::size_t> names;
+    for (const Parameter& parameter : added)
+      if (contains(parameter->name()) ||
+          !names.emplace(parameter->name(), parameters_.size() + names.size()).second)
+        throw std::invalid_argument("symopt: parameter '" + parameter->name() +
                                     "' is there already; a name stands for one parameter");
-      for (const Parameter& other : parameters_) require_own_memory(*other, *added[i]);
-      for (std::size_t j = 0; j < i; ++j) require_own_memory(*added[j], *added[i]);
-    }
+    require_own_memory(added);
     parameters_.reserve(parameters_.size() + added.size());
+    by_name_.reserve(by_name_.size() + added.size());
     for (Parameter& parameter : added) parameters_.push_back(std::move(parameter));
-    by_name_ = std::move(by_name);
+    by_name_.merge(names);
   }
 
-  template <class A, class B>
-  static bool overlap(const TensorView<A>& a, const TensorView<B>& b) {
-    const auto [a_begin, a_end] = a.address_range();
-    const auto [b_begin, b_end] = b.address_range();
+  void require_own_memory(const std::vector<Parameter>& added) const {
+    std::vector<const detail::StackParameter<Scalar>*> all;
+    for (const Parameter& parameter : parameters_) all.push_back(parameter.get());
+    for (const Parameter& parameter : added) all.push_back(parameter.get());
+    std::vector<std::pair<const Scalar*, const Scalar*>> ranges;
+    for (const auto* parameter : all) ranges.push_back(parameter->weights_tensor().address_range());
+
     const std::less<const Scalar*> before;
-    return before(a_begin, b_end) && before(b_begin, a_end);
-  }
-  static void require_own_memory(const detail::StackParameter<Scalar>& known,
-                                 const detail::StackParameter<Scalar>& added) {
-    if (overlap(known.weights_tensor(), added.weights_tensor()))
-      throw std::invalid_argument("symopt: parameters '" + known.name() + "' and '" + added.name() +
-                                  "' share memory and would be updated twice. An embedding that is also the "
-                                  "head is added once, as TiedEmbedding");
+    for (std::size_t i = parameters_.size(); i < all.size(); ++i)
+      for (std::size_t j = 0; j < i; ++j)
+        if (before(ranges[i].first, ranges[j].second) && before(ranges[j].first, ranges[i].second) &&
+            detail::share_elements<const Scalar>(all[i]->weights_tensor(), all[j]->weights_tensor()))
+          throw std::invalid_argument("symopt: parameters '" + all[j]->name() + "' and '" + all[i]->name() +
+                                      "' share memory and would be updated twice; add one of them. An "
+                                      "embedding that is also the head is one "
+                                      "TiedEmbedding (in a rule set: Embeddings::tied)");
   }
   static void require_apart(const detail::StackParameter<Scalar>& parameter,
                             const TensorView<const Scalar>& gradient) {
-    if (overlap(parameter.weights_tensor(), gradient))
+    if (detail::share_elements<const Scalar>(parameter.weights_tensor(), gradient))
       throw std::invalid_argument("symopt: parameter '" + parameter.name() +
                                   "': weights and gradient overlap in memory; keep them apart");
   }
 
+  /// "parameter 'head'", "parameters 'layers.[0-27].up' (28), 'head'"
   static std::string listed(const std::vector<std::string>& names) {
-    std::string text = names.size() == 1 ? "parameter " : "parameters ";
-    for (std::size_t i = 0; i < names.size() && i < 5; ++i) text += (i == 0 ? "'" : ", '") + names[i] + "'";
-    return names.size() <= 5 ? text : text + " and " + std::to_string(names.size() - 5) + " more";
+    std::vector<detail::NumberedNames> gathered;
+    for (const std::string& name : names) {
+      const detail::NumberedNames one(name);
+      if (std::ranges::none_of(gathered, [&](detail::NumberedNames& known) { return known.merge(one); }))
+        gathered.push_back(one);
+    }
+    std::string text;
+    for (const detail::NumberedNames& some : gathered) {
+      text += (text.empty() ? "'" : ", '") + some.text() + "'";
+      if (some.count() > 1) text += " (" + std::to_string(some.count()) + ")";
+    }
+    return (names.size() == 1 ? "parameter " : "parameters ") + text;
+  }
+
+  std::string nearest(const std::string& name) const {
+    const auto found = std::ranges::min_element(parameters_, {}, [&](const Parameter& parameter) {
+      return detail::edit_distance(parameter->name(), name);
+    });
+    return found == parameters_.end() ? ", which is empty"
+                                      : "; the nearest name is '" + (*found)->name() + "'";
   }
 
   std::size_t index_of(const std::string& name) const {
     const auto found = by_name_.find(name);
     if (found == by_name_.end())
-      throw std::invalid_argument("symopt: there is no parameter '" + name + "' in this stack");
+      throw std::invalid_argument("symopt: there is no parameter '" + name + "' in this stack" +
+                                  nearest(name));
     return found->second;
   }
   detail::StackParameter<Scalar>& find(const std::string& name) { return *parameters_[index_of(name)]; }

@@ -11,8 +11,8 @@
 
 namespace symopt {
 
-/// What is done with a parameter: a rule, its options, and how the tensor is made of blocks. A value, whatever the
-/// rule. Made by role<Class>(...).
+/// What is done with a parameter: a rule, its options, and how the tensor is made of blocks. A value,
+/// whatever the rule. Made by role<Class>(...).
 template <class Scalar>
 class BasicRole {
  public:
@@ -71,7 +71,8 @@ class BasicRole {
 using Role = BasicRole<float>;
 
 /// The role of a parameter class (role<LmHead>() follows the update that its group derives) or of a rule
-/// (role<AdamW>(), role<Update<LmHead, Then<RowNorm, Spectral<>>>>()). Without options those of role_defaults.
+/// (role<AdamW>(), role<Update<LmHead, Then<RowNorm, Spectral<>>>>()). Without options those of
+/// role_defaults.
 template <class ClassOrRule, class Scalar = float>
 BasicRole<Scalar> role(OptimizerOptions options = default_options<ClassOrRule>(), Layout layout = {},
                        RowMask mask = {}, role_rule_t<ClassOrRule> rule = {}) {

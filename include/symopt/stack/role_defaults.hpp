@@ -21,19 +21,19 @@ struct RoleDefault {
   OptimizerOptions options;
 };
 
-/// The defaults of all parameter classes, the one place where they are. The rules are those that the classes' groups
-/// derive. The rates are those that a search found for the language model of examples/language_model, 1.3 million
-/// parameters (docs/experiments.md): a place to start from, not a recommendation for another model.
+/// The defaults of all parameter classes, the one place where they are. The rules are those that the classes'
+/// groups derive. The rates are those that a search found for the language model of
+/// examples/language_model, 1.3 million parameters (docs/experiments.md): a place to start from, not a
+/// recommendation for another model.
 inline const auto role_defaults = hana::make_map(
     hana::make_pair(hana::type_c<HiddenMatrix>,
-                    RoleDefault<Update<HiddenMatrix>>{
-                        {.learning_rate = 0.0035, .scale = Scale::match_rms}}),
+                    RoleDefault<Update<HiddenMatrix>>{{.learning_rate = 0.0035, .scale = Scale::match_rms}}),
     hana::make_pair(hana::type_c<Embedding>, RoleDefault<Update<Embedding>>{{.learning_rate = 0.2}}),
     hana::make_pair(hana::type_c<TiedEmbedding>, RoleDefault<Update<TiedEmbedding>>{{.learning_rate = 0.05}}),
     hana::make_pair(hana::type_c<LmHead>, RoleDefault<Update<LmHead>>{{.learning_rate = 0.05}}),
     hana::make_pair(hana::type_c<SwigluInput>, RoleDefault<Update<SwigluInput>>{{.learning_rate = 0.005}}),
     hana::make_pair(hana::type_c<SwigluOutput>, RoleDefault<Update<SwigluOutput>>{{.learning_rate = 0.005}}),
-    hana::make_pair(hana::type_c<Router>, RoleDefault<Update<Router>>{{.learning_rate = 0.005}}),
+    hana::make_pair(hana::type_c<Router>, RoleDefault<Update<Router>>{{.learning_rate = 0.0015}}),
     hana::make_pair(hana::type_c<AdamW>, RoleDefault<AdamW>{{.learning_rate = 0.003}}));
 
 namespace detail {

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/stack/edit_distance.hpp>
 #include <symopt/stack/glob.hpp>
+#include <symopt/stack/numbered_names.hpp>
 #include <symopt/stack/role.hpp>
 
 #include <algorithm>
-#include <numeric>
+#include <limits>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -14,7 +16,8 @@
 
 namespace symopt {
 
-/// A parameter of the trainer: its name and its memory. Without a gradient it is left alone until it gets one.
+/// A parameter of the trainer: its name and its memory. Without a gradient it is left alone until it gets
+/// one.
 template <class Scalar>
 struct NamedTensor {
   std::string name;
@@ -26,59 +29,72 @@ struct NamedTensor {
 ///   routing.add("lm_head.weight", role<LmHead>());                               must match a parameter
 ///   routing.add("layers.*.mlp.{gate,up}_proj.weight", role<SwigluInput>());      see Glob
 ///   routing.add_optional("layers.*.mlp.router.weight", role<Router>());          may match none
-/// An exact name goes before patterns with wildcards. Two patterns of a kind for one parameter, a parameter without
-/// any, and a pattern of add() without a parameter are errors. Tensors of one dimension (gains, biases) need no
-/// pattern: they go to AdamW, as they do where a pattern names a rule for matrices.
+/// An exact name goes before patterns with wildcards. Two patterns of a kind for one parameter, a parameter
+/// without any, and a pattern of add() without a parameter are errors. Tensors of one dimension (gains,
+/// biases) need no pattern: they go to AdamW, as they do where a pattern names a rule for matrices.
 template <class Scalar>
 class BasicRouting {
  public:
   BasicRouting() = default;
 
+  /// Errors: std::invalid_argument for a pattern that is there already.
   BasicRouting& add(Glob pattern, BasicRole<Scalar> role) {
-    routes_.push_back({std::move(pattern), std::move(role), true});
-    return *this;
+    return insert({std::move(pattern), std::move(role), true});
   }
   BasicRouting& add_optional(Glob pattern, BasicRole<Scalar> role) {
-    routes_.push_back({std::move(pattern), std::move(role), false});
+    return insert({std::move(pattern), std::move(role), false});
+  }
+
+  /// What an error adds about a parameter without a pattern, or a pattern without a parameter, that `names`
+  /// matches.
+  BasicRouting& add_hint(Glob names, std::string hint) {
+    hints_.push_back({std::move(names), std::move(hint)});
     return *this;
   }
 
   /// The role of tensors of one dimension. Errors: std::invalid_argument for a rule that needs a matrix.
   BasicRouting& set_vectors(BasicRole<Scalar> role) {
     if (!role.acts_entrywise())
-      throw std::invalid_argument("symopt: tensors of one dimension need a rule like AdamW, not one for matrices");
+      throw std::invalid_argument(
+          "symopt: tensors of one dimension need a rule like AdamW, not one for matrices");
     vectors_ = std::move(role);
     return *this;
   }
 
+  /// What was found for a tensor: the pattern that matched its name ("vectors" for none) and its role.
+  struct Routed {
+    std::string pattern;
+    BasicRole<Scalar> role;
+  };
+
   /// The role of every tensor, in their order.
   /// Errors: std::invalid_argument that lists all names and patterns that do not fit, with the nearest ones.
-  std::vector<BasicRole<Scalar>> roles_of(const std::vector<NamedTensor<Scalar>>& tensors) const {
-    std::vector<BasicRole<Scalar>> roles;
+  std::vector<Routed> roles_of(const std::vector<NamedTensor<Scalar>>& tensors) const {
+    std::vector<Routed> roles;
     std::vector<bool> used(routes_.size(), false);
-    std::string problems;
+    Problems problems;
     for (const NamedTensor<Scalar>& tensor : tensors) {
       const std::vector<std::size_t> matching = matches(tensor.name);
       for (const std::size_t route : matching) used[route] = true;
       const bool is_vector = tensor.weights.dimensions() <= 1;
       if (matching.size() > 1) {
-        problems += "\n  parameter '" + tensor.name + "' is matched by '" +
-                    routes_[matching[0]].pattern.text() + "' and by '" + routes_[matching[1]].pattern.text() +
-                    "'; narrow or remove one of them";
+        problems.add("'" + text(matching[0]) + "' and '" + text(matching[1]) + "' both match ", tensor.name,
+                     "; narrow one of them, or give the exact name, which goes first");
       } else if (matching.empty() && !is_vector) {
-        problems += "\n  parameter '" + tensor.name + "' (" + tensor.weights.to_string() +
-                    ") is matched by no pattern" + nearest_pattern(tensor.name);
+        problems.add("no pattern matches ", tensor.name,
+                     " [" + tensor.weights.to_string() + "]" + hint_for_name(tensor.name));
       } else if (matching.empty() || (is_vector && !routes_[matching[0]].role.acts_entrywise())) {
-        roles.push_back(vectors_);
+        roles.push_back({"vectors", vectors_});
       } else {
-        roles.push_back(routes_[matching[0]].role);
+        roles.push_back({text(matching[0]), routes_[matching[0]].role});
       }
     }
+    std::string message = problems.text();
     for (std::size_t route = 0; route < routes_.size(); ++route)
       if (!used[route] && routes_[route].is_required)
-        problems += "\n  pattern '" + routes_[route].pattern.text() + "' matches no parameter" +
-                    nearest_name(routes_[route].pattern.text(), tensors);
-    if (!problems.empty()) throw std::invalid_argument("symopt: the routing does not fit:" + problems);
+        message += "\n  pattern '" + text(route) + "' matches no parameter" +
+                   hint_for_pattern(routes_[route].pattern, tensors);
+    if (!message.empty()) throw std::invalid_argument("symopt: the routing does not fit:" + message);
     return roles;
   }
 
@@ -88,6 +104,51 @@ class BasicRouting {
     BasicRole<Scalar> role;
     bool is_required;
   };
+  struct Hint {
+    Glob names;
+    std::string text;
+  };
+
+  /// What is wrong with parameters; one line for all that differ only in numbers.
+  class Problems {
+   public:
+    void add(const std::string& before, const std::string& name, const std::string& after) {
+      const detail::NumberedNames names(name);
+      for (Problem& problem : problems_)
+        if (problem.before == before && problem.after == after && problem.names.merge(names)) return;
+      problems_.push_back({before, names, after});
+    }
+    std::string text() const {
+      std::string text;
+      for (const Problem& problem : problems_) {
+        const std::size_t count = problem.names.count();
+        text += "\n  " + problem.before +
+                (count == 1 ? "parameter" : "the " + std::to_string(count) + " parameters") + " '" +
+                problem.names.text() + "'" + problem.after;
+      }
+      return text;
+    }
+
+   private:
+    struct Problem {
+      std::string before;
+      detail::NumberedNames names;
+      std::string after;
+    };
+    std::vector<Problem> problems_;
+  };
+
+  BasicRouting& insert(Route route) {
+    for (const Route& known : routes_)
+      if (known.pattern.text() == route.pattern.text())
+        throw std::invalid_argument(
+            "symopt: the routing has the pattern '" + route.pattern.text() +
+            "' already; keep one of them. The roles of a rule set are replaced in its TransformerRoles");
+    routes_.push_back(std::move(route));
+    return *this;
+  }
+
+  const std::string& text(std::size_t route) const { return routes_[route].pattern.text(); }
 
   /// The exact names that match, or else the patterns that do.
   std::vector<std::size_t> matches(const std::string& name) const {
@@ -98,34 +159,38 @@ class BasicRouting {
     return exact.empty() ? globs : exact;
   }
 
-  /// How many characters must change to make `a` of `b` (Levenshtein's distance).
-  static std::size_t distance(const std::string& a, const std::string& b) {
-    std::vector<std::size_t> row(b.size() + 1);
-    std::iota(row.begin(), row.end(), std::size_t{0});
-    for (std::size_t i = 1; i <= a.size(); ++i) {
-      std::size_t diagonal = std::exchange(row[0], i);
-      for (std::size_t j = 1; j <= b.size(); ++j) {
-        const std::size_t substituted = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-        diagonal = row[j];
-        row[j] = std::min({row[j] + 1, row[j - 1] + 1, substituted});
-      }
-    }
-    return row.back();
+  static std::size_t distance(const Glob& pattern, const std::string& name) {
+    std::size_t least = std::numeric_limits<std::size_t>::max();
+    for (const std::string& choice : pattern.choices())
+      least = std::min(least, detail::edit_distance(choice, name));
+    return least;
   }
 
-  std::string nearest_pattern(const std::string& name) const {
-    const auto nearest = std::ranges::min_element(
-        routes_, {}, [&](const Route& route) { return distance(name, route.pattern.text()); });
-    return nearest == routes_.end() ? "; the routing is empty"
-                                    : "; the nearest is '" + nearest->pattern.text() + "'";
+  /// False for texts that have less than half of their characters in common.
+  static bool is_near(std::size_t difference, const std::string& text) {
+    return 2 * difference <= text.size();
   }
-  static std::string nearest_name(const std::string& pattern, const std::vector<NamedTensor<Scalar>>& tensors) {
-    const auto nearest = std::ranges::min_element(
-        tensors, {}, [&](const NamedTensor<Scalar>& tensor) { return distance(pattern, tensor.name); });
-    return nearest == tensors.end() ? "" : "; the nearest name is '" + nearest->name + "'";
+
+  std::string hint_for_name(const std::string& name) const {
+    for (const Hint& hint : hints_)
+      if (hint.names.matches(name)) return "; " + hint.text;
+    const auto away = [&](const Route& route) { return distance(route.pattern, name); };
+    const auto nearest = std::ranges::min_element(routes_, {}, away);
+    if (nearest == routes_.end() || !is_near(away(*nearest), name)) return "; add one for it";
+    return "; the nearest is '" + nearest->pattern.text() + "'";
+  }
+  std::string hint_for_pattern(const Glob& pattern, const std::vector<NamedTensor<Scalar>>& tensors) const {
+    for (const Hint& hint : hints_)
+      if (hint.names.matches(pattern.text())) return "; " + hint.text;
+    const auto away = [&](const NamedTensor<Scalar>& tensor) { return distance(pattern, tensor.name); };
+    const auto nearest = std::ranges::min_element(tensors, {}, away);
+    if (nearest == tensors.end() || !is_near(away(*nearest), nearest->name))
+      return "; where a model need not have it, use add_optional()";
+    return "; the nearest is '" + nearest->name + "'";
   }
 
   std::vector<Route> routes_;
+  std::vector<Hint> hints_;
   BasicRole<Scalar> vectors_ = role<AdamW, Scalar>();
 };
 

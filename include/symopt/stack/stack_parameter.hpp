@@ -2,6 +2,7 @@
 #pragma once
 
 #include <symopt/kernel/all_finite.hpp>
+#include <symopt/normalization/sign.hpp>
 #include <symopt/parameter/blocks.hpp>
 #include <symopt/parameter/row_mask.hpp>
 #include <symopt/stack/plan.hpp>
@@ -16,13 +17,17 @@
 #include <sstream>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
-// The parameters of a LayerwiseOptimizer: StackParameter hides the rule's type, and is the only place that does.
+// The parameters of a LayerwiseOptimizer: StackParameter hides the rule's type, and is the only place that
+// does.
 namespace symopt::detail {
 
-/// One named parameter: views of the trainer's memory, taken apart by a layout. What does not depend on the rule.
+/// One named parameter: views of the trainer's memory, taken apart by a layout. What does not depend on the
+/// rule.
 template <class Scalar>
 class StackParameter {
  public:
@@ -35,7 +40,7 @@ class StackParameter {
         weights_tensor_(weights),
         weights_(split(weights)) {
     for (const BlockView<Scalar>& block : weights_) {
-      mask_.validate(name(), block.rows.size);
+      mask_.validate(name(), block.rows);
       shapes_.push_back(shape_of(mask_.existing(block)));
     }
   }
@@ -117,7 +122,7 @@ class StackParameter {
   OptimizerOptions options_;
   Layout layout_;
   RowMask mask_;
-  bool takes_vectors_;  // a tensor of one dimension is a block of one row
+  bool takes_vectors_;  // a tensor of one dimension, or none, is a block of one row
   TensorView<Scalar> weights_tensor_;
   std::vector<BlockView<Scalar>> weights_;
   std::vector<BlockView<const Scalar>> gradient_;
@@ -126,8 +131,13 @@ class StackParameter {
  private:
   template <class S>
   std::vector<BlockView<S>> split(const TensorView<S>& tensor) const {
-    if (takes_vectors_ && tensor.dimensions() == 1 && layout_ == Layout{})
+    if (takes_vectors_ && tensor.dimensions() == 0) return {BlockView<S>(tensor.data(), {1}, {1})};
+    if (takes_vectors_ && tensor.dimensions() == 1) {
+      if (layout_ != Layout{})
+        throw std::invalid_argument("symopt: parameter '" + name() + "' of shape " + tensor.to_string() +
+                                    ": a tensor of one dimension is one block; leave its layout out");
       return {BlockView<S>(tensor.data(), {1, tensor.sizes()[0]}, {tensor.sizes()[0], tensor.strides()[0]})};
+    }
     return blocks_of(tensor, layout_, name());
   }
 
@@ -166,7 +176,9 @@ class RuleOfParameter : public StackParameter<Scalar> {
     try {
       validated(rule_);
     } catch (const std::invalid_argument& error) {
-      throw std::invalid_argument("symopt: parameter '" + this->name() + "': " + error.what());
+      std::string_view what = error.what();  // of the rule, which does not know whose it is
+      if (what.starts_with("symopt: ")) what.remove_prefix(8);
+      throw std::invalid_argument("symopt: parameter '" + this->name() + "': " + std::string(what));
     }
   }
 
@@ -177,8 +189,8 @@ class RuleOfParameter : public StackParameter<Scalar> {
   Rule rule_;
 };
 
-/// A parameter under a rule that maps the momentum. Where the blocks run along columns the work is done on their
-/// transposes, with the mirrored rule: `Map` and `Projection` are those of the frame.
+/// A parameter under a rule that maps the momentum. Where the blocks run along columns the work is done on
+/// their transposes, with the mirrored rule: `Map` and `Projection` are those of the frame.
 template <class Rule, class Map, class Projection, class Scalar, bool is_transposed>
 class MappedParameter final : public RuleOfParameter<Rule, Scalar> {
  public:
@@ -193,13 +205,14 @@ class MappedParameter final : public RuleOfParameter<Rule, Scalar> {
   void set_row_mask(RowMask mask) override {
     std::vector<Shape> shapes;
     for (const BlockView<Scalar>& block : this->weights_) {
-      mask.validate(this->name(), block.rows.size);
+      mask.validate(this->name(), block.rows);
       shapes.push_back(shape_of(mask.existing(block)));
     }
     if (is_transposed && !mask.is_prefix())
-      throw std::invalid_argument("symopt: parameter '" + this->name() +
-                                  "': its rows lie side by side in memory, where a mask of scattered rows has to "
-                                  "be given when the parameter is added");
+      throw std::invalid_argument(
+          "symopt: parameter '" + this->name() +
+          "': its rows lie side by side in memory, where a mask of scattered rows has to "
+          "be given when the parameter is added");
     this->mask_ = std::move(mask);
     this->shapes_ = std::move(shapes);
     prepare();
@@ -256,7 +269,7 @@ class StatefulParameter final : public RuleOfParameter<Rule, Scalar> {
       const Shape shape = this->shapes_[b];
       states_.push_back(make_state<typename Rule::template State<Scalar>>(shape));
       memory_.of(shape, this->options_);
-      if (!has_view(this->mask_.existing(this->weights_[b]))) gathered_.of(shape, this->options_);
+      if (may_lack_view()) gathered_.of(shape, this->options_);
     }
   }
 
@@ -284,6 +297,15 @@ class StatefulParameter final : public RuleOfParameter<Rule, Scalar> {
     Matrix<Scalar> weights;
     Matrix<Scalar> gradient;
   };
+
+  /// True when weights or gradient can be without a view, whichever way they lie in memory.
+  bool may_lack_view() const {
+    const auto pairs_neurons = [](const Layout::Step& step) {
+      const auto* pair = std::get_if<layout_step::GateUpRows>(&step);
+      return pair != nullptr && pair->neurons == Neurons::paired;
+    };
+    return !this->mask_.is_prefix() || std::ranges::any_of(this->layout_.steps, pairs_neurons);
+  }
 
   template <class S>
   static bool has_view(const BlockView<S>& block) {
@@ -346,7 +368,7 @@ std::unique_ptr<StackParameter<Scalar>> make_parameter(const Rule& rule, Optimiz
                                                        Layout layout, RowMask mask,
                                                        const TensorView<Scalar>& weights) {
   constexpr bool takes_vectors = acts_entrywise<Rule>();
-  const bool is_vector = takes_vectors && weights.dimensions() == 1;
+  const bool is_vector = takes_vectors && weights.dimensions() <= 1;
   if constexpr (StatefulRule<Rule, Scalar>) {
     return std::make_unique<StatefulParameter<Rule, Scalar>>(rule, std::move(options), std::move(layout),
                                                              std::move(mask), takes_vectors, weights);
@@ -358,7 +380,8 @@ std::unique_ptr<StackParameter<Scalar>> make_parameter(const Rule& rule, Optimiz
     using Mirrored = decltype(mirrored);
     using Projection = decltype(projection_of_t<Rule>{}.mirrored());
     return std::make_unique<MappedParameter<Rule, Mirrored, Projection, Scalar, true>>(
-        rule, std::move(mirrored), std::move(options), std::move(layout), std::move(mask), takes_vectors, weights);
+        rule, std::move(mirrored), std::move(options), std::move(layout), std::move(mask), takes_vectors,
+        weights);
   }
 }
 

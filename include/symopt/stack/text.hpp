@@ -31,7 +31,8 @@ constexpr std::string_view spelled_name() {
 #endif
 }
 
-/// The name of T without namespaces, enclosing classes and functions: "DualNorm<Spectral<PolarExpress>>".
+/// The name of T without namespaces, enclosing classes and functions: "DualNorm<Spectral>". An argument list
+/// that the compiler leaves empty, because it is all defaults, is left out.
 template <class T>
 std::string type_name() {
   std::string name;
@@ -52,6 +53,7 @@ std::string type_name() {
       word += c;
     }
   }
+  for (std::size_t empty = 0; (empty = name.find("<>")) != std::string::npos;) name.erase(empty, 2);
   return name;
 }
 
@@ -82,14 +84,13 @@ std::string stage_text(Stage<i, Map>) {
 template <class Projection, class... Maps>
 std::string pipeline_text() {
   std::string text;
-  hana::for_each(derive_steps<Projection, Maps...>(std::index_sequence_for<Maps...>{}), [&](auto stage) {
-    text += (text.empty() ? "" : " > ") + stage_text(stage);
-  });
+  hana::for_each(derive_steps<Projection, Maps...>(std::index_sequence_for<Maps...>{}),
+                 [&](auto stage) { text += (text.empty() ? "" : " > ") + stage_text(stage); });
   return text;
 }
 
-/// What the rule does: the stages of an update in the order of their application, "P > RowNorm > P"; the type of
-/// another rule.
+/// What the rule does: the stages of an update in the order of their application, "P > RowNorm > P"; the type
+/// of another rule.
 template <class Rule>
 std::string rule_text(const Rule& rule) {
   if constexpr (requires { rule.normalization(); }) {

@@ -8,9 +8,9 @@
 #include <symopt/update/options.hpp>
 #include <symopt/update/rule.hpp>
 
-// One step of one block, in the frame in which its memory runs along rows: what Optimizer does for its block and
-// LayerwiseOptimizer for each of its own. A block that runs along columns comes transposed, with the mirrored map
-// and the mirrored projection.
+// One step of one block, in the frame in which its memory runs along rows: what Optimizer does for its block
+// and LayerwiseOptimizer for each of its own. A block that runs along columns comes transposed, with the
+// mirrored map and the mirrored projection.
 namespace symopt::detail {
 
 /// The projection of a rule's group; none for a rule without one.
@@ -92,16 +92,16 @@ template <class Rule, class Scalar>
 void validate_for_rule(const OptimizerOptions& options) {
   validate(options);
   const auto require = [&](bool good, const char* message) {
-    if (!good)
-      throw std::invalid_argument("symopt: parameter '" + options.parameter + "': " + message);
+    if (!good) throw std::invalid_argument("symopt: parameter '" + options.parameter + "': " + message);
   };
   require(options.decay == Decay::all || !projection_of_t<Rule>::is_identity,
           "decay is horizontal but the rule's group has no shift; use Decay::all");
   if constexpr (StatefulRule<Rule, Scalar>) {
     const OptimizerOptions defaults;
-    require(options.momentum == defaults.momentum && !options.nesterov &&
-                options.momentum_convention == defaults.momentum_convention,
-            "this rule keeps its own momentum; set it there and leave the optimizer's momentum options alone");
+    require(
+        options.momentum == defaults.momentum && !options.nesterov &&
+            options.momentum_convention == defaults.momentum_convention,
+        "this rule keeps its own momentum; set it there and leave the optimizer's momentum options alone");
   }
 }
 

@@ -187,7 +187,8 @@ class Optimizer {
   template <class Weights, class Gradient>
   StepReport step_on_memory(Weights& weights, const Gradient& gradient) {
     const double rate = options_.learning_rate * schedule_factor_;
-    if (options_.non_finite != NonFinite::unchecked && !kernel::all_finite<Scalar>(BlockView<const Scalar>(gradient))) {
+    if (options_.non_finite != NonFinite::unchecked &&
+        !kernel::all_finite<Scalar>(BlockView<const Scalar>(gradient))) {
       if (options_.non_finite == NonFinite::skip) return {false, steps_, rate};
       throw std::invalid_argument(
           "symopt: parameter '" + options_.parameter +
@@ -219,8 +220,7 @@ class Optimizer {
 
   /// `w` and `slope` are the views of weights and gradient in that frame.
   void step_in_frame(const auto& map, const auto& projection, detail::StepFactors factors, auto& weights,
-                     const auto& gradient, const BlockView<Scalar>& w,
-                     const BlockView<const Scalar>& slope) {
+                     const auto& gradient, const BlockView<Scalar>& w, const BlockView<const Scalar>& slope) {
     if constexpr (is_stateful) {
       MatrixRef<Scalar> direction = memory_.direction.as(shape_of(w));
       auto own = in_order_of(weights, direction);

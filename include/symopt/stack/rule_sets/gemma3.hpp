@@ -5,8 +5,8 @@
 
 namespace symopt {
 
-/// The roles of a Gemma 3 text model by its parameters' names (Gemma3ForCausalLM). Its embedding is also the head;
-/// the GeGLU has the symmetry of a SwiGLU. AdamW for the gains. Source: arXiv 2605.18106.
+/// The roles of a Gemma 3 text model by its parameters' names (Gemma3ForCausalLM). Its embedding is also the
+/// head; the GeGLU has the symmetry of a SwiGLU. AdamW for the gains. Source: arXiv 2605.18106.
 template <class Scalar = float>
 BasicRouting<Scalar> gemma3(AttentionHeads heads, const TransformerRoles<Scalar>& roles = {}) {
   BasicRouting<Scalar> routing = detail::transformer_routing(heads, Embeddings::tied, roles);

@@ -5,9 +5,9 @@
 
 namespace symopt {
 
-/// The roles of a dense Qwen3 by its parameters' names (Qwen3ForCausalLM): attention by heads, SwiGLU by neurons,
-/// an embedding that is also the head in the small models. AdamW for the gains.
-/// Source: arXiv 2605.18106.
+/// The roles of a dense Qwen3 by its parameters' names (Qwen3ForCausalLM): attention by heads, SwiGLU by
+/// neurons, an embedding that is also the head in the small models. AdamW for the gains. Source: arXiv
+/// 2605.18106.
 template <class Scalar = float>
 BasicRouting<Scalar> qwen3(AttentionHeads heads, Embeddings embeddings,
                            const TransformerRoles<Scalar>& roles = {}) {

@@ -4,11 +4,12 @@
 #include <symopt/stack/routing.hpp>
 
 #include <stdexcept>
+#include <string>
 
 namespace symopt {
 
-/// The roles of a transformer's parameter classes, for the rule sets; each may be replaced by another rule, rate or
-/// option:
+/// The roles of a transformer's parameter classes, for the rule sets; each may be replaced by another rule,
+/// rate or option:
 ///   TransformerRoles<> roles;
 ///   roles.head = role<LmHead>({.learning_rate = 0.02});
 ///   roles.swiglu_input = role<Update<SwigluInput, Then<RowNorm, Spectral<>>>>({.learning_rate = 0.01});
@@ -38,21 +39,25 @@ enum class Embeddings { untied, tied };
 
 namespace detail {
 
-/// What the rule sets have in common: embeddings, attention by heads, AdamW for vectors. The names are those of the
-/// models in Hugging Face's transformers.
+/// What the rule sets have in common: embeddings, attention by heads, AdamW for vectors. The names are those
+/// of the models in Hugging Face's transformers.
 template <class Scalar>
 BasicRouting<Scalar> transformer_routing(AttentionHeads heads, Embeddings embeddings,
                                          const TransformerRoles<Scalar>& roles) {
   if (heads.query < 1 || heads.key_value < 1 || heads.query % heads.key_value != 0)
     throw std::invalid_argument("symopt: " + std::to_string(heads.query) + " query heads cannot share " +
-                                std::to_string(heads.key_value) + " key-value heads");
+                                std::to_string(heads.key_value) +
+                                " key-value heads: the first is a multiple of the second");
   BasicRouting<Scalar> routing;
   routing.set_vectors(roles.other);
   if (embeddings == Embeddings::tied) {
     routing.add("model.embed_tokens.weight", roles.tied_embedding);
+    routing.add_hint("lm_head.weight", "the embedding is the head here (Embeddings::tied), so leave it out");
   } else {
     routing.add("model.embed_tokens.weight", roles.embedding);
     routing.add("lm_head.weight", roles.head);
+    routing.add_hint("lm_head.weight",
+                     "a model whose embedding is also the head has none: then say Embeddings::tied");
   }
   const std::string attention = "model.layers.*.self_attn.";
   routing.add(attention + "q_proj.weight", roles.attention.with(layout::row_heads(heads.query)));

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <iterator>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace symopt::detail {
+
+/// Parameter names that differ only in numbers, written as one: "layers.[0-27].mlp.up_proj.weight". A number
+/// is a whole word between dots: the 3 of "layers.3", but not the 1 of "fc1".
+class NumberedNames {
+ public:
+  explicit NumberedNames(std::string_view name) {
+    for (std::size_t begin = 0; begin <= name.size();) {
+      const std::size_t end = std::min(name.find('.', begin), name.size());
+      if (begin > 0) words_.back() += '.';
+      const std::string word(name.substr(begin, end - begin));
+      if (is_number(word)) {
+        numbers_.push_back({std::stol(word)});
+        words_.emplace_back();
+      } else {
+        words_.back() += word;
+      }
+      begin = end + 1;
+    }
+  }
+
+  /// Takes the others in; does nothing and returns false where they differ in more than numbers.
+  bool merge(const NumberedNames& others) {
+    if (words_ != others.words_) return false;
+    for (std::size_t i = 0; i < numbers_.size(); ++i)
+      numbers_[i].insert(others.numbers_[i].begin(), others.numbers_[i].end());
+    count_ += others.count_;
+    return true;
+  }
+
+  /// How many names: fewer than the ranges would allow where some of these are missing.
+  std::size_t count() const { return count_; }
+
+  std::string text() const {
+    std::string text = words_.front();
+    for (std::size_t i = 0; i < numbers_.size(); ++i) text += text_of(numbers_[i]) + words_[i + 1];
+    return text;
+  }
+
+ private:
+  using Numbers = std::set<long>;
+
+  static bool is_number(const std::string& word) {
+    const bool has_leading_zero = word.size() > 1 && word.front() == '0';
+    return !word.empty() && word.size() < 10 && !has_leading_zero &&
+           word.find_first_not_of("0123456789") == std::string::npos;
+  }
+
+  /// "3", "[0-27]", "[0,2,..,26]" or "[0-2,5]".
+  static std::string text_of(const Numbers& numbers) {
+    const long first = *numbers.begin();
+    const long last = *numbers.rbegin();
+    if (numbers.size() == 1) return std::to_string(first);
+    const long step = *std::next(numbers.begin()) - first;
+    if (step > 1 && numbers.size() > 3 && has_step(numbers, step))
+      return "[" + std::to_string(first) + "," + std::to_string(first + step) + ",..," +
+             std::to_string(last) + "]";
+    std::string text;
+    for (auto begin = numbers.begin(); begin != numbers.end();) {
+      auto end = std::next(begin);
+      long run_last = *begin;
+      while (end != numbers.end() && *end == run_last + 1) run_last = *end++;
+      text += (text.empty() ? "" : ",") + std::to_string(*begin);
+      if (run_last != *begin) text += "-" + std::to_string(run_last);
+      begin = end;
+    }
+    return "[" + text + "]";
+  }
+  static bool has_step(const Numbers& numbers, long step) {
+    return std::adjacent_find(numbers.begin(), numbers.end(),
+                              [&](long a, long b) { return b - a != step; }) == numbers.end();
+  }
+
+  std::vector<std::string> words_{""};  // before, between and after the numbers
+  std::vector<Numbers> numbers_;
+  std::size_t count_ = 1;
+};
+
+}  // namespace symopt::detail

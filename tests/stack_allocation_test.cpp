@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// After its parameters are added a stack allocates nothing.
+#include "support/allocation_suite.hpp"
+#include "support/stack_rules.hpp"
+
+#include <symopt/polar/exact.hpp>
+
+#include <doctest/doctest.h>
+
+#include <memory>
+
+namespace {
+
+using namespace symopt;
+using namespace symopt_test;
+
+std::vector<AnyRule<double>> all_rules() {
+  return {
+      any_rule<DerivedPolar, double>(),   any_rule<DualPolar, double>(),   any_rule<DerivedRows, double>(),
+      any_rule<DerivedHead, double>(),    any_rule<RouterPolar, double>(), any_rule<RowsThenPolar, double>(),
+      any_rule<DerivedColumns, double>(), any_rule<Sign, double>(),        any_rule<AdamW, double>()};
+}
+
+long allocations_of_steps(const AnyRule<double>& rule, const Storage& storage, Orders orders,
+                          RowMask mask = {}) {
+  Random random(default_seed);
+  StoredParameter<double> parameter(rule.role, storage, orders,
+                                    gaussian_blocks<double>(storage.blocks, random), std::move(mask));
+  parameter.set_gradient(gaussian_blocks<double>(storage.blocks, random));
+  return counted([&] {
+    for (int step = 0; step < 3; ++step) parameter.step();
+  });
+}
+
+TEST_CASE("no step allocates, the first one among them, in any storage") {
+  for (const AnyRule<double>& rule : all_rules())
+    for (const Storage& storage : all_storages())
+      for (const Orders orders : several_orders) {
+        CAPTURE(rule.name);
+        CAPTURE(storage.name);
+        CAPTURE(symopt_test::to_string(orders.weights));
+        CAPTURE(symopt_test::to_string(orders.gradient));
+        CHECK(allocations_of_steps(rule, storage, orders) == 0);
+      }
+}
+
+TEST_CASE("nor with some of the rows, in a larger matrix") {
+  const Storage large{
+      "experts", {2, 60, 40}, layout::experts(), copies(2, {60, 40}), [](Index b, Index i, Index j) {
+        return Place{b, i, j};
+      }};
+  std::vector<bool> scattered(60, true);
+  scattered[3] = scattered[30] = false;
+  for (const AnyRule<double>& rule : all_rules())
+    for (const Orders orders : several_orders)
+      for (const RowMask& mask : {RowMask(), RowMask::first(50), RowMask(scattered)}) {
+        CAPTURE(rule.name);
+        CAPTURE(mask.to_string());
+        CHECK(allocations_of_steps(rule, large, orders, mask) == 0);
+      }
+}
+
+TEST_CASE("nor a stack of several layouts and rules, whatever is set between its steps") {
+  const std::vector<Storage> storages = all_storages();
+  const std::vector<AnyRule<double>> rules = all_rules();
+  std::vector<std::unique_ptr<Stored<double>>> memory;
+  BasicLayerwiseOptimizer<double> stack;
+  Random random(default_seed);
+  for (std::size_t i = 0; i < storages.size(); ++i) {
+    auto& weights = *memory.emplace_back(std::make_unique<Stored<double>>(storages[i], Order::dense));
+    auto& gradient = *memory.emplace_back(std::make_unique<Stored<double>>(storages[i], Order::gaps));
+    weights.set_blocks(gaussian_blocks<double>(storages[i].blocks, random));
+    gradient.set_blocks(gaussian_blocks<double>(storages[i].blocks, random));
+    stack.add(std::to_string(i), rules[i % rules.size()].role.with(storages[i].layout), weights.view(),
+              std::as_const(gradient).view());
+  }
+  CHECK(counted([&] {
+          for (int step = 0; step < 3; ++step) {
+            stack.set_schedule_factor(1.0 / (step + 1));
+            stack.step();
+          }
+        }) == 0);
+  CHECK(stack.steps() == 3);
+
+  stack.set_row_mask("0", RowMask::first(3));  // allocates, so that the steps need not
+  CHECK(counted([&] { stack.step(); }) == 0);
+}
+
+TEST_CASE("a rule that is only callable allocates its result, as documented") {
+  CHECK(allocations_of_steps(any_rule<Lopsided, double>(), all_storages()[0], {}) >= 3);
+}
+
+}  // namespace
