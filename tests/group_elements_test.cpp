@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "support/group_laws.hpp"
+#include "support/any_group.hpp"
 #include "support/group_list.hpp"
 
 #include <doctest/doctest.h>

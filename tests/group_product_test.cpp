@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "support/group_laws.hpp"
-#include "support/group_list.hpp"
+#include "support/group_suite.hpp"
 
 #include <doctest/doctest.h>
 
@@ -10,7 +9,7 @@ using namespace symopt_test;
 
 TEST_CASE_TEMPLATE_DEFINE("every product obeys the laws of a group and of its three actions", T,
                           product_laws) {
-  check_group_laws(ErasedGroup<typename T::group, typename T::scalar>());
+  check_laws_of_group<typename T::group, typename T::scalar>();
 }
 using Products = join_t<NamedGroups, ProductGroups>;
 TEST_CASE_TEMPLATE_APPLY(product_laws, in_both_scalars_t<Products>);

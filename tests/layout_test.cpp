@@ -200,8 +200,15 @@ TEST_CASE("Eigen's matrices, maps, blocks and vectors are tensors") {
   CHECK(is_at(TensorView<double>(columns), columns));
   auto part = columns.block(0, 1, 4, 4);
   CHECK(is_at(TensorView<double>(part), part));
+  CHECK(is_at(TensorView<double>(columns.block(0, 1, 4, 4)), part));
+  CHECK(is_at(TensorView<double>(Eigen::Map<Matrix<double>>(rows.data(), 4, 6)), rows));
   Eigen::VectorXd vector(5);
   CHECK(TensorView<double>(vector).dimensions() == 1);
+  const TensorView<double> segment(vector.segment(1, 3));
+  CHECK(segment.data() == &vector(1));
+  CHECK(segment.sizes() == std::vector<Index>{3});
+  CHECK(TensorView<const double>(rows.col(2).head(3)).strides() == std::vector<Index>{6});
+  static_assert(!std::constructible_from<TensorView<double>, Matrix<double>>, "its memory would be gone");
 }
 
 // Errors.
@@ -311,8 +318,7 @@ TEST_CASE("a kernel with gaps between its dimensions is refused") {
   };
   const std::string expected =
       "symopt: parameter 'conv' of shape 6x2x3x3: layout::as_matrix() needs the dimensions after the first "
-      "without "
-      "gaps between them";
+      "in their order (not channels last) and without gaps between them";
   CHECK(text({6, 2, 3, 3}, {18, 9, 3, 1}) == "");
   CHECK(text({6, 2, 3, 3}, {20, 9, 3, 1}) == "");  // a gap after the row is none within it
   CHECK(text({6, 2, 3, 3}, {36, 18, 6, 2}) == "");
@@ -433,6 +439,7 @@ TEST_CASE("masks are equal when they say the same in the same words") {
   CHECK(RowMask().to_string() == "");
   CHECK(RowMask::first(50257).to_string() == "50257 rows exist");
   CHECK(RowMask({true, false, true}).to_string() == "2 rows exist");
+  CHECK(RowMask::first(1).to_string() == "1 row exists");
 }
 
 TEST_CASE("a mask for other blocks is refused") {

@@ -251,8 +251,63 @@ TEST_CASE("weights that are one number under several indices are refused") {
       [&] {
         fixture.stack.add<Sign>("w", TensorView<float>(row.data(), {4, 3}, {0, 1}), std::nullopt);
       },
-      {"'w'", "4x3", "dimension 0 has stride 0", "expanded"});
+      {"'w'", "4x3", "the same memory", "expanded"});
+  fixture.refuses(
+      [&] {
+        fixture.stack.add<Sign>("w", TensorView<float>(row.data(), {2, 2}, {1, 1}), std::nullopt);
+      },
+      {"'w'", "2x2", "the same memory", "unfolded"});
   fixture.stack.add<Sign>("row", TensorView<float>(row.data(), {1, 3}, {0, 1}), std::nullopt);
+  std::vector<float> woven(9);  // elements 0 2 3 5 6 8: neither dimension encloses the other
+  fixture.stack.add<Sign>("woven", TensorView<float>(woven.data(), {3, 2}, {3, 2}), std::nullopt);
+}
+
+TEST_CASE("weights without elements are not refused, whatever their strides") {
+  for (const std::vector<Index>& sizes : {std::vector<Index>{4, 0}, {0, 4}, {3, 0, 4}, {3, 4, 0}, {0, 4, 4}})
+    for (const bool stateful : {false, true}) {
+      float nothing = 0;
+      const TensorView<float> weights(&nothing, sizes);
+      LayerwiseOptimizer stack;
+      const Role role = stateful ? symopt::role<AdamW>() : symopt::role<LmHead>();
+      stack.add("w", role.with(sizes.size() == 3 ? layout::experts() : layout::whole()), weights, weights);
+      CHECK(stack.step().applied);
+    }
+  Matrix<float> weights(4, 0), gradient(4, 0);
+  LayerwiseOptimizer stack;
+  stack.add<HiddenMatrix>("w", weights, gradient);
+  CHECK(stack.step().applied);
+}
+
+static_assert(std::is_move_constructible_v<LayerwiseOptimizer> &&
+              std::is_move_assignable_v<LayerwiseOptimizer> &&
+              !std::is_copy_constructible_v<LayerwiseOptimizer> &&
+              !std::is_copy_assignable_v<LayerwiseOptimizer>);
+
+TEST_CASE("a stack that was moved goes on, masks included") {
+  NamedModel model = NamedModel().add("head", {5, 3}), same = NamedModel().add("head", {5, 3});
+  same.parameters = model.parameters;
+  const Routing routing =
+      Routing().add("head", role<LmHead>({}, {}, RowMask({true, false, true, true, false})));
+  LayerwiseOptimizer stack, unmoved;
+  stack.route(model.tensors(), routing);
+  unmoved.route(same.tensors(), routing);
+  LayerwiseOptimizer moved = std::move(stack);
+  stack = std::move(moved);
+  stack.step();
+  unmoved.step();
+  CHECK(same_bits(model.weights(), same.weights()));
+}
+
+TEST_CASE("weights and gradient may be parts of vectors, and the gradient an optional map") {
+  Eigen::VectorXf weights = Eigen::VectorXf::Zero(6), gradient = Eigen::VectorXf::Ones(6);
+  LayerwiseOptimizer stack;
+  stack.add<Sign>("bias", weights.segment(1, 3), std::as_const(gradient).tail(3),
+                  {.learning_rate = 0.5, .momentum = 0});
+  stack.add<Sign>("first", weights.head(1),
+                  std::optional(Eigen::Map<const Eigen::VectorXf>(gradient.data(), 1)),
+                  {.learning_rate = 1, .momentum = 0});
+  stack.step();
+  CHECK(weights == (Eigen::VectorXf(6) << -1, -0.5, -0.5, -0.5, 0, 0).finished());
 }
 
 TEST_CASE("parameters beside each other in one matrix share no memory") {
@@ -374,6 +429,12 @@ TEST_CASE("a tensor without dimensions is one number, and one of one dimension h
                          TensorView<const float>(slope.data(), {4}), {}, layout::row_heads(2));
       },
       {"'gain' of shape 4", "leave its layout out"});
+  check_refused(
+      [&] {
+        stack.add<AdamW>("gain", TensorView<float>(gain.data(), {4}),
+                         TensorView<const float>(slope.data(), {4}), {}, {}, RowMask::first(2));
+      },
+      {"'gain' of shape 4", "one row", "leave its row mask out"});
 }
 
 TEST_CASE("a row mask of another size is refused with both") {
@@ -565,7 +626,8 @@ TEST_CASE("a parameter added without a gradient moves once it has one, wherever 
   stack.set_gradient("a", columns);
   stack.step();
   for (std::size_t i = 0; i < 6; ++i)
-    CHECK(model["a"].weights[i] == doctest::Approx(0.5F * before[0][i] - (i == 4 ? -0.5F : 0.5F)));
+    CHECK(model["a"].weights[i] ==
+          doctest::Approx(0.5 * static_cast<double>(before[0][i]) - (i == 4 ? -0.5 : 0.5)));
 }
 
 TEST_CASE("weights that lie elsewhere now are the ones that move") {

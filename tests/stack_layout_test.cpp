@@ -113,7 +113,7 @@ TEST_CASE_TEMPLATE("composed normalizations do not see how blocks are stored, no
 }
 
 TEST_CASE_TEMPLATE("rules of a user, and entry by entry, do not see how blocks are stored, nor other blocks",
-                   Rule, Lopsided, BentNeurons, Sign, AdamW) {
+                   Rule, Lopsided, BentNeurons, Sign, AdamW, SumUnderShift) {
   check_in_double<Rule>();
 }
 

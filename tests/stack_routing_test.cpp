@@ -401,11 +401,10 @@ TEST_CASE("an exact name goes before a pattern, in either order") {
 TEST_CASE("a pattern whose parameters all have exact names is not one without parameters") {
   NamedModel model;
   model.add("a.0", {2, 2});
-  CHECK(Routing()
-            .add("a.0", role<Sign>())
-            .add_optional("a.*", role<RowNorm>())
-            .roles_of(model.tensors())
-            .size() == 1);
+  const auto routed =
+      Routing().add("a.0", role<Sign>()).add("a.*", role<RowNorm>()).roles_of(model.tensors());
+  REQUIRE(routed.size() == 1);
+  CHECK(routed[0].pattern == "a.0");
 }
 
 TEST_CASE("an optional pattern may match none, and one that matches is followed") {
@@ -480,23 +479,23 @@ TEST_CASE("rates are each parameter's own times one schedule factor") {
   routing.add("b", role<Sign>({.learning_rate = 0.25, .momentum = 0}));
   routing.set_vectors(role<Sign>({.learning_rate = 0.125, .momentum = 0}));
   stack.route(model.tensors(), routing);
-  const auto check_moves = [&](float a, float b, float c) {
+  const auto check_moves = [&](double a, double b, double c) {
     const auto before = model.weights();
     stack.step();
-    const float by[] = {a, b, c};
+    const double by[] = {a, b, c};
     for (std::size_t i = 0; i < before.size(); ++i)
       for (std::size_t j = 0; j < before[i].size(); ++j)
         CHECK(std::abs(model.parameters[i].weights[j] - before[i][j]) ==
               doctest::Approx(by[i]).epsilon(1e-5));
   };
-  check_moves(0.5F, 0.25F, 0.125F);
+  check_moves(0.5, 0.25, 0.125);
   stack.set_schedule_factor(0.5);
   CHECK(stack.schedule_factor() == 0.5);
-  check_moves(0.25F, 0.125F, 0.0625F);
+  check_moves(0.25, 0.125, 0.0625);
   stack.set_learning_rate("b", 2);
   CHECK(stack.options("b").learning_rate == 2);
   CHECK(stack.plan().rows()[1].rate == 2);
-  check_moves(0.25F, 1, 0.0625F);
+  check_moves(0.25, 1, 0.0625);
   stack.set_schedule_factor(0);
   check_moves(0, 0, 0);
   CHECK(stack.steps() == 4);
@@ -513,6 +512,29 @@ std::string gathered(const std::vector<std::string>& names) {
   std::getline(lines, line);
   std::getline(lines, line);
   return line;
+}
+
+template <class T>
+struct Enclosing {
+  struct OfUser : RowNorm {};
+};
+template <class Rule>
+struct Wrapped : RowNorm {};
+
+TEST_CASE("the plan names a rule of a user, wherever it was written") {
+  Matrix<float> weights = Matrix<float>::Zero(2, 2);
+  const auto rule_of = [&]<class Rule>(Rule) {
+    LayerwiseOptimizer stack;
+    stack.add<Rule>("w", weights, std::nullopt);
+    return stack.plan().rows()[0].rule;
+  };
+  const auto doubled = [](const auto& momentum) { return (2 * momentum).eval(); };
+  struct Local : RowNorm {};
+  CHECK(rule_of(doubled) == "lambda");
+  CHECK(rule_of(Wrapped<decltype(doubled)>{}) == "Wrapped<lambda>");
+  CHECK(rule_of(Local{}) == "Local");
+  CHECK(rule_of(Enclosing<Spectral<>>::OfUser{}) == "OfUser");
+  CHECK(rule_of(Wrapped<Enclosing<int>::OfUser>{}) == "Wrapped<OfUser>");
 }
 
 TEST_CASE("the plan says which numbers it gathered") {

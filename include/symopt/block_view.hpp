@@ -4,9 +4,7 @@
 #include <symopt/matrix.hpp>
 
 #include <concepts>
-#include <span>
 #include <type_traits>
-#include <utility>
 
 namespace symopt {
 

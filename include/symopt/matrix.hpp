@@ -60,10 +60,23 @@ inline constexpr bool is_writable_memory_v =
     is_memory_v<Derived> && !std::is_const_v<std::remove_reference_t<Derived>> &&
     (int(Eigen::internal::traits<std::remove_cvref_t<Derived>>::Flags) & Eigen::LvalueBit) != 0;
 
+/// An Eigen object. Its base need not be the one of its own type: a segment of a vector has a block's.
+template <class T>
+concept EigenObject = requires(const std::remove_cvref_t<T>& object) {
+  []<class Derived>(const Eigen::EigenBase<Derived>&) {}(object);
+};
+
+/// False for a matrix that owns its memory and ends with the expression, so that a view of it would dangle.
+/// T as a forwarding reference deduces it.
+template <class T>
+inline constexpr bool outlives_expression_v =
+    std::is_lvalue_reference_v<T> ||
+    !std::derived_from<std::remove_cvref_t<T>, Eigen::PlainObjectBase<std::remove_cvref_t<T>>>;
+
 /// An Eigen object with memory of its scalar that can be viewed.
 template <class T, class Scalar>
-concept EigenMemory = std::derived_from<std::remove_cvref_t<T>, Eigen::EigenBase<std::remove_cvref_t<T>>> &&
-    is_memory_v<T> && std::same_as<typename std::remove_cvref_t<T>::Scalar, std::remove_const_t<Scalar>>;
+concept EigenMemory = EigenObject<T> && is_memory_v<T> &&
+    std::same_as<typename std::remove_cvref_t<T>::Scalar, std::remove_const_t<Scalar>>;
 
 /// True when consecutive elements of a row are neighbours in memory.
 template <class Derived>

@@ -15,8 +15,8 @@ namespace symopt {
 /// A parameter tensor in the trainer's memory: any number of dimensions, any strides (in scalars). `Scalar`
 /// may be const. Owns sizes and strides, never the elements.
 ///   TensorView<float>(pointer, {experts, rows, cols})    row-major without gaps
-///   TensorView<float>(matrix)                            an Eigen matrix, map or block; a vector has one
-///   dimension
+///   TensorView<float>(matrix)                            an Eigen matrix, map or block
+/// A vector has one dimension.
 /// Errors: std::invalid_argument for a negative size, or as many strides as sizes not given.
 template <class Scalar>
 class TensorView {
@@ -36,7 +36,8 @@ class TensorView {
   }
 
   template <EigenMemory<Scalar> Derived>
-  explicit TensorView(Derived& block) : data_(block.data()) {
+  requires outlives_expression_v<Derived>
+  explicit TensorView(Derived&& block) : data_(block.data()) {
     using Plain = std::remove_cvref_t<Derived>;
     if constexpr (Plain::IsVectorAtCompileTime) {
       sizes_ = {block.size()};

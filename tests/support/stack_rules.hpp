@@ -67,6 +67,23 @@ using RouterPolar = Update<symopt::Router, symopt::LeftSpectral<>>;
 using PolarOfHeads = Update<HeadsOfTwo>;
 using BentNeurons = Update<PlainNeurons, BentRows>;
 
+/// A rule with a state, of a group with a shift, which its decay may respect.
+struct SumUnderShift {
+  using group = symopt::LmHead;
+
+  template <class Scalar>
+  struct State {
+    explicit State(Shape shape) : sum(Matrix<Scalar>::Zero(shape.rows, shape.cols)) {}
+    Matrix<Scalar> sum;
+  };
+
+  template <class Scalar>
+  void operator()(const auto&, const auto& gradient, State<Scalar>& state, auto& direction) const {
+    state.sum += gradient;
+    direction = state.sum;
+  }
+};
+
 /// Everything that enters a step, where the rule allows it.
 template <class Rule>
 OptimizerOptions full_options() {

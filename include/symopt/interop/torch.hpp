@@ -150,8 +150,9 @@ class TorchOptimizer : public torch::optim::Optimizer {
     }
     const torch::NoGradGuard no_gradients;
     bind_all();
-    const bool has_skipped = !floats_.inspect().non_finite.empty() || !doubles_.inspect().non_finite.empty();
-    if (!has_skipped) {
+    // A stack looks at its own gradients; where there are two, at the other's too before one moves.
+    const bool is_one_stack = floats_.size() == 0 || doubles_.size() == 0;
+    if (is_one_stack || (floats_.inspect().non_finite.empty() && doubles_.inspect().non_finite.empty())) {
       floats_.step();
       doubles_.step();
     }

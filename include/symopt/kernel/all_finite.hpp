@@ -5,6 +5,7 @@
 
 #include <bit>
 #include <cstdint>
+#include <cstdlib>
 #include <limits>
 
 namespace symopt::kernel {
@@ -29,6 +30,10 @@ template <class Scalar>
 bool all_finite(const BlockView<const Scalar>& block) {
   using Mask = ExponentMask<Scalar>;
   using Bits = typename Mask::Bits;
+  const bool runs_along_columns = std::abs(block.rows.stride) < std::abs(block.cols.stride);
+  if (runs_along_columns && block.selected_rows == nullptr && block.rows.parts == 1 && block.cols.parts == 1)
+    return all_finite<Scalar>(block.transposed());  // in the order of the memory
+
   bool finite = true;
   for_each_segment(block, [&](Index, Index, const auto& segment) {
     Bits found = 0;  // no early exit inside a line: the loop stays vectorizable

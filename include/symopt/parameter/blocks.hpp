@@ -72,7 +72,8 @@ class Splitter {
       if (sizes[d] == 1) continue;  // its stride may be anything: nothing follows it
       if (columns.size == 1) columns.stride = strides[d];
       require(columns.size == 0 || strides[d] == columns.stride * columns.size,
-              "layout::as_matrix() needs the dimensions after the first without gaps between them");
+              "layout::as_matrix() needs the dimensions after the first in their order (not channels last) "
+              "and without gaps between them");
       columns.size *= sizes[d];
     }
     return {tensor.data(), {sizes[0], strides[0]}, columns};

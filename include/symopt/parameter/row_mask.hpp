@@ -73,7 +73,9 @@ class RowMask {
   friend bool operator==(const RowMask&, const RowMask&) = default;
 
   /// "" for all rows, or "50257 rows exist".
-  std::string to_string() const { return is_all_ ? "" : std::to_string(count_) + " rows exist"; }
+  std::string to_string() const {
+    return is_all_ ? "" : std::to_string(count_) + (count_ == 1 ? " row exists" : " rows exist");
+  }
 
  private:
   bool is_all_ = true;

@@ -37,7 +37,7 @@ struct StackReport {
 /// the trainer's memory, and updates all of it in place.
 ///   LayerwiseOptimizer stack;
 ///   stack.add<LmHead>("head", head, head_gradient, {.learning_rate = 0.05});
-///   stack.route(parameters, qwen3({.heads = 16, .key_value_heads = 8}));    or all at once, by name
+///   stack.route(parameters, gemma3({.query = 4, .key_value = 1}));    or all at once, by name
 ///   std::cout << stack.plan();
 ///   loop:  compute gradients;  stack.set_schedule_factor(...);  stack.step();
 /// A step looks at all gradients before it moves any weight: a non-finite one leaves everything as it was.
@@ -55,6 +55,11 @@ class BasicLayerwiseOptimizer {
  public:
   using scalar_type = Scalar;
 
+  // Moved, not copied: two stacks would update the same memory.
+  BasicLayerwiseOptimizer() = default;
+  BasicLayerwiseOptimizer(BasicLayerwiseOptimizer&&) = default;
+  BasicLayerwiseOptimizer& operator=(BasicLayerwiseOptimizer&&) = default;
+
   /// Adds a parameter of a class (LmHead, Router, ..., any group) or under a rule (AdamW, Update<...>).
   /// weights, gradient: a TensorView, or an Eigen matrix, map or block in either storage order; both of one
   /// shape. Errors: a name or memory that is already there, a layout or mask that does not fit, options out
@@ -71,10 +76,10 @@ class BasicLayerwiseOptimizer {
   /// Adds a parameter in a role.
   template <class Weights, class Gradient>
   void add(std::string name, const BasicRole<Scalar>& role, Weights&& weights, Gradient&& gradient) {
-    static_assert(outlives_call<Weights> && outlives_call<Gradient>,
-                  "a stack keeps views: give it a matrix that stays, or a Map of memory that does");
     std::vector<Parameter> added;
-    added.push_back(make({std::move(name), view<Scalar>(weights), gradient_view(gradient)}, role));
+    added.push_back(make({std::move(name), view<Scalar>(std::forward<Weights>(weights)),
+                          gradient_view(std::forward<Gradient>(gradient))},
+                         role));
     insert(std::move(added));
   }
 
@@ -134,17 +139,17 @@ class BasicLayerwiseOptimizer {
   /// Where the gradient is read from now on; std::nullopt for a parameter without one. Of the weights' shape.
   template <class Gradient>
   void set_gradient(const std::string& name, Gradient&& gradient) {
-    const auto slope = gradient_view(gradient);
+    const auto slope = gradient_view(std::forward<Gradient>(gradient));
     detail::StackParameter<Scalar>& parameter = find(name);
     if (slope) require_apart(parameter, *slope);
     parameter.set_gradient(slope);
   }
 
-  /// Where the weights lie from now on; of the same shape and strides. Not compared with the memory of other
-  /// parameters, which may be about to move too.
+  /// Where the weights lie from now on; of the same shape and strides. Not compared with the memory of
+  /// gradients and other parameters, which may be about to move too.
   template <class Weights>
   void set_weights(const std::string& name, Weights&& weights) {
-    find(name).set_weights(view<Scalar>(weights));
+    find(name).set_weights(view<Scalar>(std::forward<Weights>(weights)));
   }
 
   /// Which rows exist from now on: the others keep weights and momentum. Allocates.
@@ -165,50 +170,48 @@ class BasicLayerwiseOptimizer {
  private:
   using Parameter = std::unique_ptr<detail::StackParameter<Scalar>>;
 
-  /// False for a matrix that owns its memory and ends with the call.
-  template <class Block>
-  static constexpr bool outlives_call =
-      std::is_lvalue_reference_v<Block> ||
-      !std::derived_from<std::remove_cvref_t<Block>, Eigen::PlainObjectBase<std::remove_cvref_t<Block>>>;
-
   template <class Wanted, class Block>
-  static TensorView<Wanted> view(Block& block) {
+  static TensorView<Wanted> view(Block&& block) {
     using Plain = std::remove_cvref_t<Block>;
     if constexpr (requires { block.sizes(); }) {
       static_assert(std::convertible_to<Plain, TensorView<Wanted>>,
                     "the tensor must have the stack's scalar, and weights must be writable");
       return block;
+    } else if constexpr (!EigenObject<Plain>) {
+      static_assert(EigenObject<Plain>,
+                    "a stack needs memory with a shape: an Eigen object, or for a pointer "
+                    "TensorView<float>(pointer, {rows, cols})");
     } else {
       static_assert(is_memory_v<Plain>,
                     "a stack needs memory to look at: a Matrix, Map, Ref, Block or TensorView");
+      static_assert(outlives_expression_v<Block>,
+                    "a stack keeps views: give it a matrix that stays, or a Map of memory that does");
       static_assert(std::is_const_v<Wanted> || is_writable_memory_v<Block&>,
                     "the weights must be memory to update, not read-only");
       static_assert(
           std::same_as<typename Plain::Scalar, std::remove_const_t<Wanted>>,
           "weights and gradient must have the stack's scalar: BasicLayerwiseOptimizer<double> for double");
-      return TensorView<Wanted>(block);
+      return TensorView<Wanted>(std::forward<Block>(block));
     }
   }
   template <class Gradient>
-  static std::optional<TensorView<const Scalar>> gradient_view(Gradient& gradient) {
+  static std::optional<TensorView<const Scalar>> gradient_view(Gradient&& gradient) {
     if constexpr (std::same_as<std::remove_cvref_t<Gradient>, std::nullopt_t>) {
       return std::nullopt;
     } else if constexpr (requires { gradient.has_value(); }) {
       if (!gradient) return std::nullopt;
-      return *gradient;
+      return view<const Scalar>(*std::forward<Gradient>(gradient));
     } else {
-      return view<const Scalar>(gradient);
+      return view<const Scalar>(std::forward<Gradient>(gradient));
     }
   }
 
   static Parameter make(const NamedTensor<Scalar>& tensor, const BasicRole<Scalar>& role) {
-    for (std::size_t d = 0; d < tensor.weights.sizes().size(); ++d)
-      if (tensor.weights.sizes()[d] > 1 && tensor.weights.strides()[d] == 0)
-        throw std::invalid_argument(
-            "symopt: parameter '" + tensor.name + "' of shape " + tensor.weights.to_string() +
-            ": dimension " + std::to_string(d) +
-            " has stride 0, so that weights would be updated more than once; give the tensor "
-            "that was expanded");
+    if (detail::overlaps_itself<const Scalar>(tensor.weights))
+      throw std::invalid_argument("symopt: parameter '" + tensor.name + "' of shape " +
+                                  tensor.weights.to_string() +
+                                  ": some of its elements are the same memory, so that they would be updated "
+                                  "more than once; give the tensor that was expanded or unfolded");
     Parameter parameter = role.make(tensor.name, tensor.weights);
     if (tensor.gradient) require_apart(*parameter, *tensor.gradient);
     parameter->set_gradient(tensor.gradient);

@@ -46,6 +46,12 @@ auto role_default_of() {
   } else if constexpr (SymmetryGroup<T>) {
     return RoleDefault<Update<T>>{};
   } else {
+    static_assert(StatelessRule<T, float> || StatefulRule<T, float> || StatelessRule<T, double> ||
+                      StatefulRule<T, double>,
+                  "a role is a parameter class (LmHead, or a group of your own) or a rule: callable on a "
+                  "matrix, returning one of the same scalar and shape, or with a State and "
+                  "operator()(weights, gradient, state, direction); see docs/adding-a-group.md and "
+                  "docs/adding-a-rule.md");
     return RoleDefault<T>{};
   }
 }

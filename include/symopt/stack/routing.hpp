@@ -74,8 +74,7 @@ class BasicRouting {
     std::vector<bool> used(routes_.size(), false);
     Problems problems;
     for (const NamedTensor<Scalar>& tensor : tensors) {
-      const std::vector<std::size_t> matching = matches(tensor.name);
-      for (const std::size_t route : matching) used[route] = true;
+      const std::vector<std::size_t> matching = matches(tensor.name, used);
       const bool is_vector = tensor.weights.dimensions() <= 1;
       if (matching.size() > 1) {
         problems.add("'" + text(matching[0]) + "' and '" + text(matching[1]) + "' both match ", tensor.name,
@@ -150,12 +149,15 @@ class BasicRouting {
 
   const std::string& text(std::size_t route) const { return routes_[route].pattern.text(); }
 
-  /// The exact names that match, or else the patterns that do.
-  std::vector<std::size_t> matches(const std::string& name) const {
+  /// The exact names that match, or else the patterns that do. All of them are noted in `used`: a pattern
+  /// that an exact name overrides is not one that was misspelt.
+  std::vector<std::size_t> matches(const std::string& name, std::vector<bool>& used) const {
     std::vector<std::size_t> exact, globs;
-    for (std::size_t i = 0; i < routes_.size(); ++i)
-      if (routes_[i].pattern.matches(name)) (routes_[i].pattern.is_exact() ? exact : globs).push_back(i);
-    // A name that overrides a pattern leaves the pattern its other parameters.
+    for (std::size_t i = 0; i < routes_.size(); ++i) {
+      if (!routes_[i].pattern.matches(name)) continue;
+      used[i] = true;
+      (routes_[i].pattern.is_exact() ? exact : globs).push_back(i);
+    }
     return exact.empty() ? globs : exact;
   }
 

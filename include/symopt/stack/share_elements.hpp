@@ -4,8 +4,9 @@
 #include <symopt/tensor_view.hpp>
 
 #include <algorithm>
+#include <cstdlib>
 #include <functional>
-#include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace symopt::detail {
@@ -41,6 +42,35 @@ bool share_elements(const TensorView<Scalar>& a, const TensorView<Scalar>& b) {
   bool is_shared = false;
   for_each_address(b, [&](Scalar* address) {
     if (is_common(address) && is_of_a[static_cast<std::size_t>(address - begin)]) is_shared = true;
+  });
+  return is_shared;
+}
+
+/// True when two indices of a tensor are one element: a dimension of stride 0, or windows that slide. Cost:
+/// nothing for dimensions that enclose each other; a bit of memory for each scalar of the address range
+/// otherwise.
+template <class Scalar>
+bool overlaps_itself(const TensorView<Scalar>& tensor) {
+  if (tensor.is_empty()) return false;
+  std::vector<std::pair<Index, Index>> dimensions;  // stride, size
+  for (std::size_t d = 0; d < tensor.sizes().size(); ++d)
+    if (tensor.sizes()[d] > 1) dimensions.emplace_back(std::abs(tensor.strides()[d]), tensor.sizes()[d]);
+  std::ranges::sort(dimensions);
+  Index extent = 1;  // of the dimensions so far
+  bool enclose = true;
+  for (const auto& [stride, size] : dimensions) {
+    enclose = enclose && stride >= extent;
+    extent += (size - 1) * stride;
+  }
+  if (enclose) return false;
+
+  const auto [begin, end] = tensor.address_range();
+  std::vector<bool> is_taken(static_cast<std::size_t>(end - begin), false);
+  bool is_shared = false;
+  for_each_address(tensor, [&, first = begin](Scalar* address) {
+    const auto place = static_cast<std::size_t>(address - first);
+    is_shared = is_shared || is_taken[place];
+    is_taken[place] = true;
   });
   return is_shared;
 }

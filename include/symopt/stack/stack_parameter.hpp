@@ -10,7 +10,6 @@
 #include <symopt/update/block_step.hpp>
 
 #include <algorithm>
-#include <cstdint>
 #include <cstdlib>
 #include <memory>
 #include <optional>
@@ -22,8 +21,7 @@
 #include <variant>
 #include <vector>
 
-// The parameters of a LayerwiseOptimizer: StackParameter hides the rule's type, and is the only place that
-// does.
+// The parameters of a LayerwiseOptimizer: StackParameter hides the rule's type.
 namespace symopt::detail {
 
 /// One named parameter: views of the trainer's memory, taken apart by a layout. What does not depend on the
@@ -133,9 +131,10 @@ class StackParameter {
   std::vector<BlockView<S>> split(const TensorView<S>& tensor) const {
     if (takes_vectors_ && tensor.dimensions() == 0) return {BlockView<S>(tensor.data(), {1}, {1})};
     if (takes_vectors_ && tensor.dimensions() == 1) {
-      if (layout_ != Layout{})
+      if (layout_ != Layout{} || !mask_.is_all())
         throw std::invalid_argument("symopt: parameter '" + name() + "' of shape " + tensor.to_string() +
-                                    ": a tensor of one dimension is one block; leave its layout out");
+                                    ": a tensor of one dimension is one block of one row; leave its " +
+                                    (mask_.is_all() ? "layout out" : "row mask out"));
       return {BlockView<S>(tensor.data(), {1, tensor.sizes()[0]}, {tensor.sizes()[0], tensor.strides()[0]})};
     }
     return blocks_of(tensor, layout_, name());
@@ -285,7 +284,7 @@ class StatefulParameter final : public RuleOfParameter<Rule, Scalar> {
       auto& memory = memory_.of(shape_of(weights), this->options_);
       MatrixRef<Scalar> direction = memory.direction.as(shape_of(weights));
       call_rule(weights, gradient, states_[b], direction);
-      apply_direction(HorizontalProjection<>{}, this->options_.decay, this->factors(b, schedule_factor),
+      apply_direction(projection_of_t<Rule>{}, this->options_.decay, this->factors(b, schedule_factor),
                       weights, direction, memory);
     }
   }

@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 // Types as a plan prints them.
 namespace symopt::detail {
@@ -31,30 +32,51 @@ constexpr std::string_view spelled_name() {
 #endif
 }
 
-/// The name of T without namespaces, enclosing classes and functions: "DualNorm<Spectral>". An argument list
-/// that the compiler leaves empty, because it is all defaults, is left out.
-template <class T>
-std::string type_name() {
+/// A type's name, as a compiler spells it, without namespaces, enclosing classes and functions:
+/// "DualNorm<Spectral>". An argument list that is left empty, because it is all defaults, is left out. A
+/// lambda is "lambda".
+inline std::string short_name(std::string_view spelled) {
   std::string name;
-  std::string word;
-  int parentheses = 0;
-  for (const char c : std::string(spelled_name<T>()) + '\0') {
-    parentheses += (c == '(' || c == '{') ? 1 : 0;
-    if (parentheses > 0) {
-      parentheses -= (c == ')' || c == '}') ? 1 : 0;
+  std::vector<std::size_t> begins{0};  // where in `name` the type begins, and the argument in it, and so on
+  const auto closing = [&](std::size_t i) {
+    for (int depth = 0; i < spelled.size(); ++i) {
+      const char c = spelled[i];
+      depth += c == '(' || c == '{' || c == '[' ? 1 : 0;
+      depth -= c == ')' || c == '}' || c == ']' ? 1 : 0;
+      if (depth == 0) return i;
+    }
+    return i;
+  };
+  for (std::size_t i = 0; i < spelled.size(); ++i) {
+    const char c = spelled[i];
+    if (spelled.substr(i).starts_with("<lambda(")) {  // GCC's "<lambda(int)>"
+      name += "lambda";
+      i = closing(i + 7) + 1;
+    } else if (c == '(' || c == '{' || c == '[') {
+      if (spelled.substr(i).starts_with("(lambda ")) name += "lambda";  // Clang's "(lambda at file:1:2)"
+      i = closing(i);
     } else if (c == ':') {
-      word.clear();
-    } else if (c == '<' || c == '>' || c == ',' || c == '\0') {
-      name += word;
-      word.clear();
-      if (c != '\0') name += c;
-      if (c == ',') name += ' ';
+      name.resize(begins.back());
+    } else if (c == '<') {
+      name += c;
+      begins.push_back(name.size());
+    } else if (c == '>') {
+      name += c;
+      if (begins.size() > 1) begins.pop_back();
+    } else if (c == ',') {
+      name += ", ";
+      begins.back() = name.size();
     } else if (c != ' ') {
-      word += c;
+      name += c;
     }
   }
   for (std::size_t empty = 0; (empty = name.find("<>")) != std::string::npos;) name.erase(empty, 2);
   return name;
+}
+
+template <class T>
+std::string type_name() {
+  return short_name(spelled_name<T>());
 }
 
 inline std::string families_text(const SideFamilies& side) {

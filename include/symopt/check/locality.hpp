@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/check/storage.hpp>
+
+namespace symopt::check {
+
+/// Does no block influence another? Changes the gradient of one block at a time (a million times it, none of it,
+/// its negative, another draw) and compares the directions of all the other blocks, bit for bit.
+/// Rule: one for blocks, run through a stack, or a TensorRule of your own for the whole tensor.
+/// Cost: five calls for each block and kind of input.
+template <class Rule>
+Report check_locality(const Rule& rule, const Storage& storage, CheckOptions options = {}) {
+  const TensorRule update = detail::tensor_rule(rule, storage.layout);
+  Report report =
+      detail::storage_report("locality", detail::name_of_tensor_rule(rule), storage, options.seed);
+  detail::StoredBlocks gradient(storage), direction(storage);
+  bool output_varies = false;
+  if (gradient.count() < 2) {
+    report.reason = "there is one block";
+    return report;
+  }
+
+  for (const InputKind& kind : input_kinds()) {
+    std::mt19937_64 engine = engine_for(options.seed, "locality " + std::string(kind.name));
+    for (std::size_t b = 0; b < gradient.count(); ++b) gradient.set(b, kind.draw(gradient.shape(b), engine));
+    update(gradient.tensor(), direction.tensor());
+    std::vector<Matrix<double>> before;
+    for (std::size_t b = 0; b < direction.count(); ++b) before.push_back(direction.block(b));
+
+    for (std::size_t changed = 0; changed < gradient.count(); ++changed) {
+      const Matrix<double> own = gradient.block(changed);
+      for (const Matrix<double>& other :
+           {Matrix<double>(1e6 * own), Matrix<double>(0 * own), Matrix<double>(-own),
+            gaussian<double>(shape_of(own), engine)}) {
+        gradient.set(changed, other);
+        update(gradient.tensor(), direction.tensor());
+        ++report.trials;
+        output_varies = output_varies || !detail::same_bits(direction.block(changed), before[changed]);
+        double error = 0;
+        for (std::size_t b = 0; b < direction.count(); ++b) {
+          const Matrix<double> after = direction.block(b);
+          if (b == changed || detail::same_bits(after, before[b])) continue;
+          error = std::numeric_limits<double>::infinity();  // nothing is allowed
+          if (report.counterexample) continue;
+          const double size = std::max(before[b].stableNorm(), after.stableNorm());
+          report.reason = "block " + std::to_string(b) + " moves when the gradient of block " +
+                          std::to_string(changed) + " changes";
+          report.counterexample = {"block " + std::to_string(changed) + " changed", own,
+                                   (after - before[b]).stableNorm() / size};
+        }
+        report.errors.push_back(error);
+      }
+      gradient.set(changed, own);
+    }
+  }
+  detail::conclude_storage(report, output_varies);
+  return report;
+}
+
+}  // namespace symopt::check

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/matrix.hpp>
+
+#include <cstdint>
+#include <cstdlib>
+#include <random>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace symopt::check {
+
+/// The seed of checks that name none: the environment's SYMOPT_SEED, or a fixed one. Never the clock.
+inline std::uint64_t default_seed() {
+  const char* text = std::getenv("SYMOPT_SEED");
+  return text != nullptr && *text != '\0' ? std::strtoull(text, nullptr, 0) : 2605'18106;
+}
+
+/// How much is tried.
+struct CheckOptions {
+  std::uint64_t seed = default_seed();
+  int trials = 64;            ///< on hard inputs with random elements; every generator is tried anyway
+  std::vector<Shape> shapes{};  ///< of the blocks; empty: small ones that the group fits
+};
+
+/// The generator of random numbers for one purpose: a function of the seed and of what the numbers are for,
+/// so that a single trial can be repeated without those before it.
+inline std::mt19937_64 engine_for(std::uint64_t seed, std::string_view purpose, std::uint64_t number = 0) {
+  std::uint64_t state = seed;
+  const auto mix = [&state](std::uint64_t value) {  // splitmix64
+    state += 0x9e3779b97f4a7c15ULL + value;
+    state = (state ^ (state >> 30)) * 0xbf58476d1ce4e5b9ULL;
+    state = (state ^ (state >> 27)) * 0x94d049bb133111ebULL;
+    state ^= state >> 31;
+  };
+  for (const char c : purpose) mix(static_cast<unsigned char>(c));
+  mix(number);
+  return std::mt19937_64(state);
+}
+
+}  // namespace symopt::check
