@@ -90,4 +90,20 @@ TEST_CASE("a rule that is only callable allocates its result, as documented") {
   CHECK(allocations_of_steps(any_rule<Lopsided, double>(), all_storages()[0], {}) >= 3);
 }
 
+TEST_CASE("parameters with one rule and one shape work in the same memory") {
+  Matrix<double> first = Matrix<double>::Ones(16, 8), second = first, other = Matrix<double>::Ones(8, 16);
+  const Matrix<double> gradient = Matrix<double>::Random(16, 8), other_gradient = gradient.transpose();
+  BasicLayerwiseOptimizer<double> stack;
+  const auto add = [&](const char* name, Matrix<double>& weights, const Matrix<double>& slope) {
+    return counted([&] { stack.add<HiddenMatrix>(name, weights, slope); });
+  };
+  const auto of_first = add("first", first, gradient);
+  const auto of_second = add("second", second, gradient);
+  const auto of_other = add("other", other, other_gradient);
+  CHECK(of_second + 4 <= of_first);  // no direction and none of the polar factor's buffers again
+  CHECK(of_other > of_second);
+  stack.step();
+  CHECK(first == second);
+}
+
 }  // namespace

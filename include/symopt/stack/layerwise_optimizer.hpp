@@ -43,9 +43,8 @@ struct StackReport {
 /// A step looks at all gradients before it moves any weight: a non-finite one leaves everything as it was.
 /// A parameter without a gradient is left alone, decay included.
 /// Rates: each parameter's own times the one schedule factor.
-/// Memory: the momenta, and for each parameter one direction and workspace for each different shape of its
-/// blocks; a step allocates nothing. Views are kept, so the trainer's memory must stay where it is, or be
-/// given anew.
+/// Memory: the momenta, and one direction and workspace for each rule and shape of blocks; a step allocates
+/// nothing. Views are kept, so the trainer's memory must stay where it is, or be given anew.
 /// Errors: std::invalid_argument that names the parameter and the remedy; after one nothing has changed. What
 /// a rule of your own throws in a step is passed on, with the parameters before it already moved.
 template <class Scalar>
@@ -206,13 +205,13 @@ class BasicLayerwiseOptimizer {
     }
   }
 
-  static Parameter make(const NamedTensor<Scalar>& tensor, const BasicRole<Scalar>& role) {
+  Parameter make(const NamedTensor<Scalar>& tensor, const BasicRole<Scalar>& role) const {
     if (detail::overlaps_itself<const Scalar>(tensor.weights))
       throw std::invalid_argument("symopt: parameter '" + tensor.name + "' of shape " +
                                   tensor.weights.to_string() +
                                   ": some of its elements are the same memory, so that they would be updated "
                                   "more than once; give the tensor that was expanded or unfolded");
-    Parameter parameter = role.make(tensor.name, tensor.weights);
+    Parameter parameter = role.make(tensor.name, tensor.weights, work_);
     if (tensor.gradient) require_apart(*parameter, *tensor.gradient);
     parameter->set_gradient(tensor.gradient);
     return parameter;
@@ -293,6 +292,7 @@ class BasicLayerwiseOptimizer {
     return *parameters_[index_of(name)];
   }
 
+  std::shared_ptr<detail::WorkMemory> work_ = std::make_shared<detail::WorkMemory>();
   std::vector<Parameter> parameters_;
   std::unordered_map<std::string, std::size_t> by_name_;
   double schedule_factor_ = 1.0;

@@ -50,12 +50,13 @@ class BasicRole {
     return changed;
   }
 
-  /// The parameter of that name in this role.
-  std::unique_ptr<detail::StackParameter<Scalar>> make(std::string name,
-                                                       const TensorView<Scalar>& weights) const {
+  /// The parameter of that name in this role, which works in that memory.
+  std::unique_ptr<detail::StackParameter<Scalar>> make(
+      std::string name, const TensorView<Scalar>& weights,
+      const std::shared_ptr<detail::WorkMemory>& work) const {
     OptimizerOptions named = options_;
     named.parameter = std::move(name);
-    return make_(named, layout_, mask_, weights);
+    return make_(work, named, layout_, mask_, weights);
   }
 
  private:
@@ -63,7 +64,8 @@ class BasicRole {
   Layout layout_;
   RowMask mask_;
   bool acts_entrywise_;
-  std::function<std::unique_ptr<detail::StackParameter<Scalar>>(const OptimizerOptions&, const Layout&,
+  std::function<std::unique_ptr<detail::StackParameter<Scalar>>(const std::shared_ptr<detail::WorkMemory>&,
+                                                                const OptimizerOptions&, const Layout&,
                                                                 const RowMask&, const TensorView<Scalar>&)>
       make_;
 };

@@ -7,6 +7,7 @@
 #include <symopt/parameter/row_mask.hpp>
 #include <symopt/stack/plan.hpp>
 #include <symopt/stack/text.hpp>
+#include <symopt/stack/work_memory.hpp>
 #include <symopt/update/block_step.hpp>
 
 #include <algorithm>
@@ -29,9 +30,10 @@ namespace symopt::detail {
 template <class Scalar>
 class StackParameter {
  public:
-  StackParameter(OptimizerOptions options, Layout layout, RowMask mask, bool takes_vectors,
-                 const TensorView<Scalar>& weights)
-      : options_(std::move(options)),
+  StackParameter(std::shared_ptr<WorkMemory> work, OptimizerOptions options, Layout layout, RowMask mask,
+                 bool takes_vectors, const TensorView<Scalar>& weights)
+      : work_(std::move(work)),
+        options_(std::move(options)),
         layout_(std::move(layout)),
         mask_(std::move(mask)),
         takes_vectors_(takes_vectors),
@@ -117,6 +119,15 @@ class StackParameter {
     return {rate * options_.weight_decay, rate * scale_factor(options_.scale, shapes_[b])};
   }
 
+  /// Memory to work in, one for each block.
+  template <class Memory>
+  std::vector<std::shared_ptr<Memory>> work_memory() const {
+    std::vector<std::shared_ptr<Memory>> memory;
+    for (const Shape shape : shapes_) memory.push_back(work_->template of<Memory>(shape, options_));
+    return memory;
+  }
+
+  std::shared_ptr<WorkMemory> work_;
   OptimizerOptions options_;
   Layout layout_;
   RowMask mask_;
@@ -152,20 +163,6 @@ class StackParameter {
   }
 };
 
-/// One memory to work in for each different shape.
-template <class Memory>
-class MemoryByShape {
- public:
-  Memory& of(Shape shape, const OptimizerOptions& options) {
-    for (auto& [known, memory] : memories_)
-      if (known == shape) return *memory;
-    return *memories_.emplace_back(shape, std::make_unique<Memory>(shape, options)).second;
-  }
-
- private:
-  std::vector<std::pair<Shape, std::unique_ptr<Memory>>> memories_;
-};
-
 template <class Rule, class Scalar>
 class RuleOfParameter : public StackParameter<Scalar> {
  public:
@@ -198,7 +195,7 @@ class MappedParameter final : public RuleOfParameter<Rule, Scalar> {
         map_(std::move(map)) {
     for (const BlockView<Scalar>& block : this->weights_)
       momentum_.emplace_back(block.rows.size * block.cols.size);
-    prepare();
+    memory_ = this->template work_memory<StepMemory<Rule, Scalar>>();
   }
 
   void set_row_mask(RowMask mask) override {
@@ -214,24 +211,17 @@ class MappedParameter final : public RuleOfParameter<Rule, Scalar> {
           "be given when the parameter is added");
     this->mask_ = std::move(mask);
     this->shapes_ = std::move(shapes);
-    prepare();
+    memory_ = this->template work_memory<StepMemory<Rule, Scalar>>();
   }
 
   void step(double schedule_factor) override {
     for (std::size_t b = 0; b < this->weights_.size(); ++b) {
       step_block(map_, Projection{}, this->options_, this->factors(b, schedule_factor),
-                 framed(this->weights_[b]), framed(this->gradient_[b]), framed(momentum_of(b)),
-                 memory_.of(this->shapes_[b], this->options_));
+                 framed(this->weights_[b]), framed(this->gradient_[b]), framed(momentum_of(b)), *memory_[b]);
     }
   }
 
  private:
-  /// Takes the memory of the coming steps.
-  void prepare() {
-    memory_ = {};
-    for (const Shape shape : this->shapes_) memory_.of(shape, this->options_);
-  }
-
   template <class S>
   BlockView<S> framed(const BlockView<S>& block) const {
     const BlockView<S> existing = this->mask_.existing(block);
@@ -255,7 +245,7 @@ class MappedParameter final : public RuleOfParameter<Rule, Scalar> {
 
   Map map_;
   std::vector<kernel::Buffer<Scalar>> momentum_;
-  MemoryByShape<StepMemory<Rule, Scalar>> memory_;
+  std::vector<std::shared_ptr<StepMemory<Rule, Scalar>>> memory_;
 };
 
 /// A parameter under a rule with a state of its own, one for each block.
@@ -264,12 +254,10 @@ class StatefulParameter final : public RuleOfParameter<Rule, Scalar> {
  public:
   explicit StatefulParameter(const Rule& rule, auto&&... binding)
       : RuleOfParameter<Rule, Scalar>(rule, std::forward<decltype(binding)>(binding)...) {
-    for (std::size_t b = 0; b < this->weights_.size(); ++b) {
-      const Shape shape = this->shapes_[b];
+    for (const Shape shape : this->shapes_)
       states_.push_back(make_state<typename Rule::template State<Scalar>>(shape));
-      memory_.of(shape, this->options_);
-      if (may_lack_view()) gathered_.of(shape, this->options_);
-    }
+    memory_ = this->template work_memory<StepMemory<Rule, Scalar>>();
+    if (may_lack_view()) gathered_ = this->template work_memory<Gathered>();
   }
 
   void set_row_mask(RowMask) override {
@@ -281,9 +269,9 @@ class StatefulParameter final : public RuleOfParameter<Rule, Scalar> {
     for (std::size_t b = 0; b < this->weights_.size(); ++b) {
       const BlockView<Scalar> weights = this->mask_.existing(this->weights_[b]);
       const BlockView<const Scalar> gradient = this->mask_.existing(this->gradient_[b]);
-      auto& memory = memory_.of(shape_of(weights), this->options_);
+      StepMemory<Rule, Scalar>& memory = *memory_[b];
       MatrixRef<Scalar> direction = memory.direction.as(shape_of(weights));
-      call_rule(weights, gradient, states_[b], direction);
+      call_rule(b, weights, gradient, direction);
       apply_direction(projection_of_t<Rule>{}, this->options_.decay, this->factors(b, schedule_factor),
                       weights, direction, memory);
     }
@@ -321,10 +309,11 @@ class StatefulParameter final : public RuleOfParameter<Rule, Scalar> {
     return copy;
   }
 
-  void call_rule(const BlockView<Scalar>& weights, const BlockView<const Scalar>& gradient, auto& state,
+  void call_rule(std::size_t b, const BlockView<Scalar>& weights, const BlockView<const Scalar>& gradient,
                  MatrixRef<Scalar>& direction) {
+    auto& state = states_[b];
     if (!has_view(weights) || !has_view(gradient)) {
-      Gathered& copy = gathered_.of(shape_of(weights), this->options_);
+      Gathered& copy = *gathered_[b];
       this->rule_(gather(weights, copy.weights), gather(gradient, copy.gradient), state, direction);
     } else if (weights.has_contiguous_rows() && gradient.has_contiguous_rows()) {
       using Stride = Eigen::OuterStride<>;
@@ -338,8 +327,8 @@ class StatefulParameter final : public RuleOfParameter<Rule, Scalar> {
   }
 
   std::vector<typename Rule::template State<Scalar>> states_;
-  MemoryByShape<StepMemory<Rule, Scalar>> memory_;
-  MemoryByShape<Gathered> gathered_;
+  std::vector<std::shared_ptr<StepMemory<Rule, Scalar>>> memory_;
+  std::vector<std::shared_ptr<Gathered>> gathered_;  // empty where every block has a view
 };
 
 /// True for rules that treat every entry alike, and so may be given a tensor of one dimension.
@@ -363,24 +352,25 @@ bool runs_along_columns(const TensorView<Scalar>& weights, const Layout& layout,
 }
 
 template <class Rule, class Scalar>
-std::unique_ptr<StackParameter<Scalar>> make_parameter(const Rule& rule, OptimizerOptions options,
-                                                       Layout layout, RowMask mask,
+std::unique_ptr<StackParameter<Scalar>> make_parameter(const Rule& rule,
+                                                       const std::shared_ptr<WorkMemory>& work,
+                                                       OptimizerOptions options, Layout layout, RowMask mask,
                                                        const TensorView<Scalar>& weights) {
   constexpr bool takes_vectors = acts_entrywise<Rule>();
   const bool is_vector = takes_vectors && weights.dimensions() <= 1;
   if constexpr (StatefulRule<Rule, Scalar>) {
-    return std::make_unique<StatefulParameter<Rule, Scalar>>(rule, std::move(options), std::move(layout),
-                                                             std::move(mask), takes_vectors, weights);
+    return std::make_unique<StatefulParameter<Rule, Scalar>>(
+        rule, work, std::move(options), std::move(layout), std::move(mask), takes_vectors, weights);
   } else if (is_vector || !runs_along_columns(weights, layout, mask, options.parameter)) {
     return std::make_unique<MappedParameter<Rule, Rule, projection_of_t<Rule>, Scalar, false>>(
-        rule, rule, std::move(options), std::move(layout), std::move(mask), takes_vectors, weights);
+        rule, rule, work, std::move(options), std::move(layout), std::move(mask), takes_vectors, weights);
   } else {
     auto mirrored = mirror(rule);
     using Mirrored = decltype(mirrored);
     using Projection = decltype(projection_of_t<Rule>{}.mirrored());
     return std::make_unique<MappedParameter<Rule, Mirrored, Projection, Scalar, true>>(
-        rule, std::move(mirrored), std::move(options), std::move(layout), std::move(mask), takes_vectors,
-        weights);
+        rule, std::move(mirrored), work, std::move(options), std::move(layout), std::move(mask),
+        takes_vectors, weights);
   }
 }
 

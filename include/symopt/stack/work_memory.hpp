@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/matrix.hpp>
+#include <symopt/update/options.hpp>
+
+#include <map>
+#include <memory>
+#include <tuple>
+#include <typeindex>
+
+namespace symopt::detail {
+
+/// The memory that the steps of a stack work in. Its parameters step one after the other, so those with the
+/// same rule and blocks of the same shape take turns in one piece. A piece lives as long as somebody holds
+/// it.
+class WorkMemory {
+ public:
+  /// Memory: made from a shape and options, of which only the decay matters here.
+  template <class Memory>
+  std::shared_ptr<Memory> of(Shape shape, const OptimizerOptions& options) {
+    std::weak_ptr<void>& known = pieces_[{typeid(Memory), shape.rows, shape.cols, options.decay}];
+    if (const auto piece = known.lock()) return std::static_pointer_cast<Memory>(piece);
+    const auto made = std::make_shared<Memory>(shape, options);
+    known = made;
+    return made;
+  }
+
+ private:
+  std::map<std::tuple<std::type_index, Index, Index, Decay>, std::weak_ptr<void>> pieces_;
+};
+
+}  // namespace symopt::detail
