@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/abi.hpp>
+
 #include <Eigen/Core>
 
 #include <concepts>
 #include <string>
 #include <type_traits>
 
-namespace symopt {
+namespace symopt::inline SYMOPT_ABI {
 
 using Index = Eigen::Index;
 

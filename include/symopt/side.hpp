@@ -3,7 +3,7 @@
 
 #include <symopt/matrix.hpp>
 
-namespace symopt {
+namespace symopt::inline SYMOPT_ABI {
 
 /// The side of a block W on which a group acts: left moves rows, W -> A W; right moves columns,
 /// W -> W B^T.

@@ -2,6 +2,7 @@
 #pragma once
 
 // Everything but the optional interop headers.
+#include <symopt/configuration.hpp>
 #include <symopt/group/head_rotations.hpp>
 #include <symopt/group/order.hpp>
 #include <symopt/group/orthogonal.hpp>

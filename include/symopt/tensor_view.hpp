@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-namespace symopt {
+namespace symopt::inline SYMOPT_ABI {
 
 /// A parameter tensor in the trainer's memory: any number of dimensions, any strides (in scalars). `Scalar`
 /// may be const. Owns sizes and strides, never the elements.

@@ -13,7 +13,7 @@
 #include <type_traits>
 #include <vector>
 
-namespace symopt::check {
+namespace symopt::inline SYMOPT_ABI::check {
 
 /// Group elements and differences are computed one precision above a rule in double.
 using Wide = long double;

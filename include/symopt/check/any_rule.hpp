@@ -11,7 +11,7 @@
 #include <string>
 #include <type_traits>
 
-namespace symopt::check {
+namespace symopt::inline SYMOPT_ABI::check {
 
 /// A rule as checks call it: the direction for weights and gradient, in one precision.
 template <class Scalar>

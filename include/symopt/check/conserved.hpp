@@ -5,7 +5,7 @@
 
 #include <ostream>
 
-namespace symopt::check {
+namespace symopt::inline SYMOPT_ABI::check {
 
 /// What the translations of a group make constant in time. A member is 0 x 0 when the group has no such
 /// shift.

@@ -3,7 +3,7 @@
 
 #include <symopt/check/law_check.hpp>
 
-namespace symopt::check {
+namespace symopt::inline SYMOPT_ABI::check {
 
 namespace detail {
 

@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-namespace symopt::check {
+namespace symopt::inline SYMOPT_ABI::check {
 
 namespace detail {
 

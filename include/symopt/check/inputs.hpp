@@ -13,7 +13,7 @@
 #include <string_view>
 #include <vector>
 
-namespace symopt::check {
+namespace symopt::inline SYMOPT_ABI::check {
 
 namespace detail {
 

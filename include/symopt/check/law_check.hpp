@@ -19,7 +19,7 @@
 #include <utility>
 #include <vector>
 
-namespace symopt::check {
+namespace symopt::inline SYMOPT_ABI::check {
 
 namespace detail {
 
@@ -36,8 +36,9 @@ struct Outcome {
   bool is_violation() const { return !is_finite || (!is_ill_posed && !(error <= 1)); }
 };
 
+/// Small ones: sums and products of them are not rounded. Large numbers are all integers.
 inline bool is_integer(const WideMatrix& block) {
-  return (block.array() == block.array().round()).all();
+  return (block.array() == block.array().round() && block.array().abs() <= 1024).all();
 }
 
 template <class Scalar>

@@ -3,7 +3,7 @@
 
 #include <symopt/check/storage.hpp>
 
-namespace symopt::check {
+namespace symopt::inline SYMOPT_ABI::check {
 
 /// Does no block influence another? Changes the gradient of one block at a time (a million times it, none of it,
 /// its negative, another draw) and compares the directions of all the other blocks, bit for bit.

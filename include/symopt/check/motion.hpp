@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-namespace symopt::check {
+namespace symopt::inline SYMOPT_ABI::check {
 
 /// One group element as it moves the three kinds of matrix.
 struct Motion {

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-namespace symopt::check {
+namespace symopt::inline SYMOPT_ABI::check {
 
 /// The seed of checks that name none: the environment's SYMOPT_SEED, or a fixed one. Never the clock.
 inline std::uint64_t default_seed() {

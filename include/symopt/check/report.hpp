@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-namespace symopt::check {
+namespace symopt::inline SYMOPT_ABI::check {
 
 /// What a check found.
 ///   holds          every well-posed trial passed, and at least half of all trials were well-posed

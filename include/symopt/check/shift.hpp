@@ -4,7 +4,7 @@
 #include <symopt/check/law_check.hpp>
 #include <symopt/update/horizontal_projection.hpp>
 
-namespace symopt::check {
+namespace symopt::inline SYMOPT_ABI::check {
 
 namespace detail {
 

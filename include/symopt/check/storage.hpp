@@ -17,7 +17,7 @@
 #include <utility>
 #include <vector>
 
-namespace symopt::check {
+namespace symopt::inline SYMOPT_ABI::check {
 
 /// A parameter tensor as it is stored: its sizes, row-major, and how it is made of blocks.
 struct Storage {

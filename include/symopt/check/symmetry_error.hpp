@@ -11,7 +11,7 @@
 #include <stdexcept>
 #include <vector>
 
-namespace symopt::check {
+namespace symopt::inline SYMOPT_ABI::check {
 
 /// How far a rule is from equivariance, as numbers of its own output; see symmetry_error.
 struct SymmetryError {

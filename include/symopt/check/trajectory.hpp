@@ -17,7 +17,7 @@
 #include <utility>
 #include <vector>
 
-namespace symopt::check {
+namespace symopt::inline SYMOPT_ABI::check {
 
 /// How long and how twin runs go.
 struct TrajectoryOptions {

@@ -8,7 +8,7 @@
 #include <random>
 #include <vector>
 
-namespace symopt {
+namespace symopt::inline SYMOPT_ABI {
 
 /// A group that states a shipped group which contains it.
 template <class G>

@@ -5,7 +5,7 @@
 
 #include <numeric>
 
-namespace symopt {
+namespace symopt::inline SYMOPT_ABI {
 
 /// Which families of generators a group has on one side of a block. Every question about the order
 /// of groups (subgroup, meet, admissibility) is answered here, family by family, at compile time:

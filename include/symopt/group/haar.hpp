@@ -7,7 +7,7 @@
 
 #include <random>
 
-namespace symopt {
+namespace symopt::inline SYMOPT_ABI {
 
 /// A matrix of independent standard normal numbers.
 template <class Scalar, std::uniform_random_bit_generator Engine>

@@ -9,7 +9,7 @@
 
 #include <boost/hana/length.hpp>
 
-namespace symopt {
+namespace symopt::inline SYMOPT_ABI {
 
 /// G is a subgroup of H, for blocks of every size. Decided on generator families; for a user's group
 /// through its bound: what is contained there is contained (sound), and no group but itself and the

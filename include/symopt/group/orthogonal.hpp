@@ -5,7 +5,7 @@
 #include <symopt/group/haar.hpp>
 #include <symopt/group/isometric_action.hpp>
 
-namespace symopt {
+namespace symopt::inline SYMOPT_ABI {
 
 /// All orthogonal matrices (rotations and reflections) on one side of an m x n block: O(m) on the
 /// left, O(n) on the right.

@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <numeric>
 
-namespace symopt {
+namespace symopt::inline SYMOPT_ABI {
 
 /// Where each line goes: line i becomes line image[i].
 using Image = std::vector<Index>;

@@ -15,7 +15,7 @@
 
 #include <utility>
 
-namespace symopt {
+namespace symopt::inline SYMOPT_ABI {
 
 namespace hana = boost::hana;
 

@@ -4,7 +4,7 @@
 #include <symopt/group/concept.hpp>
 #include <symopt/group/haar.hpp>
 
-namespace symopt {
+namespace symopt::inline SYMOPT_ABI {
 
 /// The same row added to all rows (left: W -> W + 1 c^T, the freedom of a softmax head), or the same
 /// column to all columns (right: W -> W + a 1^T), of an m x n block.

@@ -4,7 +4,7 @@
 #include <symopt/group/concept.hpp>
 #include <symopt/group/isometric_action.hpp>
 
-namespace symopt {
+namespace symopt::inline SYMOPT_ABI {
 
 /// The group of one element.
 /// Action: none. Families: none. Generators: none. Cost: none.

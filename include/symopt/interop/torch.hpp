@@ -17,7 +17,7 @@
 #include <utility>
 #include <vector>
 
-namespace symopt::interop {
+namespace symopt::inline SYMOPT_ABI::interop {
 
 /// The memory of a CPU tensor, with its shape and strides. Scalar: that of the tensor, or const.
 template <class Scalar>

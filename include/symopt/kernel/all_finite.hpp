@@ -8,7 +8,7 @@
 #include <cstdlib>
 #include <limits>
 
-namespace symopt::kernel {
+namespace symopt::inline SYMOPT_ABI::kernel {
 
 /// The exponent field of an IEEE number with every bit set: what Inf and NaN share.
 template <RealScalar Scalar>

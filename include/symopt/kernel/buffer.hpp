@@ -3,7 +3,7 @@
 
 #include <symopt/matrix.hpp>
 
-namespace symopt::kernel {
+namespace symopt::inline SYMOPT_ABI::kernel {
 
 /// Memory for rows * cols scalars, taken once and viewed as a row-major block of any shape of at
 /// most that size; a block and its transpose can take turns in it. Starts at zero.

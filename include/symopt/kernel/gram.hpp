@@ -4,7 +4,7 @@
 #include <symopt/matrix.hpp>
 #include <symopt/side.hpp>
 
-namespace symopt::kernel {
+namespace symopt::inline SYMOPT_ABI::kernel {
 
 /// Copies the lower triangle onto the upper one: exactly symmetric, whatever the product's rounding.
 template <class Scalar>

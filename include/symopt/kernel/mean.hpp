@@ -3,7 +3,7 @@
 
 #include <symopt/kernel/buffer.hpp>
 
-namespace symopt::kernel {
+namespace symopt::inline SYMOPT_ABI::kernel {
 
 /// The mean row of `block` (a 1 x cols row), summed in double.
 template <class Scalar>

@@ -7,7 +7,7 @@
 #include <cmath>
 #include <limits>
 
-namespace symopt::kernel {
+namespace symopt::inline SYMOPT_ABI::kernel {
 
 /// The largest absolute entry; NaN when any entry is NaN, zero for an empty block.
 template <class Derived>

@@ -5,7 +5,7 @@
 
 #include <stdexcept>
 
-namespace symopt {
+namespace symopt::inline SYMOPT_ABI {
 
 /// For maps that need no memory of their own.
 struct NoWorkspace {

@@ -3,7 +3,7 @@
 
 #include <symopt/normalization/row_norm.hpp>
 
-namespace symopt {
+namespace symopt::inline SYMOPT_ABI {
 
 /// Definition: every column x of the block becomes x / (|x| + eps), and a zero column stays zero: the
 /// row norm of the transposed block, with its remarks on eps.

@@ -6,7 +6,7 @@
 
 #include <concepts>
 
-namespace symopt {
+namespace symopt::inline SYMOPT_ABI {
 
 /// The families of generators under which a map is equivariant, as it claims them: `families`, or
 /// those of its `largest_group`.

@@ -5,7 +5,7 @@
 #include <symopt/kernel/scaling.hpp>
 #include <symopt/normalization/apply.hpp>
 
-namespace symopt {
+namespace symopt::inline SYMOPT_ABI {
 
 /// Definition: X -> X / |X|_F, and 0 -> 0. Homogeneous of degree 0.
 /// Largest group: O(m) x O(n). Keeps horizontal blocks: both sides.

@@ -4,7 +4,7 @@
 #include <symopt/group/head_rotations.hpp>
 #include <symopt/normalization/spectral.hpp>
 
-namespace symopt {
+namespace symopt::inline SYMOPT_ABI {
 
 /// Definition: the polar factor of each head alone, a head being `head_size` consecutive rows (left) or
 /// columns (right). Homogeneous of degree 0 (as the method).

@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-namespace symopt {
+namespace symopt::inline SYMOPT_ABI {
 
 /// Definition: the orthogonal projection onto the horizontal space of the shifts on the given sides:
 /// left subtracts the mean row, (I - 1 1^T / m) X; right the mean column, X (I - 1 1^T / n); none is

@@ -4,7 +4,7 @@
 #include <symopt/group/product.hpp>
 #include <symopt/normalization/apply.hpp>
 
-namespace symopt {
+namespace symopt::inline SYMOPT_ABI {
 
 /// Definition: X -> X. Homogeneous of degree 1.
 /// Largest group: O(m) x O(n). Keeps horizontal blocks: both sides. Cost: none.

@@ -3,7 +3,7 @@
 
 #include <symopt/normalization/spectral.hpp>
 
-namespace symopt {
+namespace symopt::inline SYMOPT_ABI {
 
 /// Definition: the polar factor, as Spectral, through the Gram matrix of a fixed side. The map is the
 /// same, f(X X^T) X = X f(X^T X); the side decides the cost, and which of the two spaces is never mixed.

@@ -12,7 +12,7 @@
 
 #include <utility>
 
-namespace symopt {
+namespace symopt::inline SYMOPT_ABI {
 
 namespace hana = boost::hana;
 

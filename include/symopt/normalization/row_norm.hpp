@@ -10,7 +10,7 @@
 #include <stdexcept>
 #include <string>
 
-namespace symopt {
+namespace symopt::inline SYMOPT_ABI {
 
 /// Throws unless eps is finite and not negative.
 inline void validate_eps(const char* normalization, double eps) {

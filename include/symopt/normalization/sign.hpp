@@ -5,7 +5,7 @@
 #include <symopt/group/signed_permutation.hpp>
 #include <symopt/normalization/apply.hpp>
 
-namespace symopt {
+namespace symopt::inline SYMOPT_ABI {
 
 /// Definition: every entry becomes its sign, with Sign(0) = 0 and Sign(NaN) = NaN. Homogeneous of degree 0.
 /// Largest group: signed permutations of the rows and of the columns. Keeps horizontal blocks: neither

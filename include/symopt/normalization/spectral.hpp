@@ -5,7 +5,7 @@
 #include <symopt/normalization/apply.hpp>
 #include <symopt/polar/polar_express.hpp>
 
-namespace symopt {
+namespace symopt::inline SYMOPT_ABI {
 
 /// The side with the smaller Gram matrix; left for a square block.
 constexpr Side smaller_gram(Shape shape) {

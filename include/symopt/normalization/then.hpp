@@ -5,7 +5,7 @@
 
 #include <boost/hana/flatten.hpp>
 
-namespace symopt {
+namespace symopt::inline SYMOPT_ABI {
 
 /// Definition: X -> N_k(...N_2(N_1(X))): the normalizations one after the other, the first one first.
 /// Inside an Update whose group has a shift, the horizontal projection is inserted after each stage

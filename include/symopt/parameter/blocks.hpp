@@ -11,7 +11,7 @@
 #include <variant>
 #include <vector>
 
-namespace symopt {
+namespace symopt::inline SYMOPT_ABI {
 
 namespace detail {
 

@@ -8,7 +8,7 @@
 #include <variant>
 #include <vector>
 
-namespace symopt {
+namespace symopt::inline SYMOPT_ABI {
 
 /// How a gate and an up matrix share one tensor, seen as rows [2 neurons, width]:
 ///   concatenated   all gate rows, then all up rows            (OLMoE's experts)

@@ -6,7 +6,7 @@
 #include <symopt/group/product.hpp>
 #include <symopt/group/shift.hpp>
 
-namespace symopt {
+namespace symopt::inline SYMOPT_ABI {
 
 // The groups of a transformer's weight blocks (arXiv 2605.18106). Distinct types, so that each parameter
 // class can carry its own default rule. Shapes are [rows, cols] with the block applied as W x.

@@ -6,7 +6,7 @@
 
 #include <concepts>
 
-namespace symopt::polar {
+namespace symopt::inline SYMOPT_ABI::polar {
 
 /// A way to compute the polar factor (M M^T)^(-1/2) M of a block M, or an approximation whose
 /// singular values lie in a stated band around 1.

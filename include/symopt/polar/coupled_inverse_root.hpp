@@ -5,7 +5,7 @@
 
 #include <utility>
 
-namespace symopt::polar {
+namespace symopt::inline SYMOPT_ABI::polar {
 
 /// The memory of a coupled iteration: five Gram-sized squares and a block.
 template <class Scalar>

@@ -12,7 +12,7 @@
 #include <limits>
 #include <stdexcept>
 
-namespace symopt::polar {
+namespace symopt::inline SYMOPT_ABI::polar {
 
 /// The polar factor by an eigendecomposition of the Gram matrix, in double whatever the scalar.
 /// Singular values at or below `cutoff` times the largest give zero: the result is the partial isometry,

@@ -3,7 +3,7 @@
 
 #include <symopt/polar/quintic.hpp>
 
-namespace symopt::polar {
+namespace symopt::inline SYMOPT_ABI::polar {
 
 /// Newton-Schulz: the same polynomial step repeated on X (or any list of steps given as values).
 /// Band: that of the list; for the default, five of the tuned steps, singular values between 1e-3

@@ -3,7 +3,7 @@
 
 #include <symopt/polar/quintic.hpp>
 
-namespace symopt::polar {
+namespace symopt::inline SYMOPT_ABI::polar {
 
 /// Polar Express: each step is the best odd quintic for the interval that the steps before it leave.
 /// Band with the default eight steps: within 3e-8 of 1 for singular values of at least 1e-3 of the
@@ -37,7 +37,7 @@ static_assert(PolarMethod<PolarExpress>);
 
 }  // namespace symopt::polar
 
-namespace symopt {
+namespace symopt::inline SYMOPT_ABI {
 
 /// The method behind Spectral<> and its one-sided forms.
 using DefaultPolar = polar::PolarExpress;

@@ -12,7 +12,7 @@
 #include <stdexcept>
 #include <string>
 
-namespace symopt::polar {
+namespace symopt::inline SYMOPT_ABI::polar {
 
 /// One step of an odd polynomial iteration: X <- a X + b (X X^T) X + c (X X^T)^2 X, which sends each
 /// singular value s to a s + b s^3 + c s^5.

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/abi.hpp>
+
 #include <algorithm>
 #include <numeric>
 #include <string_view>
 #include <utility>
 #include <vector>
 
-namespace symopt::detail {
+namespace symopt::inline SYMOPT_ABI::detail {
 
 /// How many characters must be put in, left out or changed to make `a` of `b` (Levenshtein's distance).
 inline std::size_t edit_distance(std::string_view a, std::string_view b) {

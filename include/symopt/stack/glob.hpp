@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/abi.hpp>
+
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
-namespace symopt {
+namespace symopt::inline SYMOPT_ABI {
 
 /// A pattern for parameter names, which are words between dots:
 ///   *      any run of characters inside a word ("layers.*.mlp" has one word for the star)

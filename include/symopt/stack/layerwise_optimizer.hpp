@@ -23,7 +23,7 @@
 #include <utility>
 #include <vector>
 
-namespace symopt {
+namespace symopt::inline SYMOPT_ABI {
 
 /// What a step of a stack did.
 struct StackReport {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/abi.hpp>
+
 #include <algorithm>
 #include <iterator>
 #include <set>
@@ -8,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-namespace symopt::detail {
+namespace symopt::inline SYMOPT_ABI::detail {
 
 /// Parameter names that differ only in numbers, written as one: "layers.[0-27].mlp.up_proj.weight". A number
 /// is a whole word between dots: the 3 of "layers.3", but not the 1 of "fc1".

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-namespace symopt {
+namespace symopt::inline SYMOPT_ABI {
 
 /// What a stack does with one parameter.
 struct PlanRow {

@@ -9,7 +9,7 @@
 #include <string>
 #include <utility>
 
-namespace symopt {
+namespace symopt::inline SYMOPT_ABI {
 
 /// What is done with a parameter: a rule, its options, and how the tensor is made of blocks. A value,
 /// whatever the rule. Made by role<Class>(...).

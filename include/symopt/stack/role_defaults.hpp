@@ -12,7 +12,7 @@
 #include <boost/hana/pair.hpp>
 #include <boost/hana/type.hpp>
 
-namespace symopt {
+namespace symopt::inline SYMOPT_ABI {
 
 /// What a parameter class gets when nothing else is said: its rule, and the options.
 template <class Rule>

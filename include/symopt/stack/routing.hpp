@@ -14,7 +14,7 @@
 #include <utility>
 #include <vector>
 
-namespace symopt {
+namespace symopt::inline SYMOPT_ABI {
 
 /// A parameter of the trainer: its name and its memory. Without a gradient it is left alone until it gets
 /// one.

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-namespace symopt::detail {
+namespace symopt::inline SYMOPT_ABI::detail {
 
 template <class Scalar>
 void for_each_address(const TensorView<Scalar>& tensor, const auto& visit) {

@@ -23,7 +23,7 @@
 #include <vector>
 
 // The parameters of a LayerwiseOptimizer: StackParameter hides the rule's type.
-namespace symopt::detail {
+namespace symopt::inline SYMOPT_ABI::detail {
 
 /// One named parameter: views of the trainer's memory, taken apart by a layout. What does not depend on the
 /// rule.

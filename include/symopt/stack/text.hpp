@@ -13,7 +13,7 @@
 #include <vector>
 
 // Types as a plan prints them.
-namespace symopt::detail {
+namespace symopt::inline SYMOPT_ABI::detail {
 
 /// The name of T as the compiler spells it.
 template <class T>

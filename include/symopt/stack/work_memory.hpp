@@ -9,7 +9,7 @@
 #include <tuple>
 #include <typeindex>
 
-namespace symopt::detail {
+namespace symopt::inline SYMOPT_ABI::detail {
 
 /// The memory that the steps of a stack work in. Its parameters step one after the other, so those with the
 /// same rule and blocks of the same shape take turns in one piece. A piece lives as long as somebody holds

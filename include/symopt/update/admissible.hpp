@@ -3,7 +3,7 @@
 
 #include <symopt/normalization/concept.hpp>
 
-namespace symopt {
+namespace symopt::inline SYMOPT_ABI {
 
 /// Rule is equivariant under Group: the families of generators that it claims contain the linear
 /// families of the group, on both sides. Translations do not move a gradient, so they make no map of

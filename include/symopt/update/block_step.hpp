@@ -11,7 +11,7 @@
 // One step of one block, in the frame in which its memory runs along rows: what Optimizer does for its block
 // and LayerwiseOptimizer for each of its own. A block that runs along columns comes transposed, with the
 // mirrored map and the mirrored projection.
-namespace symopt::detail {
+namespace symopt::inline SYMOPT_ABI::detail {
 
 /// The projection of a rule's group; none for a rule without one.
 template <class Rule>

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-namespace symopt {
+#include <symopt/abi.hpp>
+
+namespace symopt::inline SYMOPT_ABI {
 
 /// What decoupled weight decay shrinks, by learning rate times weight decay, before the direction is
 /// applied:

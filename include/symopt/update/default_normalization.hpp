@@ -9,7 +9,7 @@
 #include <symopt/normalization/sign.hpp>
 #include <symopt/normalization/spectral.hpp>
 
-namespace symopt {
+namespace symopt::inline SYMOPT_ABI {
 
 namespace detail {
 

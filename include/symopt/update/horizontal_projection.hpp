@@ -3,7 +3,7 @@
 
 #include <symopt/normalization/horizontal_projection.hpp>
 
-namespace symopt {
+namespace symopt::inline SYMOPT_ABI {
 
 namespace detail {
 

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <limits>
 
-namespace symopt {
+namespace symopt::inline SYMOPT_ABI {
 
 /// How gradients g are averaged into the momentum m, which starts at zero, without bias correction:
 ///   ema         m <- beta m + (1 - beta) g     in the units of a gradient

@@ -11,7 +11,7 @@
 #include <string>
 #include <type_traits>
 
-namespace symopt {
+namespace symopt::inline SYMOPT_ABI {
 
 /// What a step did.
 struct StepReport {

@@ -17,7 +17,7 @@
 #include <stdexcept>
 #include <string>
 
-namespace symopt {
+namespace symopt::inline SYMOPT_ABI {
 
 /// What happens to a step whose gradient has an Inf or a NaN. In the first two cases weights and state
 /// stay as they were, bit for bit.
@@ -56,7 +56,7 @@ struct OptimizerOptions {
 BOOST_HANA_ADAPT_STRUCT(symopt::OptimizerOptions, learning_rate, momentum, momentum_convention, nesterov,
                         weight_decay, decay, scale, non_finite, parameter);
 
-namespace symopt {
+namespace symopt::inline SYMOPT_ABI {
 
 namespace detail {
 

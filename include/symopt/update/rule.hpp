@@ -5,7 +5,7 @@
 
 #include <concepts>
 
-namespace symopt {
+namespace symopt::inline SYMOPT_ABI {
 
 /// A rule that maps the momentum to a direction: an Update, a normalization, or any callable on a dense
 /// expression that returns one of the same shape. The optimizer keeps its momentum.

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
-namespace symopt {
+namespace symopt::inline SYMOPT_ABI {
 
 /// A factor on the direction from the shape [fan_out, fan_in] of the block that was normalized:
 ///   none       1

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/abi.hpp>
+
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <numbers>
 #include <stdexcept>
 
-namespace symopt {
+namespace symopt::inline SYMOPT_ABI {
 
 // Learning-rate schedules: values that give the factor on the base rate at a step, counted from 0. They
 // are dimensionless, in [0, 1], and 0 from total_steps on. Multiply by hand, or give the factor to

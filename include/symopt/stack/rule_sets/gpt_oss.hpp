@@ -3,7 +3,7 @@
 
 #include <symopt/stack/rule_sets/transformer_roles.hpp>
 
-namespace symopt {
+namespace symopt::inline SYMOPT_ABI {
 
 /// The roles of a gpt-oss by its parameters' names (GptOssForCausalLM): router and experts in every layer,
 /// all experts in one tensor stored (in, out), gate and up interleaved: experts.gate_up_proj [E, d, 2r],

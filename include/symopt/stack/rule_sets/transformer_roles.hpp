@@ -6,7 +6,7 @@
 #include <stdexcept>
 #include <string>
 
-namespace symopt {
+namespace symopt::inline SYMOPT_ABI {
 
 /// The roles of a transformer's parameter classes, for the rule sets; each may be replaced by another rule,
 /// rate or option:

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/kernel/threads.hpp>
+#include <symopt/version.hpp>
+
+#include <string>
+
+namespace symopt::inline SYMOPT_ABI {
+
+/// What this translation unit was compiled with, in one line:
+///   symopt 0.1.0: avx512, OpenMP with 2 threads, BLAS
+/// Without OpenMP it says "one thread", without SYMOPT_USE_BLAS "Eigen's products".
+inline std::string configuration() {
+#define SYMOPT_TEXT_EXPANDED(x) #x
+#define SYMOPT_TEXT(x) SYMOPT_TEXT_EXPANDED(x)
+  std::string text = "symopt " SYMOPT_TEXT(SYMOPT_VERSION_MAJOR) "." SYMOPT_TEXT(
+      SYMOPT_VERSION_MINOR) "." SYMOPT_TEXT(SYMOPT_VERSION_PATCH) ": " SYMOPT_TEXT(SYMOPT_ABI_ISA) ", ";
+#undef SYMOPT_TEXT
+#undef SYMOPT_TEXT_EXPANDED
+#ifdef _OPENMP
+  text += "OpenMP with " + std::to_string(kernel::thread_count()) + " threads, ";
+#else
+  text += "one thread, ";
+#endif
+#ifdef SYMOPT_USE_BLAS
+  text += "BLAS";
+#else
+  text += "Eigen's products";
+#endif
+  return text;
+}
+
+}  // namespace symopt
