@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/check/law_check.hpp>
+#include <symopt/group/trivial.hpp>
+
+#include <array>
+#include <cmath>
+#include <string>
+
+namespace symopt::inline SYMOPT_ABI::check {
+
+namespace detail {
+
+/// The gradient times c, the step times c^degree.
+inline Motion scaling(Wide c, double degree, std::string name) {
+  const Wide power = std::pow(c, static_cast<Wide>(degree));
+  return {std::move(name), [](const WideMatrix& block) { return block; },
+          [c](const WideMatrix& block) -> WideMatrix { return c * block; },
+          [power](const WideMatrix& block) -> WideMatrix { return power * block; }};
+}
+
+inline std::string degree_text(double degree) {
+  std::string text = std::to_string(degree);
+  while (text.back() == '0') text.pop_back();
+  if (text.back() == '.') text.pop_back();
+  return text;
+}
+
+inline Law homogeneity_law(double degree) {
+  return {.name = "homogeneity of degree " + degree_text(degree),
+          .violation = "the step of a scaled gradient is not the step times that power of the scale",
+          .generators =
+              [degree](Shape) {
+                std::vector<Motion> motions;
+                for (const char* c : {"2", "0.25", "3", "1e-4", "1e4"})
+                  motions.push_back(scaling(std::strtold(c, nullptr), degree, std::string("times ") + c));
+                return motions;
+              },
+          .random =
+              [degree](Shape, std::mt19937_64& engine) {
+                const double exponent = std::uniform_real_distribution<double>(-4, 4)(engine);
+                return scaling(std::pow(Wide(10), Wide(exponent)), degree, "random scale");
+              },
+          .simple_moves = [](Shape) { return std::vector<SimpleMove>{}; }};
+}
+
+/// Powers of two whose power by the degree is one too, so that nothing is rounded.
+inline Law exact_homogeneity_law(double degree) {
+  int unit = 1;
+  while (unit < 8 && std::nearbyint(unit * degree) != unit * degree) ++unit;
+  const auto by = [degree](int exponent) {
+    return scaling(std::ldexp(Wide(1), exponent), degree, "times 2^" + std::to_string(exponent));
+  };
+  Law law = homogeneity_law(degree);
+  law.name += " under powers of two, to the bit";
+  law.generators = [by, unit](Shape) {
+    std::vector<Motion> motions;
+    for (const int k : {1, -1, 3, -4}) motions.push_back(by(k * unit));
+    return motions;
+  };
+  law.random = [by, unit](Shape, std::mt19937_64& engine) {
+    return by(unit * std::uniform_int_distribution<int>(-4, 4)(engine));
+  };
+  law.is_to_the_bit = true;
+  return law;
+}
+
+inline Report run_without_group(Law law, const AnyRule& rule, CheckOptions options) {
+  const ErasedGroup<Trivial> group;
+  Report report = LawCheck(std::move(law), group, rule, std::move(options)).run();
+  report.group.clear();
+  return report;
+}
+
+}  // namespace detail
+
+/// Is U(c G) = c^degree U(G) for c > 0? Tried on inputs of every kind, so over the scales 1e-30 to 1e30 too;
+/// the weights stay. The rule, options and cost of check_equivariance.
+template <class Rule>
+Report check_homogeneous(const Rule& rule, double degree, CheckOptions options = {}) {
+  return detail::run_without_group(detail::homogeneity_law(degree), any_rule(rule), std::move(options));
+}
+
+/// The same for powers of two, and to the last bit: scaling a loss by one then changes no rounding.
+template <class Rule>
+Report check_homogeneous_to_the_bit(const Rule& rule, double degree, CheckOptions options = {}) {
+  return detail::run_without_group(detail::exact_homogeneity_law(degree), any_rule(rule), std::move(options));
+}
+
+}  // namespace symopt::check
