@@ -29,7 +29,7 @@ struct CyclicRows : IsometricAction<CyclicRows, Side::left> {
   static Element<Scalar> inverse(const Element<Scalar>& g) {
     return {(g.rows - g.turn) % g.rows, g.rows};
   }
-  template <class Scalar, std::uniform_random_bit_generator Engine>
+  template <class Scalar, RandomEngine Engine>
   static Element<Scalar> random(Shape shape, Engine& engine) {
     return {std::uniform_int_distribution<Index>(0, shape.rows - 1)(engine), shape.rows};
   }

@@ -2,10 +2,10 @@
 #pragma once
 
 #include <symopt/group/families.hpp>
+#include <symopt/group/random.hpp>
 #include <symopt/matrix.hpp>
 
 #include <concepts>
-#include <random>
 #include <vector>
 
 namespace symopt::inline SYMOPT_ABI {
@@ -35,11 +35,11 @@ using element_t = typename G::template Element<Scalar>;
 
 /// A group has elements that can be composed, inverted and drawn.
 template <class G, class Scalar>
-concept HasElements = requires(const element_t<G, Scalar>& g, Shape shape, std::mt19937_64& random) {
+concept HasElements = requires(const element_t<G, Scalar>& g, Shape shape, MinimalEngine& engine) {
   { G::template identity<Scalar>(shape) } -> std::same_as<element_t<G, Scalar>>;
   { G::compose(g, g) } -> std::same_as<element_t<G, Scalar>>;
   { G::inverse(g) } -> std::same_as<element_t<G, Scalar>>;
-  { G::template random<Scalar>(shape, random) } -> std::same_as<element_t<G, Scalar>>;
+  { G::template random<Scalar>(shape, engine) } -> std::same_as<element_t<G, Scalar>>;
   { G::template generators<Scalar>(shape) } -> std::same_as<std::vector<element_t<G, Scalar>>>;
 };
 

@@ -1,26 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/matrix.hpp>
+#include <symopt/group/random.hpp>
 
 #include <Eigen/QR>
 
-#include <random>
+#include <cmath>
+#include <vector>
 
 namespace symopt::inline SYMOPT_ABI {
-
-/// A matrix of independent standard normal numbers.
-template <class Scalar, std::uniform_random_bit_generator Engine>
-Matrix<Scalar> gaussian(Shape shape, Engine& engine) {
-  std::normal_distribution<Scalar> normal;
-  return Matrix<Scalar>::NullaryExpr(shape.rows, shape.cols, [&] { return normal(engine); });
-}
 
 /// An orthogonal n x n matrix from the Haar measure of O(n): the Q of a Gaussian matrix, with the
 /// signs of R's diagonal moved into Q, without which the law would depend on the QR at hand.
 /// Cost O(n^3). Source: Mezzadri, "How to generate random matrices from the classical compact
 /// groups", Notices of the AMS 54 (2007), section 5.
-template <class Scalar, std::uniform_random_bit_generator Engine>
+template <class Scalar, RandomEngine Engine>
 Matrix<Scalar> haar_orthogonal(Index n, Engine& engine) {
   const Eigen::HouseholderQR<Matrix<Scalar>> qr(gaussian<Scalar>({n, n}, engine));
   Matrix<Scalar> q = qr.householderQ();

@@ -53,10 +53,10 @@ struct HeadRotations : IsometricAction<HeadRotations<side, head_size>, side> {
       inverted.rotation[static_cast<std::size_t>(g.image[i])] = g.rotation[i].transpose();
     return inverted;
   }
-  template <class Scalar, std::uniform_random_bit_generator Engine>
+  template <class Scalar, RandomEngine Engine>
   static Element<Scalar> random(Shape shape, Engine& engine) {
     Element<Scalar> element = identity<Scalar>(shape);
-    std::shuffle(element.image.begin(), element.image.end(), engine);
+    shuffle(element.image, engine);
     for (auto& rotation : element.rotation) rotation = haar_orthogonal<Scalar>(head_size, engine);
     return element;
   }
@@ -92,7 +92,5 @@ struct HeadRotations : IsometricAction<HeadRotations<side, head_size>, side> {
     return lines / head_size;
   }
 };
-
-static_assert(SymmetryGroup<HeadRotations<Side::left, 2>> && SymmetryGroup<HeadRotations<Side::right, 4>>);
 
 }  // namespace symopt

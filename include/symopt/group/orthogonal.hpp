@@ -37,7 +37,7 @@ struct Orthogonal : IsometricAction<Orthogonal<side>, side> {
   static Element<Scalar> inverse(const Element<Scalar>& g) {
     return {g.rotation.transpose()};
   }
-  template <class Scalar, std::uniform_random_bit_generator Engine>
+  template <class Scalar, RandomEngine Engine>
   static Element<Scalar> random(Shape shape, Engine& engine) {
     return {haar_orthogonal<Scalar>(line_count(shape, side), engine)};
   }
@@ -56,7 +56,5 @@ struct Orthogonal : IsometricAction<Orthogonal<side>, side> {
 
 using LeftOrthogonal = Orthogonal<Side::left>;
 using RightOrthogonal = Orthogonal<Side::right>;
-
-static_assert(SymmetryGroup<LeftOrthogonal> && SymmetryGroup<RightOrthogonal>);
 
 }  // namespace symopt

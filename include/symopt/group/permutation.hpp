@@ -73,10 +73,10 @@ struct Permutation : IsometricAction<Permutation<side>, side> {
   static Element<Scalar> inverse(const Element<Scalar>& g) {
     return {inverse_image(g.image)};
   }
-  template <class Scalar, std::uniform_random_bit_generator Engine>
+  template <class Scalar, RandomEngine Engine>
   static Element<Scalar> random(Shape shape, Engine& engine) {
     Element<Scalar> element = identity<Scalar>(shape);
-    std::shuffle(element.image.begin(), element.image.end(), engine);
+    shuffle(element.image, engine);
     return element;
   }
   template <class Scalar>
@@ -93,7 +93,5 @@ struct Permutation : IsometricAction<Permutation<side>, side> {
 
 using RowPermutation = Permutation<Side::left>;
 using ColumnPermutation = Permutation<Side::right>;
-
-static_assert(SymmetryGroup<RowPermutation> && SymmetryGroup<ColumnPermutation>);
 
 }  // namespace symopt

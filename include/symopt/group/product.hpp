@@ -140,7 +140,7 @@ struct FlatProduct {
     return inverted;
   }
 
-  template <class Scalar, std::uniform_random_bit_generator Engine>
+  template <class Scalar, RandomEngine Engine>
   static Element<Scalar> random([[maybe_unused]] Shape shape, [[maybe_unused]] Engine& engine) {
     // Braces fix the order in which the factors draw.
     return Element<Scalar>{
@@ -211,8 +211,5 @@ struct FlatProduct {
 };
 
 using BiOrthogonal = Product<Orthogonal<Side::left>, Orthogonal<Side::right>>;
-
-static_assert(SymmetryGroup<BiOrthogonal> && SymmetryGroup<Product<>> &&
-              SymmetryGroup<Product<RowPermutation, RightOrthogonal, SharedShift>>);
 
 }  // namespace symopt

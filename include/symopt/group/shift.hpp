@@ -36,7 +36,7 @@ struct Shift {
   static Element<Scalar> inverse(const Element<Scalar>& g) {
     return {-g.offset};
   }
-  template <class Scalar, std::uniform_random_bit_generator Engine>
+  template <class Scalar, RandomEngine Engine>
   static Element<Scalar> random(Shape shape, Engine& engine) {
     return {gaussian<Scalar>(line_shape(shape), engine)};
   }
@@ -78,7 +78,5 @@ struct Shift {
 
 using SharedShift = Shift<Side::left>;
 using ColumnShift = Shift<Side::right>;
-
-static_assert(SymmetryGroup<SharedShift> && SymmetryGroup<ColumnShift>);
 
 }  // namespace symopt

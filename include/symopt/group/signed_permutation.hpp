@@ -41,12 +41,11 @@ struct SignedPermutation : IsometricAction<SignedPermutation<side>, side> {
       inverted.sign[i] = g.sign[static_cast<std::size_t>(g.image[i])];
     return inverted;
   }
-  template <class Scalar, std::uniform_random_bit_generator Engine>
+  template <class Scalar, RandomEngine Engine>
   static Element<Scalar> random(Shape shape, Engine& engine) {
     Element<Scalar> element = identity<Scalar>(shape);
-    std::shuffle(element.image.begin(), element.image.end(), engine);
-    std::bernoulli_distribution coin;
-    for (Scalar& sign : element.sign) sign = coin(engine) ? Scalar(1) : Scalar(-1);
+    shuffle(element.image, engine);
+    for (Scalar& sign : element.sign) sign = uniform_number(engine) < 0.5 ? Scalar(1) : Scalar(-1);
     return element;
   }
   template <class Scalar>
@@ -70,7 +69,5 @@ struct SignedPermutation : IsometricAction<SignedPermutation<side>, side> {
 
 using SignedRowPermutation = SignedPermutation<Side::left>;
 using SignedColumnPermutation = SignedPermutation<Side::right>;
-
-static_assert(SymmetryGroup<SignedRowPermutation> && SymmetryGroup<SignedColumnPermutation>);
 
 }  // namespace symopt

@@ -35,8 +35,4 @@ struct SwigluOutput : Product<LeftOrthogonal, ColumnPermutation> {};
 /// router z-loss.
 struct Router : Product<RowPermutation, RightOrthogonal, SharedShift> {};
 
-static_assert(SymmetryGroup<HiddenMatrix> && SymmetryGroup<Embedding> && SymmetryGroup<TiedEmbedding> &&
-              SymmetryGroup<LmHead> && SymmetryGroup<SwigluInput> && SymmetryGroup<SwigluOutput> &&
-              SymmetryGroup<Router>);
-
 }  // namespace symopt

@@ -106,6 +106,4 @@ struct Exact {
   }
 };
 
-static_assert(PolarMethod<Exact>);
-
 }  // namespace symopt::polar

@@ -11,6 +11,7 @@
 #include <boost/hana/fuse.hpp>
 
 #include <cmath>
+#include <concepts>
 #include <cstdint>
 #include <ostream>
 #include <sstream>
@@ -81,8 +82,9 @@ inline void validate(const OptimizerOptions& options) {
                            "finite and not negative");
 }
 
-/// One line, `name=value, name=value, ...`, every option.
-inline std::ostream& operator<<(std::ostream& out, const OptimizerOptions& options) {
+/// One line, `name=value, name=value, ...`, every option. A template, so that only who prints compiles it.
+template <std::derived_from<std::ostream> Out>
+Out& operator<<(Out& out, const OptimizerOptions& options) {
   const char* separator = "";
   namespace hana = boost::hana;
   hana::for_each(options, hana::fuse([&](auto name, const auto& value) {
