@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <iterator>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,7 +34,7 @@ class NumberedNames {
   bool merge(const NumberedNames& others) {
     if (words_ != others.words_) return false;
     for (std::size_t i = 0; i < numbers_.size(); ++i)
-      numbers_[i].insert(others.numbers_[i].begin(), others.numbers_[i].end());
+      for (const long number : others.numbers_[i]) insert(numbers_[i], number);
     count_ += others.count_;
     return true;
   }
@@ -50,7 +49,12 @@ class NumberedNames {
   }
 
  private:
-  using Numbers = std::set<long>;
+  using Numbers = std::vector<long>;  // ascending
+
+  static void insert(Numbers& numbers, long number) {
+    const auto place = std::lower_bound(numbers.begin(), numbers.end(), number);
+    if (place == numbers.end() || *place != number) numbers.insert(place, number);
+  }
 
   static bool is_number(const std::string& word) {
     const bool has_leading_zero = word.size() > 1 && word.front() == '0';
@@ -60,10 +64,10 @@ class NumberedNames {
 
   /// "3", "[0-27]", "[0,2,..,26]" or "[0-2,5]".
   static std::string text_of(const Numbers& numbers) {
-    const long first = *numbers.begin();
-    const long last = *numbers.rbegin();
+    const long first = numbers.front();
+    const long last = numbers.back();
     if (numbers.size() == 1) return std::to_string(first);
-    const long step = *std::next(numbers.begin()) - first;
+    const long step = numbers[1] - first;
     if (step > 1 && numbers.size() > 3 && has_step(numbers, step))
       return "[" + std::to_string(first) + "," + std::to_string(first + step) + ",..," +
              std::to_string(last) + "]";
