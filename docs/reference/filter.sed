@@ -5,6 +5,10 @@
 # cannot parse; the name of the instruction set is no reader's business either.
 s/::inline SYMOPT_ABI//
 
+# Doxygen takes `template <class T> class C` in a comment for a tag, and explicit(...) for a function.
+/^ *\/\/\//s/<class /\\<class /g
+s/explicit\(sizeof\.\.\.\(Rest\) == 0\) /explicit /
+
 # What every model of a concept has is documented at the concept. The members that make a type a model get a
 # sentence that leads there, instead of the same words in thirty headers.
 s,^(  static constexpr (Families|auto) (families|factors)\b),  /** What the group or claim consists of; see SymmetryGroup and Families. */ \1,
@@ -23,5 +27,5 @@ s,^  (using Workspace\b),  /** All memory that apply() works in. */ \1,
 s,^  (void validate\(\) const),  /** Throws std::invalid_argument that names the option out of range. */ \1,
 s,^  (Matrix<typename Derived::Scalar> operator\(\)\(const Eigen::MatrixBase<Derived>& block\) const),  /** The map of a block\, any dense Eigen expression\, as a new matrix. */ \1,
 s,^  (void apply\(),  /** The same in place\, without memory of its own. */ \1,
-s,^  ([A-Za-z_<>\, ()]+ mirrored\(\) const),  /** The map that does to the transposed block what this one does to the block. */ \1,
+s,^  ([A-Za-z_<>\, ().]+ mirrored\(\) const),  /** The map that does to the transposed block what this one does to the block. */ \1,
 s,^  (friend [a-z ]*bool operator==\(),  /** Equal where all members are. */ \1,

@@ -31,8 +31,8 @@ using ConstMatrixRef = Eigen::Ref<const Matrix<Scalar>, 0, Eigen::OuterStride<>>
 
 /// The size of a block: rows x cols.
 struct Shape {
-  Index rows = 0;
-  Index cols = 0;
+  Index rows = 0;  ///< m
+  Index cols = 0;  ///< n
 
   friend bool operator==(const Shape&, const Shape&) = default;
 };
@@ -95,4 +95,4 @@ auto row_major_view(Derived& block) {
                                                      Eigen::OuterStride<>(block.outerStride()));
 }
 
-}  // namespace symopt
+}  // namespace symopt::inline SYMOPT_ABI

@@ -14,14 +14,16 @@ namespace symopt::inline SYMOPT_ABI {
 /// A family may imply others: rotations contain everything orthogonal, swaps of single lines
 /// contain swaps of blocks of lines. The members hold what was stated; the functions know what follows.
 struct SideFamilies {
-  bool swaps = false;              // exchange of two lines (rows on the left, columns on the right)
-  bool signs = false;              // change of sign of one line
-  bool rotations = false;          // every orthogonal matrix
-  bool positive_scalings = false;  // multiplication of one line by a positive number
-  bool translations = false;       // the same line added to all
-  int block_rotations = 0;         // orthogonal matrices within consecutive blocks of that many lines
-  int block_swaps = 0;             // exchange of two such blocks
+  bool swaps = false;              ///< exchange of two lines (rows on the left, columns on the right)
+  bool signs = false;              ///< change of sign of one line
+  bool rotations = false;          ///< every orthogonal matrix
+  bool positive_scalings = false;  ///< multiplication of one line by a positive number
+  bool translations = false;       ///< the same line added to all
+  int block_rotations = 0;         ///< orthogonal matrices within consecutive blocks of that many lines
+  int block_swaps = 0;             ///< exchange of two such blocks
 
+  /// Stated, or following from what is stated.
+  ///@{
   constexpr bool has_swaps() const { return swaps || rotations; }
   constexpr bool has_signs() const { return signs || rotations || block_rotations > 0; }
   constexpr bool has_block_rotations(int size) const {
@@ -31,6 +33,8 @@ struct SideFamilies {
   constexpr bool has_block_swaps(int size) const {
     return has_swaps() || (block_swaps > 0 && size % block_swaps == 0);
   }
+  ///@}
+  /// True when there is anything but translations.
   constexpr bool is_linear() const {
     return swaps || signs || rotations || positive_scalings || block_rotations > 0 || block_swaps > 0;
   }
@@ -43,6 +47,7 @@ struct SideFamilies {
            (other.block_swaps == 0 || has_block_swaps(other.block_swaps));
   }
 
+  /// True when every family of `other` is also one of these.
   constexpr bool contains(const SideFamilies& other) const {
     return contains_linear(other) && (!other.translations || translations);
   }
@@ -88,13 +93,16 @@ constexpr SideFamilies join(const SideFamilies& a, const SideFamilies& b) {
 
 /// The families of both sides of a block.
 struct Families {
-  SideFamilies left{};
-  SideFamilies right{};
+  SideFamilies left{};   ///< what acts on the rows
+  SideFamilies right{};  ///< what acts on the columns
 
+  /// Those of one side.
   constexpr const SideFamilies& on(Side side) const { return side == Side::left ? left : right; }
+  /// True when every linear family of `other` is also one of these, side by side.
   constexpr bool contains_linear(const Families& other) const {
     return left.contains_linear(other.left) && right.contains_linear(other.right);
   }
+  /// True when every family of `other` is also one of these, side by side.
   constexpr bool contains(const Families& other) const {
     return left.contains(other.left) && right.contains(other.right);
   }
@@ -116,4 +124,4 @@ constexpr Families families_on(Side side, const SideFamilies& families) {
   return side == Side::left ? Families{families, {}} : Families{{}, families};
 }
 
-}  // namespace symopt
+}  // namespace symopt::inline SYMOPT_ABI

@@ -12,7 +12,7 @@ namespace symopt::inline SYMOPT_ABI {
 /// Source: arXiv 2605.18106.
 template <Side gram_side, polar::PolarMethod Method>
 struct OneSidedSpectral {
-  Method method{};
+  Method method{};  ///< how the polar factor is computed, with its options
 
   using largest_group = BiOrthogonal;
   static constexpr bool keeps_horizontal(Side) { return true; }
@@ -42,4 +42,4 @@ using RightSpectral = OneSidedSpectral<Side::right, Method>;
 
 static_assert(Normalization<LeftSpectral<>> && Normalization<RightSpectral<>>);
 
-}  // namespace symopt
+}  // namespace symopt::inline SYMOPT_ABI

@@ -15,9 +15,11 @@ namespace symopt::inline SYMOPT_ABI {
 /// Cost: the sum of the stages'.
 template <class First, class... Rest>
 struct Then {
-  hana::tuple<First, Rest...> stages{};
+  hana::tuple<First, Rest...> stages{};  ///< the normalizations with their options, the first one first
 
+  /// All stages with their default options.
   Then() = default;
+  /// The stages as given.
   explicit(sizeof...(Rest) == 0) Then(First first, Rest... rest)
       : stages(std::move(first), std::move(rest)...) {}
 
@@ -59,4 +61,4 @@ constexpr auto stages_of(const Then<Ns...>& then) {
       then.stages, [](const auto&... stage) { return hana::flatten(hana::make_tuple(stages_of(stage)...)); });
 }
 
-}  // namespace symopt
+}  // namespace symopt::inline SYMOPT_ABI

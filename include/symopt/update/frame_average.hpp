@@ -23,9 +23,9 @@ struct FrameOptions {
 
 /// What an average was taken over, and whether it is the average over the whole frame.
 struct FrameReport {
-  Index frames = 1;      ///< evaluations of the rule
-  bool is_exact = true;  ///< false: equivariant only approximately, or not at all, for the reason given
-  const char* reason = "";
+  Index frames = 1;         ///< evaluations of the rule
+  bool is_exact = true;     ///< false: equivariant only approximately, or not at all, for the reason given
+  const char* reason = "";  ///< why it is not exact
 };
 
 inline std::ostream& operator<<(std::ostream& out, const FrameReport& report) {
@@ -469,6 +469,7 @@ using frame_average_base_t = std::conditional_t<is_stateful_rule_v<Rule>, FrameA
 template <class Group, class Rule>
 class FrameAveraged : public detail::frame_average_base_t<Group, Rule> {
  public:
+  /// The average of that rule. Errors: as above.
   FrameAveraged(Rule rule = {}, FrameOptions options = {})
       : detail::frame_average_base_t<Group, Rule>(std::move(rule), options) {}
 };
@@ -479,4 +480,4 @@ FrameAveraged<Group, Rule> frame_average(Rule rule, FrameOptions options = {}) {
   return FrameAveraged<Group, Rule>(std::move(rule), options);
 }
 
-}  // namespace symopt
+}  // namespace symopt::inline SYMOPT_ABI
