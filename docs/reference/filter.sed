@@ -9,6 +9,13 @@ s/::inline SYMOPT_ABI//
 /^ *\/\/\//s/<class /\\<class /g
 s/explicit\(sizeof\.\.\.\(Rest\) == 0\) /explicit /
 
+# Comments have their parts in a fixed order, each behind its word; on the page a part is a line of its own. So is
+# what is set in by three spaces: values of an enumeration, lines of code.
+/^ *\/\/\/ /{
+  s,([.;)] |^ */// )(Action|Families|Random element|Generators|Largest group|Keeps horizontal blocks|Shapes|Units|Band|Cost|Cost and memory|Cost of the action|Memory|Errors|Source|Sources|Rates|Models|Laws|Ties|Minimal definition)( among the shipped ones|\, at compile time|\, at compile time and not)?:,\1<br><b>\2\3:</b>,g
+  s,^( *///)   ( *)([^ ]),\1 <br>\&emsp;\2\3,
+}
+
 # What every model of a concept has is documented at the concept. The members that make a type a model get a
 # sentence that leads there, instead of the same words in thirty headers.
 s,^(  static constexpr (Families|auto) (families|factors)\b),  /** What the group or claim consists of; see SymmetryGroup and Families. */ \1,
@@ -29,3 +36,4 @@ s,^  (Matrix<typename Derived::Scalar> operator\(\)\(const Eigen::MatrixBase<Der
 s,^  (void apply\(),  /** The same in place\, without memory of its own. */ \1,
 s,^  ([A-Za-z_<>\, ().]+ mirrored\(\) const),  /** The map that does to the transposed block what this one does to the block. */ \1,
 s,^  (friend [a-z ]*bool operator==\(),  /** Equal where all members are. */ \1,
+s,^(constexpr const char\*|inline std::string) (to_string\(),/** The value as messages and plans print it. */ \1 \2,

@@ -11,6 +11,7 @@
 
 namespace symopt::inline SYMOPT_ABI {
 
+/// Signed sizes and places, 64 bits where addresses have as many.
 using Index = Eigen::Index;
 
 /// The scalars that updates are computed in.
@@ -37,10 +38,12 @@ struct Shape {
   friend bool operator==(const Shape&, const Shape&) = default;
 };
 
+/// n x m of m x n.
 constexpr Shape transposed(Shape shape) {
   return {shape.cols, shape.rows};
 }
 
+/// The size of an Eigen object.
 template <class Derived>
 Shape shape_of(const Eigen::EigenBase<Derived>& block) {
   return {block.rows(), block.cols()};

@@ -9,6 +9,7 @@ namespace symopt::inline SYMOPT_ABI {
 /// W -> W B^T.
 enum class Side { left, right };
 
+/// The other side.
 constexpr Side opposite(Side side) {
   return side == Side::left ? Side::right : Side::left;
 }
@@ -19,4 +20,4 @@ constexpr Index line_count(Shape block, Side side) {
   return side == Side::left ? block.rows : block.cols;
 }
 
-}  // namespace symopt
+}  // namespace symopt::inline SYMOPT_ABI

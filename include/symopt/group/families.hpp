@@ -109,6 +109,8 @@ struct Families {
   friend constexpr bool operator==(const Families&, const Families&) = default;
 };
 
+/// Side by side: what both have; what either has; rows and columns exchanged.
+///@{
 constexpr Families meet(const Families& a, const Families& b) {
   return {meet(a.left, b.left), meet(a.right, b.right)};
 }
@@ -118,6 +120,7 @@ constexpr Families join(const Families& a, const Families& b) {
 constexpr Families mirrored(const Families& a) {
   return {a.right, a.left};
 }
+///@}
 
 /// The given families on one side, nothing on the other.
 constexpr Families families_on(Side side, const SideFamilies& families) {

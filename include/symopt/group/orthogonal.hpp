@@ -54,9 +54,11 @@ struct Orthogonal : IsometricAction<Orthogonal<side>, side> {
   }
 };
 
+/// O(m), on the rows: W -> Q W.
 using LeftOrthogonal = Orthogonal<Side::left>;
+/// O(n), on the columns: W -> W Q^T.
 using RightOrthogonal = Orthogonal<Side::right>;
 
 static_assert(SymmetryGroup<LeftOrthogonal> && SymmetryGroup<RightOrthogonal>);
 
-}  // namespace symopt
+}  // namespace symopt::inline SYMOPT_ABI

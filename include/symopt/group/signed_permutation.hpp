@@ -68,9 +68,11 @@ struct SignedPermutation : IsometricAction<SignedPermutation<side>, side> {
   }
 };
 
+/// B(m): rows change places and signs.
 using SignedRowPermutation = SignedPermutation<Side::left>;
+/// B(n): columns change places and signs.
 using SignedColumnPermutation = SignedPermutation<Side::right>;
 
 static_assert(SymmetryGroup<SignedRowPermutation> && SymmetryGroup<SignedColumnPermutation>);
 
-}  // namespace symopt
+}  // namespace symopt::inline SYMOPT_ABI

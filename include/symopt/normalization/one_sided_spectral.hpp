@@ -34,9 +34,11 @@ struct OneSidedSpectral {
   OneSidedSpectral<opposite(gram_side), Method> mirrored() const { return {method}; }
 };
 
+/// The polar factor through the Gram matrix of the rows, m x m.
 template <polar::PolarMethod Method = DefaultPolar>
 using LeftSpectral = OneSidedSpectral<Side::left, Method>;
 
+/// The polar factor through the Gram matrix of the columns, n x n.
 template <polar::PolarMethod Method = DefaultPolar>
 using RightSpectral = OneSidedSpectral<Side::right, Method>;
 

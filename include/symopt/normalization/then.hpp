@@ -55,6 +55,7 @@ struct Then {
   }
 };
 
+/// The stages of a composition, those of nested ones among them, as a Hana tuple.
 template <class... Ns>
 constexpr auto stages_of(const Then<Ns...>& then) {
   return hana::unpack(

@@ -305,6 +305,7 @@ class BasicLayerwiseOptimizer {
   std::int64_t steps_ = 0;
 };
 
+/// The stack of float models.
 using LayerwiseOptimizer = BasicLayerwiseOptimizer<float>;
 
 }  // namespace symopt::inline SYMOPT_ABI

@@ -76,6 +76,7 @@ class BasicRole {
       make_;
 };
 
+/// The role of float tensors.
 using Role = BasicRole<float>;
 
 /// The role of a parameter class (role<LmHead>() follows the update that its group derives) or of a rule

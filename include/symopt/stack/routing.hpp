@@ -197,6 +197,7 @@ class BasicRouting {
   BasicRole<Scalar> vectors_ = role<AdamW, Scalar>();
 };
 
+/// The routing of float models.
 using Routing = BasicRouting<float>;
 
 }  // namespace symopt::inline SYMOPT_ABI

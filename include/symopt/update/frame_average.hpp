@@ -28,6 +28,7 @@ struct FrameReport {
   const char* reason = "";  ///< why it is not exact
 };
 
+/// One line: "not exact, 256 frames: ...".
 inline std::ostream& operator<<(std::ostream& out, const FrameReport& report) {
   out << (report.is_exact ? "exact" : "not exact") << ", " << report.frames << " frame"
       << (report.frames == 1 ? "" : "s");
