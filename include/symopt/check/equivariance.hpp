@@ -26,10 +26,10 @@ inline Law equivariance_law(const AnyGroup& group) {
 
 }  // namespace detail
 
-/// Is U(gW, g_* G) = Dg U(W, G)? Tries every generator of the group, and `trials` random elements, on inputs of
-/// every kind: in general position, ill-conditioned, rank-deficient, tied, zero, integers.
-/// Rule: an Update, a normalization, any callable on a matrix, or a stateful rule, without its optimizer.
-/// Cost: ten calls of the rule for each trial; under a second for one block of 16 x 24 at -O1.
+/// Is U(gW, g_* G) = Dg U(W, G)? Tries every generator of the group, and `trials` random elements, on inputs
+/// of every kind: in general position, ill-conditioned, rank-deficient, tied, zero, integers. Rule: an
+/// Update, a normalization, any callable on a matrix, or a stateful rule, without its optimizer. Cost: ten
+/// calls of the rule for each trial; under a second for one block of 16 x 24 at -O1.
 template <SymmetryGroup Group, class Rule>
 Report check_equivariance(const Rule& rule, CheckOptions options = {}) {
   const ErasedGroup<Group> group;
@@ -38,6 +38,7 @@ Report check_equivariance(const Rule& rule, CheckOptions options = {}) {
 }
 
 /// A negative control: holds when the rule is violated under the group by at least a hundredth of its output.
+/// The same, the group named by its type.
 template <SymmetryGroup Group, class Rule>
 Report expect_violation(const Rule& rule, CheckOptions options = {}) {
   Report report = check_equivariance<Group>(rule, std::move(options));
@@ -54,4 +55,4 @@ Report expect_violation(const Rule& rule, CheckOptions options = {}) {
   return report;
 }
 
-}  // namespace symopt::check
+}  // namespace symopt::inline SYMOPT_ABI::check

@@ -20,8 +20,8 @@ inline std::uint64_t default_seed() {
 
 /// How much is tried.
 struct CheckOptions {
-  std::uint64_t seed = default_seed();
-  int trials = 64;            ///< on hard inputs with random elements; every generator is tried anyway
+  std::uint64_t seed = default_seed();  ///< of all random numbers
+  int trials = 64;              ///< on hard inputs with random elements; every generator is tried anyway
   std::vector<Shape> shapes{};  ///< of the blocks; empty: small ones that the group fits
 };
 
@@ -40,4 +40,4 @@ inline std::mt19937_64 engine_for(std::uint64_t seed, std::string_view purpose, 
   return std::mt19937_64(state);
 }
 
-}  // namespace symopt::check
+}  // namespace symopt::inline SYMOPT_ABI::check
