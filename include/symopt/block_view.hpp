@@ -99,4 +99,4 @@ void for_each_segment(const BlockView<Scalar>& view, Visit&& visit) {
   }
 }
 
-}  // namespace symopt::inline SYMOPT_ABI
+}  // namespace symopt

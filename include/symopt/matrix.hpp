@@ -98,4 +98,4 @@ auto row_major_view(Derived& block) {
                                                      Eigen::OuterStride<>(block.outerStride()));
 }
 
-}  // namespace symopt::inline SYMOPT_ABI
+}  // namespace symopt

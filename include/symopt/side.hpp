@@ -20,4 +20,4 @@ constexpr Index line_count(Shape block, Side side) {
   return side == Side::left ? block.rows : block.cols;
 }
 
-}  // namespace symopt::inline SYMOPT_ABI
+}  // namespace symopt

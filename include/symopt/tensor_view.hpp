@@ -113,4 +113,4 @@ class TensorView {
   std::vector<Index> strides_;
 };
 
-}  // namespace symopt::inline SYMOPT_ABI
+}  // namespace symopt

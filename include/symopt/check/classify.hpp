@@ -212,4 +212,4 @@ Classification classify(const Rule& rule, CheckOptions options = {}, int head_si
   return detail::Classifier(any, std::move(options), head_size).run();
 }
 
-}  // namespace symopt::inline SYMOPT_ABI::check
+}  // namespace symopt::check

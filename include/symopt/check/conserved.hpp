@@ -59,4 +59,4 @@ Conserved conserved(Group, const Eigen::MatrixBase<Derived>& weights) {
   return conserved<Group>(weights);
 }
 
-}  // namespace symopt::inline SYMOPT_ABI::check
+}  // namespace symopt::check

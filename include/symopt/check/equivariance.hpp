@@ -26,10 +26,10 @@ inline Law equivariance_law(const AnyGroup& group) {
 
 }  // namespace detail
 
-/// Is U(gW, g_* G) = Dg U(W, G)? Tries every generator of the group, and `trials` random elements, on inputs
-/// of every kind: in general position, ill-conditioned, rank-deficient, tied, zero, integers. Rule: an
-/// Update, a normalization, any callable on a matrix, or a stateful rule, without its optimizer. Cost: ten
-/// calls of the rule for each trial; under a second for one block of 16 x 24 at -O1.
+/// Is U(gW, g_* G) = Dg U(W, G)? Tries every generator of the group, and `trials` random elements, on inputs of
+/// every kind: in general position, ill-conditioned, rank-deficient, tied, zero, integers.
+/// Rule: an Update, a normalization, any callable on a matrix, or a stateful rule, without its optimizer.
+/// Cost: ten calls of the rule for each trial; under a second for one block of 16 x 24 at -O1.
 template <SymmetryGroup Group, class Rule>
 Report check_equivariance(const Rule& rule, CheckOptions options = {}) {
   const ErasedGroup<Group> group;
@@ -55,4 +55,4 @@ Report expect_violation(const Rule& rule, CheckOptions options = {}) {
   return report;
 }
 
-}  // namespace symopt::inline SYMOPT_ABI::check
+}  // namespace symopt::check

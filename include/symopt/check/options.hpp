@@ -21,7 +21,7 @@ inline std::uint64_t default_seed() {
 /// How much is tried.
 struct CheckOptions {
   std::uint64_t seed = default_seed();  ///< of all random numbers
-  int trials = 64;              ///< on hard inputs with random elements; every generator is tried anyway
+  int trials = 64;            ///< on hard inputs with random elements; every generator is tried anyway
   std::vector<Shape> shapes{};  ///< of the blocks; empty: small ones that the group fits
 };
 
@@ -40,4 +40,4 @@ inline std::mt19937_64 engine_for(std::uint64_t seed, std::string_view purpose, 
   return std::mt19937_64(state);
 }
 
-}  // namespace symopt::inline SYMOPT_ABI::check
+}  // namespace symopt::check

@@ -58,19 +58,19 @@ inline std::ostream& operator<<(std::ostream& out, const Counterexample& example
 
 /// The result of a check. Errors are in units of what rounding allows: a trial passes at 1 or less.
 struct Report {
-  std::string law;                     ///< "equivariance"
-  std::string rule;                    ///< what was checked
-  std::string group;                   ///< under what
+  std::string law;    ///< "equivariance"
+  std::string rule;   ///< what was checked
+  std::string group;  ///< under what
   Verdict verdict = Verdict::vacuous;  ///< the answer
-  std::string reason;                  ///< of a verdict that is not `holds`
-  double worst = 0;                    ///< the largest error of a well-posed trial
-  std::vector<double> errors;          ///< of all well-posed trials, ascending
-  int trials = 0;                      ///< inputs and elements tried
-  int ill_posed = 0;                   ///< trials whose result rounding decides
-  double ladder_ratio = 0;  ///< largest error in float over that in double on Gaussian inputs; 0 without
-  std::string precision;    ///< the highest one tried: "double", "float"
+  std::string reason;          ///< of a verdict that is not `holds`
+  double worst = 0;            ///< the largest error of a well-posed trial
+  std::vector<double> errors;  ///< of all well-posed trials, ascending
+  int trials = 0;              ///< inputs and elements tried
+  int ill_posed = 0;         ///< trials whose result rounding decides
+  double ladder_ratio = 0;   ///< largest error in float over that in double on Gaussian inputs; 0 without
+  std::string precision;     ///< the highest one tried: "double", "float"
   std::optional<Counterexample> counterexample{};  ///< the smallest that was found
-  std::string reproduce;   ///< one line that repeats the failed trial, or the whole check
+  std::string reproduce;  ///< one line that repeats the failed trial, or the whole check
   std::uint64_t seed = 0;  ///< of all random numbers
 
   /// The error that a share q of the well-posed trials do not exceed; 0 without any.
@@ -102,4 +102,4 @@ inline std::ostream& operator<<(std::ostream& out, const Report& report) {
   return out << '\n';
 }
 
-}  // namespace symopt::inline SYMOPT_ABI::check
+}  // namespace symopt::check

@@ -57,10 +57,9 @@ inline Law shift_law(const AnyGroup& group) {
       for (Index i = 0; i < size; ++i) {
         WideMatrix line = side == Side::left ? WideMatrix::Zero(1, size) : WideMatrix::Zero(size, 1);
         line(i) = 1;
-        motions.push_back(
-            shifted_gradient(side, line,
-                             (side == Side::left ? "1 added to all of column " : "1 added to all of row ") +
-                                 std::to_string(i)));
+        motions.push_back(shifted_gradient(
+            side, line,
+            (side == Side::left ? "1 added to all of column " : "1 added to all of row ") + std::to_string(i)));
       }
     }
     return motions;
@@ -104,4 +103,4 @@ Report check_shift_invariant(const Rule& rule, CheckOptions options = {}) {
   return detail::check_shift_law<Group>(detail::shift_law, rule, std::move(options));
 }
 
-}  // namespace symopt::inline SYMOPT_ABI::check
+}  // namespace symopt::check

@@ -73,11 +73,11 @@ TensorRule tensor_rule(const Rule& rule, const Layout& layout) {
     return [rule, layout](const TensorView<const double>& gradient, const TensorView<double>& direction) {
       OptimizerOptions options{.learning_rate = 1};
       if constexpr (!StatefulRule<Rule, double>) options.momentum = 0;
-      std::vector<double> weights(static_cast<std::size_t>(
-          std::accumulate(gradient.sizes().begin(), gradient.sizes().end(), Index{1}, std::multiplies<>{})));
+      std::vector<double> weights(static_cast<std::size_t>(std::accumulate(
+          gradient.sizes().begin(), gradient.sizes().end(), Index{1}, std::multiplies<>{})));
       BasicLayerwiseOptimizer<double> stack;
-      stack.template add<Rule>("checked tensor", TensorView<double>(weights.data(), gradient.sizes()),
-                               gradient, options, layout, {}, rule);
+      stack.template add<Rule>("checked tensor", TensorView<double>(weights.data(), gradient.sizes()), gradient,
+                               options, layout, {}, rule);
       stack.step();
       for (std::size_t i = 0; i < weights.size(); ++i) direction.data()[i] = -weights[i];
     };
@@ -130,4 +130,4 @@ inline void conclude_storage(Report& report, bool output_varies) {
 
 }  // namespace detail
 
-}  // namespace symopt::inline SYMOPT_ABI::check
+}  // namespace symopt::check

@@ -136,4 +136,4 @@ requires(!EigenObject<Range>) SymmetryError symmetry_error(const Rule& rule, con
   return detail::error_over_generators<Group>(rule, blocks);
 }
 
-}  // namespace symopt::inline SYMOPT_ABI::check
+}  // namespace symopt::check

@@ -23,9 +23,9 @@ namespace symopt::inline SYMOPT_ABI::check {
 struct TrajectoryOptions {
   std::uint64_t seed = default_seed();  ///< of all random numbers
   int steps = 12;                       ///< of each run
-  int trials = 32;                      ///< with random elements; every generator is tried anyway
-  bool free_running = false;            ///< let the twins' weights drift apart by rounding, too
-  std::vector<Shape> shapes{};          ///< of the blocks; empty: small ones that the group fits
+  int trials = 32;              ///< with random elements; every generator is tried anyway
+  bool free_running = false;    ///< let the twins' weights drift apart by rounding, too
+  std::vector<Shape> shapes{};  ///< of the blocks; empty: small ones that the group fits
 };
 
 namespace detail {
@@ -63,15 +63,15 @@ class TwinRuns {
       : motion_(motion),
         free_running_(free_running),
         plain_{make_optimizer(factory, shape_of(weights)), weights.template cast<Scalar>()},
-        moved_{make_optimizer(factory, shape_of(weights)),
-               motion.on_weights(weights).template cast<Scalar>()},
+        moved_{make_optimizer(factory, shape_of(weights)), motion.on_weights(weights).template cast<Scalar>()},
         plain_rounded_{make_optimizer(factory, shape_of(weights)), plain_.weights},
         moved_rounded_{make_optimizer(factory, shape_of(weights)), moved_.weights} {}
 
   /// One step with a gradient: what the twins then differ by.
   Outcome step(const WideMatrix& wide_gradient, std::mt19937_64& engine) {
     const Matrix<Scalar> gradient = wide_gradient.template cast<Scalar>();
-    const Matrix<Scalar> moved_gradient = motion_.on_gradient(widened(gradient)).template cast<Scalar>();
+    const Matrix<Scalar> moved_gradient =
+        motion_.on_gradient(widened(gradient)).template cast<Scalar>();
     const Matrix<Scalar> before = plain_.weights;
     const Matrix<Scalar> moved_before = moved_.weights;
     if (!free_running_) {
@@ -161,7 +161,7 @@ class TrajectoryCheck {
 
  private:
   /// What the gradients of one run are; by their place in input_kinds.
-  static constexpr std::array<std::string_view, 6> kinds{"gaussian", "integers",   "half-rank",
+  static constexpr std::array<std::string_view, 6> kinds{"gaussian",  "integers",   "half-rank",
                                                          "zero-row", "equal-rows", "horizontal"};
 
   void run_all_kinds(const Motion& motion, Shape shape) {
@@ -232,15 +232,15 @@ class TrajectoryCheck {
 }  // namespace detail
 
 /// Is the whole optimizer equivariant, its state, its decay and its schedule? Runs it twice, from W with
-/// gradients G_t and from gW with g_* G_t, and compares gW_t with the twin's weights after every step. The
-/// state needs no transport: each twin makes its own, from zero. The twin's weights start every step at gW_t,
-/// so that rounding does not add up, unless they run free. Factory: callable with a Shape or with (rows,
-/// cols); returns anything with step(weights, gradient). Cost: four steps for each of (generators and random
-/// elements) x steps.
+/// gradients G_t and from gW with g_* G_t, and compares gW_t with the twin's weights after every step. The state
+/// needs no transport: each twin makes its own, from zero. The twin's weights start every step at gW_t, so that
+/// rounding does not add up, unless they run free.
+/// Factory: callable with a Shape or with (rows, cols); returns anything with step(weights, gradient).
+/// Cost: four steps for each of (generators and random elements) x steps.
 template <SymmetryGroup Group, class Factory>
 Report check_trajectory(const Factory& factory, TrajectoryOptions options = {}) {
   const ErasedGroup<Group> group;
   return detail::TrajectoryCheck<Factory>(group, factory, std::move(options)).run();
 }
 
-}  // namespace symopt::inline SYMOPT_ABI::check
+}  // namespace symopt::check

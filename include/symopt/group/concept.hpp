@@ -79,4 +79,4 @@ concept SymmetryGroup = HasElements<G, double> && HasElements<G, float> && ActsO
   { families_of<G> } -> std::convertible_to<Families>;
 };
 
-}  // namespace symopt::inline SYMOPT_ABI
+}  // namespace symopt

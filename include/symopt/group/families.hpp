@@ -127,4 +127,4 @@ constexpr Families families_on(Side side, const SideFamilies& families) {
   return side == Side::left ? Families{families, {}} : Families{{}, families};
 }
 
-}  // namespace symopt::inline SYMOPT_ABI
+}  // namespace symopt

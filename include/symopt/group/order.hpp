@@ -69,4 +69,4 @@ constexpr auto shipped_group() {
 template <class G, class H>
 using meet_t = typename decltype(detail::shipped_group<meet(families_of<G>, families_of<H>)>())::type;
 
-}  // namespace symopt::inline SYMOPT_ABI
+}  // namespace symopt

@@ -61,4 +61,4 @@ using RightOrthogonal = Orthogonal<Side::right>;
 
 static_assert(SymmetryGroup<LeftOrthogonal> && SymmetryGroup<RightOrthogonal>);
 
-}  // namespace symopt::inline SYMOPT_ABI
+}  // namespace symopt

@@ -100,4 +100,4 @@ using ColumnPermutation = Permutation<Side::right>;
 
 static_assert(SymmetryGroup<RowPermutation> && SymmetryGroup<ColumnPermutation>);
 
-}  // namespace symopt::inline SYMOPT_ABI
+}  // namespace symopt

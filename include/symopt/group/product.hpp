@@ -217,4 +217,4 @@ using BiOrthogonal = Product<Orthogonal<Side::left>, Orthogonal<Side::right>>;
 static_assert(SymmetryGroup<BiOrthogonal> && SymmetryGroup<Product<>> &&
               SymmetryGroup<Product<RowPermutation, RightOrthogonal, SharedShift>>);
 
-}  // namespace symopt::inline SYMOPT_ABI
+}  // namespace symopt

@@ -83,4 +83,4 @@ using ColumnShift = Shift<Side::right>;
 
 static_assert(SymmetryGroup<SharedShift> && SymmetryGroup<ColumnShift>);
 
-}  // namespace symopt::inline SYMOPT_ABI
+}  // namespace symopt

@@ -75,4 +75,4 @@ using SignedColumnPermutation = SignedPermutation<Side::right>;
 
 static_assert(SymmetryGroup<SignedRowPermutation> && SymmetryGroup<SignedColumnPermutation>);
 
-}  // namespace symopt::inline SYMOPT_ABI
+}  // namespace symopt

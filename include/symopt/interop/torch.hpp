@@ -263,4 +263,4 @@ class TorchOptimizer : public torch::optim::Optimizer {
   std::unordered_map<const c10::TensorImpl*, Bound> bound_;
 };
 
-}  // namespace symopt::inline SYMOPT_ABI::interop
+}  // namespace symopt::interop

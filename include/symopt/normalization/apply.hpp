@@ -94,4 +94,4 @@ Matrix<typename Derived::Scalar> applied(const Map& map, const Eigen::MatrixBase
   return result;
 }
 
-}  // namespace symopt::inline SYMOPT_ABI
+}  // namespace symopt

@@ -78,4 +78,4 @@ constexpr bool keeps_horizontal(Side side) {
   }
 }
 
-}  // namespace symopt::inline SYMOPT_ABI
+}  // namespace symopt

@@ -63,4 +63,4 @@ struct DualNorm {
   }
 };
 
-}  // namespace symopt::inline SYMOPT_ABI
+}  // namespace symopt

@@ -51,4 +51,4 @@ struct HeadSpectral {
 
 static_assert(Normalization<HeadSpectral<Side::left, 4>>);
 
-}  // namespace symopt::inline SYMOPT_ABI
+}  // namespace symopt

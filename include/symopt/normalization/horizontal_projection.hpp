@@ -48,4 +48,4 @@ struct HorizontalProjection {
   HorizontalProjection<opposite(sides)...> mirrored() const { return {}; }
 };
 
-}  // namespace symopt::inline SYMOPT_ABI
+}  // namespace symopt

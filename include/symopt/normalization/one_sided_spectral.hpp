@@ -44,4 +44,4 @@ using RightSpectral = OneSidedSpectral<Side::right, Method>;
 
 static_assert(Normalization<LeftSpectral<>> && Normalization<RightSpectral<>>);
 
-}  // namespace symopt::inline SYMOPT_ABI
+}  // namespace symopt

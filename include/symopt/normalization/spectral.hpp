@@ -44,4 +44,4 @@ struct Spectral {
 
 static_assert(Normalization<Spectral<>>);
 
-}  // namespace symopt::inline SYMOPT_ABI
+}  // namespace symopt

@@ -62,4 +62,4 @@ constexpr auto stages_of(const Then<Ns...>& then) {
       then.stages, [](const auto&... stage) { return hana::flatten(hana::make_tuple(stages_of(stage)...)); });
 }
 
-}  // namespace symopt::inline SYMOPT_ABI
+}  // namespace symopt

@@ -177,4 +177,4 @@ inline std::string to_string(const Layout& layout) {
   return text;
 }
 
-}  // namespace symopt::inline SYMOPT_ABI
+}  // namespace symopt

@@ -88,4 +88,4 @@ class RowMask {
   std::vector<Index> rows_;
 };
 
-}  // namespace symopt::inline SYMOPT_ABI
+}  // namespace symopt

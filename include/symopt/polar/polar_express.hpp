@@ -14,8 +14,8 @@ namespace symopt::inline SYMOPT_ABI::polar {
 struct PolarExpress {
   int steps = 8;                                    ///< of the iteration
   QuinticList coefficients = lists::polar_express;  ///< past its end the last one repeats
-  double safety = 1.0;                              ///< the block is divided by safety * Frobenius norm + eps
-  double eps = 0.0;  ///< absolute, for agreement with published code; breaks homogeneity
+  double safety = 1.0;  ///< the block is divided by safety * Frobenius norm + eps
+  double eps = 0.0;     ///< absolute, for agreement with published code; breaks homogeneity
 
   template <class Scalar>
   using Workspace = IterationWorkspace<Scalar>;
@@ -35,11 +35,11 @@ struct PolarExpress {
 
 static_assert(PolarMethod<PolarExpress>);
 
-}  // namespace symopt::inline SYMOPT_ABI::polar
+}  // namespace symopt::polar
 
 namespace symopt::inline SYMOPT_ABI {
 
 /// The method behind Spectral<> and its one-sided forms.
 using DefaultPolar = polar::PolarExpress;
 
-}  // namespace symopt::inline SYMOPT_ABI
+}  // namespace symopt

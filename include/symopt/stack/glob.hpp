@@ -86,4 +86,4 @@ class Glob {
   std::vector<std::string> patterns_;
 };
 
-}  // namespace symopt::inline SYMOPT_ABI
+}  // namespace symopt

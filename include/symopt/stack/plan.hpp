@@ -80,4 +80,4 @@ class Plan {
   std::vector<PlanRow> rows_;
 };
 
-}  // namespace symopt::inline SYMOPT_ABI
+}  // namespace symopt

@@ -88,4 +88,4 @@ BasicRole<Scalar> role(OptimizerOptions options = default_options<ClassOrRule>()
   return {std::move(rule), std::move(options), std::move(layout), std::move(mask)};
 }
 
-}  // namespace symopt::inline SYMOPT_ABI
+}  // namespace symopt

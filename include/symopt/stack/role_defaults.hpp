@@ -68,4 +68,4 @@ OptimizerOptions default_options() {
   return detail::role_default_of<T>().options;
 }
 
-}  // namespace symopt::inline SYMOPT_ABI
+}  // namespace symopt

@@ -200,4 +200,4 @@ class BasicRouting {
 /// The routing of float models.
 using Routing = BasicRouting<float>;
 
-}  // namespace symopt::inline SYMOPT_ABI
+}  // namespace symopt

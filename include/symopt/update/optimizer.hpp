@@ -273,4 +273,4 @@ class Optimizer {
   std::int64_t steps_ = 0;
 };
 
-}  // namespace symopt::inline SYMOPT_ABI
+}  // namespace symopt

@@ -48,4 +48,4 @@ inline double scale_factor(Scale scale, Shape block) {
   return 1.0;
 }
 
-}  // namespace symopt::inline SYMOPT_ABI
+}  // namespace symopt

@@ -55,4 +55,4 @@ struct ConstantThenLinear {
   }
 };
 
-}  // namespace symopt::inline SYMOPT_ABI
+}  // namespace symopt

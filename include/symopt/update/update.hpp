@@ -84,4 +84,4 @@ class Update : detail::RequireAdmissible<Group, Normalization> {
   Stages stages_;
 };
 
-}  // namespace symopt::inline SYMOPT_ABI
+}  // namespace symopt
