@@ -33,7 +33,7 @@ expect_field(Depends "libeigen3-dev (>= 3.4), libboost-dev (>= 1.74)")
 set(root ${WORK}/root)
 set(database ${root}/var/lib/dpkg)
 set(dpkg dpkg --root=${root} --force-not-root --log=${WORK}/dpkg.log)
-file(REMOVE_RECURSE ${root})
+file(REMOVE_RECURSE ${root} ${WORK}/consumer)
 file(MAKE_DIRECTORY ${database}/info ${database}/updates ${database}/triggers)
 
 # An empty machine lacks what the package needs: dpkg must say so by name.
@@ -43,7 +43,7 @@ if(status EQUAL 0 OR NOT refusal MATCHES "depends on libeigen3-dev" OR NOT refus
   message(FATAL_ERROR "dpkg should miss Eigen and Boost, but says (${status}):\n${refusal}")
 endif()
 
-file(REMOVE_RECURSE ${root})
+file(REMOVE_RECURSE ${root} ${WORK}/consumer)
 file(MAKE_DIRECTORY ${database}/info ${database}/updates ${database}/triggers)
 file(COPY_FILE /var/lib/dpkg/status ${database}/status)
 run(ignored ${dpkg} --install ${package})
@@ -52,11 +52,11 @@ if(NOT state STREQUAL "installed")
   message(FATAL_ERROR "dpkg calls the package ${state}, not installed")
 endif()
 
-run(ignored ${CTEST} --build-and-test ${CMAKE_CURRENT_LIST_DIR}/find_package ${WORK}/consumer
+run(ignored ${CTEST} --build-and-test ${CMAKE_CURRENT_LIST_DIR}/small ${WORK}/consumer
   --build-generator ${GENERATOR}
   --build-options -DCMAKE_PREFIX_PATH=${root}/usr -DCMAKE_CXX_COMPILER=${COMPILER}
                   -DCMAKE_FIND_USE_PACKAGE_REGISTRY=OFF
-  --test-command consumer)
+  --test-command small_consumer)
 file(STRINGS ${WORK}/consumer/CMakeCache.txt found REGEX "^symopt_DIR:")
 if(NOT found STREQUAL "symopt_DIR:PATH=${root}/usr/share/cmake/symopt")
   message(FATAL_ERROR "the consumer found another symopt: ${found}")
