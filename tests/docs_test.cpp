@@ -72,7 +72,8 @@ TEST_CASE("every block of C++ in the documentation stands in a compiled file") {
 }
 
 TEST_CASE("every link from the documentation to a file of the project leads somewhere") {
-  std::vector<std::filesystem::path> pages{root / "README.md", root / "CONTRIBUTING.md"};
+  std::vector<std::filesystem::path> pages{root / "README.md", root / "CONTRIBUTING.md",
+                                           root / "packaging/README.md"};
   for (const auto& entry : std::filesystem::directory_iterator(root / "docs"))
     if (entry.path().extension() == ".md") pages.push_back(entry.path());
   for (const auto& path : pages) {

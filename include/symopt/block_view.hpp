@@ -67,6 +67,7 @@ struct BlockView {
   BlockView transposed() const { return {data, cols, rows}; }
 };
 
+/// The size of a view, without the rows that are not selected.
 template <class Scalar>
 Shape shape_of(const BlockView<Scalar>& view) {
   return {view.row_count(), view.cols.size};

@@ -11,6 +11,7 @@
 
 namespace symopt::inline SYMOPT_ABI {
 
+/// Signed sizes and places, 64 bits where addresses have as many.
 using Index = Eigen::Index;
 
 /// The scalars that updates are computed in.
@@ -31,16 +32,18 @@ using ConstMatrixRef = Eigen::Ref<const Matrix<Scalar>, 0, Eigen::OuterStride<>>
 
 /// The size of a block: rows x cols.
 struct Shape {
-  Index rows = 0;
-  Index cols = 0;
+  Index rows = 0;  ///< m
+  Index cols = 0;  ///< n
 
   friend bool operator==(const Shape&, const Shape&) = default;
 };
 
+/// n x m of m x n.
 constexpr Shape transposed(Shape shape) {
   return {shape.cols, shape.rows};
 }
 
+/// The size of an Eigen object.
 template <class Derived>
 Shape shape_of(const Eigen::EigenBase<Derived>& block) {
   return {block.rows(), block.cols()};

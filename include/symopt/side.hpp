@@ -9,6 +9,7 @@ namespace symopt::inline SYMOPT_ABI {
 /// W -> W B^T.
 enum class Side { left, right };
 
+/// The other side.
 constexpr Side opposite(Side side) {
   return side == Side::left ? Side::right : Side::left;
 }

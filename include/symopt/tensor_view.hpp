@@ -21,10 +21,13 @@ namespace symopt::inline SYMOPT_ABI {
 template <class Scalar>
 class TensorView {
  public:
+  /// Without const.
   using value_type = std::remove_const_t<Scalar>;
 
+  /// Row-major without gaps.
   TensorView(Scalar* data, std::vector<Index> sizes) : TensorView(data, sizes, row_major_strides(sizes)) {}
 
+  /// Any strides, in scalars; 0 and negative ones too.
   TensorView(Scalar* data, std::vector<Index> sizes, std::vector<Index> strides)
       : data_(data), sizes_(std::move(sizes)), strides_(std::move(strides)) {
     if (sizes_.size() != strides_.size())
@@ -35,6 +38,7 @@ class TensorView {
       if (size < 0) throw std::invalid_argument("symopt: a tensor cannot have the size " + to_string());
   }
 
+  /// The memory of an Eigen object that outlives the view, in either storage order.
   template <EigenMemory<Scalar> Derived>
   requires outlives_expression_v<Derived>
   explicit TensorView(Derived&& block) : data_(block.data()) {
@@ -48,16 +52,22 @@ class TensorView {
     }
   }
 
+  /// The read-only view of what a writable one shows.
   template <class Writable>
   requires(std::same_as<const Writable, Scalar> && !std::same_as<Writable, Scalar>)
       TensorView(const TensorView<Writable>& other)
       : data_(other.data()), sizes_(other.sizes()), strides_(other.strides()) {}
 
+  /// The element with all indices 0; sizes and strides of the dimensions; their number.
+  ///@{
   Scalar* data() const { return data_; }
   const std::vector<Index>& sizes() const { return sizes_; }
   const std::vector<Index>& strides() const { return strides_; }
   Index dimensions() const { return static_cast<Index>(sizes_.size()); }
 
+  ///@}
+
+  /// True when a size is 0: there are no elements.
   bool is_empty() const {
     for (const Index size : sizes_)
       if (size == 0) return true;

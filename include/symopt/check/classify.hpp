@@ -23,9 +23,12 @@ namespace symopt::inline SYMOPT_ABI::check {
 /// Under which motions of the lines of one side a rule is equivariant.
 class SideSymmetry {
  public:
+  /// What was found for one kind of motion: read, written, and whether it holds.
+  ///@{
   Verdict operator[](LineMotions motions) const { return verdicts_[static_cast<std::size_t>(motions)]; }
   void set(LineMotions motions, Verdict verdict) { verdicts_[static_cast<std::size_t>(motions)] = verdict; }
   bool has(LineMotions motions) const { return (*this)[motions] == Verdict::holds; }
+  ///@}
 
   int head_size = 0;  ///< of the heads that were tried; 0: none were
 
@@ -63,8 +66,9 @@ class SideSymmetry {
 
 /// What a rule respects, as far as the motions of LineMotions, a shift of the rows and scalings can tell.
 struct Classification {
-  std::string rule;
-  SideSymmetry left, right;
+  std::string rule;                            ///< what was classified
+  SideSymmetry left;                           ///< under motions of the rows
+  SideSymmetry right;                          ///< under motions of the columns
   Verdict equivariant = Verdict::vacuous;      ///< E: weights that share a shift have the same step
   Verdict horizontal = Verdict::vacuous;       ///< H: 1^T G = 0 implies 1^T U = 0
   Verdict shift_invariant = Verdict::vacuous;  ///< I: U(G + 1 a^T) = U(G)

@@ -13,6 +13,7 @@ struct Conserved {
   Matrix<double> mean_row;     ///< 1 x n, under a shared shift
   Matrix<double> mean_column;  ///< m x 1, under a column shift
 
+  /// True under a group without shifts.
   bool empty() const { return mean_row.size() == 0 && mean_column.size() == 0; }
 };
 
@@ -23,6 +24,7 @@ inline double drift(const Conserved& before, const Conserved& after) {
                     (after.mean_column - before.mean_column).norm());
 }
 
+/// "mean row 1 2 3", or "nothing is conserved".
 inline std::ostream& operator<<(std::ostream& out, const Conserved& conserved) {
   if (conserved.empty()) return out << "nothing is conserved";
   if (conserved.mean_row.size() > 0) out << "mean row " << conserved.mean_row;
@@ -51,6 +53,7 @@ Conserved conserved(const Eigen::MatrixBase<Derived>& weights) {
   return result;
 }
 
+/// The same with the group as a value.
 template <SymmetryGroup Group, class Derived>
 Conserved conserved(Group, const Eigen::MatrixBase<Derived>& weights) {
   return conserved<Group>(weights);

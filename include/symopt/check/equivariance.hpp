@@ -38,6 +38,7 @@ Report check_equivariance(const Rule& rule, CheckOptions options = {}) {
 }
 
 /// A negative control: holds when the rule is violated under the group by at least a hundredth of its output.
+/// The same, the group named by its type.
 template <SymmetryGroup Group, class Rule>
 Report expect_violation(const Rule& rule, CheckOptions options = {}) {
   Report report = check_equivariance<Group>(rule, std::move(options));

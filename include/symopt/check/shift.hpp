@@ -89,6 +89,7 @@ Report check_shift_law(Law (*law)(const AnyGroup&), const Rule& rule, CheckOptio
 
 /// H: do horizontal gradients have horizontal steps, 1^T G = 0 implies 1^T U = 0 (and on the right)? Tried on
 /// inputs of every kind, projected. The rule, options and cost of check_equivariance.
+/// The same, the group named by its type.
 template <SymmetryGroup Group, class Rule>
 Report check_horizontal(const Rule& rule, CheckOptions options = {}) {
   return detail::check_shift_law<Group>(detail::horizontal_law, rule, std::move(options));
@@ -96,6 +97,7 @@ Report check_horizontal(const Rule& rule, CheckOptions options = {}) {
 
 /// I: does a shift of the gradient leave the step, U(G + 1 a^T) = U(G) (and on the right)? With H, every step
 /// is horizontal.
+/// The same, the group named by its type.
 template <SymmetryGroup Group, class Rule>
 Report check_shift_invariant(const Rule& rule, CheckOptions options = {}) {
   return detail::check_shift_law<Group>(detail::shift_law, rule, std::move(options));

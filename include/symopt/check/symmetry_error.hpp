@@ -15,16 +15,18 @@ namespace symopt::inline SYMOPT_ABI::check {
 
 /// How far a rule is from equivariance, as numbers of its own output; see symmetry_error.
 struct SymmetryError {
+  /// What one generator shows.
   struct OfGenerator {
     Index generator = 0;  ///< index into Group::generators<double>(shape)
-    double error = 0;
+    double error = 0;     ///< the largest over the inputs, relative to the output
   };
 
-  std::vector<OfGenerator> generators;
-  double worst = 0;
-  double mean = 0;
+  std::vector<OfGenerator> generators;  ///< all of them, in their order
+  double worst = 0;                     ///< over the generators
+  double mean = 0;                      ///< over the generators
 };
 
+/// One line, with the worst generator.
 inline std::ostream& operator<<(std::ostream& out, const SymmetryError& result) {
   if (result.generators.empty()) return out << "symmetry error: the group has no generators";
   const auto worst = std::max_element(result.generators.begin(), result.generators.end(),
@@ -125,6 +127,7 @@ SymmetryError symmetry_error(const Rule& rule, const Eigen::MatrixBase<Derived>&
   return detail::error_over_generators<Group>(rule, std::vector<Matrix<Scalar>>{input});
 }
 
+/// The worst over several inputs of one shape.
 template <SymmetryGroup Group, class Rule, class Range>
 requires(!EigenObject<Range>) SymmetryError symmetry_error(const Rule& rule, const Range& inputs) {
   using Scalar = typename std::remove_cvref_t<decltype(*std::begin(inputs))>::Scalar;

@@ -21,8 +21,8 @@ namespace symopt::inline SYMOPT_ABI::check {
 
 /// How long and how twin runs go.
 struct TrajectoryOptions {
-  std::uint64_t seed = default_seed();
-  int steps = 12;
+  std::uint64_t seed = default_seed();  ///< of all random numbers
+  int steps = 12;                       ///< of each run
   int trials = 32;              ///< with random elements; every generator is tried anyway
   bool free_running = false;    ///< let the twins' weights drift apart by rounding, too
   std::vector<Shape> shapes{};  ///< of the blocks; empty: small ones that the group fits

@@ -26,6 +26,7 @@ template <StatesBound G>
 struct FamiliesOf<G> {
   static constexpr Families value = FamiliesOf<typename G::bound>::value;
 };
+/// The generator families of a group; of its bound for a user's group.
 template <class G>
 inline constexpr Families families_of = FamiliesOf<G>::value;
 

@@ -14,14 +14,16 @@ namespace symopt::inline SYMOPT_ABI {
 /// A family may imply others: rotations contain everything orthogonal, swaps of single lines
 /// contain swaps of blocks of lines. The members hold what was stated; the functions know what follows.
 struct SideFamilies {
-  bool swaps = false;              // exchange of two lines (rows on the left, columns on the right)
-  bool signs = false;              // change of sign of one line
-  bool rotations = false;          // every orthogonal matrix
-  bool positive_scalings = false;  // multiplication of one line by a positive number
-  bool translations = false;       // the same line added to all
-  int block_rotations = 0;         // orthogonal matrices within consecutive blocks of that many lines
-  int block_swaps = 0;             // exchange of two such blocks
+  bool swaps = false;              ///< exchange of two lines (rows on the left, columns on the right)
+  bool signs = false;              ///< change of sign of one line
+  bool rotations = false;          ///< every orthogonal matrix
+  bool positive_scalings = false;  ///< multiplication of one line by a positive number
+  bool translations = false;       ///< the same line added to all
+  int block_rotations = 0;         ///< orthogonal matrices within consecutive blocks of that many lines
+  int block_swaps = 0;             ///< exchange of two such blocks
 
+  /// Stated, or following from what is stated.
+  ///@{
   constexpr bool has_swaps() const { return swaps || rotations; }
   constexpr bool has_signs() const { return signs || rotations || block_rotations > 0; }
   constexpr bool has_block_rotations(int size) const {
@@ -31,6 +33,8 @@ struct SideFamilies {
   constexpr bool has_block_swaps(int size) const {
     return has_swaps() || (block_swaps > 0 && size % block_swaps == 0);
   }
+  ///@}
+  /// True when there is anything but translations.
   constexpr bool is_linear() const {
     return swaps || signs || rotations || positive_scalings || block_rotations > 0 || block_swaps > 0;
   }
@@ -43,6 +47,7 @@ struct SideFamilies {
            (other.block_swaps == 0 || has_block_swaps(other.block_swaps));
   }
 
+  /// True when every family of `other` is also one of these.
   constexpr bool contains(const SideFamilies& other) const {
     return contains_linear(other) && (!other.translations || translations);
   }
@@ -88,19 +93,24 @@ constexpr SideFamilies join(const SideFamilies& a, const SideFamilies& b) {
 
 /// The families of both sides of a block.
 struct Families {
-  SideFamilies left{};
-  SideFamilies right{};
+  SideFamilies left{};   ///< what acts on the rows
+  SideFamilies right{};  ///< what acts on the columns
 
+  /// Those of one side.
   constexpr const SideFamilies& on(Side side) const { return side == Side::left ? left : right; }
+  /// True when every linear family of `other` is also one of these, side by side.
   constexpr bool contains_linear(const Families& other) const {
     return left.contains_linear(other.left) && right.contains_linear(other.right);
   }
+  /// True when every family of `other` is also one of these, side by side.
   constexpr bool contains(const Families& other) const {
     return left.contains(other.left) && right.contains(other.right);
   }
   friend constexpr bool operator==(const Families&, const Families&) = default;
 };
 
+/// Side by side: what both have; what either has; rows and columns exchanged.
+///@{
 constexpr Families meet(const Families& a, const Families& b) {
   return {meet(a.left, b.left), meet(a.right, b.right)};
 }
@@ -110,6 +120,7 @@ constexpr Families join(const Families& a, const Families& b) {
 constexpr Families mirrored(const Families& a) {
   return {a.right, a.left};
 }
+///@}
 
 /// The given families on one side, nothing on the other.
 constexpr Families families_on(Side side, const SideFamilies& families) {

@@ -16,6 +16,7 @@ namespace symopt::inline SYMOPT_ABI {
 /// trivial one is claimed to lie inside a user's group.
 template <class G, class H>
 inline constexpr bool is_subgroup_v = families_of<H>.contains(families_of<G>);
+/// Into a user's group: only itself and the trivial group.
 template <class G, StatesBound H>
 inline constexpr bool is_subgroup_v<G, H> = std::same_as<G, H> || families_of<G> == Families{};
 

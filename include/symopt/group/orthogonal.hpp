@@ -54,7 +54,9 @@ struct Orthogonal : IsometricAction<Orthogonal<side>, side> {
   }
 };
 
+/// O(m), on the rows: W -> Q W.
 using LeftOrthogonal = Orthogonal<Side::left>;
+/// O(n), on the columns: W -> W Q^T.
 using RightOrthogonal = Orthogonal<Side::right>;
 
 }  // namespace symopt

@@ -12,6 +12,7 @@ namespace symopt::inline SYMOPT_ABI {
 /// Where each line goes: line i becomes line image[i].
 using Image = std::vector<Index>;
 
+/// Every line stays.
 inline Image identity_image(Index size) {
   Image image(static_cast<std::size_t>(size));
   std::iota(image.begin(), image.end(), Index(0));
@@ -25,6 +26,7 @@ inline Image compose_images(const Image& g, const Image& h) {
   return image;
 }
 
+/// Undoes g.
 inline Image inverse_image(const Image& g) {
   Image image(g.size());
   for (std::size_t i = 0; i < g.size(); ++i) image[static_cast<std::size_t>(g[i])] = static_cast<Index>(i);
@@ -91,7 +93,9 @@ struct Permutation : IsometricAction<Permutation<side>, side> {
   }
 };
 
+/// S(m): the rows change places.
 using RowPermutation = Permutation<Side::left>;
+/// S(n): the columns change places.
 using ColumnPermutation = Permutation<Side::right>;
 
 }  // namespace symopt

@@ -25,6 +25,7 @@ struct FlatProduct;
 /// The factors of a group as a Hana tuple of types: those of a product, itself for a simple group.
 template <class G>
 inline constexpr auto factors_of = hana::tuple_t<G>;
+/// Those of a product.
 template <class G>
 requires requires {
   G::factors;
@@ -210,6 +211,7 @@ struct FlatProduct {
   }
 };
 
+/// O(m) x O(n): W -> Q W R^T.
 using BiOrthogonal = Product<Orthogonal<Side::left>, Orthogonal<Side::right>>;
 
 }  // namespace symopt

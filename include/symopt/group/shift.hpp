@@ -76,7 +76,9 @@ struct Shift {
   }
 };
 
+/// W -> W + 1 c^T: one row is added to all rows. The gauge of a softmax over the rows.
 using SharedShift = Shift<Side::left>;
+/// W -> W + a 1^T: one column is added to all columns.
 using ColumnShift = Shift<Side::right>;
 
 }  // namespace symopt

@@ -67,7 +67,9 @@ struct SignedPermutation : IsometricAction<SignedPermutation<side>, side> {
   }
 };
 
+/// B(m): rows change places and signs.
 using SignedRowPermutation = SignedPermutation<Side::left>;
+/// B(n): columns change places and signs.
 using SignedColumnPermutation = SignedPermutation<Side::right>;
 
 }  // namespace symopt

@@ -54,6 +54,9 @@ class GroupOptions : public torch::optim::OptimizerCloneableOptions<GroupOptions
     validate(role_.options());
   }
 
+  /// The base rate, as torch's schedulers read and set it. Errors: std::invalid_argument for one out of
+  /// range.
+  ///@{
   double get_lr() const override { return rate_; }
   void set_lr(const double rate) override {
     symopt::OptimizerOptions changed = role_.options();
@@ -61,12 +64,17 @@ class GroupOptions : public torch::optim::OptimizerCloneableOptions<GroupOptions
     validate(changed);
     rate_ = rate;
   }
+  ///@}
 
+  /// The role of float tensors, and of double ones if there are such.
+  ///@{
   const Role& role() const { return role_; }
   const std::optional<BasicRole<double>>& double_role() const { return double_role_; }
+  ///@}
   /// The pattern that routed the group, or what its options call it.
   const std::string& label() const { return label_; }
 
+  /// What messages call a tensor of the group.
   std::string name_of(std::size_t group, std::size_t tensor) const {
     if (tensor < names_.size()) return names_[tensor];
     const std::string place = "group " + std::to_string(group) + ", tensor " + std::to_string(tensor);
@@ -137,11 +145,13 @@ inline std::vector<torch::optim::OptimizerParamGroup> parameter_groups(
 /// two parameters in the same memory; at a step those of LayerwiseOptimizer, with the tensor named.
 class TorchOptimizer : public torch::optim::Optimizer {
  public:
+  /// Binds all tensors. Errors: as above.
   explicit TorchOptimizer(std::vector<torch::optim::OptimizerParamGroup> groups)
       : torch::optim::Optimizer(std::move(groups), std::make_unique<detail::NoDefaultOptions>()) {
     bind_all();
   }
 
+  /// Runs the closure, if there is one, and one step of every parameter; returns the closure's loss.
   torch::Tensor step(LossClosure closure = nullptr) override {
     torch::Tensor loss;
     if (closure != nullptr) {
@@ -168,8 +178,10 @@ class TorchOptimizer : public torch::optim::Optimizer {
   }
 
   /// Not supported: throws, rather than writing a file without the momentum.
+  ///@{
   void save(torch::serialize::OutputArchive&) const override { refuse_archive(); }
   void load(torch::serialize::InputArchive&) override { refuse_archive(); }
+  ///@}
 
  private:
   /// What a stack was last told of a tensor.

@@ -47,6 +47,7 @@ auto mirror(const Map& map) {
   }
 }
 
+/// The map itself. Errors: what its validate() throws, where it has one.
 template <class Map>
 const Map& validated(const Map& map) {
   if constexpr (requires { map.validate(); }) map.validate();

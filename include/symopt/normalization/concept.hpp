@@ -18,6 +18,8 @@ concept StatesLargestGroup = requires {
   typename Map::largest_group;
 };
 
+/// The families under which a map claims to be equivariant.
+///@{
 template <StatesLargestGroup Map>
 constexpr Families claimed_families_of() {
   if constexpr (requires { Map::families; }) {
@@ -28,6 +30,7 @@ constexpr Families claimed_families_of() {
 }
 template <StatesLargestGroup Map>
 inline constexpr Families claimed_families = claimed_families_of<Map>();
+///@}
 
 /// A map that works in the memory it is given: apply(block, workspace), with the workspace made once
 /// from the block's shape. Every shipped map does, so that an optimizer allocates once.

@@ -24,8 +24,8 @@ struct DualNorm {
                 "DualNorm takes nu between the input and the output of one stage: put it inside Then, "
                 "around the stage that is meant");
 
-  double alpha = 1.0;
-  N normalization{};
+  double alpha = 1.0;  ///< the power of nu; 0 is N alone
+  N normalization{};   ///< N, with its options
 
   static constexpr Families families = claimed_families<N>;
   static constexpr bool keeps_horizontal(Side side) { return symopt::keeps_horizontal<N>(side); }

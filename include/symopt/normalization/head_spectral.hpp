@@ -14,7 +14,7 @@ namespace symopt::inline SYMOPT_ABI {
 /// Errors: std::invalid_argument when the heads do not fill the block.
 template <Side side, int head_size, polar::PolarMethod Method = DefaultPolar>
 struct HeadSpectral {
-  Method method{};
+  Method method{};  ///< how the polar factor is computed, with its options
 
   using largest_group = Product<HeadRotations<side, head_size>, Orthogonal<opposite(side)>>;
   static constexpr bool keeps_horizontal(Side asked) { return asked != side; }

@@ -15,7 +15,9 @@ namespace symopt::inline SYMOPT_ABI {
 /// other. Keeps horizontal blocks: both sides. Cost: two reads and one write of the block per side.
 template <Side... sides>
 struct HorizontalProjection {
+  /// Whether the mean line of that side is subtracted.
   static constexpr bool projects(Side side) { return (false || ... || (side == sides)); }
+  /// True when nothing is subtracted.
   static constexpr bool is_identity = sizeof...(sides) == 0;
 
   static constexpr Families families = [] {

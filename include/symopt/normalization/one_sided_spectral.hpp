@@ -12,7 +12,7 @@ namespace symopt::inline SYMOPT_ABI {
 /// Source: arXiv 2605.18106.
 template <Side gram_side, polar::PolarMethod Method>
 struct OneSidedSpectral {
-  Method method{};
+  Method method{};  ///< how the polar factor is computed, with its options
 
   using largest_group = BiOrthogonal;
   static constexpr bool keeps_horizontal(Side) { return true; }
@@ -34,9 +34,11 @@ struct OneSidedSpectral {
   OneSidedSpectral<opposite(gram_side), Method> mirrored() const { return {method}; }
 };
 
+/// The polar factor through the Gram matrix of the rows, m x m.
 template <polar::PolarMethod Method = DefaultPolar>
 using LeftSpectral = OneSidedSpectral<Side::left, Method>;
 
+/// The polar factor through the Gram matrix of the columns, n x n.
 template <polar::PolarMethod Method = DefaultPolar>
 using RightSpectral = OneSidedSpectral<Side::right, Method>;
 

@@ -20,7 +20,7 @@ constexpr Side smaller_gram(Shape shape) {
 /// Source: arXiv 2605.18106; arXiv 2505.21799.
 template <polar::PolarMethod Method = DefaultPolar>
 struct Spectral {
-  Method method{};
+  Method method{};  ///< how the polar factor is computed, with its options
 
   using largest_group = BiOrthogonal;
   static constexpr bool keeps_horizontal(Side) { return true; }

@@ -15,9 +15,11 @@ namespace symopt::inline SYMOPT_ABI {
 /// Cost: the sum of the stages'.
 template <class First, class... Rest>
 struct Then {
-  hana::tuple<First, Rest...> stages{};
+  hana::tuple<First, Rest...> stages{};  ///< the normalizations with their options, the first one first
 
+  /// All stages with their default options.
   Then() = default;
+  /// The stages as given.
   explicit(sizeof...(Rest) == 0) Then(First first, Rest... rest)
       : stages(std::move(first), std::move(rest)...) {}
 
@@ -53,6 +55,7 @@ struct Then {
   }
 };
 
+/// The stages of a composition, those of nested ones among them, as a Hana tuple.
 template <class... Ns>
 constexpr auto stages_of(const Then<Ns...>& then) {
   return hana::unpack(

@@ -59,11 +59,12 @@ struct GateUpRows {
 ///   layout::experts(layout::transposed(layout::gate_up(GateUp::interleaved, Neurons::paired)))
 /// is a tensor [experts, width, 2 neurons] and makes one block [neurons, 2 width] for each expert.
 struct Layout {
+  /// One level.
   using Step = std::variant<layout_step::Experts, layout_step::AsMatrix, layout_step::Transposed,
                             layout_step::RowHeads, layout_step::ColumnHeads, layout_step::RowSections,
                             layout_step::GateUpRows>;
 
-  std::vector<Step> steps;
+  std::vector<Step> steps;  ///< from the storage inwards
 
   friend bool operator==(const Layout&, const Layout&) = default;
 };

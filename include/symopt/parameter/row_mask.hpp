@@ -19,6 +19,7 @@ class RowMask {
  public:
   RowMask() = default;
 
+  /// The first `count` rows. Errors: std::invalid_argument for a negative count.
   static RowMask first(Index count) {
     if (count < 0) throw std::invalid_argument("symopt: a row mask cannot have a negative number of rows");
     RowMask mask;
@@ -28,6 +29,7 @@ class RowMask {
     return mask;
   }
 
+  /// Row i for every true exists[i]; its size is the number of rows of the block.
   explicit RowMask(const std::vector<bool>& exists)
       : is_all_(false), size_(static_cast<Index>(exists.size())) {
     for (std::size_t i = 0; i < exists.size(); ++i)
@@ -36,6 +38,7 @@ class RowMask {
     is_prefix_ = rows_.empty() || rows_.back() == count_ - 1;
   }
 
+  /// True when no row is missing.
   bool is_all() const { return is_all_; }
   /// True when the rows that exist come first, so that a plain view shows them.
   bool is_prefix() const { return is_all_ || is_prefix_; }

@@ -73,7 +73,7 @@ inline void validate_coupled(const char* method, int steps, double eps) {
 /// Cost: k^2 n + 6 k^3 per step + 2 k^2 n flops. Errors: std::invalid_argument for steps < 1, eps <= 0.
 /// Source: the reference implementation of arXiv 2605.18106; Higham, "Functions of Matrices", eq. 6.35.
 struct CoupledNewtonSchulz {
-  int steps = 5;
+  int steps = 5;      ///< of the iteration
   double eps = 1e-8;  ///< absolute, added to the Gram's diagonal: breaks homogeneity
 
   template <class Scalar>
@@ -98,9 +98,9 @@ struct CoupledNewtonSchulz {
 /// Cost: k^2 n + 8 k^3 per step + 2 k^2 n flops. Errors: std::invalid_argument for steps < 1, eps <= 0.
 /// Source: the reference implementation of arXiv 2605.18106.
 struct CoupledPolarExpress {
-  int steps = 5;
+  int steps = 5;      ///< of the iteration
   double eps = 1e-8;  ///< absolute, added to the Gram's diagonal: breaks homogeneity
-  QuinticList coefficients = lists::polar_express;
+  QuinticList coefficients = lists::polar_express;  ///< past its end the last one repeats
 
   template <class Scalar>
   using Workspace = CoupledWorkspace<Scalar>;

@@ -13,8 +13,8 @@ namespace symopt::inline SYMOPT_ABI::polar {
 /// Errors: std::invalid_argument for steps < 1, safety < 1, eps < 0.
 /// Source: kellerjordan.github.io/posts/muon; Higham, "Functions of Matrices", section 8.3.
 struct NewtonSchulz {
-  int steps = 5;
-  QuinticList coefficients = lists::jordan;
+  int steps = 5;                             ///< of the iteration
+  QuinticList coefficients = lists::jordan;  ///< past its end the last one repeats
   double safety = 1.0;  ///< the block is divided by safety * Frobenius norm + eps
   double eps = 0.0;     ///< absolute, for agreement with published code; breaks homogeneity
 

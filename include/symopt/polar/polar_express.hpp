@@ -12,8 +12,8 @@ namespace symopt::inline SYMOPT_ABI::polar {
 /// Errors: std::invalid_argument for steps < 1, safety < 1, eps < 0.
 /// Source: Amsel, Persson, Musco, Gower, arXiv 2505.16932.
 struct PolarExpress {
-  int steps = 8;
-  QuinticList coefficients = lists::polar_express;
+  int steps = 8;                                    ///< of the iteration
+  QuinticList coefficients = lists::polar_express;  ///< past its end the last one repeats
   double safety = 1.0;  ///< the block is divided by safety * Frobenius norm + eps
   double eps = 0.0;     ///< absolute, for agreement with published code; breaks homogeneity
 

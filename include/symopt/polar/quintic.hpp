@@ -17,10 +17,11 @@ namespace symopt::inline SYMOPT_ABI::polar {
 /// One step of an odd polynomial iteration: X <- a X + b (X X^T) X + c (X X^T)^2 X, which sends each
 /// singular value s to a s + b s^3 + c s^5.
 struct Quintic {
-  double a = 0;
-  double b = 0;
-  double c = 0;
+  double a = 0;  ///< of X
+  double b = 0;  ///< of (X X^T) X
+  double c = 0;  ///< of (X X^T)^2 X
 
+  /// Where the step sends a singular value.
   constexpr double operator()(double s) const { return s * (a + s * s * (b + s * s * c)); }
   friend bool operator==(const Quintic&, const Quintic&) = default;
 };
@@ -28,15 +29,18 @@ struct Quintic {
 /// The steps of an iteration, at most sixteen; past the end the last one repeats.
 class QuinticList {
  public:
-  static constexpr int capacity = 16;
+  static constexpr int capacity = 16;  ///< the most steps
 
+  /// Errors: std::invalid_argument for no step or more than the capacity; in a constant, at compile time.
   constexpr QuinticList(std::initializer_list<Quintic> steps) : size_(static_cast<int>(steps.size())) {
     if (size_ < 1 || size_ > capacity)
       throw std::invalid_argument("symopt: a QuinticList has between 1 and 16 steps");
     std::copy(steps.begin(), steps.end(), steps_.begin());
   }
 
+  /// The number of steps given.
   constexpr int size() const { return size_; }
+  /// The coefficients of a step, counted from 0.
   constexpr const Quintic& operator[](int step) const {
     return steps_[static_cast<std::size_t>(std::min(step, size_ - 1))];
   }

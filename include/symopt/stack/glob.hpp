@@ -20,9 +20,13 @@ namespace symopt::inline SYMOPT_ABI {
 /// Errors: std::invalid_argument for a brace without its other half.
 class Glob {
  public:
+  /// A pattern is what a text converts to. Errors: as above.
+  ///@{
   Glob(std::string pattern) : text_(std::move(pattern)) { expand("", text_); }
   Glob(const char* pattern) : Glob(std::string(pattern)) {}
+  ///@}
 
+  /// True when the whole name fits. Cost: names and patterns are short; no more than the product of lengths.
   bool matches(std::string_view name) const {
     for (const std::string& pattern : patterns_)
       if (matches(pattern, name)) return true;
@@ -31,6 +35,7 @@ class Glob {
 
   /// True for a pattern that only its own text matches.
   bool is_exact() const { return text_.find_first_of("*?{") == std::string::npos; }
+  /// The pattern as it was written.
   const std::string& text() const { return text_; }
   /// The pattern with {a,b} written out, one for each choice.
   const std::vector<std::string>& choices() const { return patterns_; }

@@ -52,12 +52,14 @@ class BasicLayerwiseOptimizer {
   static_assert(RealScalar<Scalar>, "symopt optimizes float and double blocks");
 
  public:
-  using scalar_type = Scalar;
+  using scalar_type = Scalar;  ///< of weights, gradients and momenta
 
-  // Moved, not copied: two stacks would update the same memory.
+  /// Moved, not copied: two stacks would update the same memory.
+  ///@{
   BasicLayerwiseOptimizer() = default;
   BasicLayerwiseOptimizer(BasicLayerwiseOptimizer&&) = default;
   BasicLayerwiseOptimizer& operator=(BasicLayerwiseOptimizer&&) = default;
+  ///@}
 
   /// Adds a parameter of a class (LmHead, Router, ..., any group) or under a rule (AdamW, Update<...>).
   /// weights, gradient: a TensorView, or an Eigen matrix, map or block in either storage order; both of one
@@ -129,10 +131,12 @@ class BasicLayerwiseOptimizer {
     }
     schedule_factor_ = factor;
   }
+  /// What multiplies all learning rates.
   double schedule_factor() const { return schedule_factor_; }
 
   /// The base rate of one parameter.
   void set_learning_rate(const std::string& name, double rate) { find(name).set_learning_rate(rate); }
+  /// The options of one parameter. Errors: std::invalid_argument for a name that is not there.
   const OptimizerOptions& options(const std::string& name) const { return find(name).options(); }
 
   /// Where the gradient is read from now on; std::nullopt for a parameter without one. Of the weights' shape.
@@ -161,7 +165,9 @@ class BasicLayerwiseOptimizer {
     return Plan(std::move(rows));
   }
 
+  /// The number of parameters.
   std::size_t size() const { return parameters_.size(); }
+  /// True when there is a parameter of that name.
   bool contains(const std::string& name) const { return by_name_.contains(name); }
   /// Steps applied so far.
   std::int64_t steps() const { return steps_; }
@@ -299,6 +305,7 @@ class BasicLayerwiseOptimizer {
   std::int64_t steps_ = 0;
 };
 
+/// The stack of float models.
 using LayerwiseOptimizer = BasicLayerwiseOptimizer<float>;
 
 }  // namespace symopt

@@ -12,7 +12,7 @@ namespace symopt::inline SYMOPT_ABI {
 
 /// What a stack does with one parameter.
 struct PlanRow {
-  std::string name;
+  std::string name;    ///< of the parameter
   std::string shape;   ///< of the tensor as it is stored: "151936x1024"
   std::string layout;  ///< "16 row heads", and the row mask
   std::string blocks;  ///< the blocks that the rule sees: "16 of 128x1024"
@@ -30,6 +30,7 @@ struct PlanRow {
 /// The line of the layout is left out for a tensor that is one block.
 class Plan {
  public:
+  /// Rows in the order of printing; stack.plan() makes them.
   explicit Plan(std::vector<PlanRow> rows) : rows_(std::move(rows)) {}
 
   /// One row for each parameter.

@@ -16,6 +16,7 @@ namespace symopt::inline SYMOPT_ABI {
 template <class Scalar>
 class BasicRole {
  public:
+  /// A rule with its options, the layout of the tensors and the rows that exist; role<Class>(...) is shorter.
   template <class Rule>
   BasicRole(Rule rule, OptimizerOptions options, Layout layout, RowMask mask)
       : options_(std::move(options)),
@@ -26,14 +27,18 @@ class BasicRole {
           return detail::make_parameter<Rule, Scalar>(rule, arguments...);
         }) {}
 
+  /// What the role was made of.
+  ///@{
   const OptimizerOptions& options() const { return options_; }
   const Layout& layout() const { return layout_; }
   const RowMask& mask() const { return mask_; }
+  ///@}
 
   /// True when the rule treats every entry alike, and so takes tensors of one dimension.
   bool acts_entrywise() const { return acts_entrywise_; }
 
-  /// The same role for tensors of another layout, another rate or other rows.
+  /// The same role for tensors of another layout, other rows or with other options.
+  ///@{
   BasicRole with(Layout layout) const {
     BasicRole changed = *this;
     changed.layout_ = std::move(layout);
@@ -49,6 +54,7 @@ class BasicRole {
     changed.options_ = std::move(options);
     return changed;
   }
+  ///@}
 
   /// The parameter of that name in this role, which works in that memory.
   std::unique_ptr<detail::StackParameter<Scalar>> make(
@@ -70,6 +76,7 @@ class BasicRole {
       make_;
 };
 
+/// The role of float tensors.
 using Role = BasicRole<float>;
 
 /// The role of a parameter class (role<LmHead>() follows the update that its group derives) or of a rule

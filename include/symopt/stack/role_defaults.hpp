@@ -17,8 +17,8 @@ namespace symopt::inline SYMOPT_ABI {
 /// What a parameter class gets when nothing else is said: its rule, and the options.
 template <class Rule>
 struct RoleDefault {
-  using rule_type = Rule;
-  OptimizerOptions options;
+  using rule_type = Rule;    ///< default-constructed where no rule is given
+  OptimizerOptions options;  ///< used as a whole where none are given
 };
 
 /// The defaults of all parameter classes, the one place where they are. The rules are those that the classes'

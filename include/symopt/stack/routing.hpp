@@ -20,9 +20,9 @@ namespace symopt::inline SYMOPT_ABI {
 /// one.
 template <class Scalar>
 struct NamedTensor {
-  std::string name;
-  TensorView<Scalar> weights;
-  std::optional<TensorView<const Scalar>> gradient{};
+  std::string name;                                    ///< as the patterns match it
+  TensorView<Scalar> weights;                          ///< what steps write
+  std::optional<TensorView<const Scalar>> gradient{};  ///< what steps read; of the same shape
 };
 
 /// Which role a parameter has, by its name: a list of patterns.
@@ -41,6 +41,7 @@ class BasicRouting {
   BasicRouting& add(Glob pattern, BasicRole<Scalar> role) {
     return insert({std::move(pattern), std::move(role), true});
   }
+  /// The same for a pattern that may match no parameter.
   BasicRouting& add_optional(Glob pattern, BasicRole<Scalar> role) {
     return insert({std::move(pattern), std::move(role), false});
   }
@@ -63,8 +64,8 @@ class BasicRouting {
 
   /// What was found for a tensor: the pattern that matched its name ("vectors" for none) and its role.
   struct Routed {
-    std::string pattern;
-    BasicRole<Scalar> role;
+    std::string pattern;     ///< the text of the pattern
+    BasicRole<Scalar> role;  ///< its role
   };
 
   /// The role of every tensor, in their order.
@@ -196,6 +197,7 @@ class BasicRouting {
   BasicRole<Scalar> vectors_ = role<AdamW, Scalar>();
 };
 
+/// The routing of float models.
 using Routing = BasicRouting<float>;
 
 }  // namespace symopt

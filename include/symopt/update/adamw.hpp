@@ -22,8 +22,8 @@ namespace symopt::inline SYMOPT_ABI {
 /// Errors: std::invalid_argument for betas outside [0, 1) or eps <= 0.
 /// Source: Loshchilov and Hutter, arXiv 1711.05101.
 struct AdamW {
-  double beta1 = 0.9;
-  double beta2 = 0.999;
+  double beta1 = 0.9;    ///< of the mean, in [0, 1)
+  double beta2 = 0.999;  ///< of the mean square, in [0, 1)
   double eps = 1e-8;  ///< in the units of a gradient entry
 
   using largest_group = Product<SignedRowPermutation, SignedColumnPermutation>;
@@ -48,6 +48,7 @@ struct AdamW {
     require(eps > 0 && std::isfinite(eps), "eps must be positive: a zero gradient would divide 0 by 0");
   }
 
+  /// One step of the state, and the direction that it gives. See StatefulRule.
   template <class Weights, class Gradient, class Scalar, class Direction>
   void operator()(const Weights&, const Gradient& gradient, State<Scalar>& state,
                   Direction& direction) const {

@@ -25,9 +25,10 @@ struct FrameOptions {
 struct FrameReport {
   Index frames = 1;      ///< evaluations of the rule
   bool is_exact = true;  ///< false: equivariant only approximately, or not at all, for the reason given
-  const char* reason = "";
+  const char* reason = "";  ///< why it is not exact
 };
 
+/// One line: "not exact, 256 frames: ...".
 inline std::ostream& operator<<(std::ostream& out, const FrameReport& report) {
   out << (report.is_exact ? "exact" : "not exact") << ", " << report.frames << " frame"
       << (report.frames == 1 ? "" : "s");
@@ -469,6 +470,7 @@ using frame_average_base_t = std::conditional_t<is_stateful_rule_v<Rule>, FrameA
 template <class Group, class Rule>
 class FrameAveraged : public detail::frame_average_base_t<Group, Rule> {
  public:
+  /// The average of that rule. Errors: as above.
   FrameAveraged(Rule rule = {}, FrameOptions options = {})
       : detail::frame_average_base_t<Group, Rule>(std::move(rule), options) {}
 };

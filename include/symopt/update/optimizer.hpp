@@ -62,9 +62,10 @@ class Optimizer {
   using Projection = detail::projection_of_t<Rule>;
 
  public:
-  using rule_type = Rule;
-  using scalar_type = Scalar;
+  using rule_type = Rule;      ///< what makes a direction
+  using scalar_type = Scalar;  ///< of weights, gradients and momentum
 
+  /// For blocks of rows x cols, with options that are validated here. Takes all memory.
   Optimizer(Index rows, Index cols, OptimizerOptions options = {}, Rule rule = {})
       : shape_(checked({rows, cols}, options)),
         options_(std::move(options)),
@@ -96,14 +97,20 @@ class Optimizer {
     }
   }
 
+  /// What the optimizer was made of.
+  ///@{
   const OptimizerOptions& options() const { return options_; }
   const Rule& rule() const { return rule_; }
   Shape shape() const { return shape_; }
+  ///@}
 
   /// Steps applied so far.
   std::int64_t steps() const { return steps_; }
+  /// What multiplies the learning rate.
   double schedule_factor() const { return schedule_factor_; }
 
+  /// Options that may change between steps. Errors: std::invalid_argument, and the old value stays.
+  ///@{
   void set_learning_rate(double rate) {
     change([&](OptimizerOptions& o) { o.learning_rate = rate; });
   }
@@ -113,6 +120,7 @@ class Optimizer {
   void set_weight_decay(double decay) {
     change([&](OptimizerOptions& o) { o.weight_decay = decay; });
   }
+  ///@}
 
   /// The factor on the learning rate from now on; see schedule.hpp.
   void set_schedule_factor(double factor) {

@@ -30,6 +30,7 @@ constexpr const char* to_string(Scale scale) {
   return "none";
 }
 
+/// The factor of a scale for a block; 1 for a block without entries.
 inline double scale_factor(Scale scale, Shape block) {
   const double fan_out = static_cast<double>(block.rows);
   const double fan_in = static_cast<double>(block.cols);

@@ -17,15 +17,17 @@ namespace symopt::inline SYMOPT_ABI {
 
 /// The base rate throughout.
 struct ConstantSchedule {
+  /// 1 at every step.
   constexpr double operator()(std::int64_t) const { return 1.0; }
 };
 
 /// A linear rise over warmup_steps, then half a cosine down to 0 at total_steps. The seed paper's
 /// schedule for AdamW roles. Errors: std::invalid_argument unless 0 <= warmup_steps < total_steps.
 struct WarmupCosine {
-  std::int64_t warmup_steps = 100;
-  std::int64_t total_steps = 1000;
+  std::int64_t warmup_steps = 100;  ///< steps until the base rate is reached
+  std::int64_t total_steps = 1000;  ///< the step from which on the factor is 0
 
+  /// The factor at a step, counted from 0.
   double operator()(std::int64_t step) const {
     if (warmup_steps < 0 || total_steps <= warmup_steps)
       throw std::invalid_argument("symopt: WarmupCosine needs 0 <= warmup_steps < total_steps");
@@ -40,9 +42,10 @@ struct WarmupCosine {
 /// schedule for all derived rules. Errors: std::invalid_argument unless total_steps > 0 and
 /// 0 < decay_share <= 1.
 struct ConstantThenLinear {
-  std::int64_t total_steps = 1000;
-  double decay_share = 0.4;
+  std::int64_t total_steps = 1000;  ///< the step from which on the factor is 0
+  double decay_share = 0.4;         ///< of total_steps, at the end
 
+  /// The factor at a step, counted from 0.
   double operator()(std::int64_t step) const {
     if (total_steps <= 0 || !(decay_share > 0.0 && decay_share <= 1.0))
       throw std::invalid_argument(

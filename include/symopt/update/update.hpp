@@ -26,18 +26,20 @@ class Update : detail::RequireAdmissible<Group, Normalization> {
   using Stages = decltype(make_pipeline<Projection>(std::declval<const Normalization&>()));
 
  public:
-  using group = Group;
-  using normalization_type = Normalization;
+  using group = Group;                       ///< what the update is equivariant under
+  using normalization_type = Normalization;  ///< N
   static constexpr Families families = families_of<Group>;
 
   /// All memory that the update works in, from the shape of the block.
   template <class Scalar>
   using Workspace = typename Stages::template Workspace<Scalar>;
 
+  /// The update with the options of its normalization. Errors: std::invalid_argument for one out of range.
   Update(Normalization normalization = {})
       : normalization_(std::move(normalization)),
         stages_(make_pipeline<Projection>(validated(normalization_))) {}
 
+  /// N, with its options.
   const Normalization& normalization() const { return normalization_; }
 
   /// The direction for `momentum`, any dense Eigen expression, as a new matrix.

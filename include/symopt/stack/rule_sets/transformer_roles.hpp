@@ -16,13 +16,13 @@ namespace symopt::inline SYMOPT_ABI {
 /// The rule sets add the layouts.
 template <class Scalar = float>
 struct TransformerRoles {
-  BasicRole<Scalar> embedding = role<Embedding, Scalar>();
-  BasicRole<Scalar> tied_embedding = role<TiedEmbedding, Scalar>();
-  BasicRole<Scalar> head = role<LmHead, Scalar>();
+  BasicRole<Scalar> embedding = role<Embedding, Scalar>();           ///< untied
+  BasicRole<Scalar> tied_embedding = role<TiedEmbedding, Scalar>();  ///< also the head
+  BasicRole<Scalar> head = role<LmHead, Scalar>();                   ///< under softmax
   BasicRole<Scalar> attention = role<HiddenMatrix, Scalar>();  ///< each head by itself
-  BasicRole<Scalar> swiglu_input = role<SwigluInput, Scalar>();
-  BasicRole<Scalar> swiglu_output = role<SwigluOutput, Scalar>();
-  BasicRole<Scalar> router = role<Router, Scalar>();
+  BasicRole<Scalar> swiglu_input = role<SwigluInput, Scalar>();    ///< gate, up
+  BasicRole<Scalar> swiglu_output = role<SwigluOutput, Scalar>();  ///< down
+  BasicRole<Scalar> router = role<Router, Scalar>();               ///< under softmax
   BasicRole<Scalar> other = role<AdamW, Scalar>();  ///< gains, biases
   /// Gate and up matrices that share a tensor: one row per neuron, or two matrices.
   Neurons gate_up = Neurons::paired;
@@ -30,8 +30,8 @@ struct TransformerRoles {
 
 /// The heads of a model's attention: `key_value` divides `query`, and is less with grouped queries.
 struct AttentionHeads {
-  Index query = 1;
-  Index key_value = 1;
+  Index query = 1;      ///< heads of q and o
+  Index key_value = 1;  ///< heads of k and v
 };
 
 /// Whether the head has a matrix of its own.

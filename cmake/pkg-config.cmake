@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+# symopt.pc, for builds without CMake: pkg-config --cflags --libs symopt. Its prefix is taken from the place of
+# the file, so an installed tree may be moved. Boost has no file of its own: its folder is named when the
+# compiler does not search it anyway.
+include_guard()
+
+# -lNAME for a library where the linker looks anyway, the flag or the path itself otherwise.
+function(symopt_link_flag result library)
+  set(${result} "${library}" PARENT_SCOPE)
+  if(TARGET ${library})
+    message(FATAL_ERROR "symopt.pc cannot name the target ${library}")
+  endif()
+  get_filename_component(folder "${library}" DIRECTORY)
+  get_filename_component(name "${library}" NAME_WE)
+  if(folder IN_LIST CMAKE_CXX_IMPLICIT_LINK_DIRECTORIES AND name MATCHES "^lib(.+)")
+    set(${result} "-l${CMAKE_MATCH_1}" PARENT_SCOPE)
+  endif()
+endfunction()
+
+set(symopt_pc_folder ${CMAKE_INSTALL_DATADIR}/pkgconfig)
+if(IS_ABSOLUTE "${CMAKE_INSTALL_DATADIR}" OR IS_ABSOLUTE "${CMAKE_INSTALL_INCLUDEDIR}")
+  set(symopt_pc_prefix "${CMAKE_INSTALL_PREFIX}")
+  set(symopt_pc_includedir "${CMAKE_INSTALL_FULL_INCLUDEDIR}")
+else()
+  file(RELATIVE_PATH up "/${symopt_pc_folder}" "/")
+  string(REGEX REPLACE "/$" "" up "${up}")
+  set(symopt_pc_prefix "\${pcfiledir}/${up}")
+  set(symopt_pc_includedir "\${prefix}/${CMAKE_INSTALL_INCLUDEDIR}")
+endif()
+
+set(symopt_pc_cflags " -I\${includedir}")
+set(symopt_pc_libs "")
+foreach(folder IN LISTS Boost_INCLUDE_DIRS)
+  if(NOT folder IN_LIST CMAKE_CXX_IMPLICIT_INCLUDE_DIRECTORIES)
+    string(APPEND symopt_pc_cflags " -I${folder}")
+  endif()
+endforeach()
+if(SYMOPT_USE_OPENMP)
+  string(APPEND symopt_pc_cflags " ${OpenMP_CXX_FLAGS}")
+  string(APPEND symopt_pc_libs " ${OpenMP_CXX_FLAGS}")
+endif()
+if(SYMOPT_USE_BLAS)
+  string(APPEND symopt_pc_cflags " -DSYMOPT_USE_BLAS")
+  set(libraries ${LAPACK_LINKER_FLAGS} ${LAPACK_LIBRARIES} ${BLAS_LINKER_FLAGS} ${BLAS_LIBRARIES})
+  list(REMOVE_DUPLICATES libraries)
+  foreach(library IN LISTS libraries)
+    symopt_link_flag(flag "${library}")
+    string(APPEND symopt_pc_libs " ${flag}")
+  endforeach()
+endif()
+
+configure_file(cmake/symopt.pc.in symopt.pc @ONLY)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/symopt.pc DESTINATION ${symopt_pc_folder} COMPONENT development)
