@@ -167,6 +167,7 @@ class BasicLayerwiseOptimizer {
   std::int64_t steps() const { return steps_; }
 
  private:
+  friend detail::StateAccess;
   using Parameter = std::unique_ptr<detail::StackParameter<Scalar>>;
 
   template <class Wanted, class Block>

@@ -6,6 +6,8 @@
 #include <symopt/parameter/blocks.hpp>
 #include <symopt/parameter/row_mask.hpp>
 #include <symopt/stack/plan.hpp>
+#include <symopt/stack/rule_options.hpp>
+#include <symopt/stack/state_table.hpp>
 #include <symopt/stack/text.hpp>
 #include <symopt/stack/work_memory.hpp>
 #include <symopt/update/block_step.hpp>
@@ -89,6 +91,21 @@ class StackParameter {
     });
   }
 
+  /// What is saved of it. The fields point into it.
+  SavedParameter saved() {
+    SavedParameter saved{.name = name(),
+                         .sizes = weights_tensor_.sizes(),
+                         .scalar = dtype_of<Scalar>(),
+                         .layout = to_string(layout_),
+                         .rows = mask_.signature(),
+                         .group = group_text_of_rule(),
+                         .rule = rule_text_of_rule(),
+                         .rule_options = rule_options_text_of_rule(),
+                         .options = options_};
+    describe_state(saved);
+    return saved;
+  }
+
   virtual void set_row_mask(RowMask mask) = 0;
   /// Changes the weights at learning rate times `schedule_factor`. Only with a gradient.
   virtual void step(double schedule_factor) = 0;
@@ -112,6 +129,9 @@ class StackParameter {
  protected:
   virtual std::string group_text_of_rule() const = 0;
   virtual std::string rule_text_of_rule() const = 0;
+  virtual std::string rule_options_text_of_rule() const = 0;
+  /// Adds the fields of the state.
+  virtual void describe_state(SavedParameter& saved) = 0;
 
   /// The factors of a step on block b.
   StepFactors factors(std::size_t b, double schedule_factor) const {
@@ -181,6 +201,7 @@ class RuleOfParameter : public StackParameter<Scalar> {
  protected:
   std::string group_text_of_rule() const override { return rule_group_text<Rule>(); }
   std::string rule_text_of_rule() const override { return rule_text(rule_); }
+  std::string rule_options_text_of_rule() const override { return rule_options_text(rule_); }
 
   Rule rule_;
 };
@@ -240,6 +261,18 @@ class MappedParameter final : public RuleOfParameter<Rule, Scalar> {
       return {data, {rows, 1}, {cols, rows}};
     } else {
       return {data, {rows, cols}, {cols, 1}};
+    }
+  }
+
+  void describe_state(SavedParameter& saved) override {
+    for (std::size_t b = 0; b < momentum_.size(); ++b) {
+      const BlockView<Scalar> momentum = momentum_of(b);
+      saved.fields.push_back({.name = std::to_string(b) + "/momentum",
+                              .dtype = dtype_of<Scalar>(),
+                              .scalar_size = sizeof(Scalar),
+                              .shape = {momentum.rows.size, momentum.cols.size},
+                              .strides = {momentum.rows.stride, momentum.cols.stride},
+                              .data = momentum.data});
     }
   }
 
@@ -325,6 +358,8 @@ class StatefulParameter final : public RuleOfParameter<Rule, Scalar> {
                   view(gradient, Stride(gradient.rows.stride, gradient.cols.stride)), state, direction);
     }
   }
+
+  void describe_state(SavedParameter& saved) override { describe_states(std::span(states_), saved); }
 
   std::vector<typename Rule::template State<Scalar>> states_;
   std::vector<std::shared_ptr<StepMemory<Rule, Scalar>>> memory_;

@@ -37,6 +37,12 @@ struct AdamW {
     Matrix<Scalar> first;
     Matrix<Scalar> second;
     std::int64_t step = 0;
+
+    void visit(auto&& field) {
+      field("first", first);
+      field("second", second);
+      field("step", step);
+    }
   };
 
   void validate() const {

@@ -22,6 +22,8 @@ struct StepReport {
 
 namespace detail {
 
+struct StateAccess;
+
 /// What one block remembers between steps: the momentum, or the state of a stateful rule.
 template <class Rule, class Scalar>
 struct BlockState {
@@ -133,6 +135,8 @@ class Optimizer {
   const auto& state() const requires is_stateful { return state_.state; }
 
  private:
+  friend detail::StateAccess;
+
   static Shape checked(Shape shape, const OptimizerOptions& options) {
     if (shape.rows < 0 || shape.cols < 0)
       throw std::invalid_argument("symopt: parameter '" + options.parameter + "': the block cannot be " +
