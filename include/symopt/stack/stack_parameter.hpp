@@ -2,17 +2,23 @@
 #pragma once
 
 #include <symopt/kernel/all_finite.hpp>
+#include <symopt/normalization/scale_free.hpp>
 #include <symopt/normalization/sign.hpp>
 #include <symopt/parameter/blocks.hpp>
 #include <symopt/parameter/row_mask.hpp>
+#include <symopt/stack/blocks_copy.hpp>
 #include <symopt/stack/plan.hpp>
 #include <symopt/stack/rule_options.hpp>
+#include <symopt/stack/scaled_gradient.hpp>
 #include <symopt/stack/state_table.hpp>
 #include <symopt/stack/text.hpp>
 #include <symopt/stack/work_memory.hpp>
 #include <symopt/update/block_step.hpp>
+#include <symopt/update/rule_may_throw.hpp>
 
 #include <algorithm>
+#include <cmath>
+#include <concepts>
 #include <cstdlib>
 #include <memory>
 #include <optional>
@@ -106,9 +112,34 @@ class StackParameter {
     return saved;
   }
 
+  /// The Frobenius norm of all blocks of the gradient.
+  double gradient_norm() const {
+    double norm = 0;
+    for (const BlockView<const Scalar>& block : gradient_)
+      for_each_segment(mask_.existing(block), [&](Index, Index, const auto& segment) {
+        norm = std::hypot(norm, segment.template cast<double>().stableNorm());
+      });
+    return norm;
+  }
+
+  /// Multiplies the gradient in the next step.
+  void set_gradient_factor(double factor) { gradient_factor_ = factor; }
+  /// True when the rule does not see how long a gradient is.
+  virtual bool is_scale_free() const = 0;
+
   virtual void set_row_mask(RowMask mask) = 0;
+
   /// Changes the weights at learning rate times `schedule_factor`. Only with a gradient.
-  virtual void step(double schedule_factor) = 0;
+  void step(double schedule_factor) {
+    if (gradient_factor_ == 1) return step_along(schedule_factor);
+    const Exchanged scaled(gradient_, scaled_gradient_.of(gradient_, mask_, gradient_factor_));
+    step_along(schedule_factor);
+  }
+
+  /// True when the rule may throw in a step. Such a parameter is remembered first, to be restored.
+  virtual bool may_throw() const = 0;
+  virtual void remember() { weights_copy_.take(existing_weights()); }
+  virtual void restore() { weights_copy_.put_back(existing_weights()); }
 
   PlanRow plan_row() const {
     std::ostringstream scale;
@@ -127,11 +158,19 @@ class StackParameter {
   }
 
  protected:
+  /// The step along the gradient that the blocks are views of.
+  virtual void step_along(double schedule_factor) = 0;
   virtual std::string group_text_of_rule() const = 0;
   virtual std::string rule_text_of_rule() const = 0;
   virtual std::string rule_options_text_of_rule() const = 0;
   /// Adds the fields of the state.
   virtual void describe_state(SavedParameter& saved) = 0;
+
+  std::vector<BlockView<Scalar>> existing_weights() const {
+    std::vector<BlockView<Scalar>> existing;
+    for (const BlockView<Scalar>& block : weights_) existing.push_back(mask_.existing(block));
+    return existing;
+  }
 
   /// The factors of a step on block b.
   StepFactors factors(std::size_t b, double schedule_factor) const {
@@ -156,8 +195,25 @@ class StackParameter {
   std::vector<BlockView<Scalar>> weights_;
   std::vector<BlockView<const Scalar>> gradient_;
   std::vector<Shape> shapes_;  // of each block's existing rows
+  double gradient_factor_ = 1;
+  ScaledGradient<Scalar> scaled_gradient_;
+  BlocksCopy<Scalar> weights_copy_;  // of the step before, where the rule may throw
 
  private:
+  /// Other blocks in the place of the gradient's, as long as it lives.
+  class Exchanged {
+   public:
+    using Blocks = std::vector<BlockView<const Scalar>>;
+    Exchanged(Blocks& place, Blocks blocks) : place_(place), own_(std::exchange(place, std::move(blocks))) {}
+    ~Exchanged() { place_.swap(own_); }
+    Exchanged(const Exchanged&) = delete;
+    Exchanged& operator=(const Exchanged&) = delete;
+
+   private:
+    Blocks& place_;
+    Blocks own_;
+  };
+
   template <class S>
   std::vector<BlockView<S>> split(const TensorView<S>& tensor) const {
     if (takes_vectors_ && tensor.dimensions() == 0) return {BlockView<S>(tensor.data(), {1}, {1})};
@@ -202,6 +258,8 @@ class RuleOfParameter : public StackParameter<Scalar> {
   std::string group_text_of_rule() const override { return rule_group_text<Rule>(); }
   std::string rule_text_of_rule() const override { return rule_text(rule_); }
   std::string rule_options_text_of_rule() const override { return rule_options_text(rule_); }
+  bool may_throw() const override { return rule_may_throw<Rule, Scalar>; }
+  bool is_scale_free() const override { return is_scale_free_rule<Rule>(); }
 
   Rule rule_;
 };
@@ -235,7 +293,7 @@ class MappedParameter final : public RuleOfParameter<Rule, Scalar> {
     memory_ = this->template work_memory<StepMemory<Rule, Scalar>>();
   }
 
-  void step(double schedule_factor) override {
+  void step_along(double schedule_factor) override {
     for (std::size_t b = 0; b < this->weights_.size(); ++b) {
       step_block(map_, Projection{}, this->options_, this->factors(b, schedule_factor),
                  framed(this->weights_[b]), framed(this->gradient_[b]), framed(momentum_of(b)), *memory_[b]);
@@ -264,6 +322,15 @@ class MappedParameter final : public RuleOfParameter<Rule, Scalar> {
     }
   }
 
+  void remember() override {
+    RuleOfParameter<Rule, Scalar>::remember();
+    momentum_copy_ = momentum_;
+  }
+  void restore() override {
+    RuleOfParameter<Rule, Scalar>::restore();
+    momentum_ = momentum_copy_;
+  }
+
   void describe_state(SavedParameter& saved) override {
     for (std::size_t b = 0; b < momentum_.size(); ++b) {
       const BlockView<Scalar> momentum = momentum_of(b);
@@ -278,6 +345,7 @@ class MappedParameter final : public RuleOfParameter<Rule, Scalar> {
 
   Map map_;
   std::vector<kernel::Buffer<Scalar>> momentum_;
+  std::vector<kernel::Buffer<Scalar>> momentum_copy_;  // as weights_copy_
   std::vector<std::shared_ptr<StepMemory<Rule, Scalar>>> memory_;
 };
 
@@ -298,7 +366,7 @@ class StatefulParameter final : public RuleOfParameter<Rule, Scalar> {
                                 "': a rule with a state of its own keeps the rows that it was added with");
   }
 
-  void step(double schedule_factor) override {
+  void step_along(double schedule_factor) override {
     for (std::size_t b = 0; b < this->weights_.size(); ++b) {
       const BlockView<Scalar> weights = this->mask_.existing(this->weights_[b]);
       const BlockView<const Scalar> gradient = this->mask_.existing(this->gradient_[b]);
@@ -311,6 +379,8 @@ class StatefulParameter final : public RuleOfParameter<Rule, Scalar> {
   }
 
  private:
+  using State = typename Rule::template State<Scalar>;
+
   struct Gathered {
     Gathered(Shape shape, const OptimizerOptions&)
         : weights(shape.rows, shape.cols), gradient(shape.rows, shape.cols) {}
@@ -361,7 +431,17 @@ class StatefulParameter final : public RuleOfParameter<Rule, Scalar> {
 
   void describe_state(SavedParameter& saved) override { describe_states(std::span(states_), saved); }
 
-  std::vector<typename Rule::template State<Scalar>> states_;
+  void remember() override {
+    RuleOfParameter<Rule, Scalar>::remember();
+    if constexpr (std::copyable<State>) states_copy_ = states_;
+  }
+  void restore() override {
+    RuleOfParameter<Rule, Scalar>::restore();
+    if constexpr (std::copyable<State>) states_ = states_copy_;
+  }
+
+  std::vector<State> states_;
+  std::vector<State> states_copy_;  // as weights_copy_
   std::vector<std::shared_ptr<StepMemory<Rule, Scalar>>> memory_;
   std::vector<std::shared_ptr<Gathered>> gathered_;  // empty where every block has a view
 };

@@ -56,7 +56,7 @@ struct AdamW {
 
   template <class Weights, class Gradient, class Scalar, class Direction>
   void operator()(const Weights&, const Gradient& gradient, State<Scalar>& state,
-                  Direction& direction) const {
+                  Direction& direction) const noexcept {
     ++state.step;
     const double t = static_cast<double>(state.step);
     const Scalar correction1 = static_cast<Scalar>(1.0 - std::pow(beta1, t));
