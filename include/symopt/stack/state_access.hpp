@@ -12,6 +12,11 @@ namespace symopt::inline SYMOPT_ABI::detail {
 
 struct StateAccess {
   template <class Scalar>
+  static const auto& parameters(const BasicLayerwiseOptimizer<Scalar>& stack) {
+    return stack.parameters_;
+  }
+
+  template <class Scalar>
   static StateTable table(const BasicLayerwiseOptimizer<Scalar>& stack) {
     StateTable table{.steps = stack.steps_, .schedule_factor = stack.schedule_factor_};
     for (const auto& parameter : stack.parameters_) table.parameters.push_back(parameter->saved());
