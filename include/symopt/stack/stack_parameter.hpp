@@ -33,10 +33,15 @@
 // The parameters of a LayerwiseOptimizer: StackParameter hides the rule's type.
 namespace symopt::inline SYMOPT_ABI::detail {
 
+template <class Scalar>
+class ParameterProbe;
+
 /// One named parameter: views of the trainer's memory, taken apart by a layout. What does not depend on the
 /// rule.
 template <class Scalar>
 class StackParameter {
+  friend class ParameterProbe<Scalar>;
+
  public:
   StackParameter(std::shared_ptr<WorkMemory> work, OptimizerOptions options, Layout layout, RowMask mask,
                  bool takes_vectors, const TensorView<Scalar>& weights)
@@ -126,6 +131,9 @@ class StackParameter {
   void set_gradient_factor(double factor) { gradient_factor_ = factor; }
   /// True when the rule does not see how long a gradient is.
   virtual bool is_scale_free() const = 0;
+  /// The families of the group under which the rule maps momenta; none for a rule without a group or with a
+  /// state of its own.
+  virtual std::optional<Families> families_of_update() const = 0;
 
   virtual void set_row_mask(RowMask mask) = 0;
 
@@ -260,6 +268,17 @@ class RuleOfParameter : public StackParameter<Scalar> {
   std::string rule_options_text_of_rule() const override { return rule_options_text(rule_); }
   bool may_throw() const override { return rule_may_throw<Rule, Scalar>; }
   bool is_scale_free() const override { return is_scale_free_rule<Rule>(); }
+  std::optional<Families> families_of_update() const override {
+    if constexpr (StatefulRule<Rule, Scalar>) {
+      return std::nullopt;
+    } else if constexpr (requires { typename Rule::group; }) {
+      return families_of<typename Rule::group>;
+    } else if constexpr (StatesLargestGroup<Rule>) {
+      return claimed_families<Rule>;
+    } else {
+      return Families{};
+    }
+  }
 
   Rule rule_;
 };
