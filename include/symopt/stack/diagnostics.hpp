@@ -145,6 +145,7 @@ ParameterDiagnostics diagnose_parameter(StackParameter<Scalar>& parameter, doubl
   if (!families) return row;
   if (families->left.translations || families->right.translations)
     row.drift = sum > 0 ? std::sqrt(drifted / sum) : 0;
+  if (!families->left.is_linear() && !families->right.is_linear()) return row;  // nothing to move it by
 
   std::vector<SampledElement> elements;
   for (const Matrix<double>& direction : directions)
