@@ -2,9 +2,9 @@
 #pragma once
 
 #include <symopt/group/families.hpp>
+#include <symopt/group/random.hpp>
 #include <symopt/matrix.hpp>
 
-#include <algorithm>
 #include <numeric>
 #include <random>
 #include <vector>
@@ -20,7 +20,7 @@ class SampledSide {
       : place_(static_cast<std::size_t>(lines)), sign_(place_.size(), 1.0) {
     std::iota(place_.begin(), place_.end(), Index{0});
     if (families.has_swaps()) {
-      std::shuffle(place_.begin(), place_.end(), random);
+      shuffle(place_, random);
     } else if (families.block_swaps > 0 && lines % families.block_swaps == 0) {
       swap_heads(families.block_swaps, random);
     }
@@ -49,7 +49,7 @@ class SampledSide {
   void swap_heads(Index size, std::mt19937_64& random) {
     std::vector<Index> heads(place_.size() / static_cast<std::size_t>(size));
     std::iota(heads.begin(), heads.end(), Index{0});
-    std::shuffle(heads.begin(), heads.end(), random);
+    shuffle(heads, random);
     for (std::size_t i = 0; i < place_.size(); ++i) {
       const Index line = static_cast<Index>(i);
       place_[i] = heads[static_cast<std::size_t>(line / size)] * size + line % size;
@@ -58,9 +58,7 @@ class SampledSide {
 
   void draw_reflections(Index head, std::mt19937_64& random) {
     head_ = head;
-    std::normal_distribution<double> entry;
-    normals_ =
-        Eigen::MatrixXd::NullaryExpr(static_cast<Index>(place_.size()), 2, [&] { return entry(random); });
+    normals_ = gaussian<double>({static_cast<Index>(place_.size()), 2}, random);
     for (Index r = 0; r < 2; ++r)
       for (Index first = 0; first < normals_.rows(); first += head)
         normals_.col(r).segment(first, head).normalize();
