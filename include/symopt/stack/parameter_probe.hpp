@@ -61,7 +61,10 @@ class ParameterProbe {
  private:
   struct Restored {
     StackParameter<Scalar>& parameter;
-    ~Restored() { parameter.restore(); }  // into the trainer's weights, which are as they were
+    ~Restored() {
+      parameter.restore();  // into the trainer's weights, which are as they were
+      parameter.forget();
+    }
   };
 
   /// Exchanges what a step works on, and back.

@@ -148,6 +148,8 @@ class StackParameter {
   virtual bool may_throw() const = 0;
   virtual void remember() { weights_copy_.take(existing_weights()); }
   virtual void restore() { weights_copy_.put_back(existing_weights()); }
+  /// Gives the memory of the copies back.
+  virtual void forget() { weights_copy_ = {}; }
 
   PlanRow plan_row() const {
     std::ostringstream scale;
@@ -349,6 +351,10 @@ class MappedParameter final : public RuleOfParameter<Rule, Scalar> {
     RuleOfParameter<Rule, Scalar>::restore();
     momentum_ = momentum_copy_;
   }
+  void forget() override {
+    RuleOfParameter<Rule, Scalar>::forget();
+    momentum_copy_ = {};
+  }
 
   void describe_state(SavedParameter& saved) override {
     for (std::size_t b = 0; b < momentum_.size(); ++b) {
@@ -457,6 +463,10 @@ class StatefulParameter final : public RuleOfParameter<Rule, Scalar> {
   void restore() override {
     RuleOfParameter<Rule, Scalar>::restore();
     if constexpr (std::copyable<State>) states_ = states_copy_;
+  }
+  void forget() override {
+    RuleOfParameter<Rule, Scalar>::forget();
+    states_copy_ = {};
   }
 
   std::vector<State> states_;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/matrix.hpp>
+#include <symopt/block_view.hpp>
 
 #include <boost/hana/at_key.hpp>
 #include <boost/hana/concept/struct.hpp>
@@ -71,6 +71,14 @@ concept VisitsItself = requires(T& object) {
   object.visit(AnyFieldVisitor{});
 };
 
+/// Memory of a shape that says where its elements lie now, rows x cols.
+template <class T>
+concept SavedBlock = requires(T& object) {
+  {
+    object.saved_block()
+    } -> std::same_as<BlockView<std::remove_pointer_t<decltype(object.saved_block().data)>>>;
+};
+
 template <class T>
 concept SavedVector = requires(T& list) {
   list.data();
@@ -88,7 +96,7 @@ constexpr bool can_be_visited(const hana::tuple<Members...>*) {
 
 template <class T>
 constexpr bool can_be_visited() {
-  if constexpr (SavedNumber<T> || SavedMatrix<T> || VisitsItself<T>) {
+  if constexpr (SavedNumber<T> || SavedMatrix<T> || SavedBlock<T> || VisitsItself<T>) {
     return true;
   } else if constexpr (SavedVector<T>) {
     return can_be_visited<typename T::value_type>();
@@ -124,6 +132,15 @@ void visit_fields(const std::string& name, T& object, const StateVisitor& visit)
           return now;
         };
     visit(std::move(field));
+  } else if constexpr (SavedBlock<T>) {
+    const auto block = object.saved_block();
+    using Scalar = typename decltype(block)::value_type;
+    visit({.name = name,
+           .dtype = dtype_of<Scalar>(),
+           .scalar_size = sizeof(Scalar),
+           .shape = {block.rows.size, block.cols.size},
+           .strides = {block.rows.stride, block.cols.stride},
+           .data = block.data});
   } else if constexpr (VisitsItself<T>) {
     object.visit([&](const std::string& member, auto& field) { visit_fields(inside(member), field, visit); });
   } else if constexpr (SavedVector<T>) {
