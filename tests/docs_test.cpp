@@ -33,8 +33,8 @@ std::vector<Quotation> quotations(const std::string& page) {
   for (std::size_t at = page.find(mark); at != std::string::npos; at = page.find(mark, at)) {
     const std::size_t name = at + mark.size();
     const std::size_t name_end = page.find(" -->", name);
-    const std::size_t fence = page.find("```cpp\n", name_end);
-    const std::size_t code = fence + 7;
+    const std::size_t fence = page.find("```c", name_end);
+    const std::size_t code = page.find('\n', fence) + 1;
     const std::size_t code_end = page.find("```", code);
     if (name_end == std::string::npos || fence != name_end + 5 || code_end == std::string::npos)
       throw std::runtime_error("a mark without a block of code");
@@ -60,7 +60,7 @@ TEST_CASE("every block of C++ in the documentation stands in a compiled file") {
     CAPTURE(path.string());
     const std::string page = read(path);
     const auto quoted = quotations(page);
-    CHECK(count(page, "```cpp") == quoted.size());
+    CHECK(count(page, "```cpp\n") + count(page, "```c\n") == quoted.size());
     total += quoted.size();
     for (const Quotation& quotation : quoted) {
       CAPTURE(quotation.source);

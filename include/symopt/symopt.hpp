@@ -31,6 +31,7 @@
 #include <symopt/polar/exact.hpp>
 #include <symopt/polar/newton_schulz.hpp>
 #include <symopt/polar/polar_express.hpp>
+#include <symopt/stack/clip.hpp>
 #include <symopt/stack/layerwise_optimizer.hpp>
 #include <symopt/stack/role.hpp>
 #include <symopt/stack/routing.hpp>

@@ -2,6 +2,9 @@
 #pragma once
 
 #include <symopt/stack/layerwise_optimizer.hpp>
+#if __has_include(<nlohmann/json.hpp>)
+#include <symopt/interop/state.hpp>
+#endif
 
 #include <torch/optim/optimizer.h>
 #include <torch/ordered_dict.h>
@@ -177,11 +180,42 @@ class TorchOptimizer : public torch::optim::Optimizer {
     return Plan(std::move(rows));
   }
 
-  /// Not supported: throws, rather than writing a file without the momentum.
+#if __has_include(<nlohmann/json.hpp>)
+  /// torch::save and torch::load of an optimizer: momenta, states, steps and rates, as interop/state.hpp
+  /// saves them, strictly; the groups' rates become those of the archive. Errors: those of load_state; after
+  /// one nothing has changed.
   ///@{
-  void save(torch::serialize::OutputArchive&) const override { refuse_archive(); }
-  void load(torch::serialize::InputArchive&) override { refuse_archive(); }
+  void save(torch::serialize::OutputArchive& archive) const override {
+    archive.write("symopt.float", as_tensor(state_bytes(floats_)), true);
+    archive.write("symopt.double", as_tensor(state_bytes(doubles_)), true);
+  }
+  void load(torch::serialize::InputArchive& archive) override {
+    torch::Tensor floats, doubles;
+    if (!archive.try_read("symopt.float", floats, true) || !archive.try_read("symopt.double", doubles, true))
+      throw std::invalid_argument("symopt: the archive is not of a TorchOptimizer");
+    const torch::Tensor before = as_tensor(state_bytes(floats_, {.allow_non_finite = true}));
+    load_state_bytes(floats_, bytes_of(floats), {}, "archive");
+    try {
+      load_state_bytes(doubles_, bytes_of(doubles), {}, "archive");
+    } catch (...) {
+      load_state_bytes(floats_, bytes_of(before), {.allow_non_finite = true}, "archive");
+      throw;
+    }
+    for (torch::optim::OptimizerParamGroup& group : param_groups_)
+      if (!group.params().empty()) group.options().set_lr(rate_of(group.params().front()));
+  }
   ///@}
+#else
+  /// Not supported without nlohmann-json: throws, rather than writing a file without the momentum.
+  ///@{
+  void save(torch::serialize::OutputArchive&) const override {
+    refuse_archive();
+  }
+  void load(torch::serialize::InputArchive&) override {
+    refuse_archive();
+  }
+  ///@}
+#endif
 
  private:
   /// What a stack was last told of a tensor.
@@ -192,9 +226,27 @@ class TorchOptimizer : public torch::optim::Optimizer {
     std::vector<std::int64_t> gradient_strides;
   };
 
-  [[noreturn]] static void refuse_archive() {
-    throw std::logic_error("symopt: TorchOptimizer cannot be saved to or loaded from an archive");
+#if __has_include(<nlohmann/json.hpp>)
+  static torch::Tensor as_tensor(const std::string& bytes) {
+    torch::Tensor tensor = torch::empty({static_cast<std::int64_t>(bytes.size())}, torch::kByte);
+    std::copy(bytes.begin(), bytes.end(), static_cast<char*>(tensor.data_ptr()));
+    return tensor;
   }
+  static std::span<const std::byte> bytes_of(const torch::Tensor& tensor) {
+    if (tensor.scalar_type() != torch::kByte || !tensor.is_contiguous())
+      throw std::invalid_argument("symopt: the archive is not of a TorchOptimizer");
+    return {static_cast<const std::byte*>(tensor.data_ptr()), static_cast<std::size_t>(tensor.numel())};
+  }
+  double rate_of(const torch::Tensor& tensor) const {
+    const std::string& name = bound_.at(tensor.unsafeGetTensorImpl()).name;
+    return (floats_.contains(name) ? floats_.options(name) : doubles_.options(name)).learning_rate;
+  }
+#else
+  [[noreturn]] static void refuse_archive() {
+    throw std::logic_error(
+        "symopt: TorchOptimizer is saved and loaded with nlohmann-json, which was not found by the compiler");
+  }
+#endif
 
   /// Brings the stacks up to date with the groups: tensors, gradients, rates.
   void bind_all() {

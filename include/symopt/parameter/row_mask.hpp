@@ -80,6 +80,20 @@ class RowMask {
     return is_all_ ? "" : std::to_string(count_) + (count_ == 1 ? " row exists" : " rows exist");
   }
 
+  /// Tells this mask from all others: "" for all rows, "first 50257", or "of 12: 0-3 7 9-11" for those that
+  /// exist.
+  std::string signature() const {
+    if (is_all_) return "";
+    if (size_ < 0) return "first " + std::to_string(count_);
+    std::string text = "of " + std::to_string(size_) + ":";
+    for (std::size_t i = 0, end = 0; i < rows_.size(); i = end) {
+      for (end = i + 1; end < rows_.size() && rows_[end] == rows_[end - 1] + 1;) ++end;
+      text += " " + std::to_string(rows_[i]);
+      if (end - i > 1) text += "-" + std::to_string(rows_[end - 1]);
+    }
+    return text;
+  }
+
  private:
   bool is_all_ = true;
   bool is_prefix_ = true;

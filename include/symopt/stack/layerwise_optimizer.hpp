@@ -46,7 +46,8 @@ struct StackReport {
 /// Memory: the momenta, and one direction and workspace for each rule and shape of blocks; a step allocates
 /// nothing. Views are kept, so the trainer's memory must stay where it is, or be given anew.
 /// Errors: std::invalid_argument that names the parameter and the remedy; after one nothing has changed. What
-/// a rule of your own throws in a step is passed on, with the parameters before it already moved.
+/// a rule of your own throws in a step is passed on, and nothing has changed then either: such rules go
+/// first, with a copy of what they change (but for a rule with a state whose call is noexcept).
 template <class Scalar>
 class BasicLayerwiseOptimizer {
   static_assert(RealScalar<Scalar>, "symopt optimizes float and double blocks");
@@ -96,9 +97,14 @@ class BasicLayerwiseOptimizer {
   /// Errors: those of inspect(). Where that finds something to skip, the whole step is skipped and reported.
   StackReport step() {
     StackReport report = inspect();
-    if (!report.non_finite.empty()) return report;
+    if (!report.non_finite.empty()) {
+      forget_clipping();
+      return report;
+    }
+    step_those_that_may_throw();
     for (const Parameter& parameter : parameters_)
-      if (parameter->has_gradient()) parameter->step(schedule_factor_);
+      if (parameter->has_gradient() && !parameter->may_throw()) parameter->step(schedule_factor_);
+    forget_clipping();
     report.applied = true;
     report.step = ++steps_;
     return report;
@@ -144,7 +150,10 @@ class BasicLayerwiseOptimizer {
   void set_gradient(const std::string& name, Gradient&& gradient) {
     const auto slope = gradient_view(std::forward<Gradient>(gradient));
     detail::StackParameter<Scalar>& parameter = find(name);
-    if (slope) require_apart(parameter, *slope);
+    if (slope) {
+      require_memory<const Scalar>(name, "gradient", *slope);
+      require_apart(parameter, *slope);
+    }
     parameter.set_gradient(slope);
   }
 
@@ -152,7 +161,10 @@ class BasicLayerwiseOptimizer {
   /// gradients and other parameters, which may be about to move too.
   template <class Weights>
   void set_weights(const std::string& name, Weights&& weights) {
-    find(name).set_weights(view<Scalar>(std::forward<Weights>(weights)));
+    const auto moved = view<Scalar>(std::forward<Weights>(weights));
+    detail::StackParameter<Scalar>& parameter = find(name);
+    require_memory<Scalar>(name, "weights", moved);
+    parameter.set_weights(moved);
   }
 
   /// Which rows exist from now on: the others keep weights and momentum. Allocates.
@@ -173,6 +185,7 @@ class BasicLayerwiseOptimizer {
   std::int64_t steps() const { return steps_; }
 
  private:
+  friend detail::StateAccess;
   using Parameter = std::unique_ptr<detail::StackParameter<Scalar>>;
 
   template <class Wanted, class Block>
@@ -211,7 +224,24 @@ class BasicLayerwiseOptimizer {
     }
   }
 
+  /// The address of a tensor with elements is one where a scalar can be.
+  template <class Element>
+  static void require_memory(const std::string& name, const char* what, const TensorView<Element>& tensor) {
+    if (tensor.is_empty()) return;
+    const auto refuse = [&](const std::string& wrong) {
+      throw std::invalid_argument("symopt: parameter '" + name + "': the memory of the " + what + wrong);
+    };
+    if (tensor.data() == nullptr)
+      refuse(" is a null pointer; give memory of the shape " + tensor.to_string() +
+             ", and std::nullopt for a gradient that is not there");
+    if (reinterpret_cast<std::uintptr_t>(tensor.data()) % alignof(Element) != 0)
+      refuse(" begins between two scalars; it must begin at a multiple of " +
+             std::to_string(alignof(Element)) + " bytes");
+  }
+
   Parameter make(const NamedTensor<Scalar>& tensor, const BasicRole<Scalar>& role) const {
+    require_memory<Scalar>(tensor.name, "weights", tensor.weights);
+    if (tensor.gradient) require_memory<const Scalar>(tensor.name, "gradient", *tensor.gradient);
     if (detail::overlaps_itself<const Scalar>(tensor.weights))
       throw std::invalid_argument("symopt: parameter '" + tensor.name + "' of shape " +
                                   tensor.weights.to_string() +
@@ -221,6 +251,29 @@ class BasicLayerwiseOptimizer {
     if (tensor.gradient) require_apart(*parameter, *tensor.gradient);
     parameter->set_gradient(tensor.gradient);
     return parameter;
+  }
+
+  void forget_clipping() {
+    for (const Parameter& parameter : parameters_) parameter->set_gradient_factor(1);
+  }
+
+  /// The parameters whose rules may throw go first, so that all of them can be put back when one does.
+  void step_those_that_may_throw() {
+    const auto takes_part = [](const Parameter& parameter) {
+      return parameter->may_throw() && parameter->has_gradient();
+    };
+    std::size_t remembered = 0;
+    try {
+      for (const Parameter& parameter : parameters_) {
+        if (takes_part(parameter)) parameter->remember();
+        ++remembered;
+        if (takes_part(parameter)) parameter->step(schedule_factor_);
+      }
+    } catch (...) {
+      for (std::size_t p = 0; p < remembered; ++p)
+        if (takes_part(parameters_[p])) parameters_[p]->restore();
+      throw;
+    }
   }
 
   /// Adds all of them or throws.

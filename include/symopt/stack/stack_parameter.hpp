@@ -2,15 +2,23 @@
 #pragma once
 
 #include <symopt/kernel/all_finite.hpp>
+#include <symopt/normalization/scale_free.hpp>
 #include <symopt/normalization/sign.hpp>
 #include <symopt/parameter/blocks.hpp>
 #include <symopt/parameter/row_mask.hpp>
+#include <symopt/stack/blocks_copy.hpp>
 #include <symopt/stack/plan.hpp>
+#include <symopt/stack/rule_options.hpp>
+#include <symopt/stack/scaled_gradient.hpp>
+#include <symopt/stack/state_table.hpp>
 #include <symopt/stack/text.hpp>
 #include <symopt/stack/work_memory.hpp>
 #include <symopt/update/block_step.hpp>
+#include <symopt/update/rule_may_throw.hpp>
 
 #include <algorithm>
+#include <cmath>
+#include <concepts>
 #include <cstdlib>
 #include <memory>
 #include <optional>
@@ -25,10 +33,15 @@
 // The parameters of a LayerwiseOptimizer: StackParameter hides the rule's type.
 namespace symopt::inline SYMOPT_ABI::detail {
 
+template <class Scalar>
+class ParameterProbe;
+
 /// One named parameter: views of the trainer's memory, taken apart by a layout. What does not depend on the
 /// rule.
 template <class Scalar>
 class StackParameter {
+  friend class ParameterProbe<Scalar>;
+
  public:
   StackParameter(std::shared_ptr<WorkMemory> work, OptimizerOptions options, Layout layout, RowMask mask,
                  bool takes_vectors, const TensorView<Scalar>& weights)
@@ -89,9 +102,54 @@ class StackParameter {
     });
   }
 
+  /// What is saved of it. The fields point into it.
+  SavedParameter saved() {
+    SavedParameter saved{.name = name(),
+                         .sizes = weights_tensor_.sizes(),
+                         .scalar = dtype_of<Scalar>(),
+                         .layout = to_string(layout_),
+                         .rows = mask_.signature(),
+                         .group = group_text_of_rule(),
+                         .rule = rule_text_of_rule(),
+                         .rule_options = rule_options_text_of_rule(),
+                         .options = options_};
+    describe_state(saved);
+    return saved;
+  }
+
+  /// The Frobenius norm of all blocks of the gradient.
+  double gradient_norm() const {
+    double norm = 0;
+    for (const BlockView<const Scalar>& block : gradient_)
+      for_each_segment(mask_.existing(block), [&](Index, Index, const auto& segment) {
+        norm = std::hypot(norm, segment.template cast<double>().stableNorm());
+      });
+    return norm;
+  }
+
+  /// Multiplies the gradient in the next step.
+  void set_gradient_factor(double factor) { gradient_factor_ = factor; }
+  /// True when the rule does not see how long a gradient is.
+  virtual bool is_scale_free() const = 0;
+  /// The families of the group under which the rule maps momenta; none for a rule without a group or with a
+  /// state of its own.
+  virtual std::optional<Families> families_of_update() const = 0;
+
   virtual void set_row_mask(RowMask mask) = 0;
+
   /// Changes the weights at learning rate times `schedule_factor`. Only with a gradient.
-  virtual void step(double schedule_factor) = 0;
+  void step(double schedule_factor) {
+    if (gradient_factor_ == 1) return step_along(schedule_factor);
+    const Exchanged scaled(gradient_, scaled_gradient_.of(gradient_, mask_, gradient_factor_));
+    step_along(schedule_factor);
+  }
+
+  /// True when the rule may throw in a step. Such a parameter is remembered first, to be restored.
+  virtual bool may_throw() const = 0;
+  virtual void remember() { weights_copy_.take(existing_weights()); }
+  virtual void restore() { weights_copy_.put_back(existing_weights()); }
+  /// Gives the memory of the copies back.
+  virtual void forget() { weights_copy_ = {}; }
 
   PlanRow plan_row() const {
     std::ostringstream scale;
@@ -110,8 +168,19 @@ class StackParameter {
   }
 
  protected:
+  /// The step along the gradient that the blocks are views of.
+  virtual void step_along(double schedule_factor) = 0;
   virtual std::string group_text_of_rule() const = 0;
   virtual std::string rule_text_of_rule() const = 0;
+  virtual std::string rule_options_text_of_rule() const = 0;
+  /// Adds the fields of the state.
+  virtual void describe_state(SavedParameter& saved) = 0;
+
+  std::vector<BlockView<Scalar>> existing_weights() const {
+    std::vector<BlockView<Scalar>> existing;
+    for (const BlockView<Scalar>& block : weights_) existing.push_back(mask_.existing(block));
+    return existing;
+  }
 
   /// The factors of a step on block b.
   StepFactors factors(std::size_t b, double schedule_factor) const {
@@ -136,8 +205,25 @@ class StackParameter {
   std::vector<BlockView<Scalar>> weights_;
   std::vector<BlockView<const Scalar>> gradient_;
   std::vector<Shape> shapes_;  // of each block's existing rows
+  double gradient_factor_ = 1;
+  ScaledGradient<Scalar> scaled_gradient_;
+  BlocksCopy<Scalar> weights_copy_;  // of the step before, where the rule may throw
 
  private:
+  /// Other blocks in the place of the gradient's, as long as it lives.
+  class Exchanged {
+   public:
+    using Blocks = std::vector<BlockView<const Scalar>>;
+    Exchanged(Blocks& place, Blocks blocks) : place_(place), own_(std::exchange(place, std::move(blocks))) {}
+    ~Exchanged() { place_.swap(own_); }
+    Exchanged(const Exchanged&) = delete;
+    Exchanged& operator=(const Exchanged&) = delete;
+
+   private:
+    Blocks& place_;
+    Blocks own_;
+  };
+
   template <class S>
   std::vector<BlockView<S>> split(const TensorView<S>& tensor) const {
     if (takes_vectors_ && tensor.dimensions() == 0) return {BlockView<S>(tensor.data(), {1}, {1})};
@@ -181,6 +267,20 @@ class RuleOfParameter : public StackParameter<Scalar> {
  protected:
   std::string group_text_of_rule() const override { return rule_group_text<Rule>(); }
   std::string rule_text_of_rule() const override { return rule_text(rule_); }
+  std::string rule_options_text_of_rule() const override { return rule_options_text(rule_); }
+  bool may_throw() const override { return rule_may_throw<Rule, Scalar>; }
+  bool is_scale_free() const override { return is_scale_free_rule<Rule>(); }
+  std::optional<Families> families_of_update() const override {
+    if constexpr (StatefulRule<Rule, Scalar>) {
+      return std::nullopt;
+    } else if constexpr (requires { typename Rule::group; }) {
+      return families_of<typename Rule::group>;
+    } else if constexpr (StatesLargestGroup<Rule>) {
+      return claimed_families<Rule>;
+    } else {
+      return Families{};
+    }
+  }
 
   Rule rule_;
 };
@@ -214,7 +314,7 @@ class MappedParameter final : public RuleOfParameter<Rule, Scalar> {
     memory_ = this->template work_memory<StepMemory<Rule, Scalar>>();
   }
 
-  void step(double schedule_factor) override {
+  void step_along(double schedule_factor) override {
     for (std::size_t b = 0; b < this->weights_.size(); ++b) {
       step_block(map_, Projection{}, this->options_, this->factors(b, schedule_factor),
                  framed(this->weights_[b]), framed(this->gradient_[b]), framed(momentum_of(b)), *memory_[b]);
@@ -243,8 +343,34 @@ class MappedParameter final : public RuleOfParameter<Rule, Scalar> {
     }
   }
 
+  void remember() override {
+    RuleOfParameter<Rule, Scalar>::remember();
+    momentum_copy_ = momentum_;
+  }
+  void restore() override {
+    RuleOfParameter<Rule, Scalar>::restore();
+    momentum_ = momentum_copy_;
+  }
+  void forget() override {
+    RuleOfParameter<Rule, Scalar>::forget();
+    momentum_copy_ = {};
+  }
+
+  void describe_state(SavedParameter& saved) override {
+    for (std::size_t b = 0; b < momentum_.size(); ++b) {
+      const BlockView<Scalar> momentum = momentum_of(b);
+      saved.fields.push_back({.name = std::to_string(b) + "/momentum",
+                              .dtype = dtype_of<Scalar>(),
+                              .scalar_size = sizeof(Scalar),
+                              .shape = {momentum.rows.size, momentum.cols.size},
+                              .strides = {momentum.rows.stride, momentum.cols.stride},
+                              .data = momentum.data});
+    }
+  }
+
   Map map_;
   std::vector<kernel::Buffer<Scalar>> momentum_;
+  std::vector<kernel::Buffer<Scalar>> momentum_copy_;  // as weights_copy_
   std::vector<std::shared_ptr<StepMemory<Rule, Scalar>>> memory_;
 };
 
@@ -265,7 +391,7 @@ class StatefulParameter final : public RuleOfParameter<Rule, Scalar> {
                                 "': a rule with a state of its own keeps the rows that it was added with");
   }
 
-  void step(double schedule_factor) override {
+  void step_along(double schedule_factor) override {
     for (std::size_t b = 0; b < this->weights_.size(); ++b) {
       const BlockView<Scalar> weights = this->mask_.existing(this->weights_[b]);
       const BlockView<const Scalar> gradient = this->mask_.existing(this->gradient_[b]);
@@ -278,6 +404,8 @@ class StatefulParameter final : public RuleOfParameter<Rule, Scalar> {
   }
 
  private:
+  using State = typename Rule::template State<Scalar>;
+
   struct Gathered {
     Gathered(Shape shape, const OptimizerOptions&)
         : weights(shape.rows, shape.cols), gradient(shape.rows, shape.cols) {}
@@ -326,7 +454,23 @@ class StatefulParameter final : public RuleOfParameter<Rule, Scalar> {
     }
   }
 
-  std::vector<typename Rule::template State<Scalar>> states_;
+  void describe_state(SavedParameter& saved) override { describe_states(std::span(states_), saved); }
+
+  void remember() override {
+    RuleOfParameter<Rule, Scalar>::remember();
+    if constexpr (std::copyable<State>) states_copy_ = states_;
+  }
+  void restore() override {
+    RuleOfParameter<Rule, Scalar>::restore();
+    if constexpr (std::copyable<State>) states_ = states_copy_;
+  }
+  void forget() override {
+    RuleOfParameter<Rule, Scalar>::forget();
+    states_copy_ = {};
+  }
+
+  std::vector<State> states_;
+  std::vector<State> states_copy_;  // as weights_copy_
   std::vector<std::shared_ptr<StepMemory<Rule, Scalar>>> memory_;
   std::vector<std::shared_ptr<Gathered>> gathered_;  // empty where every block has a view
 };

@@ -37,6 +37,12 @@ struct AdamW {
     Matrix<Scalar> first;
     Matrix<Scalar> second;
     std::int64_t step = 0;
+
+    void visit(auto&& field) {
+      field("first", first);
+      field("second", second);
+      field("step", step);
+    }
   };
 
   void validate() const {
@@ -51,7 +57,7 @@ struct AdamW {
   /// One step of the state, and the direction that it gives. See StatefulRule.
   template <class Weights, class Gradient, class Scalar, class Direction>
   void operator()(const Weights&, const Gradient& gradient, State<Scalar>& state,
-                  Direction& direction) const {
+                  Direction& direction) const noexcept {
     ++state.step;
     const double t = static_cast<double>(state.step);
     const Scalar correction1 = static_cast<Scalar>(1.0 - std::pow(beta1, t));

@@ -4,6 +4,7 @@
 #include <symopt/update/frame_plan.hpp>
 #include <symopt/update/line_order.hpp>
 #include <symopt/update/rotation_frame.hpp>
+#include <symopt/update/state_fields.hpp>
 
 #include <ostream>
 #include <random>
@@ -314,6 +315,11 @@ class FrameAveragedStateful : public FrameAverageBase<Group, Rule> {
     struct Branch {
       typename Rule::template State<Scalar> state;
       LineOrder order;
+
+      void visit(auto&& field) {
+        field("state", state);
+        field("order", order);
+      }
     };
 
     explicit State(Shape shape)
@@ -329,6 +335,16 @@ class FrameAveragedStateful : public FrameAverageBase<Group, Rule> {
     Matrix<double> signs;
     std::vector<Branch> branches;
     FrameReport report;  ///< of the steps so far
+
+    /// The signs are those of the construction, and each step reports anew.
+    void visit(auto&& field) requires SavableState<typename Rule::template State<Scalar>> {
+      field("left", left);
+      field("right", right);
+      field("branches", branches);
+    }
+    void validate() const {
+      for (const Branch& branch : branches) branch.order.validate();
+    }
   };
 
   template <class Weights, class Gradient, class Scalar, class Direction>

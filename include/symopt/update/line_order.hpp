@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <stdexcept>
 #include <vector>
 
 namespace symopt::inline SYMOPT_ABI::detail {
@@ -61,6 +62,22 @@ class LineOrder {
       for (std::size_t i = begin; i < end; ++i) result.row(line_at_[i]) = mean;
     });
     return result;
+  }
+
+  void visit(auto&& field) {
+    field("line_at", line_at_);
+    field("group_at", group_at_);
+  }
+
+  /// Throws std::invalid_argument unless this is an order: what was loaded into it need not be one.
+  void validate() const {
+    std::vector<bool> seen(line_at_.size(), false);
+    for (const Index line : line_at_) {
+      const auto at = static_cast<std::size_t>(line);
+      if (line < 0 || at >= seen.size() || seen[at])
+        throw std::invalid_argument("the lines of a frame are in no order: one is missing or there twice");
+      seen[at] = true;
+    }
   }
 
  private:

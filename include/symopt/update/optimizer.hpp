@@ -3,8 +3,10 @@
 
 #include <symopt/kernel/all_finite.hpp>
 #include <symopt/update/block_step.hpp>
+#include <symopt/update/rule_may_throw.hpp>
 #include <symopt/update/update.hpp>
 
+#include <concepts>
 #include <cstdint>
 #include <functional>
 #include <stdexcept>
@@ -22,6 +24,8 @@ struct StepReport {
 
 namespace detail {
 
+struct StateAccess;
+
 /// What one block remembers between steps: the momentum, or the state of a stateful rule.
 template <class Rule, class Scalar>
 struct BlockState {
@@ -33,9 +37,17 @@ struct BlockState {
 template <class Rule, class Scalar>
 requires StatefulRule<Rule, Scalar>
 struct BlockState<Rule, Scalar> {
-  explicit BlockState(Shape shape) : state(make_state<typename Rule::template State<Scalar>>(shape)) {}
+  using State = typename Rule::template State<Scalar>;
+  /// Where a rule may throw, its state is kept to be put back.
+  static constexpr bool is_kept = rule_may_throw<Rule, Scalar> && std::copyable<State>;
+  struct NotKept {
+    explicit NotKept(const State&) {}
+  };
 
-  typename Rule::template State<Scalar> state;
+  explicit BlockState(Shape shape) : state(make_state<State>(shape)), before(state) {}
+
+  State state;
+  std::conditional_t<is_kept, State, NotKept> before;
 };
 
 }  // namespace detail
@@ -141,6 +153,8 @@ class Optimizer {
   const auto& state() const requires is_stateful { return state_.state; }
 
  private:
+  friend detail::StateAccess;
+
   static Shape checked(Shape shape, const OptimizerOptions& options) {
     if (shape.rows < 0 || shape.cols < 0)
       throw std::invalid_argument("symopt: parameter '" + options.parameter + "': the block cannot be " +
@@ -165,6 +179,10 @@ class Optimizer {
       throw std::invalid_argument("symopt: parameter '" + options_.parameter + "': the inner stride of the " +
                                   what + " is " + std::to_string(block.innerStride()) +
                                   "; pass memory whose rows or columns are contiguous");
+    if (block.size() > 0 && reinterpret_cast<std::uintptr_t>(block.data()) % alignof(Scalar) != 0)
+      throw std::invalid_argument("symopt: parameter '" + options_.parameter + "': the memory of the " +
+                                  what + " begins between two scalars; it must begin at a multiple of " +
+                                  std::to_string(alignof(Scalar)) + " bytes");
   }
 
   template <class Weights, class Gradient>
@@ -232,7 +250,18 @@ class Optimizer {
     if constexpr (is_stateful) {
       MatrixRef<Scalar> direction = memory_.direction.as(shape_of(w));
       auto own = in_order_of(weights, direction);
-      map(std::as_const(weights), gradient, state_.state, own);
+      const auto call = [&] { map(std::as_const(weights), gradient, state_.state, own); };
+      if constexpr (detail::BlockState<Rule, Scalar>::is_kept) {
+        state_.before = state_.state;
+        try {
+          call();
+        } catch (...) {
+          state_.state = state_.before;
+          throw;
+        }
+      } else {
+        call();
+      }
       detail::apply_direction(projection, options_.decay, factors, w, direction, memory_);
     } else {
       constexpr bool is_transposed = !is_row_major_v<decltype(weights)>;

@@ -150,13 +150,22 @@ struct MovingFrame {
 
   Matrix<double> gram;         ///< the running average of the Gram matrices
   Matrix<double> axes;         ///< k x k, the axis of each coordinate as a column
-  std::vector<bool> settled;   ///< by coordinate
-  std::vector<bool> live;      ///< by coordinate: gradients along its axis are more than rounding
+  std::vector<char> settled;   ///< by coordinate
+  std::vector<char> live;      ///< by coordinate: gradients along its axis are more than rounding
   bool has_tie = false;        ///< two axes with equal singular values were not told apart, at some step
   bool has_lost_sign = false;  ///< an axis turned by a right angle in one step
 
-  bool is_live(Index coordinate) const { return live[static_cast<std::size_t>(coordinate)]; }
-  bool is_settled(Index coordinate) const { return settled[static_cast<std::size_t>(coordinate)]; }
+  bool is_live(Index coordinate) const { return live[static_cast<std::size_t>(coordinate)] != 0; }
+  bool is_settled(Index coordinate) const { return settled[static_cast<std::size_t>(coordinate)] != 0; }
+
+  void visit(auto&& field) {
+    field("gram", gram);
+    field("axes", axes);
+    field("settled", settled);
+    field("live", live);
+    field("has_tie", has_tie);
+    field("has_lost_sign", has_lost_sign);
+  }
 
   void follow(const Eigenspaces& spaces) {
     const std::vector<std::vector<Index>> coordinates = assign(spaces);

@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: Apache-2.0
+// The C interface over LayerwiseOptimizer. Every function catches what C++ throws.
+#include <symopt/symopt.h>
+#include <symopt/interop/state.hpp>
+#include <symopt/stack/clip.hpp>
+#include <symopt/symopt.hpp>
+
+#include <cstring>
+#include <limits>
+#include <new>
+#include <sstream>
+
+struct symopt_optimizer {
+  struct Block {
+    std::string name;
+    symopt::Index offset;
+    std::vector<symopt::Index> sizes;
+    bool is_frozen = false;
+  };
+
+  symopt::LayerwiseOptimizer stack;
+  std::vector<Block> blocks;
+  double max_norm = 0;
+  const float* gradients = nullptr;  // where the stack looks now
+  std::string plan;
+};
+
+namespace {
+
+using symopt::Index;
+
+/// The last error of a thread. Fixed memory: to say that there is no memory takes none.
+thread_local char last_error[4096] = "";
+
+symopt_status fail(symopt_status status, const char* what) noexcept {
+  std::strncpy(last_error, what, sizeof last_error - 1);
+  last_error[sizeof last_error - 1] = '\0';
+  return status;
+}
+
+/// A step that was refused for its gradients.
+struct NonFiniteGradient : std::invalid_argument {
+  using std::invalid_argument::invalid_argument;
+};
+
+/// The status of a call, whatever it throws.
+template <class Call>
+symopt_status guarded(Call&& call) noexcept {
+  try {
+    call();
+    return SYMOPT_OK;
+  } catch (const NonFiniteGradient& error) {
+    return fail(SYMOPT_NON_FINITE, error.what());
+  } catch (const symopt::interop::StateMismatch& error) {
+    return fail(SYMOPT_OTHER_STATE, error.what());
+  } catch (const symopt::interop::FormatError& error) {
+    return fail(SYMOPT_BROKEN_FILE, error.what());
+  } catch (const std::invalid_argument& error) {
+    return fail(SYMOPT_INVALID_ARGUMENT, error.what());
+  } catch (const std::system_error& error) {
+    return fail(SYMOPT_FILE_ERROR, error.what());
+  } catch (const std::bad_alloc&) {
+    return fail(SYMOPT_OUT_OF_MEMORY, "symopt: out of memory");
+  } catch (const std::length_error&) {  // a vector larger than there can be
+    return fail(SYMOPT_OUT_OF_MEMORY, "symopt: out of memory");
+  } catch (const std::exception& error) {
+    return fail(SYMOPT_INTERNAL_ERROR, error.what());
+  } catch (...) {
+    return fail(SYMOPT_INTERNAL_ERROR, "symopt: an error without a name");
+  }
+}
+
+void require(bool good, const std::string& what) {
+  if (!good) throw std::invalid_argument("symopt: " + what);
+}
+
+/// A caller's struct in the size of this library: what an older caller lacks is zero.
+template <class Struct>
+Struct in_own_size(const Struct* given, const char* name) {
+  Struct own{};
+  std::size_t size = 0;
+  std::memcpy(&size, given, sizeof size);
+  require(size >= sizeof size && size <= sizeof(Struct),
+          std::string(name) + ".struct_size is " + std::to_string(size) + "; set it to sizeof(" + name +
+              "), which is " + std::to_string(sizeof(Struct)) + " in this version of the library");
+  std::memcpy(&own, given, size);
+  own.struct_size = sizeof(Struct);
+  return own;
+}
+
+void require_block(const symopt_block& block, std::size_t index) {
+  require(block.name != nullptr, "block " + std::to_string(index) + " of the table has no name");
+  const auto require_count = [&](std::int64_t value, const char* what) {
+    require(value >= 0, "parameter '" + std::string(block.name) + "': " + what + " is " +
+                            std::to_string(value) + "; it must not be negative");
+  };
+  require_count(block.offset, "offset");
+  require_count(block.rows, "rows");
+  require_count(block.cols, "cols");
+  require_count(block.batch, "batch");
+  require_count(block.row_heads, "row_heads");
+  require_count(block.column_heads, "column_heads");
+  require_count(block.existing_rows, "existing_rows");
+  std::int64_t end = block.rows;
+  const bool overflows = __builtin_mul_overflow(end, block.cols, &end) ||
+                         __builtin_mul_overflow(end, std::max<std::int64_t>(block.batch, 1), &end) ||
+                         __builtin_add_overflow(end, block.offset, &end) ||
+                         end > std::numeric_limits<std::int64_t>::max() / 8;
+  require(!overflows, "parameter '" + std::string(block.name) + "' is larger than memory can be");
+  require(block.row_heads <= 1 || block.column_heads <= 1,
+          "parameter '" + std::string(block.name) + "': it has row_heads and column_heads; give one of them");
+  require(block.layout == SYMOPT_ROW_MAJOR || block.layout == SYMOPT_TRANSPOSED,
+          "parameter '" + std::string(block.name) + "': layout is " + std::to_string(block.layout) +
+              "; it must be a symopt_layout");
+}
+
+symopt::Layout layout_of(const symopt_block& block) {
+  using namespace symopt;
+  Layout layout;
+  if (block.row_heads > 1) layout = layout::row_heads(block.row_heads);
+  if (block.column_heads > 1) layout = layout::column_heads(block.column_heads);
+  if (block.layout == SYMOPT_TRANSPOSED) layout = layout::transposed(layout);
+  if (block.batch > 1) layout = layout::experts(layout);
+  return layout;
+}
+
+template <class Class>
+symopt::Role role_of(const symopt_block& block, symopt::NonFinite non_finite) {
+  symopt::OptimizerOptions options = symopt::default_options<Class>();
+  if (block.learning_rate != 0) options.learning_rate = block.learning_rate;
+  options.weight_decay = block.weight_decay;
+  options.non_finite = non_finite;
+  const symopt::RowMask mask =
+      block.existing_rows == 0 ? symopt::RowMask() : symopt::RowMask::first(block.existing_rows);
+  return symopt::role<Class>(options, layout_of(block), mask);
+}
+
+symopt::Role role_of(const symopt_block& block, symopt::NonFinite non_finite) {
+  switch (block.role) {
+    case SYMOPT_ADAMW:
+      return role_of<symopt::AdamW>(block, non_finite);
+    case SYMOPT_HIDDEN_MATRIX:
+      return role_of<symopt::HiddenMatrix>(block, non_finite);
+    case SYMOPT_EMBEDDING:
+      return role_of<symopt::Embedding>(block, non_finite);
+    case SYMOPT_TIED_EMBEDDING:
+      return role_of<symopt::TiedEmbedding>(block, non_finite);
+    case SYMOPT_LM_HEAD:
+      return role_of<symopt::LmHead>(block, non_finite);
+    case SYMOPT_SWIGLU_INPUT:
+      return role_of<symopt::SwigluInput>(block, non_finite);
+    case SYMOPT_SWIGLU_OUTPUT:
+      return role_of<symopt::SwigluOutput>(block, non_finite);
+    case SYMOPT_ROUTER:
+      return role_of<symopt::Router>(block, non_finite);
+    default:
+      throw std::invalid_argument("symopt: parameter '" + std::string(block.name) + "': role is " +
+                                  std::to_string(block.role) + "; it must be a symopt_role");
+  }
+}
+
+symopt::NonFinite policy_of(std::int32_t value) {
+  require(value >= SYMOPT_REFUSE && value <= SYMOPT_UNCHECKED,
+          "symopt_options.non_finite is " + std::to_string(value) + "; it must be a symopt_non_finite");
+  if (value == SYMOPT_SKIP) return symopt::NonFinite::skip;
+  return value == SYMOPT_UNCHECKED ? symopt::NonFinite::unchecked : symopt::NonFinite::throw_error;
+}
+
+void require_f32(std::int32_t dtype, const char* buffer) {
+  require(dtype == SYMOPT_F32, std::string("symopt_options.") + buffer + "_dtype is " +
+                                   std::to_string(dtype) + "; this version has buffers of SYMOPT_F32 alone");
+}
+
+std::vector<Index> sizes_of(const symopt_block& block) {
+  std::vector<Index> sizes{block.rows, block.cols};
+  if (block.layout == SYMOPT_TRANSPOSED) std::swap(sizes[0], sizes[1]);
+  if (block.batch > 1) sizes.insert(sizes.begin(), block.batch);
+  return sizes;
+}
+
+symopt_optimizer::Block& find(symopt_optimizer& optimizer, const char* name) {
+  require(name != nullptr, "the name of a block is NULL");
+  (void)optimizer.stack.options(name);  // throws with the nearest name
+  return *std::ranges::find(optimizer.blocks, name, &symopt_optimizer::Block::name);
+}
+
+template <class Optimizer>
+auto& checked(Optimizer* optimizer) {
+  require(optimizer != nullptr, "the optimizer is NULL");
+  return *optimizer;
+}
+
+void look_at(symopt_optimizer& optimizer, const float* gradients) {
+  optimizer.gradients = nullptr;  // unless all of them are taken
+  for (const auto& block : optimizer.blocks)
+    if (!block.is_frozen)
+      optimizer.stack.set_gradient(block.name,
+                                   symopt::TensorView<const float>(gradients + block.offset, block.sizes));
+  optimizer.gradients = gradients;
+}
+
+}  // namespace
+
+symopt_status symopt_create(const symopt_options* options, const symopt_block* blocks, size_t count,
+                            float* parameters, symopt_optimizer** optimizer) {
+  if (optimizer != nullptr) *optimizer = nullptr;
+  return guarded([&] {
+    require(optimizer != nullptr, "symopt_create: there is no place for the optimizer");
+    require(blocks != nullptr && count > 0, "symopt_create: the block table is empty");
+    require(parameters != nullptr, "symopt_create: the parameters are NULL");
+    const symopt_options all = options == nullptr ? symopt_options{} : in_own_size(options, "symopt_options");
+    require_f32(all.parameter_dtype, "parameter");
+    require_f32(all.gradient_dtype, "gradient");
+    require(all.max_norm >= 0, "symopt_options.max_norm is " + std::to_string(all.max_norm) +
+                                   "; it must be positive, or 0 for no clipping");
+    const symopt::NonFinite non_finite = policy_of(all.non_finite);
+    auto made = std::make_unique<symopt_optimizer>();
+    made->max_norm = all.max_norm;
+    const auto* next = reinterpret_cast<const std::byte*>(blocks);
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto* given = reinterpret_cast<const symopt_block*>(next);
+      const symopt_block block = in_own_size(given, "symopt_block");
+      require_block(block, i);
+      made->blocks.push_back({block.name, block.offset, sizes_of(block)});
+      made->stack.add(block.name, role_of(block, non_finite),
+                      symopt::TensorView<float>(parameters + block.offset, sizes_of(block)), std::nullopt);
+      std::size_t size = 0;
+      std::memcpy(&size, given, sizeof size);
+      next += size;  // the caller's entries are as large as the caller's version made them
+    }
+    std::ostringstream plan;
+    plan << made->stack.plan();
+    made->plan = plan.str();
+    *optimizer = made.release();
+  });
+}
+
+void symopt_free(symopt_optimizer* optimizer) {
+  delete optimizer;
+}
+
+symopt_status symopt_step(symopt_optimizer* optimizer, const float* gradients, symopt_report* report) {
+  return guarded([&] {
+    symopt_optimizer& own = checked(optimizer);
+    require(gradients != nullptr, "symopt_step: the gradients are NULL");
+    symopt_report done = report == nullptr ? symopt_report{} : in_own_size(report, "symopt_report");
+    if (gradients != own.gradients) look_at(own, gradients);
+    done.clip_factor = 1;
+    done.gradient_norm = 0;
+    if (own.max_norm > 0) {
+      const symopt::ClipReport clipped = symopt::clip_by_global_norm(own.stack, own.max_norm);
+      done.gradient_norm = clipped.norm;
+      done.clip_factor = clipped.factor;
+    }
+    symopt::StackReport step;
+    try {
+      step = own.stack.step();
+    } catch (const std::invalid_argument& error) {  // all else was refused before
+      throw NonFiniteGradient(error.what());
+    }
+    done.applied = step.applied ? 1 : 0;
+    done.step = step.step;
+    if (report == nullptr) return;
+    const std::size_t size = report->struct_size;
+    done.struct_size = size;
+    std::memcpy(report, &done, size);
+  });
+}
+
+symopt_status symopt_move_parameters(symopt_optimizer* optimizer, float* parameters) {
+  return guarded([&] {
+    symopt_optimizer& own = checked(optimizer);
+    require(parameters != nullptr, "symopt_move_parameters: the parameters are NULL");
+    for (const auto& block : own.blocks)
+      own.stack.set_weights(block.name, symopt::TensorView<float>(parameters + block.offset, block.sizes));
+    own.gradients = nullptr;  // to be compared with the new place
+  });
+}
+
+symopt_status symopt_set_learning_rate(symopt_optimizer* optimizer, const char* name, double rate) {
+  return guarded([&] {
+    find(checked(optimizer), name);
+    optimizer->stack.set_learning_rate(name, rate);
+  });
+}
+
+symopt_status symopt_set_schedule_factor(symopt_optimizer* optimizer, double factor) {
+  return guarded([&] { checked(optimizer).stack.set_schedule_factor(factor); });
+}
+
+symopt_status symopt_set_frozen(symopt_optimizer* optimizer, const char* name, int32_t is_frozen) {
+  return guarded([&] {
+    find(checked(optimizer), name).is_frozen = is_frozen != 0;
+    if (is_frozen != 0) optimizer->stack.set_gradient(name, std::nullopt);
+    optimizer->gradients = nullptr;
+  });
+}
+
+symopt_status symopt_save(const symopt_optimizer* optimizer, const char* path) {
+  return guarded([&] {
+    require(path != nullptr, "symopt_save: the path is NULL");
+    symopt::interop::save_state(checked(optimizer).stack, path);
+  });
+}
+
+symopt_status symopt_load(symopt_optimizer* optimizer, const char* path) {
+  return guarded([&] {
+    require(path != nullptr, "symopt_load: the path is NULL");
+    symopt::interop::load_state(checked(optimizer).stack, path);
+  });
+}
+
+const char* symopt_plan(symopt_optimizer* optimizer) {
+  return optimizer == nullptr ? "" : optimizer->plan.c_str();
+}
+
+const char* symopt_last_error(void) {
+  return last_error;
+}
+
+const char* symopt_configuration(void) {
+  static const std::string text = symopt::configuration();
+  return text.c_str();
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// A softmax classifier in Armadillo, trained by a loop with the contract of ensmallen's SGD: the update
+// policy is given the sum of a batch's gradients and the step size divided by the batch size.
+#include <symopt/interop/ensmallen.hpp>
+#include <symopt/parameter/named_groups.hpp>
+#include <symopt/update/adamw.hpp>
+
+#include <armadillo>
+#include <cmath>
+#include <iostream>
+
+constexpr std::size_t classes = 5, inputs = 8, samples = 320, batch = 32;
+
+/// Points around one centre for each class.
+struct Data {
+  arma::mat points;
+  arma::uvec labels;
+  Data() {
+    arma::arma_rng::set_seed(7);
+    const arma::mat centres = 2 * arma::randn(inputs, classes);
+    labels = arma::randi<arma::uvec>(samples, arma::distr_param(0, classes - 1));
+    points = arma::randn(inputs, samples);
+    for (std::size_t i = 0; i < samples; ++i) points.col(i) += centres.col(labels(i));
+  }
+};
+
+/// The sum of -log p(label | point) over some samples; `gradient` is its gradient.
+double loss(const Data& data, const arma::mat& weights, std::size_t first, std::size_t count,
+            arma::mat& gradient) {
+  double total = 0;
+  gradient.zeros(classes, inputs);
+  for (std::size_t i = first; i < first + count; ++i) {
+    const arma::vec logits = weights * data.points.col(i);
+    arma::vec p = arma::exp(logits - logits.max());
+    p /= arma::accu(p);
+    total -= std::log(p(data.labels(i)));
+    p(data.labels(i)) -= 1;
+    gradient += p * data.points.col(i).t();
+  }
+  return total;
+}
+
+/// The mean loss after ten passes of SGD over the loss of zero weights.
+template <class Rule>
+double trained(const char* name, double step_size) {
+  const Data data;
+  arma::mat weights(classes, inputs, arma::fill::zeros), gradient;
+  const double before = loss(data, weights, 0, samples, gradient);
+  symopt::interop::EnsmallenUpdate<Rule> update({.batch_size = batch});
+  typename symopt::interop::EnsmallenUpdate<Rule>::template Policy<arma::mat, arma::mat> policy(
+      update, classes, inputs);
+  for (int epoch = 0; epoch < 10; ++epoch)
+    for (std::size_t first = 0; first < samples; first += batch) {
+      loss(data, weights, first, batch, gradient);
+      policy.Update(weights, step_size / batch, gradient);
+    }
+  const double after = loss(data, weights, 0, samples, gradient);
+  std::cout << name << ": loss " << before / samples << " to " << after / samples << '\n';
+  return after / before;
+}
+
+int main() {
+  const double head = trained<symopt::Update<symopt::LmHead>>("LmHead", 0.1);
+  const double adamw = trained<symopt::AdamW>("AdamW", 0.05);
+  return head < 0.3 && adamw < 0.3 ? 0 : 1;
+}

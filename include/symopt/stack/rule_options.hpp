@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/normalization/column_norm.hpp>
+#include <symopt/normalization/pipeline.hpp>
+#include <symopt/normalization/row_norm.hpp>
+#include <symopt/stack/text.hpp>
+#include <symopt/update/adamw.hpp>
+
+#include <boost/hana/adapt_struct.hpp>
+#include <boost/hana/at_key.hpp>
+#include <boost/hana/concept/struct.hpp>
+#include <boost/hana/core/to.hpp>
+#include <boost/hana/for_each.hpp>
+#include <boost/hana/keys.hpp>
+
+#include <array>
+#include <charconv>
+#include <concepts>
+#include <string>
+
+BOOST_HANA_ADAPT_STRUCT(symopt::AdamW, beta1, beta2, eps);
+BOOST_HANA_ADAPT_STRUCT(symopt::RowNorm, eps);
+BOOST_HANA_ADAPT_STRUCT(symopt::ColumnNorm, eps);
+
+namespace symopt::inline SYMOPT_ABI::detail {
+
+/// Adds "Name.option=value" for the options of a map that is adapted to Boost.Hana; DualNorm's alpha too.
+template <class Map>
+void add_options(const Map& map, std::string& text) {
+  const auto add = [&](const std::string& option, const auto& value) {
+    std::array<char, 32> digits;  // the fewest that give the same number back
+    const auto end = std::to_chars(digits.begin(), digits.end(), value).ptr;
+    text += (text.empty() ? "" : ", ") + type_name<Map>() + "." + option + "=";
+    text.append(digits.begin(), end);
+  };
+  if constexpr (hana::Struct<Map>::value) {
+    hana::for_each(hana::keys(map),
+                   [&](auto key) { add(hana::to<const char*>(key), hana::at_key(map, key)); });
+  } else if constexpr (requires {
+                         { map.alpha } -> std::convertible_to<double>;
+                         map.normalization;
+                       }) {
+    add("alpha", map.alpha);
+    add_options(map.normalization, text);
+  } else if constexpr (requires {
+                         map.options().memory;
+                         map.rule();
+                       }) {  // an average over frames
+    add("memory", map.options().memory);
+    add("tie", map.options().tie);
+    add_options(map.rule(), text);
+  }
+}
+
+/// The options of a rule that decide what its state means: those of AdamW, of the stages of an update, and of
+/// a rule of your own that is adapted to Boost.Hana. How a polar factor is computed is not among them.
+template <class Rule>
+std::string rule_options_text(const Rule& rule) {
+  std::string text;
+  if constexpr (requires { stages_of(rule.normalization()); }) {
+    hana::for_each(stages_of(rule.normalization()), [&](const auto& stage) { add_options(stage, text); });
+  } else {
+    hana::for_each(stages_of(rule), [&](const auto& stage) { add_options(stage, text); });
+  }
+  return text;
+}
+
+}  // namespace symopt::detail
