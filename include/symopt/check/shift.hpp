@@ -30,9 +30,10 @@ inline Law horizontal_law(const AnyGroup& group) {
   const Motion motion{"horizontal gradient", unmoved(), unmoved(), project};
   return {.name = "horizontal",
           .violation = "a horizontal gradient has a step that is not horizontal",
+          .of_moved = "the step",
+          .should_be = "its horizontal part",
           .generators = [motion](Shape) { return std::vector<Motion>{motion}; },
           .random = [motion](Shape, std::mt19937_64&) { return motion; },
-          .simple_moves = [](Shape) { return std::vector<SimpleMove>{}; },
           .prepare = project,
           .is_about_motion = false};
 }
@@ -57,32 +58,40 @@ inline Law shift_law(const AnyGroup& group) {
       for (Index i = 0; i < size; ++i) {
         WideMatrix line = side == Side::left ? WideMatrix::Zero(1, size) : WideMatrix::Zero(size, 1);
         line(i) = 1;
-        motions.push_back(shifted_gradient(
-            side, line,
-            (side == Side::left ? "1 added to all of column " : "1 added to all of row ") + std::to_string(i)));
+        motions.push_back(
+            shifted_gradient(side, line,
+                             (side == Side::left ? "1 added to all of column " : "1 added to all of row ") +
+                                 std::to_string(i)));
       }
     }
     return motions;
   };
   const auto random = [&group](Shape shape, std::mt19937_64& engine) {
-    const Side side = shifts(group, Side::left) ? Side::left : Side::right;
+    const bool has_both = shifts(group, Side::left) && shifts(group, Side::right);
+    const bool is_left = has_both ? std::bernoulli_distribution()(engine) : shifts(group, Side::left);
+    const Side side = is_left ? Side::left : Side::right;
     const Shape line = side == Side::left ? Shape{1, shape.cols} : Shape{shape.rows, 1};
     return shifted_gradient(side, widened(gaussian<double>(line, engine)), "random shift");
   };
   return {.name = "shift invariance",
           .violation = "a shift of the gradient changes the step",
+          .of_moved = "the step of the shifted gradient",
+          .should_be = "the step of the gradient",
           .generators = generators,
-          .random = random,
-          .simple_moves = [](Shape) { return std::vector<SimpleMove>{}; }};
+          .random = random};
+}
+
+/// H and I of a rule with its type hidden.
+inline Report check_shift_law(Law (*law)(const AnyGroup&), const AnyGroup& group, const AnyRule& rule,
+                              CheckOptions options) {
+  return LawCheck(law(group), group, rule, std::move(options)).run();
 }
 
 template <SymmetryGroup Group, class Rule>
 Report check_shift_law(Law (*law)(const AnyGroup&), const Rule& rule, CheckOptions options) {
   static_assert(families_of<Group>.left.translations || families_of<Group>.right.translations,
                 "this law is about the shifts of a group, and this group has none");
-  const ErasedGroup<Group> group;
-  const AnyRule any = any_rule(rule);
-  return LawCheck(law(group), group, any, std::move(options)).run();
+  return check_shift_law(law, ErasedGroup<Group>(), any_rule(rule), std::move(options));
 }
 
 }  // namespace detail

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <symopt/check/inputs.hpp>
+#include <symopt/check/replay.hpp>
 #include <symopt/check/report.hpp>
 #include <symopt/parameter/blocks.hpp>
 #include <symopt/stack/layerwise_optimizer.hpp>
@@ -73,11 +74,11 @@ TensorRule tensor_rule(const Rule& rule, const Layout& layout) {
     return [rule, layout](const TensorView<const double>& gradient, const TensorView<double>& direction) {
       OptimizerOptions options{.learning_rate = 1};
       if constexpr (!StatefulRule<Rule, double>) options.momentum = 0;
-      std::vector<double> weights(static_cast<std::size_t>(std::accumulate(
-          gradient.sizes().begin(), gradient.sizes().end(), Index{1}, std::multiplies<>{})));
+      std::vector<double> weights(static_cast<std::size_t>(
+          std::accumulate(gradient.sizes().begin(), gradient.sizes().end(), Index{1}, std::multiplies<>{})));
       BasicLayerwiseOptimizer<double> stack;
-      stack.template add<Rule>("checked tensor", TensorView<double>(weights.data(), gradient.sizes()), gradient,
-                               options, layout, {}, rule);
+      stack.template add<Rule>("checked tensor", TensorView<double>(weights.data(), gradient.sizes()),
+                               gradient, options, layout, {}, rule);
       stack.step();
       for (std::size_t i = 0; i < weights.size(); ++i) direction.data()[i] = -weights[i];
     };
@@ -100,18 +101,19 @@ inline bool same_bits(const Matrix<double>& a, const Matrix<double>& b) {
          std::memcmp(a.data(), b.data(), static_cast<std::size_t>(a.size()) * sizeof(double)) == 0;
 }
 
-/// Fills in what trials were like: worst, verdict, counts. Errors are over what is allowed.
-inline Report storage_report(std::string law, std::string rule, const Storage& storage, std::uint64_t seed) {
+inline Report storage_report(std::string law, std::string rule, std::string layouts, std::uint64_t seed) {
   Report report;
   report.law = std::move(law);
   report.rule = std::move(rule);
-  report.group = "the layout " + to_string(storage.layout);
+  report.group = "the layout " + std::move(layouts);
   report.seed = seed;
   report.precision = "double";
-  report.reproduce = "SYMOPT_SEED=" + std::to_string(seed);
+  replay_of(report);
+  report.reproduce = reproduce_line(report);
   return report;
 }
 
+/// Fills in what the trials came to. Errors are over what is allowed.
 inline void conclude_storage(Report& report, bool output_varies) {
   std::sort(report.errors.begin(), report.errors.end());
   report.worst = report.errors.empty() ? 0 : report.errors.back();
