@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The checks of locality and of storage: honest rules hold, and what couples blocks or reads a tensor wrongly is
-// caught.
+// The checks of locality and of storage: honest rules hold, and what couples blocks or reads a tensor wrongly
+// is caught.
 #include <symopt/check/layout.hpp>
 #include <symopt/check/locality.hpp>
 #include <symopt/symopt.hpp>
@@ -25,8 +25,8 @@ const Storage stacked{{3, 4, 6}, layout::experts()};
 const Storage stacked_transposed{{3, 6, 4}, layout::experts(layout::transposed())};
 const Storage heads{{12, 6}, layout::row_heads(3)};
 const Storage paired{{2, 8, 3}, layout::experts(layout::gate_up(GateUp::concatenated, Neurons::paired))};
-const Storage interleaved{{2, 3, 8},
-                          layout::experts(layout::transposed(layout::gate_up(GateUp::interleaved, Neurons::paired)))};
+const Storage interleaved{
+    {2, 3, 8}, layout::experts(layout::transposed(layout::gate_up(GateUp::interleaved, Neurons::paired)))};
 
 TEST_CASE("through a stack no block influences another, and storage does not matter") {
   const auto holds = [](const auto& rule) {

@@ -119,7 +119,7 @@ class LawCheck {
       if (!failed_ || (is_clear && !has_failed_clearly_)) failed_ = {id, motion, subject.input()};
       has_failed_clearly_ = has_failed_clearly_ || is_clear;
     }
-    if (subject.input().kind == "gaussian" && rule_.in_float && rule_.in_double)
+    if (subject.input().kind == "gaussian" && !outcome.is_ill_posed && rule_.in_float && rule_.in_double)
       note_ladder(subject.input(), motion, outcome.relative);
   }
 

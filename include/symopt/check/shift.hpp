@@ -4,6 +4,11 @@
 #include <symopt/check/law_check.hpp>
 #include <symopt/update/horizontal_projection.hpp>
 
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
 namespace symopt::inline SYMOPT_ABI::check {
 
 namespace detail {
@@ -81,33 +86,44 @@ inline Law shift_law(const AnyGroup& group) {
           .random = random};
 }
 
-/// H and I of a rule with its type hidden.
-inline Report check_shift_law(Law (*law)(const AnyGroup&), const AnyGroup& group, const AnyRule& rule,
-                              CheckOptions options) {
-  return LawCheck(law(group), group, rule, std::move(options)).run();
+inline Report run_shift_law(Law law, const AnyGroup& group, const AnyRule& rule, CheckOptions options) {
+  if (!shifts(group, Side::left) && !shifts(group, Side::right))
+    throw std::invalid_argument("symopt: " + law.name + " is about the shifts of a group, and " + group.name() +
+                                " has none");
+  return LawCheck(std::move(law), group, rule, std::move(options)).run();
 }
 
-template <SymmetryGroup Group, class Rule>
-Report check_shift_law(Law (*law)(const AnyGroup&), const Rule& rule, CheckOptions options) {
+template <class Group>
+constexpr void require_shift() {
   static_assert(families_of<Group>.left.translations || families_of<Group>.right.translations,
                 "this law is about the shifts of a group, and this group has none");
-  return check_shift_law(law, ErasedGroup<Group>(), any_rule(rule), std::move(options));
 }
 
 }  // namespace detail
 
 /// H: do horizontal gradients have horizontal steps, 1^T G = 0 implies 1^T U = 0 (and on the right)? Tried on
-/// inputs of every kind, projected. The rule, options and cost of check_equivariance.
+/// inputs of every kind, projected. The rule, options and cost of check_equivariance. Errors:
+/// std::invalid_argument for a group without shifts; at compile time where its type is known.
+template <class Rule>
+Report check_horizontal(const AnyGroup& group, const Rule& rule, CheckOptions options = {}) {
+  return detail::run_shift_law(detail::horizontal_law(group), group, any_rule(rule), std::move(options));
+}
 template <SymmetryGroup Group, class Rule>
 Report check_horizontal(const Rule& rule, CheckOptions options = {}) {
-  return detail::check_shift_law<Group>(detail::horizontal_law, rule, std::move(options));
+  detail::require_shift<Group>();
+  return check_horizontal(ErasedGroup<Group>(), rule, std::move(options));
 }
 
 /// I: does a shift of the gradient leave the step, U(G + 1 a^T) = U(G) (and on the right)? With H, every step
-/// is horizontal.
+/// is horizontal. The rule, options, cost and errors of check_horizontal.
+template <class Rule>
+Report check_shift_invariant(const AnyGroup& group, const Rule& rule, CheckOptions options = {}) {
+  return detail::run_shift_law(detail::shift_law(group), group, any_rule(rule), std::move(options));
+}
 template <SymmetryGroup Group, class Rule>
 Report check_shift_invariant(const Rule& rule, CheckOptions options = {}) {
-  return detail::check_shift_law<Group>(detail::shift_law, rule, std::move(options));
+  detail::require_shift<Group>();
+  return check_shift_invariant(ErasedGroup<Group>(), rule, std::move(options));
 }
 
 }  // namespace symopt::check

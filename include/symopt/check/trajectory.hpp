@@ -153,9 +153,17 @@ class TrajectoryCheck {
 
  private:
   /// What the gradients of one run are, by their names in input_kinds; integers first, for a failure on them
-  /// is the easiest to read.
-  static constexpr std::array<std::string_view, 6> kinds{"integers", "gaussian",   "half-rank",
-                                                         "zero-row", "equal-rows", "horizontal"};
+  /// is the easiest to read. The last is another kind at each step.
+  static constexpr std::array<std::string_view, 7> kinds{"integers",   "gaussian",   "half-rank", "zero-row",
+                                                         "equal-rows", "horizontal", "changing"};
+  static constexpr std::array<std::string_view, 8> changing{
+      "zero", "rank-1", "half-rank", "gaussian", "zero", "integers", "equal-rows", "equal-columns"};
+
+  static const InputKind& kind_at(std::string_view kind, int step) {
+    const std::string_view name =
+        kind == "changing" ? changing[static_cast<std::size_t>(step) % changing.size()] : kind;
+    return *std::ranges::find(input_kinds(), name, &InputKind::name);
+  }
 
   void run_all_kinds(const Motion& motion, Shape shape) {
     for (const std::string_view kind : {kinds[0], kinds[1]}) run_twins(motion, shape, kind);
@@ -165,11 +173,10 @@ class TrajectoryCheck {
     const std::string id =
         "shape=" + symopt::to_string(shape) + " gradients=" + std::string(kind) + " element=" + motion.name;
     if (replay_ && !replay_->wants(id)) return;
-    const auto input = std::ranges::find(input_kinds(), kind, &InputKind::name);
     std::mt19937_64 engine = engine_for(report_.seed, id);
     TwinRuns<O> twins(factory_, motion, widened(gaussian<double>(shape, engine)), options_.free_running);
     for (int step = 0; step < options_.steps; ++step) {
-      const WideMatrix gradient = widened(input->draw(shape, engine));
+      const WideMatrix gradient = widened(kind_at(kind, step).draw(shape, engine));
       const Outcome outcome = twins.step(gradient, engine);
       ++report_.trials;
       has_moved_ = has_moved_ || outcome.has_moved_gradient || outcome.has_moved_weights;
