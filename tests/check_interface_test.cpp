@@ -60,6 +60,16 @@ const auto longest_row = [](const Matrix<double>& x) -> Matrix<double> {
 
 // --- rules
 
+/// Says of itself that its output is no more than near the right one.
+struct Approximate {
+  struct Said {
+    bool is_exact = false;
+    const char* reason = "sampled";
+  };
+  Said report(const auto&) const { return {}; }
+  auto operator()(const auto& x) const { return x.cwiseSign().eval(); }
+};
+
 struct Momentum {
   template <class Scalar>
   struct State {
@@ -146,14 +156,6 @@ TEST_CASE("exchanges and signs are tried on integers under rotations too") {
 }
 
 TEST_CASE("a rule that calls its output approximate makes a check inconclusive, with its reason") {
-  struct Approximate {
-    struct Report {
-      bool is_exact = false;
-      const char* reason = "sampled";
-    };
-    Report report(const auto&) const { return {}; }
-    auto operator()(const auto& x) const { return x.cwiseSign().eval(); }
-  };
   const Report report = check_equivariance<RightOrthogonal>(Approximate{});
   expect(Verdict::inconclusive, report);
   CHECK(report.reason.find("approximate") != std::string::npos);

@@ -93,4 +93,11 @@ Report check_layout(const Rule& rule, const Storage& a, const Storage& b, CheckO
   return report;
 }
 
+/// The same on small tensors of these layouts, with blocks of 4 x 6.
+template <class Rule>
+Report check_layout(const Rule& rule, const Layout& a, const Layout& b, CheckOptions options = {}) {
+  const auto [in_a, in_b] = detail::small_storages(a, b);
+  return check_layout(rule, in_a, in_b, std::move(options));
+}
+
 }  // namespace symopt::check

@@ -64,4 +64,10 @@ Report check_locality(const Rule& rule, const Storage& storage, CheckOptions opt
   return report;
 }
 
+/// The same on a small tensor of that layout: three experts where it has experts, blocks of 4 x 6.
+template <class Rule>
+Report check_locality(const Rule& rule, const Layout& layout, CheckOptions options = {}) {
+  return check_locality(rule, detail::small_storage(layout, 3), std::move(options));
+}
+
 }  // namespace symopt::check

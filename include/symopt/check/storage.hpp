@@ -4,6 +4,7 @@
 #include <symopt/check/inputs.hpp>
 #include <symopt/check/replay.hpp>
 #include <symopt/check/report.hpp>
+#include <symopt/check/small_storage.hpp>
 #include <symopt/parameter/blocks.hpp>
 #include <symopt/stack/layerwise_optimizer.hpp>
 
@@ -19,12 +20,6 @@
 #include <vector>
 
 namespace symopt::inline SYMOPT_ABI::check {
-
-/// A parameter tensor as it is stored: its sizes, row-major, and how it is made of blocks.
-struct Storage {
-  std::vector<Index> sizes;
-  Layout layout{};
-};
 
 /// A rule for whole tensors as users write them: reads the gradient, writes the direction.
 using TensorRule = std::function<void(TensorView<const double> gradient, TensorView<double> direction)>;
