@@ -45,7 +45,7 @@ Report check_layout(const Rule& rule, const Storage& a, const Storage& b, CheckO
   std::vector<Matrix<double>> first_directions;
   bool output_varies = false;
 
-  for (const InputKind* kind : detail::chosen_kinds(options.inputs)) {
+  for (const InputKind* kind : detail::readable_kinds(options.inputs)) {
     std::mt19937_64 engine = engine_for(report.seed, "layout " + std::string(kind->name));
     std::vector<Matrix<double>> blocks;
     for (const Shape shape : shapes) blocks.push_back(kind->draw(shape, engine));

@@ -21,7 +21,7 @@ Report check_locality(const Rule& rule, const Storage& storage, CheckOptions opt
     return report;
   }
 
-  for (const InputKind* kind : detail::chosen_kinds(options.inputs)) {
+  for (const InputKind* kind : detail::readable_kinds(options.inputs)) {
     std::mt19937_64 engine = engine_for(report.seed, "locality " + std::string(kind->name));
     for (std::size_t b = 0; b < gradient.count(); ++b) gradient.set(b, kind->draw(gradient.shape(b), engine));
     update(gradient.tensor(), direction.tensor());

@@ -96,6 +96,13 @@ inline bool same_bits(const Matrix<double>& a, const Matrix<double>& b) {
          std::memcmp(a.data(), b.data(), static_cast<std::size_t>(a.size()) * sizeof(double)) == 0;
 }
 
+/// The kinds of the options, integers first, for a failure on them is the easiest to read.
+inline std::vector<const InputKind*> readable_kinds(const std::vector<std::string>& names) {
+  std::vector<const InputKind*> kinds = chosen_kinds(names);
+  std::ranges::stable_partition(kinds, [](const InputKind* kind) { return kind->name == "integers"; });
+  return kinds;
+}
+
 inline Report storage_report(std::string law, std::string rule, std::string layouts, std::uint64_t seed) {
   Report report;
   report.law = std::move(law);
