@@ -30,11 +30,14 @@ inline BlockCount block_count(const Layout& layout) {
   for (const Layout::Step& step : layout.steps)
     std::visit(
         [&]<class S>(const S& s) {
-          using namespace layout_step;
-          if constexpr (std::is_same_v<S, Experts>) count.has_experts = true;
-          if constexpr (std::is_same_v<S, RowHeads> || std::is_same_v<S, ColumnHeads>) count.fixed *= s.count;
-          if constexpr (std::is_same_v<S, RowSections>) count.fixed *= static_cast<Index>(s.rows.size());
-          if constexpr (std::is_same_v<S, GateUpRows>) count.fixed *= s.neurons == Neurons::apart ? 2 : 1;
+          if constexpr (std::is_same_v<S, layout_step::Experts>) count.has_experts = true;
+          if constexpr (std::is_same_v<S, layout_step::RowHeads> ||
+                        std::is_same_v<S, layout_step::ColumnHeads>)
+            count.fixed *= s.count;
+          if constexpr (std::is_same_v<S, layout_step::RowSections>)
+            count.fixed *= static_cast<Index>(s.rows.size());
+          if constexpr (std::is_same_v<S, layout_step::GateUpRows>)
+            count.fixed *= s.neurons == Neurons::apart ? 2 : 1;
         },
         step);
   return count;
@@ -48,15 +51,14 @@ inline Storage small_storage(const Layout& layout, Index experts) {
   for (auto step = layout.steps.rbegin(); step != layout.steps.rend(); ++step)
     std::visit(
         [&]<class S>(const S& s) {
-          using namespace layout_step;
-          if constexpr (std::is_same_v<S, Experts>) outer.insert(outer.begin(), experts);
-          if constexpr (std::is_same_v<S, AsMatrix>) inner = {1, 1};
-          if constexpr (std::is_same_v<S, Transposed>) std::swap(rows, cols);
-          if constexpr (std::is_same_v<S, RowHeads>) rows *= s.count;
-          if constexpr (std::is_same_v<S, ColumnHeads>) cols *= s.count;
-          if constexpr (std::is_same_v<S, RowSections>)
+          if constexpr (std::is_same_v<S, layout_step::Experts>) outer.insert(outer.begin(), experts);
+          if constexpr (std::is_same_v<S, layout_step::AsMatrix>) inner = {1, 1};
+          if constexpr (std::is_same_v<S, layout_step::Transposed>) std::swap(rows, cols);
+          if constexpr (std::is_same_v<S, layout_step::RowHeads>) rows *= s.count;
+          if constexpr (std::is_same_v<S, layout_step::ColumnHeads>) cols *= s.count;
+          if constexpr (std::is_same_v<S, layout_step::RowSections>)
             rows = std::accumulate(s.rows.begin(), s.rows.end(), Index{0});
-          if constexpr (std::is_same_v<S, GateUpRows>) {
+          if constexpr (std::is_same_v<S, layout_step::GateUpRows>) {
             rows *= 2;
             if (s.neurons == Neurons::paired) cols /= 2;
           }
