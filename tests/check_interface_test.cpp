@@ -6,6 +6,7 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <cstdlib>
 #include <ctime>
 #include <limits>
@@ -141,6 +142,18 @@ TEST_CASE("an output that is not finite is a violation, also where only a neighb
   expect(Verdict::violated, report);
   CHECK(report.reason == "the output is not finite");
   CHECK(report.worst == std::numeric_limits<double>::infinity());
+}
+
+TEST_CASE("a violation of a billionth is one, a few roundings are not") {
+  const auto off_by = [](double amount) {
+    return check_equivariance<RightOrthogonal>(
+        [amount](const Matrix<double>& x) -> Matrix<double> {
+          return x + amount * x.norm() * x.unaryExpr([](double entry) { return std::sin(entry); });
+        },
+        {.inputs = {"gaussian", "condition-3"}});
+  };
+  expect(Verdict::violated, off_by(1e-9));
+  expect_holds(off_by(1e-16));
 }
 
 TEST_CASE("exchanges and signs are tried on integers under rotations too") {

@@ -105,7 +105,7 @@ TEST_CASE("an absolute eps destroys the scale") {
   const auto is_clearly_broken = [](const auto& rule) {
     const check::Report report = check_homogeneous(rule, 0, blocks);
     expect(check::Verdict::violated, report);
-    CHECK(report.counterexample->error > 0.1);
+    CHECK(report.counterexample->error > 0.05);
   };
   is_clearly_broken(RowNorm{});
   is_clearly_broken(ColumnNorm{});
