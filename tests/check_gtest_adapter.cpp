@@ -9,7 +9,9 @@
 #include <symopt/normalization/row_norm.hpp>
 #include <symopt/parameter/named_groups.hpp>
 
+#include <cstdlib>
 #include <sstream>
+#include <string>
 
 namespace {
 
@@ -36,6 +38,16 @@ TEST(GoogleTestAdapter, VacuousReportFails) {
   EXPECT_NONFATAL_FAILURE(SYMOPT_EXPECT(check_equivariance<Trivial>(RowNorm{})) << "and words of one's own",
                           "and words of one's own");
   EXPECT_FATAL_FAILURE(SYMOPT_ASSERT(check_equivariance<Trivial>(RowNorm{})), "Trivial: vacuous");
+}
+
+TEST(GoogleTestAdapter, LineOfFailureRepeatsThatTrial) {
+  const std::string line = failing().reproduce;
+  const std::size_t begin = line.find('"') + 1;
+  ::setenv("SYMOPT_REPRODUCE", line.substr(begin, line.size() - begin - 1).c_str(), 1);
+  const Report again = failing();
+  ::unsetenv("SYMOPT_REPRODUCE");
+  EXPECT_EQ(again.trials, 1);
+  EXPECT_EQ(again.verdict, Verdict::violated);
 }
 
 }  // namespace

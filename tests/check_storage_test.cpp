@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// The checks of locality and of storage: honest rules hold, and what couples blocks or reads a tensor wrongly is
-// caught.
+// The checks of locality and of storage: honest rules hold, and what couples blocks or reads a tensor wrongly
+// is caught.
 #include <symopt/check/layout.hpp>
 #include <symopt/check/locality.hpp>
 #include <symopt/symopt.hpp>
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <limits>
 #include <sstream>
 
 namespace {
@@ -25,8 +27,8 @@ const Storage stacked{{3, 4, 6}, layout::experts()};
 const Storage stacked_transposed{{3, 6, 4}, layout::experts(layout::transposed())};
 const Storage heads{{12, 6}, layout::row_heads(3)};
 const Storage paired{{2, 8, 3}, layout::experts(layout::gate_up(GateUp::concatenated, Neurons::paired))};
-const Storage interleaved{{2, 3, 8},
-                          layout::experts(layout::transposed(layout::gate_up(GateUp::interleaved, Neurons::paired)))};
+const Storage interleaved{
+    {2, 3, 8}, layout::experts(layout::transposed(layout::gate_up(GateUp::interleaved, Neurons::paired)))};
 
 TEST_CASE("through a stack no block influences another, and storage does not matter") {
   const auto holds = [](const auto& rule) {
@@ -76,6 +78,31 @@ TEST_CASE("a rule that takes the stored rows for those of the block is caught") 
   const Report report = check_layout(normalize_stored_rows, stacked, stacked_transposed);
   expect(Verdict::violated, report);
   CHECK(report.counterexample->error > 1e-2);
+}
+
+TEST_CASE("a layout alone is tried on a small tensor") {
+  const Update<Embedding> update;
+  for (const Layout& one :
+       {layout::experts(), layout::row_heads(3), layout::column_heads(2), layout::row_sections({2, 5}),
+        layout::gate_up(GateUp::interleaved, Neurons::apart),
+        layout::experts(layout::transposed(layout::gate_up(GateUp::concatenated, Neurons::paired))),
+        layout::experts(layout::as_matrix())})
+    expect(Verdict::holds, check_locality(update, one));
+  expect(Verdict::holds, check_layout(update, layout::experts(), layout::experts(layout::transposed())));
+  expect(Verdict::holds, check_layout(update, layout::experts(), layout::row_heads(3)));
+  expect(Verdict::violated, check_locality(coupled_by_one_scale, layout::experts()));
+  expect(Verdict::violated,
+         check_layout(normalize_stored_rows, layout::experts(), layout::experts(layout::transposed())));
+  CHECK_THROWS_AS(check_layout(update, layout::row_heads(2), layout::row_heads(3)), std::invalid_argument);
+}
+
+TEST_CASE("a direction that is not finite is a violation") {
+  const auto nan = [](TensorView<const double> gradient, TensorView<double> direction) {
+    std::fill_n(direction.data(), gradient.sizes()[0] * gradient.strides()[0],
+                std::numeric_limits<double>::quiet_NaN());
+  };
+  expect(Verdict::violated, check_locality(nan, stacked));
+  expect(Verdict::violated, check_layout(nan, stacked, heads));
 }
 
 TEST_CASE("what cannot fail does not pass") {

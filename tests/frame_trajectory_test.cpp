@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Stateful rules in a moving frame: runs from related starts stay related.
+#include "support/expect_verdict.hpp"
 #include "support/frame_rules.hpp"
+
+#include <symopt/check/symmetry_error.hpp>
+#include <symopt/check/trajectory.hpp>
 
 #include <doctest/doctest.h>
 
@@ -9,31 +13,12 @@ namespace {
 using namespace symopt;
 using namespace symopt_test;
 
-// Twin runs: the same gradients, moved from the start by one element.
-template <class Group, class Scalar, class Rule>
-double twin_error(const Rule& rule, const Matrix<double>& start, const std::vector<Matrix<double>>& gradients,
-                  int draws = 3) {
-  Random random(default_seed + 3);
-  const Shape shape = shape_of(start);
-  Worst worst;
-  for (int i = 0; i < draws; ++i) {
-    const auto g = Group::template random<double>(shape, random);
-    Matrix<double> moved_start = start;
-    Group::act_on_weights(g, moved_start);
-    Matrix<Scalar> still = start.cast<Scalar>(), moved = moved_start.cast<Scalar>();
-    Optimizer<Rule, Scalar> one(shape.rows, shape.cols, {.learning_rate = 0.1}, rule);
-    Optimizer<Rule, Scalar> two = one;
-    for (const Matrix<double>& gradient : gradients) {
-      Matrix<double> moved_gradient = gradient;
-      Group::act_on_gradient(g, moved_gradient);
-      one.step(still, gradient.cast<Scalar>());
-      two.step(moved, moved_gradient.cast<Scalar>());
-      Matrix<double> expected = as_double(still);
-      Group::act_on_weights(g, expected);
-      worst.add(relative_error(as_double(moved), expected));
-    }
-  }
-  return worst.value();
+template <class Group, class Scalar = double, class Rule>
+check::Report twins(const Rule& rule, std::vector<Shape> shapes = {{6, 4}, {3, 5}, {1, 4}, {4, 1}, {2, 2}}) {
+  const auto factory = [rule](Shape shape) {
+    return Optimizer<Rule, Scalar>(shape.rows, shape.cols, {.learning_rate = 0.1}, rule);
+  };
+  return check::check_trajectory<Group>(factory, {.trials = 16, .shapes = std::move(shapes)});
 }
 
 std::vector<Matrix<double>> series(Shape shape, int steps = 12) {
@@ -58,45 +43,32 @@ struct AdamWithoutContinuedSigns : AdamW {
   }
 };
 
-TEST_CASE("twins of averaged AdamW stay twins; twins of AdamW and of frames with loose signs do not") {
-  CAPTURE(default_seed);
-  for (const Shape shape : {Shape{6, 4}, Shape{3, 5}, Shape{1, 4}, Shape{4, 1}}) {
-    CAPTURE(to_string(shape));
-    const auto gradients = series(shape);
-    const Matrix<double> start = gradients.back();
-    for (const double memory : {0.0, 0.5, 0.95}) {
-      CAPTURE(memory);
-      const FrameOptions options{.memory = memory};
-      CHECK(twin_error<RightOrthogonal, double>(frame_average<RightOrthogonal>(AdamW{}, options), start,
-                                                gradients) <= 1e-8);
-      CHECK(twin_error<Embedding, double>(frame_average<Embedding>(AdamW{}, options), start, gradients) <=
-            1e-8);
-      CHECK(twin_error<HiddenMatrix, double>(frame_average<HiddenMatrix>(AdamW{}, options), start,
-                                             gradients) <= 1e-8);
-    }
-    CHECK(twin_error<LmHead, double>(frame_average<LmHead>(AdamW{}), start, gradients) <= 1e-8);
-    CHECK(twin_error<Embedding, float>(frame_average<Embedding>(AdamW{}), start, gradients) <= 1e-3);
+TEST_CASE("twins of averaged AdamW stay twins, whatever the memory of the frame") {
+  for (const double memory : {0.0, 0.5, 0.95}) {
+    CAPTURE(memory);
+    const FrameOptions options{.memory = memory};
+    expect_holds(twins<RightOrthogonal>(frame_average<RightOrthogonal>(AdamW{}, options)));
+    expect_holds(twins<Embedding>(frame_average<Embedding>(AdamW{}, options)));
+    expect_holds(twins<HiddenMatrix>(frame_average<HiddenMatrix>(AdamW{}, options)));
   }
-  const auto gradients = series({6, 4});
-  CHECK(twin_error<RightOrthogonal, double>(AdamW{}, gradients.back(), gradients) > 0.01);
-  CHECK(twin_error<RightOrthogonal, double>(AdamWithoutContinuedSigns{}, gradients.back(), gradients) > 0.01);
+  expect_holds(twins<LmHead>(frame_average<LmHead>(AdamW{})));
+  expect_holds(twins<Embedding, float>(frame_average<Embedding>(AdamW{})));
+}
+
+TEST_CASE("twins of AdamW and of frames with loose signs part") {
+  expect(check::Verdict::violated, twins<RightOrthogonal>(AdamW{}));
+  expect(check::Verdict::violated, twins<RightOrthogonal>(AdamWithoutContinuedSigns{}));
 }
 
 TEST_CASE("twins stay twins for rules that read the weights or commute with nothing") {
-  CAPTURE(default_seed);
-  const auto gradients = series({5, 3}, 8);
-  const Matrix<double> start = gradients.back();
-  const auto averaged = frame_average<Embedding>(Cautious{});
-  CHECK(twin_error<Embedding, double>(averaged, start, gradients) <= 1e-10);
-  CHECK(twin_error<Embedding, double>(Cautious{}, start, gradients) > 1e-3);
-  CHECK(twin_error<RowPermutation, double>(frame_average<RowPermutation>(CrookedMomentum{}), start,
-                                           gradients) <= 1e-14);
-  CHECK(twin_error<RowPermutation, double>(CrookedMomentum{}, start, gradients) > 1e-2);
-  CHECK(twin_error<Embedding, double>(frame_average<Embedding>(CrookedMomentum{}), start, gradients) <=
-        1e-10);
-  CHECK(twin_error<LmHead, double>(frame_average<LmHead>(CrookedMomentum{}), start, gradients) <= 1e-10);
-  CHECK(twin_error<HiddenMatrix, double>(frame_average<HiddenMatrix>(CrookedMomentum{}), start, gradients) <=
-        1e-10);
+  expect_holds(twins<Embedding>(frame_average<Embedding>(Cautious{})));
+  expect(check::Verdict::violated, twins<Embedding>(Cautious{}));
+  expect_holds(twins<RowPermutation>(frame_average<RowPermutation>(CrookedMomentum{})));
+  expect(check::Verdict::violated, twins<RowPermutation>(CrookedMomentum{}));
+  const std::vector<Shape> small{{2, 2}, {3, 2}, {2, 4}};
+  expect_holds(twins<Embedding>(frame_average<Embedding>(CrookedMomentum{}), small));
+  expect_holds(twins<LmHead>(frame_average<LmHead>(CrookedMomentum{}), small));
+  expect_holds(twins<HiddenMatrix>(frame_average<HiddenMatrix>(CrookedMomentum{}), small));
 }
 
 TEST_CASE("hard gradients on the way: zeros, low rank, integers, equal rows, axes that trade places") {
@@ -122,15 +94,14 @@ TEST_CASE("hard gradients on the way: zeros, low rank, integers, equal rows, axe
     crossed.row(4).setConstant(0.01);
     gradients.push_back(crossed);
   }
-  const Matrix<double> start = gaussian_block(shape, random);
-  CHECK(twin_error<Embedding, double>(rule, start, gradients) <= 1e-6);
-  CHECK(twin_error<Embedding, double>(slow, start, gradients) <= 1e-6);
-  CHECK(twin_error<Embedding, double>(AdamW{}, start, gradients) > 0.01);
+  CHECK(check::symmetry_error<Embedding>(rule, gradients).worst <= 1e-6);
+  CHECK(check::symmetry_error<Embedding>(slow, gradients).worst <= 1e-6);
+  CHECK(check::symmetry_error<Embedding>(AdamW{}, gradients).worst > 0.01);
 
   // Repeated singular values after the first step: the frame goes on from the last one.
   gradients.assign(1, gaussian_block(shape, random));
   for (int i = 0; i < 3; ++i) gradients.push_back(block_with_spectrum(shape, {1, 1, 1, 1}, random));
-  CHECK(twin_error<Embedding, double>(rule, start, gradients) <= 1e-6);
+  CHECK(check::symmetry_error<Embedding>(rule, gradients).worst <= 1e-6);
 }
 
 TEST_CASE("the state keeps its coordinates when singular values trade places") {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // How random elements are distributed and what the generators reach.
-#include "support/any_group.hpp"
 #include "support/group_list.hpp"
+#include "support/group_samples.hpp"
 
 #include <doctest/doctest.h>
 

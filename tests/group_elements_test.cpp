@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "support/any_group.hpp"
 #include "support/group_list.hpp"
+#include "support/group_samples.hpp"
 
 #include <doctest/doctest.h>
 
@@ -37,7 +37,7 @@ bool belongs(const AnyGroup& group, const AnyGroup::Element& g, Index size) {
   const Matrix<double> a = matrix_of(group, g, size);
   const SideFamilies side =
       group.families().left == SideFamilies{} ? group.families().right : group.families().left;
-  const double tolerance = 16 * group.unit();
+  const double tolerance = 16 * static_cast<double>(group.unit());
   if (side.rotations) return orthogonality_error(a) <= tolerance;
   if (side.block_rotations > 0) return is_block_monomial(a, side.block_rotations, tolerance);
   if (side.signs) return has_one_unit_per_line(a);
@@ -89,13 +89,13 @@ TEST_CASE("an element from outside is not taken for a member") {
 TEST_CASE("a random shift adds one line to all") {
   CAPTURE(default_seed);
   Random random(default_seed);
-  const Matrix<double> zero = Matrix<double>::Zero(4, 3);
+  const check::WideMatrix zero = check::WideMatrix::Zero(4, 3);
   const ErasedGroup<SharedShift, double> rows;
   const ErasedGroup<ColumnShift, double> columns;
-  const Matrix<double> shifted_rows = rows.on_weights(rows.random({4, 3}, random), zero);
+  const check::WideMatrix shifted_rows = rows.on_weights(rows.random({4, 3}, random), zero);
   CHECK(shifted_rows.row(0).norm() > 0);
   CHECK(shifted_rows == shifted_rows.row(0).replicate(4, 1));
-  const Matrix<double> shifted_columns = columns.on_weights(columns.random({4, 3}, random), zero);
+  const check::WideMatrix shifted_columns = columns.on_weights(columns.random({4, 3}, random), zero);
   CHECK(shifted_columns.col(0).norm() > 0);
   CHECK(shifted_columns == shifted_columns.col(0).replicate(1, 3));
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rules without an absolute eps do not see the scale of a block, in float from 1e-30 to 1e30.
+#include "support/expect_verdict.hpp"
 #include "support/inputs.hpp"
 
+#include <symopt/check/homogeneity.hpp>
 #include <symopt/symopt.hpp>
 
 #include <doctest/doctest.h>
@@ -13,42 +15,22 @@ using namespace symopt_test;
 
 constexpr Shape shape{8, 6};
 
-/// The largest error of map(c X) = c^degree map(X) over decades, and whether powers of two are exact.
-struct Homogeneity {
-  double error = 0;
-  bool is_exact = true;
-};
+using check::any_rule;
+using check::check_homogeneous;
+using check::check_homogeneous_to_the_bit;
+using check::in_float_only;
 
-template <class Scalar, class Rule>
-Homogeneity homogeneity_of(const Rule& rule, double degree, double smallest = 1e-30, double largest = 1e30) {
-  Random random(default_seed);
-  const Matrix<Scalar> block = gaussian_block(shape, random).cast<Scalar>();
-  const Matrix<Scalar> result = rule(block);
-  Worst error;
-  for (double c = smallest; c <= largest * 1.001; c *= 10) {
-    const Matrix<Scalar> scaled = Scalar(c) * block;
-    error.add(relative_error(as_double(rule(scaled)), std::pow(c, degree) * as_double(result)));
-  }
-  Homogeneity verdict{error.value(), true};
-  const int lowest = std::ilogb(smallest) + 4;
-  for (int k = lowest; k <= std::ilogb(largest) - 4; k += 3) {
-    const Matrix<Scalar> scaled = std::ldexp(Scalar(1), k) * block;
-    const Matrix<Scalar> expected = static_cast<Scalar>(std::exp2(k * degree)) * result;
-    verdict.is_exact = verdict.is_exact && same_bits(rule(scaled), expected);
-  }
-  return verdict;
-}
+const check::CheckOptions blocks{.trials = 32, .shapes = {{8, 6}, {4, 8}}};
 
+/// In float and in double, on blocks of scales 1e-30 to 1e30 among others.
 template <class Rule>
 void check_degree_zero(const char* name, const Rule& rule) {
   CAPTURE(std::string(name));
-  CAPTURE(default_seed);
-  const Homogeneity in_float = homogeneity_of<float>(rule, 0);
-  CHECK(in_float.error <= 1e-5);
-  CHECK(in_float.is_exact);
-  const Homogeneity in_double = homogeneity_of<double>(rule, 0, 1e-120, 1e120);
-  CHECK(in_double.error <= 1e-12);
-  CHECK(in_double.is_exact);
+  const check::AnyRule any = any_rule(rule);
+  for (const check::AnyRule& precision : {any, in_float_only(any)}) {
+    expect_holds(check_homogeneous(precision, 0, blocks));
+    expect_holds(check_homogeneous_to_the_bit(precision, 0, blocks));
+  }
 }
 
 constexpr RowNorm row_norm{.eps = 0};
@@ -104,10 +86,7 @@ TEST_CASE("scales beyond the range of squares, down to subnormal numbers, are su
 TEST_CASE("DualNorm is homogeneous of its power") {
   for (const double alpha : {0.5, 1.0, -0.25}) {
     CAPTURE(alpha);
-    const auto check = [&](const auto& rule) {
-      CHECK(homogeneity_of<float>(rule, alpha, 1e-15, 1e15).error <= 1e-5);
-      CHECK(homogeneity_of<double>(rule, alpha).error <= 1e-12);
-    };
+    const auto check = [&](const auto& rule) { expect_holds(check_homogeneous(rule, alpha, blocks)); };
     check(DualNorm<Spectral<>>{.alpha = alpha});
     check(DualNorm<RowNorm>{alpha, row_norm});
     check(DualNorm<Sign>{.alpha = alpha});
@@ -116,22 +95,23 @@ TEST_CASE("DualNorm is homogeneous of its power") {
 }
 
 TEST_CASE("DualNorm behind a scale-free stage does not see the scale of the block") {
-  using Stages = Then<FrobeniusNorm, DualNorm<Spectral<>>>;
-  CHECK(homogeneity_of<double>(Update<HiddenMatrix, Stages>{}, 0).error <= 1e-12);
-  using Other = Then<DualNorm<Spectral<>>, FrobeniusNorm>;
-  CHECK(homogeneity_of<double>(Update<HiddenMatrix, Other>{}, 0).error <= 1e-12);
+  expect_holds(
+      check_homogeneous(Update<HiddenMatrix, Then<FrobeniusNorm, DualNorm<Spectral<>>>>{}, 0, blocks));
+  expect_holds(
+      check_homogeneous(Update<HiddenMatrix, Then<DualNorm<Spectral<>>, FrobeniusNorm>>{}, 0, blocks));
 }
 
 TEST_CASE("an absolute eps destroys the scale") {
-  CAPTURE(default_seed);
-  const auto error = [](const auto& rule) { return homogeneity_of<double>(rule, 0, 1e-9, 1e3).error; };
-  CHECK(error(RowNorm{}) > 0.1);
-  CHECK(error(ColumnNorm{}) > 0.1);
-  CHECK(error(Spectral<>{polar::PolarExpress::muon()}) > 0.1);
-  CHECK(error(Spectral<polar::CoupledNewtonSchulz>{}) > 0.1);
-  CHECK(error(Spectral<polar::CoupledPolarExpress>{}) > 0.1);
-  // The damped Gram fails as soon as the largest singular value is about a thousandth.
-  CHECK(homogeneity_of<double>(Spectral<polar::CoupledPolarExpress>{}, 0, 1e-4, 1).error > 0.1);
+  const auto is_clearly_broken = [](const auto& rule) {
+    const check::Report report = check_homogeneous(rule, 0, blocks);
+    expect(check::Verdict::violated, report);
+    CHECK(report.counterexample->error > 0.05);
+  };
+  is_clearly_broken(RowNorm{});
+  is_clearly_broken(ColumnNorm{});
+  is_clearly_broken(Spectral<>{polar::PolarExpress::muon()});
+  is_clearly_broken(Spectral<polar::CoupledNewtonSchulz>{});
+  is_clearly_broken(Spectral<polar::CoupledPolarExpress>{});
 }
 
 }  // namespace

@@ -11,7 +11,10 @@ using namespace symopt_test;
 TEST_CASE_TEMPLATE_DEFINE(
     "the update that a group derives is equivariant, horizontal and shift-invariant in float", G,
     default_updates_in_float) {
-  check_update(ErasedGroup<G, double>(), default_update<G, float>());
+  const auto update = default_update<G, float>();
+  CAPTURE(type_name<G>());
+  check_update(symopt::check::ErasedGroup<G>(), update);
+  check_zero(update);
 }
 TEST_CASE_TEMPLATE_APPLY(default_updates_in_float, UpdateGroups);
 

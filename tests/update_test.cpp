@@ -11,7 +11,10 @@ using namespace symopt_test;
 TEST_CASE_TEMPLATE_DEFINE(
     "the update that a group derives is equivariant, horizontal and shift-invariant in double", G,
     default_updates) {
-  check_update(ErasedGroup<G, double>(), default_update<G, double>());
+  const auto update = default_update<G, double>();
+  CAPTURE(type_name<G>());
+  check_update(symopt::check::ErasedGroup<G>(), update);
+  check_zero(update);
 }
 TEST_CASE_TEMPLATE_APPLY(default_updates, UpdateGroups);
 

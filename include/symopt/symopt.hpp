@@ -41,6 +41,7 @@
 #include <symopt/stack/rule_sets/qwen3.hpp>
 #include <symopt/tensor_view.hpp>
 #include <symopt/update/adamw.hpp>
+#include <symopt/update/frame_average.hpp>
 #include <symopt/update/optimizer.hpp>
 #include <symopt/update/schedule.hpp>
 #include <symopt/update/update.hpp>

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "support/any_group.hpp"
 #include "support/group_list.hpp"
 
 #include <symopt/check/group_laws.hpp>

@@ -53,15 +53,15 @@ class SideSymmetry {
     using enum LineMotions;
     if (has(rotations)) return "O";
     if (has(swaps) && has(signs)) return "B";
-    if (has(head_rotations)) return "R_" + std::to_string(head_size);
+    if (has(block_rotations) && has(block_swaps)) return "R_" + std::to_string(head_size);
     if (has(ones_rotations)) return "St";
     if (has(swaps)) return has(negation) ? "+-S" : "S";
     if (has(signs)) return "signs";
     return has(negation) ? "+-1" : "1";
   }
 
-  std::array<Verdict, 7> verdicts_{Verdict::vacuous, Verdict::vacuous, Verdict::vacuous, Verdict::vacuous,
-                                   Verdict::vacuous, Verdict::vacuous, Verdict::vacuous};
+  std::array<Verdict, 8> verdicts_{Verdict::vacuous, Verdict::vacuous, Verdict::vacuous, Verdict::vacuous,
+                                   Verdict::vacuous, Verdict::vacuous, Verdict::vacuous, Verdict::vacuous};
 };
 
 /// What a rule respects, as far as the motions of LineMotions, a shift of the rows and scalings can tell.
@@ -157,12 +157,13 @@ class Classifier {
     check(positive_scalings);
     check(rotations);
     if (symmetry.has(rotations)) {
-      for (const LineMotions part : {negation, swaps, signs, head_rotations, ones_rotations})
+      for (const LineMotions part : {negation, swaps, signs, block_rotations, block_swaps, ones_rotations})
         symmetry.set(part, Verdict::holds);
       return symmetry;
     }
     for (const LineMotions motions : {negation, swaps, signs, ones_rotations}) check(motions);
-    if (head_size_ > 0) check(head_rotations);
+    if (head_size_ > 0)
+      for (const LineMotions motions : {block_rotations, block_swaps}) check(motions);
     return symmetry;
   }
 

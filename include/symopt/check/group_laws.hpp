@@ -3,6 +3,7 @@
 
 #include <symopt/check/any_group.hpp>
 #include <symopt/check/inputs.hpp>
+#include <symopt/check/replay.hpp>
 #include <symopt/check/report.hpp>
 
 #include <algorithm>
@@ -17,7 +18,8 @@ namespace symopt::inline SYMOPT_ABI::check {
 
 namespace detail {
 
-/// The laws of a group as errors, in units of what 64 roundings of the scalar that they are computed in allow.
+/// The laws of a group as errors, in units of what 64 roundings of the scalar that they are computed in
+/// allow.
 class GroupLaws {
  public:
   GroupLaws(const AnyGroup& group, CheckOptions options, std::string law)
@@ -26,6 +28,8 @@ class GroupLaws {
     report_.rule = "the group";
     report_.group = group.name();
     report_.seed = options_.seed;
+    replay_of(report_);
+    report_.reproduce = reproduce_line(report_);
     report_.precision = group.unit() == static_cast<Wide>(std::numeric_limits<float>::epsilon()) ? "float"
                         : group.unit() == static_cast<Wide>(std::numeric_limits<double>::epsilon())
                             ? "double"
@@ -42,19 +46,19 @@ class GroupLaws {
   Report run(const auto& visit) {
     constexpr std::size_t random_elements = 3;
     for (const Shape shape : options_.shapes) {
-      std::mt19937_64 engine = engine_for(options_.seed, report_.law + symopt::to_string(shape));
+      std::mt19937_64 engine = engine_for(report_.seed, report_.law + symopt::to_string(shape));
       std::vector<AnyGroup::Element> elements = group_.generators(shape);
       const std::size_t generators = elements.size();
       where_ = symopt::to_string(shape);
       if (shape.rows > 1 && shape.cols > 1)
-        require(generators > 0 || group_.families() == Families{}, "a group that moves something has generators");
+        require(generators > 0 || group_.families() == Families{},
+                "a group that moves something has generators");
       for (std::size_t i = 0; i < random_elements; ++i) elements.push_back(group_.random(shape, engine));
       for (std::size_t i = 0; i < elements.size(); ++i) {
         where_ = (i < generators ? "generator " + std::to_string(i) : "a random element") + ", " +
                  symopt::to_string(shape);
         const WideMatrix block = gaussian<double>(shape, engine).template cast<Wide>();
-        const bool moves =
-            (group_.on_weights(elements[i], block) - block).norm() > Wide(1e-3) * block.norm();
+        const bool moves = (group_.on_weights(elements[i], block) - block).norm() > Wide(1e-3) * block.norm();
         has_moved_ = has_moved_ || moves;
         if (i < generators && block.size() > 0) require(moves, "every generator moves something");
         visit(*this, shape, elements[i], engine);
@@ -182,8 +186,7 @@ Report check_action_laws(CheckOptions options = {}) {
           const WideMatrix of_x = act(x), of_u = act(u);
           laws.compare(law, act(x - 2 * u), of_x - 2 * of_u, of_x.norm() + 2 * of_u.norm());
         };
-        linear("gradients move linearly",
-               [&](const WideMatrix& block) { return any.on_gradient(g, block); });
+        linear("gradients move linearly", [&](const WideMatrix& block) { return any.on_gradient(g, block); });
         linear("updates move linearly", [&](const WideMatrix& block) { return any.on_update(g, block); });
         const WideMatrix before = any.on_weights(g, x), after = any.on_weights(g, x + u);
         laws.compare("g(W + U) - g W = Dg U", after - before, any.on_update(g, u),

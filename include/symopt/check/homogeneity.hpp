@@ -30,6 +30,8 @@ inline std::string degree_text(double degree) {
 inline Law homogeneity_law(double degree) {
   return {.name = "homogeneity of degree " + degree_text(degree),
           .violation = "the step of a scaled gradient is not the step times that power of the scale",
+          .of_moved = "the step of the scaled gradient",
+          .should_be = "the scaled step",
           .generators =
               [degree](Shape) {
                 std::vector<Motion> motions;
@@ -41,8 +43,7 @@ inline Law homogeneity_law(double degree) {
               [degree](Shape, std::mt19937_64& engine) {
                 const double exponent = std::uniform_real_distribution<double>(-4, 4)(engine);
                 return scaling(std::pow(Wide(10), Wide(exponent)), degree, "random scale");
-              },
-          .simple_moves = [](Shape) { return std::vector<SimpleMove>{}; }};
+              }};
 }
 
 /// Powers of two whose power by the degree is one too, so that nothing is rounded.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/check/any_group.hpp>
 #include <symopt/check/options.hpp>
 #include <symopt/group/families.hpp>
 #include <symopt/group/haar.hpp>
@@ -9,6 +10,7 @@
 #include <array>
 #include <cmath>
 #include <functional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,14 +33,15 @@ inline Matrix<double> with_spectrum(Shape shape, const std::vector<double>& valu
 inline std::vector<double> log_spaced(Index count, double condition) {
   std::vector<double> values;
   for (Index i = 0; i < count; ++i)
-    values.push_back(count == 1 ? 1.0
-                                : std::pow(condition, -static_cast<double>(i) / static_cast<double>(count - 1)));
+    values.push_back(
+        count == 1 ? 1.0 : std::pow(condition, -static_cast<double>(i) / static_cast<double>(count - 1)));
   return values;
 }
 
 inline Matrix<double> integers(Shape shape, std::mt19937_64& engine) {
   std::uniform_int_distribution<int> entry(-2, 2);
-  return Matrix<double>::NullaryExpr(shape.rows, shape.cols, [&] { return static_cast<double>(entry(engine)); });
+  return Matrix<double>::NullaryExpr(shape.rows, shape.cols,
+                                     [&] { return static_cast<double>(entry(engine)); });
 }
 
 }  // namespace detail
@@ -85,12 +88,10 @@ inline const std::vector<InputKind>& input_kinds() {
       {"zero-column", changed([](auto& block) { block.col(0).setZero(); })},
       {"equal-rows", changed([](auto& block) { block.row(block.rows() - 1) = block.row(0).eval(); })},
       {"equal-columns", changed([](auto& block) { block.col(block.cols() - 1) = block.col(0).eval(); })},
-      {"tied-rows",
-       changed([](auto& block) {
+      {"tied-rows", changed([](auto& block) {
          for (Index i = 0; i < block.rows(); ++i) block.row(i).normalize();
        })},
-      {"one-entry",
-       changed([](auto& block) {
+      {"one-entry", changed([](auto& block) {
          block.setZero();
          block(0, 0) = 3;
        })},
@@ -109,9 +110,41 @@ inline std::vector<Shape> default_shapes(const Families& families) {
   const Index row = std::max(1, families.left.block_rotations);
   const Index col = std::max(1, families.right.block_rotations);
   std::vector<Shape> shapes;
-  for (const Shape shape : std::array<Shape, 8>{Shape{1, 1}, {2, 2}, {1, 3}, {3, 1}, {3, 2}, {2, 3}, {6, 4}, {4, 6}})
+  for (const Shape shape :
+       std::array<Shape, 8>{Shape{1, 1}, {2, 2}, {1, 3}, {3, 1}, {3, 2}, {2, 3}, {6, 4}, {4, 6}})
     shapes.push_back({shape.rows * row, shape.cols * col});
   return shapes;
 }
+
+namespace detail {
+
+/// The kinds of these names, or all. Errors: std::invalid_argument for a name that none has.
+inline std::vector<const InputKind*> chosen_kinds(const std::vector<std::string>& names) {
+  std::vector<const InputKind*> kinds;
+  for (const InputKind& kind : input_kinds())
+    if (names.empty() || std::ranges::find(names, kind.name) != names.end()) kinds.push_back(&kind);
+  if (names.empty() || kinds.size() == names.size()) return kinds;
+  std::string known;
+  for (const InputKind& kind : input_kinds()) known += (known.empty() ? "" : ", ") + std::string(kind.name);
+  for (const std::string& name : names)
+    if (std::ranges::find(input_kinds(), name, &InputKind::name) == input_kinds().end())
+      throw std::invalid_argument("symopt: CheckOptions::inputs: there is no kind '" + name +
+                                  "'; known are " + known);
+  throw std::invalid_argument("symopt: CheckOptions::inputs names a kind twice");
+}
+
+/// The shapes, or the default ones, that the group's heads fill. Errors: std::invalid_argument for an empty
+/// block, of which no law says anything.
+inline std::vector<Shape> chosen_shapes(std::vector<Shape> shapes, const AnyGroup& group) {
+  if (shapes.empty()) shapes = default_shapes(group.families());
+  for (const Shape shape : shapes)
+    if (shape.rows < 1 || shape.cols < 1)
+      throw std::invalid_argument("symopt: a check on blocks of shape " + symopt::to_string(shape) +
+                                  " would say nothing; give shapes with entries");
+  std::erase_if(shapes, [&](Shape shape) { return !group.fits(shape); });
+  return shapes;
+}
+
+}  // namespace detail
 
 }  // namespace symopt::check

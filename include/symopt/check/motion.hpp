@@ -29,18 +29,22 @@ inline Motion motion_of(const AnyGroup& group, const AnyGroup::Element& g, std::
           [&group, g](const WideMatrix& block) { return group.on_update(g, block); }};
 }
 
-/// An orthogonal generator that can be said in a few words: two lines of a side change places, one changes its
-/// sign, or two rotate.
+/// A generator that can be said in a few words: two lines of a side change places, one changes its sign, two
+/// rotate, or every line of it is shifted by one along a coordinate.
 struct SimpleMove {
-  enum class Kind { swap, sign, rotation };
+  enum class Kind { swap, sign, rotation, shift };
 
   Kind kind = Kind::swap;
   Side side = Side::left;
-  Index first = 0;
-  Index second = 0;    ///< not for a sign
-  int eighths = 0;     ///< of a turn, of a rotation
+  Index first = 0;   ///< a line of that side; of a shift the coordinate, a line of the other side
+  Index second = 0;  ///< of a swap or a rotation
+  int eighths = 0;   ///< of a turn, of a rotation
 
   std::string name() const {
+    if (kind == Kind::shift)
+      return (side == Side::left ? "weights with 1 added to all of column "
+                                 : "weights with 1 added to all of row ") +
+             std::to_string(first);
     const std::string where = side == Side::left ? "left " : "right ";
     const std::string lines = "(" + std::to_string(first) + "," + std::to_string(second) + ")";
     if (kind == Kind::swap) return where + "swap " + lines;
@@ -49,6 +53,18 @@ struct SimpleMove {
   }
 
   Motion motion(Shape shape) const {
+    if (kind == Kind::shift) {
+      const auto unmoved = [](const WideMatrix& block) { return block; };
+      const Motion::Map shift = [k = first, on = side](WideMatrix block) -> WideMatrix {
+        if (on == Side::left) {
+          block.col(k).array() += 1;
+        } else {
+          block.row(k).array() += 1;
+        }
+        return block;
+      };
+      return {name(), shift, unmoved, unmoved};
+    }
     WideMatrix q = WideMatrix::Identity(line_count(shape, side), line_count(shape, side));
     if (kind == Kind::swap) {
       q.row(first).swap(q.row(second));
@@ -71,17 +87,18 @@ struct SimpleMove {
 
   /// The same move in a block without that line; none when it moves the line.
   std::optional<SimpleMove> without(Side removed_from, Index line) const {
-    if (removed_from != side) return *this;
-    if (line == first || (kind != Kind::sign && line == second)) return std::nullopt;
+    const bool has_two = kind == Kind::swap || kind == Kind::rotation;
+    if (removed_from != (kind == Kind::shift ? opposite(side) : side)) return *this;
+    if (line == first || (has_two && line == second)) return std::nullopt;
     SimpleMove moved = *this;
     if (line < moved.first) --moved.first;
-    if (line < moved.second) --moved.second;
+    if (has_two && line < moved.second) --moved.second;
     return moved;
   }
 };
 
-/// The simple moves in a group: enough that every orthogonal generator it has is a product of some of them or
-/// their like.
+/// The simple moves in a group: enough that every orthogonal generator or shift it has is a product of some
+/// of them or their like.
 inline std::vector<SimpleMove> simple_moves(const AnyGroup& group, Shape shape) {
   using Kind = SimpleMove::Kind;
   std::vector<SimpleMove> moves;
@@ -96,6 +113,8 @@ inline std::vector<SimpleMove> simple_moves(const AnyGroup& group, Shape shape) 
       if (families.rotations || (head > 0 && i % head != 0))
         for (const int eighths : {2, 1}) moves.push_back({Kind::rotation, side, i - 1, i, eighths});
     }
+    if (families.translations)
+      for (Index k = 0; k < line_count(shape, opposite(side)); ++k) moves.push_back({Kind::shift, side, k});
   }
   return moves;
 }

@@ -18,7 +18,8 @@ enum class LineMotions {
   negation,           ///< the sign of the whole block
   swaps,              ///< two lines change places
   signs,              ///< one line changes its sign
-  head_rotations,     ///< orthogonal matrices within heads, and exchanges of heads
+  block_rotations,    ///< orthogonal matrices within blocks of lines: heads
+  block_swaps,        ///< two such blocks change places
   ones_rotations,     ///< orthogonal matrices that keep the vector of ones up to its sign
   rotations,          ///< every orthogonal matrix
   positive_scalings,  ///< one line is multiplied by a positive number
@@ -32,8 +33,10 @@ constexpr const char* to_string(LineMotions motions) {
       return "swaps";
     case LineMotions::signs:
       return "signs";
-    case LineMotions::head_rotations:
-      return "rotations within heads";
+    case LineMotions::block_rotations:
+      return "rotations within blocks";
+    case LineMotions::block_swaps:
+      return "swaps of blocks";
     case LineMotions::ones_rotations:
       return "rotations about the ones";
     case LineMotions::rotations:
@@ -48,11 +51,13 @@ constexpr const char* to_string(LineMotions motions) {
 /// gradients move by A^-T. For checks of rules whose group is not known; it derives no update.
 class OneSidedGroup final : public AnyGroup {
  public:
-  OneSidedGroup(Side side, LineMotions motions, int head_size = 0)
-      : side_(side), motions_(motions), head_size_(head_size) {}
+  /// Block size: of block_rotations and block_swaps, at least 1; the others have none.
+  OneSidedGroup(Side side, LineMotions motions, int block_size = 0)
+      : side_(side), motions_(motions), block_size_(moves_blocks(motions) ? std::max(1, block_size) : 0) {}
 
   std::string name() const override {
-    return std::string(side_ == Side::left ? "left " : "right ") + to_string(motions_);
+    return std::string(side_ == Side::left ? "left " : "right ") + to_string(motions_) +
+           (block_size_ > 0 ? " of " + std::to_string(block_size_) : "");
   }
   Families families() const override {
     switch (motions_) {
@@ -60,8 +65,10 @@ class OneSidedGroup final : public AnyGroup {
         return families_on(side_, {.swaps = true});
       case LineMotions::signs:
         return families_on(side_, {.signs = true});
-      case LineMotions::head_rotations:
-        return families_on(side_, {.block_rotations = head_size_, .block_swaps = head_size_});
+      case LineMotions::block_rotations:
+        return families_on(side_, {.block_rotations = block_size_});
+      case LineMotions::block_swaps:
+        return families_on(side_, {.block_swaps = block_size_});
       case LineMotions::rotations:
         return families_on(side_, {.rotations = true});
       case LineMotions::positive_scalings:
@@ -96,9 +103,11 @@ class OneSidedGroup final : public AnyGroup {
       for (Index i = 0; i < n; ++i) a(i, i) = std::exp2(Wide(exponent(engine)));
       return a;
     }
-    if (motions_ == LineMotions::head_rotations)
-      for (Index i = 0; i < n; i += head_size_)
-        a.block(i, i, head_size_, head_size_) = rotation(head_size_, engine);
+    if (motions_ == LineMotions::block_rotations) {
+      for (Index i = 0; i < n; i += block_size_)
+        a.block(i, i, block_size_, block_size_) = rotation(block_size_, engine);
+      return a;
+    }
     // Otherwise a product of generators in any order.
     const std::vector<Element> some = generators(shape);
     for (Index k = 0; k < 2 * n && !some.empty(); ++k)
@@ -128,13 +137,16 @@ class OneSidedGroup final : public AnyGroup {
       case LineMotions::signs:
         for (Index i = 0; i < n; ++i) add(reflection<Wide>(n, i));
         break;
-      case LineMotions::head_rotations:
-        for (const WideMatrix& q : orthogonal_generators<Wide>(head_size_)) {
-          WideMatrix a = one;
-          a.topLeftCorner(head_size_, head_size_) = q;
-          add(a);
-        }
-        add_swaps(head_size_);
+      case LineMotions::block_rotations:
+        for (Index i = 0; i < n; i += block_size_)
+          for (const WideMatrix& q : orthogonal_generators<Wide>(block_size_)) {
+            WideMatrix a = one;
+            a.block(i, i, block_size_, block_size_) = q;
+            add(a);
+          }
+        break;
+      case LineMotions::block_swaps:
+        add_swaps(block_size_);
         break;
       case LineMotions::ones_rotations:
         add(-one);
@@ -145,9 +157,7 @@ class OneSidedGroup final : public AnyGroup {
         }
         break;
       case LineMotions::rotations:
-        // Swaps too, for they keep small integers exact.
         for (const WideMatrix& q : orthogonal_generators<Wide>(n)) add(q);
-        add_swaps(1);
         break;
       case LineMotions::positive_scalings:
         for (Index i = 0; i < n; ++i) {
@@ -171,6 +181,10 @@ class OneSidedGroup final : public AnyGroup {
   }
 
  private:
+  static bool moves_blocks(LineMotions motions) {
+    return motions == LineMotions::block_rotations || motions == LineMotions::block_swaps;
+  }
+
   static const WideMatrix& in(const Element& g) { return *std::any_cast<WideMatrix>(&g); }
 
   WideMatrix moved(const WideMatrix& a, const WideMatrix& block) const {
@@ -197,7 +211,7 @@ class OneSidedGroup final : public AnyGroup {
 
   Side side_;
   LineMotions motions_;
-  int head_size_;
+  int block_size_;
 };
 
 }  // namespace symopt::check

@@ -18,11 +18,14 @@ inline std::uint64_t default_seed() {
   return text != nullptr && *text != '\0' ? std::strtoull(text, nullptr, 0) : 2605'18106;
 }
 
-/// How much is tried.
+/// What is tried. The seed and SYMOPT_REPRODUCE of the environment are read when a check starts.
 struct CheckOptions {
-  std::uint64_t seed = default_seed();  ///< of all random numbers
-  int trials = 64;            ///< on hard inputs with random elements; every generator is tried anyway
+  std::uint64_t seed = default_seed();
+  int trials = 64;              ///< on hard inputs with random elements; every generator is tried anyway
   std::vector<Shape> shapes{};  ///< of the blocks; empty: small ones that the group fits
+  /// Names of the kinds of gradients that are drawn (see input_kinds); empty: all. For a rule whose domain
+  /// is smaller, say so here: a law on less is a weaker law.
+  std::vector<std::string> inputs{};
 };
 
 /// The generator of random numbers for one purpose: a function of the seed and of what the numbers are for,

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <ostream>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -36,22 +37,62 @@ constexpr const char* to_string(Verdict verdict) {
 
 /// A trial that failed, made as small as it still fails.
 struct Counterexample {
-  std::string element;   ///< "left rotation (0,1) by pi/2"
-  Matrix<double> input;  ///< the gradient
-  double error = 0;      ///< the size of the violation over the size of the output
+  std::string element;       ///< "left rotation (0,1) by pi/2"
+  Matrix<double> input;      ///< the gradient
+  double error = 0;          ///< the size of the violation over the size of the output
+  Matrix<double> weights{};  ///< of a rule that sees them; otherwise empty, like those that a check lacks
+  std::string of_moved{};    ///< what `actual` is: "the step after the move"
+  Matrix<double> actual{};
+  std::string should_be{};  ///< what `expected` is: "the step, moved"
+  Matrix<double> expected{};
 };
+
+namespace detail {
+
+/// `[[1,0],[0,2]]`
+inline std::string matrix_text(const Matrix<double>& block, int digits) {
+  std::ostringstream out;
+  out.precision(digits);
+  out << '[';
+  for (Index i = 0; i < block.rows(); ++i) {
+    out << (i == 0 ? "[" : ",[");
+    for (Index j = 0; j < block.cols(); ++j) out << (j == 0 ? "" : ",") << block(i, j) + 0.0;  // no -0
+    out << ']';
+  }
+  out << ']';
+  return out.str();
+}
+
+/// The text in lines of at most 80 columns, broken after a blank or a comma; lines after the first begin
+/// with the indent.
+inline std::string wrapped(const std::string& text, const std::string& indent) {
+  constexpr std::size_t width = 80;
+  std::string result, line;
+  std::size_t begin = 0;
+  while (begin < text.size()) {
+    const std::size_t found = text.find_first_of(" ,", begin);
+    const std::size_t end = found == std::string::npos ? text.size() : found + 1;
+    std::size_t length = end - begin;
+    if (text[end - 1] == ' ') --length;  // may hang over the edge
+    if (line.size() > indent.size() && line.size() + length > width) {
+      result += line.substr(0, line.find_last_not_of(' ') + 1) + '\n';
+      line = indent;
+    }
+    line += text.substr(begin, end - begin);
+    begin = end;
+  }
+  return result + line;
+}
+
+}  // namespace detail
 
 /// `left rotation (0,1) by pi/2, 2x2, G = [[1,0],[0,2]]: off by 0.41`
 inline std::ostream& operator<<(std::ostream& out, const Counterexample& example) {
-  const std::streamsize precision = out.precision(6);
-  out << example.element << ", " << symopt::to_string(shape_of(example.input)) << ", G = [";
-  for (Index i = 0; i < example.input.rows(); ++i) {
-    out << (i == 0 ? "[" : ",[");
-    for (Index j = 0; j < example.input.cols(); ++j) out << (j == 0 ? "" : ",") << example.input(i, j);
-    out << ']';
-  }
-  out.precision(2);
-  out << "]: off by " << example.error;
+  out << example.element << ", " << symopt::to_string(shape_of(example.input))
+      << ", G = " << detail::matrix_text(example.input, 6);
+  if (example.weights.size() > 0) out << ", W = " << detail::matrix_text(example.weights, 6);
+  const std::streamsize precision = out.precision(2);
+  out << ": off by " << example.error;
   out.precision(precision);
   return out;
 }
@@ -61,17 +102,17 @@ struct Report {
   std::string law;    ///< "equivariance"
   std::string rule;   ///< what was checked
   std::string group;  ///< under what
-  Verdict verdict = Verdict::vacuous;  ///< the answer
+  Verdict verdict = Verdict::vacuous;
   std::string reason;          ///< of a verdict that is not `holds`
   double worst = 0;            ///< the largest error of a well-posed trial
   std::vector<double> errors;  ///< of all well-posed trials, ascending
-  int trials = 0;              ///< inputs and elements tried
-  int ill_posed = 0;         ///< trials whose result rounding decides
-  double ladder_ratio = 0;   ///< largest error in float over that in double on Gaussian inputs; 0 without
-  std::string precision;     ///< the highest one tried: "double", "float"
-  std::optional<Counterexample> counterexample{};  ///< the smallest that was found
+  int trials = 0;
+  int ill_posed = 0;        ///< trials whose result rounding decides
+  double ladder_ratio = 0;  ///< largest error in float over that in double on Gaussian inputs; 0 without
+  std::string precision;    ///< the highest one tried: "double", "float"
+  std::optional<Counterexample> counterexample{};
   std::string reproduce;  ///< one line that repeats the failed trial, or the whole check
-  std::uint64_t seed = 0;  ///< of all random numbers
+  std::uint64_t seed = 0;
 
   /// The error that a share q of the well-posed trials do not exceed; 0 without any.
   double quantile(double q) const {
@@ -80,26 +121,48 @@ struct Report {
     return errors[static_cast<std::size_t>(std::ceil(place))];
   }
 
-  /// True when the law holds.
   explicit operator bool() const { return verdict == Verdict::holds; }
 };
 
-/// Everything that a failure needs, in a few lines of at most 80 columns where the input is small.
+/// Everything that a failure needs, in lines of at most 80 columns but the last one, which is to be copied.
 inline std::ostream& operator<<(std::ostream& out, const Report& report) {
-  out << report.law << " of " << report.rule;
-  if (!report.group.empty()) out << "\n  under " << report.group;
-  out << ": " << to_string(report.verdict) << '\n';
-  if (!report.reason.empty()) out << "  because " << report.reason << '\n';
-  if (report.counterexample) out << "  counterexample: " << *report.counterexample << '\n';
-  out << "  " << report.trials << " trials in " << report.precision << ", " << report.ill_posed
-      << " ill-posed; worst error " << report.worst << " of what rounding allows";
-  if (report.ladder_ratio > 0) {
-    out << "\n  float errs " << report.ladder_ratio << " times as much as double";
-    if (report.verdict == Verdict::violated)
-      out << (report.ladder_ratio < 1e3 ? ": not a matter of rounding" : "");
+  const auto line = [&out](const std::string& text) { out << detail::wrapped("  " + text, "    ") << '\n'; };
+  std::string claim = report.law + " of " + report.rule;
+  if (!report.group.empty()) claim += " under " + report.group;
+  out << detail::wrapped(claim + ": " + to_string(report.verdict), "  ") << '\n';
+  if (!report.reason.empty()) line("because " + report.reason);
+  if (report.counterexample) {
+    const Counterexample& example = *report.counterexample;
+    std::ostringstream text;
+    text << example;
+    line("counterexample: " + text.str());
+    constexpr Index most_entries = 36;
+    if (!example.of_moved.empty() && example.input.size() <= most_entries) {
+      const std::size_t width = std::max(example.of_moved.size(), example.should_be.size()) + 1;
+      const auto side = [&](std::string name, const Matrix<double>& block) {
+        name.resize(width, ' ');
+        line("  " + name + (block.size() == 0 ? "not finite" : detail::matrix_text(block, 4)));
+      };
+      side(example.of_moved, example.actual);
+      side(example.should_be, example.expected);
+    }
   }
-  if (!report.reproduce.empty()) out << "\n  again: " << report.reproduce;
-  return out << '\n';
+  std::ostringstream numbers;
+  numbers.precision(3);
+  numbers << report.trials << " trials in " << report.precision
+          << (report.precision == "float" ? ", for the rule has no double" : "") << ", " << report.ill_posed
+          << " ill-posed; worst error " << report.worst << " of what rounding allows";
+  line(numbers.str());
+  if (report.ladder_ratio > 0) {
+    std::ostringstream ladder;
+    ladder.precision(3);
+    ladder << "float errs " << report.ladder_ratio << " times as much as double";
+    if (report.verdict == Verdict::violated && report.ladder_ratio < 1e3)
+      ladder << ": not a matter of rounding";
+    line(ladder.str());
+  }
+  if (!report.reproduce.empty()) out << "  again: " << report.reproduce << '\n';
+  return out;
 }
 
 }  // namespace symopt::check

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <symopt/check/inputs.hpp>
+#include <symopt/check/replay.hpp>
 #include <symopt/check/report.hpp>
+#include <symopt/check/small_storage.hpp>
 #include <symopt/parameter/blocks.hpp>
 #include <symopt/stack/layerwise_optimizer.hpp>
 
@@ -18,12 +20,6 @@
 #include <vector>
 
 namespace symopt::inline SYMOPT_ABI::check {
-
-/// A parameter tensor as it is stored: its sizes, row-major, and how it is made of blocks.
-struct Storage {
-  std::vector<Index> sizes;  ///< of the dimensions, the outermost first
-  Layout layout{};           ///< how blocks are found in it
-};
 
 /// A rule for whole tensors as users write them: reads the gradient, writes the direction.
 using TensorRule = std::function<void(TensorView<const double> gradient, TensorView<double> direction)>;
@@ -73,11 +69,11 @@ TensorRule tensor_rule(const Rule& rule, const Layout& layout) {
     return [rule, layout](const TensorView<const double>& gradient, const TensorView<double>& direction) {
       OptimizerOptions options{.learning_rate = 1};
       if constexpr (!StatefulRule<Rule, double>) options.momentum = 0;
-      std::vector<double> weights(static_cast<std::size_t>(std::accumulate(
-          gradient.sizes().begin(), gradient.sizes().end(), Index{1}, std::multiplies<>{})));
+      std::vector<double> weights(static_cast<std::size_t>(
+          std::accumulate(gradient.sizes().begin(), gradient.sizes().end(), Index{1}, std::multiplies<>{})));
       BasicLayerwiseOptimizer<double> stack;
-      stack.template add<Rule>("checked tensor", TensorView<double>(weights.data(), gradient.sizes()), gradient,
-                               options, layout, {}, rule);
+      stack.template add<Rule>("checked tensor", TensorView<double>(weights.data(), gradient.sizes()),
+                               gradient, options, layout, {}, rule);
       stack.step();
       for (std::size_t i = 0; i < weights.size(); ++i) direction.data()[i] = -weights[i];
     };
@@ -100,18 +96,26 @@ inline bool same_bits(const Matrix<double>& a, const Matrix<double>& b) {
          std::memcmp(a.data(), b.data(), static_cast<std::size_t>(a.size()) * sizeof(double)) == 0;
 }
 
-/// Fills in what trials were like: worst, verdict, counts. Errors are over what is allowed.
-inline Report storage_report(std::string law, std::string rule, const Storage& storage, std::uint64_t seed) {
+/// The kinds of the options, integers first, for a failure on them is the easiest to read.
+inline std::vector<const InputKind*> readable_kinds(const std::vector<std::string>& names) {
+  std::vector<const InputKind*> kinds = chosen_kinds(names);
+  std::ranges::stable_partition(kinds, [](const InputKind* kind) { return kind->name == "integers"; });
+  return kinds;
+}
+
+inline Report storage_report(std::string law, std::string rule, std::string layouts, std::uint64_t seed) {
   Report report;
   report.law = std::move(law);
   report.rule = std::move(rule);
-  report.group = "the layout " + to_string(storage.layout);
+  report.group = "the layout " + std::move(layouts);
   report.seed = seed;
   report.precision = "double";
-  report.reproduce = "SYMOPT_SEED=" + std::to_string(seed);
+  replay_of(report);
+  report.reproduce = reproduce_line(report);
   return report;
 }
 
+/// Fills in what the trials came to. Errors are over what is allowed.
 inline void conclude_storage(Report& report, bool output_varies) {
   std::sort(report.errors.begin(), report.errors.end());
   report.worst = report.errors.empty() ? 0 : report.errors.back();

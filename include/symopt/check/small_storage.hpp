@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/parameter/layout.hpp>
+
+#include <numeric>
+#include <type_traits>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace symopt::inline SYMOPT_ABI::check {
+
+/// A parameter tensor as it is stored: its sizes, row-major, and how it is made of blocks.
+struct Storage {
+  std::vector<Index> sizes;
+  Layout layout{};
+};
+
+namespace detail {
+
+/// What a layout makes of a tensor, without the experts: blocks, and whether their number is free.
+struct BlockCount {
+  Index fixed = 1;
+  bool has_experts = false;
+};
+
+inline BlockCount block_count(const Layout& layout) {
+  BlockCount count;
+  for (const Layout::Step& step : layout.steps)
+    std::visit(
+        [&]<class S>(const S& s) {
+          if constexpr (std::is_same_v<S, layout_step::Experts>) count.has_experts = true;
+          if constexpr (std::is_same_v<S, layout_step::RowHeads> ||
+                        std::is_same_v<S, layout_step::ColumnHeads>)
+            count.fixed *= s.count;
+          if constexpr (std::is_same_v<S, layout_step::RowSections>)
+            count.fixed *= static_cast<Index>(s.rows.size());
+          if constexpr (std::is_same_v<S, layout_step::GateUpRows>)
+            count.fixed *= s.neurons == Neurons::apart ? 2 : 1;
+        },
+        step);
+  return count;
+}
+
+/// A tensor whose blocks under the layout are 4 x 6 (or have the rows of their sections), with that many
+/// experts where it has experts.
+inline Storage small_storage(const Layout& layout, Index experts) {
+  Index rows = 4, cols = 6;
+  std::vector<Index> outer, inner;  // sizes before and after rows and cols
+  for (auto step = layout.steps.rbegin(); step != layout.steps.rend(); ++step)
+    std::visit(
+        [&]<class S>(const S& s) {
+          if constexpr (std::is_same_v<S, layout_step::Experts>) outer.insert(outer.begin(), experts);
+          if constexpr (std::is_same_v<S, layout_step::AsMatrix>) inner = {1, 1};
+          if constexpr (std::is_same_v<S, layout_step::Transposed>) std::swap(rows, cols);
+          if constexpr (std::is_same_v<S, layout_step::RowHeads>) rows *= s.count;
+          if constexpr (std::is_same_v<S, layout_step::ColumnHeads>) cols *= s.count;
+          if constexpr (std::is_same_v<S, layout_step::RowSections>)
+            rows = std::accumulate(s.rows.begin(), s.rows.end(), Index{0});
+          if constexpr (std::is_same_v<S, layout_step::GateUpRows>) {
+            rows *= 2;
+            if (s.neurons == Neurons::paired) cols /= 2;
+          }
+        },
+        *step);
+  std::vector<Index> sizes = std::move(outer);
+  sizes.insert(sizes.end(), {rows, cols});
+  sizes.insert(sizes.end(), inner.begin(), inner.end());
+  return {std::move(sizes), layout};
+}
+
+/// Small tensors of as many blocks in both layouts, where experts leave the choice.
+inline std::pair<Storage, Storage> small_storages(const Layout& a, const Layout& b) {
+  const BlockCount of_a = block_count(a), of_b = block_count(b);
+  const Index both = of_a.has_experts && of_b.has_experts ? 3 : 1;
+  const Index all = both * std::lcm(of_a.fixed, of_b.fixed);
+  return {small_storage(a, all / of_a.fixed), small_storage(b, all / of_b.fixed)};
+}
+
+}  // namespace detail
+
+}  // namespace symopt::check
