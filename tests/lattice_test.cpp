@@ -56,11 +56,13 @@ std::vector<Row> table() {
   using enum Lines;
   const Map momentum = [](const Matrix<double>& gradient, const Matrix<double>&) {
     Matrix<double> average = Matrix<double>::Zero(gradient.rows(), gradient.cols()), direction = average;
-    const MomentumStep<double> step(MomentumConvention::heavy_ball, 0.9);
+    Matrix<double> weights = average;
+    const kernel::StepNumbers numbers{.keep = 0.9, .nesterov = true};
+    const kernel::Streams<double> streams{BlockView<const double>(gradient), BlockView<double>(average),
+                                          BlockView<double>(weights)};
     for (int i = 0; i < 3; ++i) {
-      const BlockView<double> view(average);
-      step.look_ahead(view, BlockView<const double>(gradient), direction, true);
-      step.advance(view, BlockView<const double>(gradient));
+      kernel::look_ahead(streams, numbers, BlockView<double>(direction));
+      kernel::move_along<double>(streams, numbers, BlockView<double>(direction), nullptr);
     }
     return direction;
   };

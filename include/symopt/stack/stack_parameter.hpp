@@ -9,6 +9,7 @@
 #include <symopt/stack/text.hpp>
 #include <symopt/stack/work_memory.hpp>
 #include <symopt/update/block_step.hpp>
+#include <symopt/update/state_step.hpp>
 
 #include <algorithm>
 #include <cstdlib>
@@ -24,6 +25,13 @@
 
 // The parameters of a LayerwiseOptimizer: StackParameter hides the rule's type.
 namespace symopt::inline SYMOPT_ABI::detail {
+
+/// True when a block runs along columns in memory, so that the work is done on its transpose.
+template <class Scalar>
+bool runs_along_columns(const BlockView<Scalar>& block) {
+  return std::abs(block.rows.stride) < std::abs(block.cols.stride) && block.cols.size > 1 &&
+         block.selected_rows == nullptr;
+}
 
 /// One named parameter: views of the trainer's memory, taken apart by a layout. What does not depend on the
 /// rule.
@@ -119,11 +127,13 @@ class StackParameter {
     return {rate * options_.weight_decay, rate * scale_factor(options_.scale, shapes_[b])};
   }
 
-  /// Memory to work in, one for each block.
+  /// Memory to work in, one for each block; in its frame, which may be the transposed one.
   template <class Memory>
-  std::vector<std::shared_ptr<Memory>> work_memory() const {
+  std::vector<std::shared_ptr<Memory>> work_memory(bool is_transposed = false) const {
     std::vector<std::shared_ptr<Memory>> memory;
-    for (const Shape shape : shapes_) memory.push_back(work_->template of<Memory>(shape, options_));
+    for (const Shape shape : shapes_)
+      memory.push_back(
+          work_->template of<Memory>(is_transposed ? transposed(shape) : shape, step_needs(options_)));
     return memory;
   }
 
@@ -195,7 +205,7 @@ class MappedParameter final : public RuleOfParameter<Rule, Scalar> {
         map_(std::move(map)) {
     for (const BlockView<Scalar>& block : this->weights_)
       momentum_.emplace_back(block.rows.size * block.cols.size);
-    memory_ = this->template work_memory<StepMemory<Rule, Scalar>>();
+    memory_ = this->template work_memory<Memory>(is_transposed);
   }
 
   void set_row_mask(RowMask mask) override {
@@ -211,17 +221,21 @@ class MappedParameter final : public RuleOfParameter<Rule, Scalar> {
           "be given when the parameter is added");
     this->mask_ = std::move(mask);
     this->shapes_ = std::move(shapes);
-    memory_ = this->template work_memory<StepMemory<Rule, Scalar>>();
+    memory_ = this->template work_memory<Memory>(is_transposed);
   }
 
   void step(double schedule_factor) override {
     for (std::size_t b = 0; b < this->weights_.size(); ++b) {
-      step_block(map_, Projection{}, this->options_, this->factors(b, schedule_factor),
-                 framed(this->weights_[b]), framed(this->gradient_[b]), framed(momentum_of(b)), *memory_[b]);
+      const kernel::Streams<Scalar> streams{framed(this->gradient_[b]), framed(momentum_of(b)),
+                                            framed(this->weights_[b])};
+      step_block<Projection>(map_, step_numbers(this->options_, this->factors(b, schedule_factor)),
+                             kernel::Check::nothing, streams, *memory_[b]);
     }
   }
 
  private:
+  using Memory = StepMemory<Map, Projection, Scalar>;
+
   template <class S>
   BlockView<S> framed(const BlockView<S>& block) const {
     const BlockView<S> existing = this->mask_.existing(block);
@@ -245,7 +259,7 @@ class MappedParameter final : public RuleOfParameter<Rule, Scalar> {
 
   Map map_;
   std::vector<kernel::Buffer<Scalar>> momentum_;
-  std::vector<std::shared_ptr<StepMemory<Rule, Scalar>>> memory_;
+  std::vector<std::shared_ptr<Memory>> memory_;
 };
 
 /// A parameter under a rule with a state of its own, one for each block.
@@ -256,8 +270,8 @@ class StatefulParameter final : public RuleOfParameter<Rule, Scalar> {
       : RuleOfParameter<Rule, Scalar>(rule, std::forward<decltype(binding)>(binding)...) {
     for (const Shape shape : this->shapes_)
       states_.push_back(make_state<typename Rule::template State<Scalar>>(shape));
-    memory_ = this->template work_memory<StepMemory<Rule, Scalar>>();
-    if (may_lack_view()) gathered_ = this->template work_memory<Gathered>();
+    memory_ = this->template work_memory<StateMemory<Rule, Scalar>>();
+    if (!HasFusedState<Rule, Scalar> && may_lack_view()) gathered_ = this->template work_memory<Gathered>();
   }
 
   void set_row_mask(RowMask) override {
@@ -269,17 +283,25 @@ class StatefulParameter final : public RuleOfParameter<Rule, Scalar> {
     for (std::size_t b = 0; b < this->weights_.size(); ++b) {
       const BlockView<Scalar> weights = this->mask_.existing(this->weights_[b]);
       const BlockView<const Scalar> gradient = this->mask_.existing(this->gradient_[b]);
-      StepMemory<Rule, Scalar>& memory = *memory_[b];
-      MatrixRef<Scalar> direction = memory.direction.as(shape_of(weights));
-      call_rule(b, weights, gradient, direction);
-      apply_direction(projection_of_t<Rule>{}, this->options_.decay, this->factors(b, schedule_factor),
-                      weights, direction, memory);
+      const kernel::StepNumbers numbers = step_numbers(this->options_, this->factors(b, schedule_factor));
+      if constexpr (HasFusedState<Rule, Scalar>) {
+        const bool is_transposed = runs_along_columns(weights);
+        this->rule_.fused_step(
+            kernel::GradientMemory<Scalar>(is_transposed ? gradient.transposed() : gradient),
+            kernel::WeightsMemory<Scalar>(is_transposed ? weights.transposed() : weights), is_transposed,
+            states_[b], numbers, kernel::Check::nothing);
+      } else {
+        StateMemory<Rule, Scalar>& memory = *memory_[b];
+        MatrixRef<Scalar> direction = memory.direction.as(shape_of(weights));
+        call_rule(b, weights, gradient, direction);
+        move_along<projection_of_t<Rule>>(gradient, weights, numbers, direction, memory);
+      }
     }
   }
 
  private:
   struct Gathered {
-    Gathered(Shape shape, const OptimizerOptions&)
+    Gathered(Shape shape, kernel::StepNeeds)
         : weights(shape.rows, shape.cols), gradient(shape.rows, shape.cols) {}
     Matrix<Scalar> weights;
     Matrix<Scalar> gradient;
@@ -327,7 +349,7 @@ class StatefulParameter final : public RuleOfParameter<Rule, Scalar> {
   }
 
   std::vector<typename Rule::template State<Scalar>> states_;
-  std::vector<std::shared_ptr<StepMemory<Rule, Scalar>>> memory_;
+  std::vector<std::shared_ptr<StateMemory<Rule, Scalar>>> memory_;
   std::vector<std::shared_ptr<Gathered>> gathered_;  // empty where every block has a view
 };
 
@@ -347,8 +369,7 @@ bool runs_along_columns(const TensorView<Scalar>& weights, const Layout& layout,
                         const std::string& parameter) {
   if (!mask.is_prefix()) return false;
   const auto blocks = blocks_of(weights, layout, parameter);
-  return !blocks.empty() && std::abs(blocks.front().rows.stride) < std::abs(blocks.front().cols.stride) &&
-         blocks.front().cols.size > 1;
+  return !blocks.empty() && runs_along_columns(blocks.front());
 }
 
 template <class Rule, class Scalar>
