@@ -179,7 +179,7 @@ TEST_CASE("options print every name with its value") {
                            .parameter = "wte"};
   CHECK(text.str() ==
         "learning_rate=0.001, momentum=0.95, momentum_convention=heavy_ball, nesterov=0, weight_decay=0, "
-        "decay=horizontal, scale=match_rms, non_finite=skip, rounding=nearest, seed=0, parameter=wte");
+        "decay=horizontal, scale=match_rms, non_finite=skip, parameter=wte");
 }
 
 TEST_CASE("the defaults are a rate of a thousandth and EMA momentum of 0.95, nothing else") {

@@ -4,6 +4,7 @@
 #include <symopt/matrix.hpp>
 
 #include <bit>
+#include <concepts>
 #include <cstdint>
 
 namespace symopt::inline SYMOPT_ABI {
@@ -22,6 +23,25 @@ enum class Rounding { nearest, stochastic };
 
 constexpr const char* to_string(Rounding rounding) {
   return rounding == Rounding::nearest ? "nearest" : "stochastic";
+}
+
+/// bfloat16 memory that a step writes by stochastic rounding: see stochastic.
+template <class Block>
+struct StochasticallyRounded {
+  Block& block;
+  std::uint64_t seed;
+};
+
+/// Says that a step rounds stochastically what it writes to `block`, bfloat16 memory of any storage order
+/// that outlives the call. The random bits are a function of the seed, the parameter's name, the number of
+/// the step and the entry's row and column: the same at any number of threads, in any storage order, and
+/// after a restart.
+///   optimizer.step(stochastic(weights, 1), gradient);
+template <class Block>
+StochasticallyRounded<Block> stochastic(Block& block, std::uint64_t seed) {
+  static_assert(is_writable_memory_v<Block> && std::same_as<typename Block::Scalar, bfloat16>,
+                "what is rounded stochastically is bfloat16 memory: a Matrix, Map, Ref or Block");
+  return {block, seed};
 }
 
 /// Exact.

@@ -294,7 +294,7 @@ class StatefulParameter final : public RuleOfParameter<Rule, Scalar> {
         StateMemory<Rule, Scalar>& memory = *memory_[b];
         MatrixRef<Scalar> direction = memory.direction.as(shape_of(weights));
         call_rule(b, weights, gradient, direction);
-        move_along<projection_of_t<Rule>>(gradient, weights, numbers, direction, memory);
+        move_along<projection_of_t<Rule>, Rule, Scalar>(gradient, weights, numbers, direction, memory);
       }
     }
   }

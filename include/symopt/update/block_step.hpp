@@ -160,8 +160,6 @@ void validate_for_rule(const OptimizerOptions& options) {
   };
   require(options.decay == Decay::all || !projection_of_t<Rule>::is_identity,
           "decay is horizontal but the rule's group has no shift; use Decay::all");
-  require(options.rounding == Rounding::nearest || std::same_as<Scalar, float>,
-          "weights in double are not rounded; leave rounding at Rounding::nearest");
   if constexpr (StatefulRule<Rule, Scalar>) {
     const OptimizerOptions defaults;
     require(

@@ -94,42 +94,43 @@ class Optimizer {
   /// One step: reads `gradient`, changes `weights`. Both are dense memory of the block's shape, each in
   /// either storage order, with inner stride 1 and any outer stride; nothing is copied. A gradient may
   /// also be a formula, which is evaluated first.
-  /// Of an optimizer in float, the gradient may be bfloat16, and so may the weights: these are then rounded
-  /// as options().rounding says, and that is all that is kept of them.
+  /// Of an optimizer in float, the gradient may be bfloat16, and so may the weights: these are rounded to the
+  /// nearest after the step, or stochastically where stochastic(weights, seed) says so, and nothing else is
+  /// kept of them.
   template <class Weights, class Gradient>
   StepReport step(Weights&& weights, const Eigen::MatrixBase<Gradient>& gradient) {
     require_types<Weights, Gradient>();
     return with_memory(gradient, [&](const auto& slope) {
       require_shape("weights", weights);
       require_disjoint("weights and gradient", weights, slope);
-      using Stored = typename std::remove_cvref_t<Weights>::Scalar;
-      if constexpr (std::same_as<Stored, Scalar>) {
+      if constexpr (std::same_as<typename std::remove_cvref_t<Weights>::Scalar, Scalar>) {
         return step_on(BlockView<Scalar>(weights), weights, slope);
       } else {
-        return step_on({BlockView<bfloat16>(weights), rounder()}, weights, slope);
+        return step_on({BlockView<bfloat16>(weights), kernel::Rounder{}}, weights, slope);
       }
     });
   }
+  template <class Weights, class Gradient>
+  StepReport step(StochasticallyRounded<Weights> weights, const Eigen::MatrixBase<Gradient>& gradient) {
+    require_types<Weights, Gradient>();
+    return with_memory(gradient, [&](const auto& slope) {
+      require_shape("weights", weights.block);
+      require_disjoint("weights and gradient", weights.block, slope);
+      return step_on({BlockView<bfloat16>(weights.block), rounder(weights.seed)}, weights.block, slope);
+    });
+  }
 
-  /// The same, and writes the new weights into `copy` too, rounded to bfloat16 as options().rounding says:
-  /// the weights that a model computes with beside the ones that are trained.
+  /// The same, and writes the new weights into `copy` too, rounded to the nearest bfloat16: the weights that
+  /// a model computes with beside the ones that are trained. Or stochastic(copy, seed).
   template <class Weights, class Gradient, class Copy>
   StepReport step(Weights&& weights, const Eigen::MatrixBase<Gradient>& gradient, Copy&& copy) {
-    require_types<Weights, Gradient>();
-    static_assert(
-        std::same_as<Scalar, float> && std::same_as<Scalar, typename std::remove_cvref_t<Weights>::Scalar>,
-        "a bfloat16 copy goes with weights in float");
-    static_assert(
-        is_writable_memory_v<Copy> && std::same_as<typename std::remove_cvref_t<Copy>::Scalar, bfloat16>,
-        "the copy must be bfloat16 memory to write into: a Matrix, Map, Ref or Block");
-    return with_memory(gradient, [&](const auto& slope) {
-      require_shape("weights", weights);
-      require_shape("copy", copy);
-      require_disjoint("weights and gradient", weights, slope);
-      require_disjoint("copy and gradient", copy, slope);
-      require_disjoint("weights and copy", weights, copy);
-      return step_on({BlockView<float>(weights), BlockView<bfloat16>(copy), rounder()}, weights, slope);
-    });
+    static_assert(is_writable_memory_v<Copy>, "the copy must be memory to write into");
+    return step_and_copy(weights, gradient, copy, kernel::Rounder{});
+  }
+  template <class Weights, class Gradient, class Copy>
+  StepReport step(Weights&& weights, const Eigen::MatrixBase<Gradient>& gradient,
+                  StochasticallyRounded<Copy> copy) {
+    return step_and_copy(weights, gradient, copy.block, rounder(copy.seed));
   }
 
   /// The same on weights in two halves (see split_weights): to the bit what it does to floats.
@@ -218,9 +219,26 @@ class Optimizer {
     }
   }
 
-  kernel::Rounder rounder() const {
-    return {options_.rounding,
-            kernel::RandomKey::of(options_.seed, options_.parameter, 0, static_cast<std::uint64_t>(steps_))};
+  template <class Weights, class Gradient, class Copy>
+  StepReport step_and_copy(Weights& weights, const Eigen::MatrixBase<Gradient>& gradient, Copy& copy,
+                           const kernel::Rounder& rounder) {
+    require_types<Weights, Gradient>();
+    static_assert(std::same_as<Scalar, float> && std::same_as<Scalar, typename Weights::Scalar> &&
+                      std::same_as<typename Copy::Scalar, bfloat16>,
+                  "a copy in bfloat16 goes with weights in float");
+    return with_memory(gradient, [&](const auto& slope) {
+      require_shape("weights", weights);
+      require_shape("copy", copy);
+      require_disjoint("weights and gradient", weights, slope);
+      require_disjoint("copy and gradient", copy, slope);
+      require_disjoint("weights and copy", weights, copy);
+      return step_on({BlockView<float>(weights), BlockView<bfloat16>(copy), rounder}, weights, slope);
+    });
+  }
+
+  kernel::Rounder rounder(std::uint64_t seed) const {
+    return {Rounding::stochastic,
+            kernel::RandomKey::of(seed, options_.parameter, 0, static_cast<std::uint64_t>(steps_))};
   }
 
   template <class Block>

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/bfloat16.hpp>
 #include <symopt/update/decay.hpp>
 #include <symopt/update/momentum.hpp>
 #include <symopt/update/scale.hpp>
@@ -49,15 +48,13 @@ struct OptimizerOptions {
   Decay decay = Decay::all;
   Scale scale = Scale::none;
   NonFinite non_finite = NonFinite::throw_error;
-  Rounding rounding = Rounding::nearest;  ///< of weights that are written as bfloat16
-  std::uint64_t seed = 0;                 ///< of stochastic rounding, with parameter, step and place
-  std::string parameter = "block";        ///< the name by which errors call the block
+  std::string parameter = "block";  ///< the name by which errors call the block
 };
 
 }  // namespace symopt
 
 BOOST_HANA_ADAPT_STRUCT(symopt::OptimizerOptions, learning_rate, momentum, momentum_convention, nesterov,
-                        weight_decay, decay, scale, non_finite, rounding, seed, parameter);
+                        weight_decay, decay, scale, non_finite, parameter);
 
 namespace symopt::inline SYMOPT_ABI {
 
