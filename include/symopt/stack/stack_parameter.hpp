@@ -59,20 +59,31 @@ class StackParameter {
   const std::string& name() const { return options_.parameter; }
   const OptimizerOptions& options() const { return options_; }
   const TensorView<Scalar>& weights_tensor() const { return weights_tensor_; }
-  bool has_gradient() const { return !gradient_.empty() || weights_.empty(); }
+  bool has_gradient() const { return !gradient_.empty() || !half_gradient_.empty() || weights_.empty(); }
 
   /// From now on the gradient is read there; from nowhere without one.
   void set_gradient(const std::optional<TensorView<const Scalar>>& gradient) {
-    if (!gradient) {
-      gradient_.clear();
-      return;
-    }
-    if (gradient->sizes() != weights_tensor_.sizes())
-      throw std::invalid_argument("symopt: parameter '" + name() + "': the gradient is " +
-                                  gradient->to_string() + " but the weights are " +
-                                  weights_tensor_.to_string() + "; give both in one shape");
-    gradient_ = split(*gradient);
+    std::vector<BlockView<const Scalar>> blocks;
+    if (gradient) blocks = split_like_weights("gradient", *gradient);
+    gradient_ = std::move(blocks);
+    half_gradient_.clear();
   }
+  void set_gradient(const TensorView<const bfloat16>& gradient) requires std::same_as<Scalar, float> {
+    half_gradient_ = split_like_weights("gradient", gradient);
+    gradient_.clear();
+  }
+
+  /// From now on a step writes the weights there too, rounded to bfloat16; stochastically with a seed.
+  void set_copy(const std::optional<TensorView<bfloat16>>& copy,
+                std::optional<std::uint64_t> seed) requires std::same_as<Scalar, float> {
+    std::vector<BlockView<bfloat16>> blocks;
+    if (copy) blocks = split_like_weights("copy", *copy);
+    copy_ = std::move(blocks);
+    copy_seed_ = seed;
+  }
+
+  /// The number of the step to come, of which stochastic rounding depends.
+  void set_step(std::int64_t step) { step_ = step; }
 
   /// The weights lie elsewhere now, in the same shape and strides.
   void set_weights(const TensorView<Scalar>& weights) {
@@ -92,9 +103,9 @@ class StackParameter {
   }
 
   bool gradient_is_finite() const {
-    return std::all_of(gradient_.begin(), gradient_.end(), [&](const BlockView<const Scalar>& block) {
-      return kernel::all_finite<Scalar>(mask_.existing(block));
-    });
+    for (std::size_t b = 0; b < std::max(gradient_.size(), half_gradient_.size()); ++b)
+      if (!kernel::all_finite(gradient_memory(b))) return false;
+    return true;
   }
 
   virtual void set_row_mask(RowMask mask) = 0;
@@ -127,6 +138,25 @@ class StackParameter {
     return {rate * options_.weight_decay, rate * scale_factor(options_.scale, shapes_[b])};
   }
 
+  /// The memory of block b, its existing rows.
+  kernel::GradientMemory<Scalar> gradient_memory(std::size_t b) const {
+    if constexpr (std::same_as<Scalar, float>)
+      if (!half_gradient_.empty()) return {mask_.existing(half_gradient_[b])};
+    return {mask_.existing(gradient_[b])};
+  }
+  kernel::WeightsMemory<Scalar> weights_memory(std::size_t b) const {
+    const BlockView<Scalar> weights = mask_.existing(weights_[b]);
+    if constexpr (std::same_as<Scalar, float>)
+      if (!copy_.empty()) {
+        kernel::Rounder rounder;
+        if (copy_seed_)
+          rounder = {Rounding::stochastic,
+                     kernel::RandomKey::of(*copy_seed_, name(), b, static_cast<std::uint64_t>(step_))};
+        return {weights, mask_.existing(copy_[b]), rounder};
+      }
+    return {weights};
+  }
+
   /// Memory to work in, one for each block; in its frame, which may be the transposed one.
   template <class Memory>
   std::vector<std::shared_ptr<Memory>> work_memory(bool is_transposed = false) const {
@@ -148,6 +178,15 @@ class StackParameter {
   std::vector<Shape> shapes_;  // of each block's existing rows
 
  private:
+  template <class S>
+  std::vector<BlockView<S>> split_like_weights(const char* what, const TensorView<S>& tensor) const {
+    if (tensor.sizes() != weights_tensor_.sizes())
+      throw std::invalid_argument("symopt: parameter '" + name() + "': the " + what + " is " +
+                                  tensor.to_string() + " but the weights are " + weights_tensor_.to_string() +
+                                  "; give both in one shape");
+    return split(tensor);
+  }
+
   template <class S>
   std::vector<BlockView<S>> split(const TensorView<S>& tensor) const {
     if (takes_vectors_ && tensor.dimensions() == 0) return {BlockView<S>(tensor.data(), {1}, {1})};
@@ -171,6 +210,11 @@ class StackParameter {
     }
     return text.empty() ? "none" : text;
   }
+
+  std::vector<BlockView<const bfloat16>> half_gradient_;  // instead of gradient_
+  std::vector<BlockView<bfloat16>> copy_;                 // empty without one
+  std::optional<std::uint64_t> copy_seed_;
+  std::int64_t step_ = 0;
 };
 
 template <class Rule, class Scalar>
@@ -226,8 +270,9 @@ class MappedParameter final : public RuleOfParameter<Rule, Scalar> {
 
   void step(double schedule_factor) override {
     for (std::size_t b = 0; b < this->weights_.size(); ++b) {
-      const kernel::Streams<Scalar> streams{framed(this->gradient_[b]), framed(momentum_of(b)),
-                                            framed(this->weights_[b])};
+      const kernel::Streams<Scalar> streams{framed(this->gradient_memory(b)),
+                                            framed(this->mask_.existing(momentum_of(b))),
+                                            framed(this->weights_memory(b))};
       step_block<Projection>(map_, step_numbers(this->options_, this->factors(b, schedule_factor)),
                              kernel::Check::nothing, streams, *memory_[b]);
     }
@@ -236,13 +281,12 @@ class MappedParameter final : public RuleOfParameter<Rule, Scalar> {
  private:
   using Memory = StepMemory<Map, Projection, Scalar>;
 
-  template <class S>
-  BlockView<S> framed(const BlockView<S>& block) const {
-    const BlockView<S> existing = this->mask_.existing(block);
+  template <class Block>
+  static Block framed(const Block& block) {
     if constexpr (is_transposed) {
-      return existing.transposed();
+      return block.transposed();
     } else {
-      return existing;
+      return block;
     }
   }
 
@@ -281,20 +325,19 @@ class StatefulParameter final : public RuleOfParameter<Rule, Scalar> {
 
   void step(double schedule_factor) override {
     for (std::size_t b = 0; b < this->weights_.size(); ++b) {
-      const BlockView<Scalar> weights = this->mask_.existing(this->weights_[b]);
-      const BlockView<const Scalar> gradient = this->mask_.existing(this->gradient_[b]);
+      const kernel::GradientMemory<Scalar> gradient = this->gradient_memory(b);
+      const kernel::WeightsMemory<Scalar> weights = this->weights_memory(b);
       const kernel::StepNumbers numbers = step_numbers(this->options_, this->factors(b, schedule_factor));
       if constexpr (HasFusedState<Rule, Scalar>) {
-        const bool is_transposed = runs_along_columns(weights);
-        this->rule_.fused_step(
-            kernel::GradientMemory<Scalar>(is_transposed ? gradient.transposed() : gradient),
-            kernel::WeightsMemory<Scalar>(is_transposed ? weights.transposed() : weights), is_transposed,
-            states_[b], numbers, kernel::Check::nothing);
+        const bool is_transposed = runs_along_columns(this->mask_.existing(this->weights_[b]));
+        this->rule_.fused_step(is_transposed ? gradient.transposed() : gradient,
+                               is_transposed ? weights.transposed() : weights, is_transposed, states_[b],
+                               numbers, kernel::Check::nothing);
       } else {
         StateMemory<Rule, Scalar>& memory = *memory_[b];
-        MatrixRef<Scalar> direction = memory.direction.as(shape_of(weights));
-        call_rule(b, weights, gradient, direction);
-        move_along<projection_of_t<Rule>, Rule, Scalar>(gradient, weights, numbers, direction, memory);
+        MatrixRef<Scalar> direction = memory.direction.as(weights.shape());
+        call_rule(b, direction);
+        move_along<projection_of_t<Rule>>(gradient, weights, numbers, direction, memory);
       }
     }
   }
@@ -324,19 +367,22 @@ class StatefulParameter final : public RuleOfParameter<Rule, Scalar> {
   static auto view(const BlockView<S>& block, Stride stride) {
     return Eigen::Map<const Matrix<Scalar>, 0, Stride>(block.data, block.rows.size, block.cols.size, stride);
   }
-  static const Matrix<Scalar>& gather(const BlockView<const Scalar>& block, Matrix<Scalar>& copy) {
-    for_each_segment(block, [&](Index i, Index j, const auto& segment) {
-      copy.row(i).segment(j, segment.size()) = segment;
-    });
+  static const Matrix<Scalar>& gather(const auto& memory, Matrix<Scalar>& copy) {
+    for (Index i = 0; i < copy.rows(); ++i)
+      for (Index j = 0; j < copy.cols(); ++j) copy(i, j) = memory.at(i, j);
     return copy;
   }
 
-  void call_rule(std::size_t b, const BlockView<Scalar>& weights, const BlockView<const Scalar>& gradient,
-                 MatrixRef<Scalar>& direction) {
+  void call_rule(std::size_t b, MatrixRef<Scalar>& direction) {
     auto& state = states_[b];
-    if (!has_view(weights) || !has_view(gradient)) {
+    const BlockView<Scalar> weights = this->mask_.existing(this->weights_[b]);
+    const BlockView<const Scalar> gradient =
+        this->gradient_.empty() ? BlockView<const Scalar>() : this->mask_.existing(this->gradient_[b]);
+    if (this->gradient_.empty() || !has_view(weights) || !has_view(gradient)) {
+      if (gathered_.empty()) gathered_ = this->template work_memory<Gathered>();  // for a bfloat16 gradient
       Gathered& copy = *gathered_[b];
-      this->rule_(gather(weights, copy.weights), gather(gradient, copy.gradient), state, direction);
+      this->rule_(gather(this->weights_memory(b), copy.weights),
+                  gather(this->gradient_memory(b), copy.gradient), state, direction);
     } else if (weights.has_contiguous_rows() && gradient.has_contiguous_rows()) {
       using Stride = Eigen::OuterStride<>;
       this->rule_(view(weights, Stride(weights.rows.stride)), view(gradient, Stride(gradient.rows.stride)),

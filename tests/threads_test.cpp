@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// The same bits at any number of threads. Compiled with OpenMP.
+#include "support/inputs.hpp"
+
+#include <symopt/parameter/named_groups.hpp>
+#include <symopt/stack/layerwise_optimizer.hpp>
+#include <symopt/update/adamw.hpp>
+#include <symopt/update/optimizer.hpp>
+
+#include <doctest/doctest.h>
+#include <omp.h>
+
+#include <set>
+
+namespace {
+
+using namespace symopt;
+using namespace symopt_test;
+
+const OptimizerOptions options{.learning_rate = 0.1, .nesterov = true, .weight_decay = 0.1};
+
+/// Weights, and a copy of them rounded stochastically, after two steps with that many threads.
+template <class Rule, int order>
+std::pair<Matrix<float>, Matrix<float>> steps(Shape shape, int threads, OptimizerOptions given) {
+  omp_set_dynamic(0);
+  omp_set_num_threads(threads);
+  Random random(default_seed);
+  Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, order> weights =
+      gaussian_block(shape, random).cast<float>();
+  Matrix<bfloat16> copy(shape.rows, shape.cols);
+  Optimizer<Rule> optimizer(shape.rows, shape.cols, given);
+  for (int step = 0; step < 2; ++step)
+    optimizer.step(weights, gaussian_block(shape, random).cast<float>(), stochastic(copy, 1));
+  return {weights, copy.unaryExpr([](bfloat16 x) { return to_float(x); })};
+}
+
+template <class Rule>
+void check(OptimizerOptions given = options) {
+  // Many pieces; columns in strips and by pieces.
+  for (const Shape shape : {Shape{700, 333}, Shape{5000, 60}, Shape{3, 40001}}) {
+    CAPTURE(symopt::to_string(shape));
+    const auto rows = steps<Rule, Eigen::RowMajor>(shape, 1, given);
+    const auto columns = steps<Rule, Eigen::ColMajor>(shape, 1, given);
+    for (const int threads : {2, 3, 8}) {
+      CAPTURE(threads);
+      const auto again = steps<Rule, Eigen::RowMajor>(shape, threads, given);
+      CHECK(same_bits(again.first, rows.first));
+      CHECK(same_bits(again.second, rows.second));
+      const auto columns_again = steps<Rule, Eigen::ColMajor>(shape, threads, given);
+      CHECK(same_bits(columns_again.first, columns.first));
+      CHECK(same_bits(columns_again.second, columns.second));
+    }
+  }
+}
+
+TEST_CASE("there really are several threads") {
+  omp_set_dynamic(0);
+  omp_set_num_threads(3);
+  CHECK(kernel::thread_count() == 3);
+  std::set<int> seen;
+  for (int trial = 0; trial < 100 && seen.size() < 2; ++trial)
+    kernel::parallel_for(64, [&](Index) {
+      volatile double sum = 0;
+      for (int k = 0; k < 10000; ++k) sum = sum + k;
+#pragma omp critical
+      seen.insert(kernel::thread_index());
+    });
+  CHECK(seen.size() >= 2);
+}
+
+TEST_CASE("one, two, three and eight threads give the same bits") {
+  CAPTURE(default_seed);
+  check<Update<Embedding>>();
+  OptimizerOptions horizontal = options;
+  horizontal.decay = Decay::horizontal;
+  check<Update<LmHead>>(horizontal);
+  check<FrobeniusNorm>();
+  check<Sign>();
+  check<AdamW>({.learning_rate = 0.1, .weight_decay = 0.1});
+  check<Update<LmHead, Then<RowNorm, FrobeniusNorm>>>();  // through the general step
+}
+
+TEST_CASE("a gradient that is not finite is found by whichever thread reads it") {
+  omp_set_num_threads(3);
+  Matrix<float> weights = Matrix<float>::Ones(700, 333), gradient = weights;
+  gradient(699, 332) = std::numeric_limits<float>::infinity();
+  const Matrix<float> before = weights;
+  Optimizer<Update<LmHead>> head(700, 333);
+  Optimizer<Update<Embedding>> embedding(700, 333);
+  CHECK_THROWS_AS(head.step(weights, gradient), std::invalid_argument);
+  CHECK_THROWS_AS(embedding.step(weights, gradient), std::invalid_argument);
+  CHECK(same_bits(weights, before));
+}
+
+}  // namespace
