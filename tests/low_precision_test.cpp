@@ -234,7 +234,6 @@ TEST_CASE("stochastic rounding depends on seed, name, step, row and column, and 
 
 TEST_CASE(
     "weights in bfloat16 follow steps smaller than their precision on average, and not without chance") {
-  const Shape size{64, 64};
   Halves nearest = Halves::Constant(64, 64, bfloat16(1.0F)), chance = nearest;
   const Matrix<float> gradient = Matrix<float>::Ones(64, 64);
   const OptimizerOptions small{.learning_rate = 1e-4, .momentum = 0};

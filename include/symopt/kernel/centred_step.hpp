@@ -153,7 +153,14 @@ struct CentredRowNormStep {
       memory.factor.data()[i] = factors.factor;
       const Lanes<Scalar> scale(factors.scale);
       const Lanes<double> factor(static_cast<double>(factors.factor));
+      // This pass finds its row in the cache: meanwhile the next one is on its way.
+      const Scalar* own = streams.momentum.row(i);
+      const Scalar* next_momentum = i + 1 < last ? streams.momentum.row(i + 1) : own;
+      const Scalar* ahead = i + 1 < last ? streams.gradient.row_ahead(i + 1) : nullptr;
+      const Scalar* next_gradient = ahead != nullptr ? ahead : own;
       for_each_centred(streams, average, memory, i, [&](auto at, Index col, Lanes<Scalar> x) {
+        __builtin_prefetch(next_momentum + col + at.j);
+        __builtin_prefetch(next_gradient + col + at.j);
         add_multiple_to(line + col, at, factor, x * scale);
       });
     }

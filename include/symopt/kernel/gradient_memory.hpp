@@ -41,6 +41,17 @@ class GradientMemory {
     return is_halves_ ? along(halves_) : along(values_);
   }
 
+  /// The numbers as one row of all of them, where they lie without gaps; null otherwise.
+  const Scalar* without_gaps() const {
+    const bool is_whole = !is_halves_ && values_.selected_rows == nullptr && values_.rows.parts == 1 &&
+                          values_.has_contiguous_rows() && values_.rows.stride == values_.cols.size;
+    return is_whole ? values_.data : nullptr;
+  }
+  /// Where a row begins, to ask for it early: null where that is not known.
+  const Scalar* row_ahead(Index row) const {
+    return !is_halves_ && values_.cols.stride == 1 && row < values_.row_count() ? values_.row(row) : nullptr;
+  }
+
   Index stretch_from(Index col) const {
     const Index run = is_halves_ ? 0 : contiguous_from(values_, col);
     return run > 0 ? run : window_size;
