@@ -138,8 +138,8 @@ TEST_CASE("AdamW's first step is the sign of the gradient, zero for a zero entry
   CHECK(weights(0, 1) == 0);
   CHECK(weights(0, 2) == doctest::Approx(0.5).epsilon(1e-4));
   CHECK(optimizer.state().step == 1);
-  CHECK(optimizer.state().first(0, 0) == doctest::Approx(0.3));
-  CHECK(optimizer.state().second(0, 0) == doctest::Approx(0.009));
+  CHECK(optimizer.state().first()(0, 0) == doctest::Approx(0.3));
+  CHECK(optimizer.state().second()(0, 0) == doctest::Approx(0.009));
 }
 
 }  // namespace

@@ -175,8 +175,8 @@ void check_nothing_changed(const Rule& rule, Scalar bad, NonFinite policy, Index
   if constexpr (requires { optimizer.momentum(); }) {
     CHECK(same_bits(optimizer.momentum(), before.momentum()));
   } else {
-    CHECK(same_bits(optimizer.state().first, before.state().first));
-    CHECK(same_bits(optimizer.state().second, before.state().second));
+    CHECK(same_bits(optimizer.state().first(), before.state().first()));
+    CHECK(same_bits(optimizer.state().second(), before.state().second()));
     CHECK(optimizer.state().step == before.state().step);
   }
 }

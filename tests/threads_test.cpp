@@ -1,77 +1,95 @@
 // SPDX-License-Identifier: Apache-2.0
-// Optimizers share nothing: two of them in two threads do what they do one after the other. Meant for
-// ThreadSanitizer too (the preset `tsan`).
-#include "support/named_model.hpp"
+// The same bits at any number of threads. Compiled with OpenMP.
+#include "support/inputs.hpp"
 
-#include <symopt/symopt.hpp>
+#include <symopt/parameter/named_groups.hpp>
+#include <symopt/stack/layerwise_optimizer.hpp>
+#include <symopt/update/adamw.hpp>
+#include <symopt/update/optimizer.hpp>
 
 #include <doctest/doctest.h>
+#include <omp.h>
 
-#include <cstring>
-#include <thread>
+#include <set>
 
 namespace {
 
 using namespace symopt;
 using namespace symopt_test;
 
-/// A model of several rules, trained with gradients from its seed.
-class Training {
- public:
-  explicit Training(std::uint64_t seed) : model_(seed) {
-    model_.add("head", {12, 8}).add("layers.0.q", {8, 8}).add("layers.0.down", {8, 16}).add("norm", {8});
-    Routing routing;
-    routing.add("head", role<LmHead>({.learning_rate = 0.1, .weight_decay = 0.1}));
-    routing.add("layers.*.q", role<HiddenMatrix>({.learning_rate = 0.1}, layout::row_heads(2)));
-    routing.add("layers.*.down", role<SwigluOutput>());
-    stack_.route(model_.tensors(), routing);
-  }
-  void run(int steps) {
-    for (int step = 0; step < steps; ++step) {
-      model_.draw_gradients();
-      stack_.set_schedule_factor(1.0 / (1 + step));
-      clip_by_global_norm(stack_, 0.5);
-      stack_.step();
-    }
-  }
-  std::vector<std::vector<float>> weights() const { return model_.weights(); }
+const OptimizerOptions options{.learning_rate = 0.1, .nesterov = true, .weight_decay = 0.1};
 
- private:
-  NamedModel model_;
-  LayerwiseOptimizer stack_;
-};
-
-TEST_CASE("two stacks in two threads do what they do one after the other") {
-  CAPTURE(default_seed);
-  constexpr int count = 4, steps = 40;
-  std::vector<std::unique_ptr<Training>> apart, together;
-  for (std::uint64_t i = 0; i < count; ++i) {
-    apart.push_back(std::make_unique<Training>(default_seed + i));
-    together.push_back(std::make_unique<Training>(default_seed + i));
-  }
-  for (auto& training : apart) training->run(steps);
-  std::vector<std::thread> threads;
-  for (auto& training : together) threads.emplace_back([&training] { training->run(steps); });
-  for (std::thread& thread : threads) thread.join();
-  for (std::size_t i = 0; i < count; ++i) CHECK(apart[i]->weights() == together[i]->weights());
-  CHECK(apart[0]->weights() != apart[1]->weights());
+/// Weights, and a copy of them rounded stochastically, after two steps with that many threads.
+template <class Rule, int order>
+std::pair<Matrix<float>, Matrix<float>> steps(Shape shape, int threads, OptimizerOptions given) {
+  omp_set_dynamic(0);
+  omp_set_num_threads(threads);
+  Random random(default_seed);
+  Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, order> weights =
+      gaussian_block(shape, random).cast<float>();
+  Matrix<bfloat16> copy(shape.rows, shape.cols);
+  Optimizer<Rule> optimizer(shape.rows, shape.cols, given);
+  for (int step = 0; step < 2; ++step)
+    optimizer.step(weights, gaussian_block(shape, random).cast<float>(), stochastic(copy, 1));
+  return {weights, copy.unaryExpr([](bfloat16 x) { return to_float(x); })};
 }
 
-TEST_CASE("stacks are made and printed in several threads at once") {
-  std::vector<std::string> plans(4);
-  std::vector<std::thread> threads;
-  for (std::string& plan : plans)
-    threads.emplace_back([&plan] {
-      NamedModel model;
-      model.add("wte", {6, 4}).add("wq", {4, 4});
-      LayerwiseOptimizer stack;
-      stack.route(model.tensors(), Routing().add("wte", role<Embedding>()).add("wq", role<HiddenMatrix>()));
-      std::ostringstream text;
-      text << stack.plan();
-      plan = text.str();
+template <class Rule>
+void check(OptimizerOptions given = options) {
+  // Many pieces; columns in strips and by pieces.
+  for (const Shape shape : {Shape{700, 333}, Shape{5000, 60}, Shape{3, 40001}}) {
+    CAPTURE(symopt::to_string(shape));
+    const auto rows = steps<Rule, Eigen::RowMajor>(shape, 1, given);
+    const auto columns = steps<Rule, Eigen::ColMajor>(shape, 1, given);
+    for (const int threads : {2, 3, 8}) {
+      CAPTURE(threads);
+      const auto again = steps<Rule, Eigen::RowMajor>(shape, threads, given);
+      CHECK(same_bits(again.first, rows.first));
+      CHECK(same_bits(again.second, rows.second));
+      const auto columns_again = steps<Rule, Eigen::ColMajor>(shape, threads, given);
+      CHECK(same_bits(columns_again.first, columns.first));
+      CHECK(same_bits(columns_again.second, columns.second));
+    }
+  }
+}
+
+TEST_CASE("there really are several threads") {
+  omp_set_dynamic(0);
+  omp_set_num_threads(3);
+  CHECK(kernel::thread_count() == 3);
+  std::set<int> seen;
+  for (int trial = 0; trial < 100 && seen.size() < 2; ++trial)
+    kernel::parallel_for(64, [&](Index) {
+      volatile double sum = 0;
+      for (int k = 0; k < 10000; ++k) sum = sum + k;
+#pragma omp critical
+      seen.insert(kernel::thread_index());
     });
-  for (std::thread& thread : threads) thread.join();
-  for (const std::string& plan : plans) CHECK(plan == plans.front());
+  CHECK(seen.size() >= 2);
+}
+
+TEST_CASE("one, two, three and eight threads give the same bits") {
+  CAPTURE(default_seed);
+  check<Update<Embedding>>();
+  OptimizerOptions horizontal = options;
+  horizontal.decay = Decay::horizontal;
+  check<Update<LmHead>>(horizontal);
+  check<FrobeniusNorm>();
+  check<Sign>();
+  check<AdamW>({.learning_rate = 0.1, .weight_decay = 0.1});
+  check<Update<LmHead, Then<RowNorm, FrobeniusNorm>>>();  // through the general step
+}
+
+TEST_CASE("a gradient that is not finite is found by whichever thread reads it") {
+  omp_set_num_threads(3);
+  Matrix<float> weights = Matrix<float>::Ones(700, 333), gradient = weights;
+  gradient(699, 332) = std::numeric_limits<float>::infinity();
+  const Matrix<float> before = weights;
+  Optimizer<Update<LmHead>> head(700, 333);
+  Optimizer<Update<Embedding>> embedding(700, 333);
+  CHECK_THROWS_AS(head.step(weights, gradient), std::invalid_argument);
+  CHECK_THROWS_AS(embedding.step(weights, gradient), std::invalid_argument);
+  CHECK(same_bits(weights, before));
 }
 
 }  // namespace

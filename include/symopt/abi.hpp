@@ -17,6 +17,8 @@
 #define SYMOPT_ABI_ISA avx2_fma
 #elif defined(__AVX2__)
 #define SYMOPT_ABI_ISA avx2
+#elif defined(__AVX__) && defined(__FMA__)
+#define SYMOPT_ABI_ISA avx_fma
 #elif defined(__AVX__)
 #define SYMOPT_ABI_ISA avx
 #elif defined(__SSE4_2__)

@@ -2,6 +2,7 @@
 #pragma once
 
 // Everything but the optional interop headers.
+#include <symopt/bfloat16.hpp>
 #include <symopt/configuration.hpp>
 #include <symopt/group/head_rotations.hpp>
 #include <symopt/group/order.hpp>
@@ -31,6 +32,7 @@
 #include <symopt/polar/exact.hpp>
 #include <symopt/polar/newton_schulz.hpp>
 #include <symopt/polar/polar_express.hpp>
+#include <symopt/split_weights.hpp>
 #include <symopt/stack/clip.hpp>
 #include <symopt/stack/layerwise_optimizer.hpp>
 #include <symopt/stack/role.hpp>

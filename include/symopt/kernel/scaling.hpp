@@ -41,13 +41,4 @@ double norm(const Eigen::MatrixBase<Derived>& block) {
   return std::sqrt((block.template cast<double>() * scale).squaredNorm()) / scale;
 }
 
-/// line <- line / (norm(line) + eps) in double; a zero line stays zero.
-template <class Line>
-void normalize_line(Line&& line, double eps) {
-  using Scalar = typename std::remove_cvref_t<Line>::Scalar;
-  const double length = norm(line);
-  if (length == 0) return;
-  line = (line.template cast<double>() / (length + eps)).template cast<Scalar>();
-}
-
 }  // namespace symopt::kernel

@@ -26,7 +26,7 @@ struct ColumnNorm {
   }
   template <class Scalar>
   void apply(MatrixRef<Scalar> block, NoWorkspace&) const {
-    for (Index j = 0; j < block.cols(); ++j) kernel::normalize_line(block.col(j), eps);
+    kernel::normalize_columns(BlockView<Scalar>(block), eps);
   }
   RowNorm mirrored() const { return {.eps = eps}; }
 };

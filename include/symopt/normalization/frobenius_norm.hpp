@@ -2,7 +2,7 @@
 #pragma once
 
 #include <symopt/group/product.hpp>
-#include <symopt/kernel/scaling.hpp>
+#include <symopt/kernel/normalize.hpp>
 #include <symopt/normalization/apply.hpp>
 
 namespace symopt::inline SYMOPT_ABI {
@@ -23,7 +23,7 @@ struct FrobeniusNorm {
   }
   template <class Scalar>
   void apply(MatrixRef<Scalar> block, NoWorkspace&) const {
-    kernel::normalize_line(block, 0.0);
+    kernel::normalize_block(BlockView<Scalar>(block));
   }
   FrobeniusNorm mirrored() const { return {}; }
 };

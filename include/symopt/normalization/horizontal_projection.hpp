@@ -4,8 +4,6 @@
 #include <symopt/kernel/mean.hpp>
 #include <symopt/normalization/apply.hpp>
 
-#include <algorithm>
-
 namespace symopt::inline SYMOPT_ABI {
 
 /// Definition: the orthogonal projection onto the horizontal space of the shifts on the given sides:
@@ -30,20 +28,16 @@ struct HorizontalProjection {
   static constexpr bool keeps_horizontal(Side) { return true; }
 
   template <class Scalar>
-  struct Workspace {
-    explicit Workspace(Shape shape) : mean(is_identity ? 0 : std::max(shape.rows, shape.cols)) {}
-
-    kernel::Buffer<double> mean;
-  };
+  using Workspace = NoWorkspace;
 
   template <class Derived>
   Matrix<typename Derived::Scalar> operator()(const Eigen::MatrixBase<Derived>& block) const {
     return applied(*this, block);
   }
   template <class Scalar>
-  void apply(MatrixRef<Scalar> block, auto& workspace) const {
-    if constexpr (projects(Side::left)) kernel::subtract_mean_row<Scalar>(block, workspace.mean);
-    if constexpr (projects(Side::right)) kernel::subtract_mean_column<Scalar>(block);
+  void apply(MatrixRef<Scalar> block, NoWorkspace&) const {
+    if constexpr (projects(Side::left)) kernel::subtract_mean_row(BlockView<Scalar>(block));
+    if constexpr (projects(Side::right)) kernel::subtract_mean_column(BlockView<Scalar>(block));
   }
   HorizontalProjection<opposite(sides)...> mirrored() const { return {}; }
 };

@@ -73,6 +73,11 @@ class Pipeline {
                    Runner<Scalar, std::remove_reference_t<decltype(workspace)>>{*this, block, workspace});
   }
 
+  template <std::size_t i>
+  const auto& map() const {
+    return maps_[hana::size_c<i>];
+  }
+
   auto mirrored() const {
     return hana::unpack(maps_, [](const auto&... map) {
       return Pipeline<decltype(Projection{}.mirrored()), std::remove_cvref_t<decltype(mirror(map))>...>(

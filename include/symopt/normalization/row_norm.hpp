@@ -3,7 +3,7 @@
 
 #include <symopt/group/product.hpp>
 #include <symopt/group/signed_permutation.hpp>
-#include <symopt/kernel/scaling.hpp>
+#include <symopt/kernel/normalize.hpp>
 #include <symopt/normalization/apply.hpp>
 
 #include <cmath>
@@ -44,7 +44,7 @@ struct RowNorm {
   }
   template <class Scalar>
   void apply(MatrixRef<Scalar> block, NoWorkspace&) const {
-    for (Index i = 0; i < block.rows(); ++i) kernel::normalize_line(block.row(i), eps);
+    kernel::normalize_rows(BlockView<Scalar>(block), eps);
   }
   ColumnNorm mirrored() const;
 };

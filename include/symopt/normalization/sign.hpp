@@ -3,6 +3,7 @@
 
 #include <symopt/group/product.hpp>
 #include <symopt/group/signed_permutation.hpp>
+#include <symopt/kernel/normalize.hpp>
 #include <symopt/normalization/apply.hpp>
 
 namespace symopt::inline SYMOPT_ABI {
@@ -23,8 +24,7 @@ struct Sign {
   }
   template <class Scalar>
   void apply(MatrixRef<Scalar> block, NoWorkspace&) const {
-    // Comparisons that keep NaN, where cwiseSign would make it 0.
-    block = block.unaryExpr([](Scalar x) { return x > 0 ? Scalar(1) : (x < 0 ? Scalar(-1) : x); });
+    kernel::take_signs(BlockView<Scalar>(block));
   }
   Sign mirrored() const { return {}; }
 };

@@ -79,9 +79,16 @@ class BasicLayerwiseOptimizer {
   template <class Weights, class Gradient>
   void add(std::string name, const BasicRole<Scalar>& role, Weights&& weights, Gradient&& gradient) {
     std::vector<Parameter> added;
-    added.push_back(make({std::move(name), view<Scalar>(std::forward<Weights>(weights)),
-                          gradient_view(std::forward<Gradient>(gradient))},
-                         role));
+    if constexpr (stores_bfloat16<Gradient>) {
+      added.push_back(make({std::move(name), view<Scalar>(std::forward<Weights>(weights)), {}}, role));
+      const auto slope = view<const bfloat16>(std::forward<Gradient>(gradient));
+      require_apart("gradient", *added.back(), slope);
+      added.back()->set_gradient(slope);
+    } else {
+      added.push_back(make({std::move(name), view<Scalar>(std::forward<Weights>(weights)),
+                            gradient_view(std::forward<Gradient>(gradient))},
+                           role));
+    }
     insert(std::move(added));
   }
 
@@ -101,6 +108,7 @@ class BasicLayerwiseOptimizer {
       forget_clipping();
       return report;
     }
+    for (const Parameter& parameter : parameters_) parameter->set_step(steps_);
     step_those_that_may_throw();
     for (const Parameter& parameter : parameters_)
       if (parameter->has_gradient() && !parameter->may_throw()) parameter->step(schedule_factor_);
@@ -145,16 +153,41 @@ class BasicLayerwiseOptimizer {
   /// The options of one parameter. Errors: std::invalid_argument for a name that is not there.
   const OptimizerOptions& options(const std::string& name) const { return find(name).options(); }
 
-  /// Where the gradient is read from now on; std::nullopt for a parameter without one. Of the weights' shape.
+  /// Where the gradient is read from now on; std::nullopt for a parameter without one. Of the weights' shape;
+  /// of a stack in float it may be bfloat16.
   template <class Gradient>
   void set_gradient(const std::string& name, Gradient&& gradient) {
-    const auto slope = gradient_view(std::forward<Gradient>(gradient));
     detail::StackParameter<Scalar>& parameter = find(name);
-    if (slope) {
-      require_memory<const Scalar>(name, "gradient", *slope);
-      require_apart(parameter, *slope);
+    if constexpr (stores_bfloat16<Gradient>) {
+      const auto slope = view<const bfloat16>(std::forward<Gradient>(gradient));
+      require_memory<const bfloat16>(name, "gradient", slope);
+      require_apart("gradient", parameter, slope);
+      parameter.set_gradient(slope);
+    } else {
+      const auto slope = gradient_view(std::forward<Gradient>(gradient));
+      if (slope) {
+        require_memory<const Scalar>(name, "gradient", *slope);
+        require_apart("gradient", parameter, *slope);
+      }
+      parameter.set_gradient(slope);
     }
-    parameter.set_gradient(slope);
+  }
+
+  /// Where each step writes the weights too from now on, rounded to the nearest bfloat16, or stochastically
+  /// with a seed (see stochastic): the weights that the model computes with beside the ones that are trained.
+  /// Of the weights' shape; nothing is written there before the next step. std::nullopt for no more copies.
+  template <class Copy>
+  void set_copy(const std::string& name, Copy&& copy, std::optional<std::uint64_t> seed = std::nullopt) {
+    static_assert(std::same_as<Scalar, float>, "a copy in bfloat16 goes with weights in float");
+    detail::StackParameter<Scalar>& parameter = find(name);
+    if constexpr (std::same_as<std::remove_cvref_t<Copy>, std::nullopt_t>) {
+      parameter.set_copy(std::nullopt, std::nullopt);
+    } else {
+      const auto target = view<bfloat16>(std::forward<Copy>(copy));
+      require_memory<bfloat16>(name, "copy", target);
+      require_apart("copy", parameter, TensorView<const bfloat16>(target));
+      parameter.set_copy(target, seed);
+    }
   }
 
   /// Where the weights lie from now on; of the same shape and strides. Not compared with the memory of
@@ -187,6 +220,19 @@ class BasicLayerwiseOptimizer {
  private:
   friend detail::StateAccess;
   using Parameter = std::unique_ptr<detail::StackParameter<Scalar>>;
+
+  /// True for an Eigen object or a TensorView of bfloat16.
+  template <class Block>
+  static constexpr bool stores_bfloat16 = [] {
+    using Plain = std::remove_cvref_t<Block>;
+    if constexpr (requires { typename Plain::Scalar; }) {
+      return std::same_as<typename Plain::Scalar, bfloat16>;
+    } else if constexpr (requires { typename Plain::value_type; }) {
+      return std::same_as<std::remove_const_t<typename Plain::value_type>, bfloat16>;
+    } else {
+      return false;
+    }
+  }();
 
   template <class Wanted, class Block>
   static TensorView<Wanted> view(Block&& block) {
@@ -248,7 +294,7 @@ class BasicLayerwiseOptimizer {
                                   ": some of its elements are the same memory, so that they would be updated "
                                   "more than once; give the tensor that was expanded or unfolded");
     Parameter parameter = role.make(tensor.name, tensor.weights, work_);
-    if (tensor.gradient) require_apart(*parameter, *tensor.gradient);
+    if (tensor.gradient) require_apart("gradient", *parameter, *tensor.gradient);
     parameter->set_gradient(tensor.gradient);
     return parameter;
   }
@@ -308,11 +354,23 @@ class BasicLayerwiseOptimizer {
                                       "embedding that is also the head is one "
                                       "TiedEmbedding (in a rule set: Embeddings::tied)");
   }
-  static void require_apart(const detail::StackParameter<Scalar>& parameter,
-                            const TensorView<const Scalar>& gradient) {
-    if (detail::share_elements<const Scalar>(parameter.weights_tensor(), gradient))
-      throw std::invalid_argument("symopt: parameter '" + parameter.name() +
-                                  "': weights and gradient overlap in memory; keep them apart");
+  template <class Stored>
+  static void require_apart(const char* what, const detail::StackParameter<Scalar>& parameter,
+                            const TensorView<const Stored>& other) {
+    const TensorView<const Scalar> weights = parameter.weights_tensor();
+    const bool overlap = [&] {
+      if constexpr (std::same_as<Stored, Scalar>) {
+        return detail::share_elements<const Scalar>(weights, other);
+      } else {
+        const auto [begin, end] = weights.address_range();
+        const auto [other_begin, other_end] = other.address_range();
+        const std::less<const void*> before;
+        return before(begin, other_end) && before(other_begin, end);
+      }
+    }();
+    if (overlap)
+      throw std::invalid_argument("symopt: parameter '" + parameter.name() + "': weights and " + what +
+                                  " overlap in memory; keep them apart");
   }
 
   /// "parameter 'head'", "parameters 'layers.[0-27].up' (28), 'head'"

@@ -30,11 +30,14 @@ class ParameterProbe {
     auto weights = parameter_.weights_;
     for (auto& block : weights) block = like(block, memory.emplace_back());
     auto gradient = parameter_.gradient_;
+    auto half_gradient = parameter_.half_gradient_;
     if (move) {
-      for (std::size_t b = 0; b < gradient.size(); ++b) {
-        const BlockView<Scalar> copy = like(gradient[b], moved.emplace_back());
-        write(existing(copy), move(b, read<const Scalar>(existing(gradient[b]))));
-        gradient[b] = copy;
+      gradient.clear();
+      half_gradient.clear();
+      for (std::size_t b = 0; b < weights.size(); ++b) {
+        const BlockView<Scalar> copy = like(weights[b], moved.emplace_back());
+        write(existing(copy), move(b, gradient_of(b)));
+        gradient.push_back(copy);
       }
       move_momenta(move);
     }
@@ -48,7 +51,7 @@ class ParameterProbe {
     options.learning_rate = rate;
     options.weight_decay = 0;
     options.scale = Scale::none;
-    const ExchangedForProbe exchanged(parameter_, std::move(options), weights, gradient);
+    const ExchangedForProbe exchanged(parameter_, std::move(options), weights, gradient, half_gradient);
     parameter_.step(1.0);
     Blocks result = read_all(weights);
     for (std::size_t b = 0; b < result.size(); ++b) result[b] = (before[b] - result[b]) / rate;
@@ -71,11 +74,13 @@ class ParameterProbe {
   class ExchangedForProbe {
    public:
     ExchangedForProbe(StackParameter<Scalar>& parameter, OptimizerOptions options,
-                      std::vector<BlockView<Scalar>> weights, std::vector<BlockView<const Scalar>> gradient)
+                      std::vector<BlockView<Scalar>> weights, std::vector<BlockView<const Scalar>> gradient,
+                      std::vector<BlockView<const bfloat16>> half_gradient)
         : parameter_(parameter),
           options_(std::move(options)),
           weights_(std::move(weights)),
-          gradient_(std::move(gradient)) {
+          gradient_(std::move(gradient)),
+          half_gradient_(std::move(half_gradient)) {
       swap();
     }
     ~ExchangedForProbe() { swap(); }
@@ -87,11 +92,15 @@ class ParameterProbe {
       std::swap(parameter_.options_, options_);
       parameter_.weights_.swap(weights_);
       parameter_.gradient_.swap(gradient_);
+      parameter_.half_gradient_.swap(half_gradient_);
+      parameter_.copy_.swap(copy_);
     }
     StackParameter<Scalar>& parameter_;
     OptimizerOptions options_;
     std::vector<BlockView<Scalar>> weights_;
     std::vector<BlockView<const Scalar>> gradient_;
+    std::vector<BlockView<const bfloat16>> half_gradient_;
+    std::vector<BlockView<bfloat16>> copy_;  // none: a probe writes nowhere
   };
 
   /// A view of new memory for a block of that shape, which runs the same way.
@@ -115,6 +124,13 @@ class ParameterProbe {
     for_each_segment(block, [&](Index i, Index j, const auto& segment) {
       values.row(i).segment(j, segment.size()) = segment.template cast<double>();
     });
+    return values;
+  }
+  Matrix<double> gradient_of(std::size_t b) const {
+    const kernel::GradientMemory<Scalar> gradient = parameter_.gradient_memory(b);
+    Matrix<double> values(gradient.shape().rows, gradient.shape().cols);
+    for (Index i = 0; i < values.rows(); ++i)
+      for (Index j = 0; j < values.cols(); ++j) values(i, j) = static_cast<double>(gradient.at(i, j));
     return values;
   }
   static void write(const BlockView<Scalar>& block, const Matrix<double>& values) {

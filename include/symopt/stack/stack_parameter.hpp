@@ -15,6 +15,7 @@
 #include <symopt/stack/work_memory.hpp>
 #include <symopt/update/block_step.hpp>
 #include <symopt/update/rule_may_throw.hpp>
+#include <symopt/update/state_step.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -35,6 +36,13 @@ namespace symopt::inline SYMOPT_ABI::detail {
 
 template <class Scalar>
 class ParameterProbe;
+
+/// True when a block runs along columns in memory, so that the work is done on its transpose.
+template <class Scalar>
+bool runs_along_columns(const BlockView<Scalar>& block) {
+  return std::abs(block.rows.stride) < std::abs(block.cols.stride) && block.cols.size > 1 &&
+         block.selected_rows == nullptr;
+}
 
 /// One named parameter: views of the trainer's memory, taken apart by a layout. What does not depend on the
 /// rule.
@@ -64,20 +72,31 @@ class StackParameter {
   const std::string& name() const { return options_.parameter; }
   const OptimizerOptions& options() const { return options_; }
   const TensorView<Scalar>& weights_tensor() const { return weights_tensor_; }
-  bool has_gradient() const { return !gradient_.empty() || weights_.empty(); }
+  bool has_gradient() const { return !gradient_.empty() || !half_gradient_.empty() || weights_.empty(); }
 
   /// From now on the gradient is read there; from nowhere without one.
   void set_gradient(const std::optional<TensorView<const Scalar>>& gradient) {
-    if (!gradient) {
-      gradient_.clear();
-      return;
-    }
-    if (gradient->sizes() != weights_tensor_.sizes())
-      throw std::invalid_argument("symopt: parameter '" + name() + "': the gradient is " +
-                                  gradient->to_string() + " but the weights are " +
-                                  weights_tensor_.to_string() + "; give both in one shape");
-    gradient_ = split(*gradient);
+    std::vector<BlockView<const Scalar>> blocks;
+    if (gradient) blocks = split_like_weights("gradient", *gradient);
+    gradient_ = std::move(blocks);
+    half_gradient_.clear();
   }
+  void set_gradient(const TensorView<const bfloat16>& gradient) requires std::same_as<Scalar, float> {
+    half_gradient_ = split_like_weights("gradient", gradient);
+    gradient_.clear();
+  }
+
+  /// From now on a step writes the weights there too, rounded to bfloat16; stochastically with a seed.
+  void set_copy(const std::optional<TensorView<bfloat16>>& copy,
+                std::optional<std::uint64_t> seed) requires std::same_as<Scalar, float> {
+    std::vector<BlockView<bfloat16>> blocks;
+    if (copy) blocks = split_like_weights("copy", *copy);
+    copy_ = std::move(blocks);
+    copy_seed_ = seed;
+  }
+
+  /// The number of the step to come, of which stochastic rounding depends.
+  void set_step(std::int64_t step) { step_ = step; }
 
   /// The weights lie elsewhere now, in the same shape and strides.
   void set_weights(const TensorView<Scalar>& weights) {
@@ -97,9 +116,9 @@ class StackParameter {
   }
 
   bool gradient_is_finite() const {
-    return std::all_of(gradient_.begin(), gradient_.end(), [&](const BlockView<const Scalar>& block) {
-      return kernel::all_finite<Scalar>(mask_.existing(block));
-    });
+    for (std::size_t b = 0; b < std::max(gradient_.size(), half_gradient_.size()); ++b)
+      if (!kernel::all_finite(gradient_memory(b))) return false;
+    return true;
   }
 
   /// What is saved of it. The fields point into it.
@@ -120,10 +139,23 @@ class StackParameter {
   /// The Frobenius norm of all blocks of the gradient.
   double gradient_norm() const {
     double norm = 0;
-    for (const BlockView<const Scalar>& block : gradient_)
-      for_each_segment(mask_.existing(block), [&](Index, Index, const auto& segment) {
-        norm = std::hypot(norm, segment.template cast<double>().stableNorm());
-      });
+    const auto add = [&](const auto& blocks) {
+      for (const auto& block : blocks)
+        for_each_segment(mask_.existing(block), [&](Index, Index, const auto& segment) {
+          double largest = 0;
+          for (Index k = 0; k < segment.size(); ++k)
+            largest = std::max(largest, std::abs(as_double(segment.coeff(k))));
+          if (!(largest > 0)) return;  // a NaN is found by the check of the step
+          double sum = 0;
+          for (Index k = 0; k < segment.size(); ++k) {
+            const double part = as_double(segment.coeff(k)) / largest;
+            sum += part * part;
+          }
+          norm = std::hypot(norm, largest * std::sqrt(sum));
+        });
+    };
+    add(gradient_);
+    add(half_gradient_);
     return norm;
   }
 
@@ -140,8 +172,14 @@ class StackParameter {
   /// Changes the weights at learning rate times `schedule_factor`. Only with a gradient.
   void step(double schedule_factor) {
     if (gradient_factor_ == 1) return step_along(schedule_factor);
-    const Exchanged scaled(gradient_, scaled_gradient_.of(gradient_, mask_, gradient_factor_));
-    step_along(schedule_factor);
+    if (half_gradient_.empty()) {
+      const Exchanged scaled(gradient_, scaled_gradient_.of(gradient_, mask_, gradient_factor_));
+      step_along(schedule_factor);
+    } else {
+      const Exchanged scaled(gradient_, scaled_gradient_.of(half_gradient_, mask_, gradient_factor_));
+      const Exchanged none(half_gradient_, {});
+      step_along(schedule_factor);
+    }
   }
 
   /// True when the rule may throw in a step. Such a parameter is remembered first, to be restored.
@@ -188,11 +226,32 @@ class StackParameter {
     return {rate * options_.weight_decay, rate * scale_factor(options_.scale, shapes_[b])};
   }
 
-  /// Memory to work in, one for each block.
+  /// The memory of block b, its existing rows.
+  kernel::GradientMemory<Scalar> gradient_memory(std::size_t b) const {
+    if constexpr (std::same_as<Scalar, float>)
+      if (!half_gradient_.empty()) return {mask_.existing(half_gradient_[b])};
+    return {mask_.existing(gradient_[b])};
+  }
+  kernel::WeightsMemory<Scalar> weights_memory(std::size_t b) const {
+    const BlockView<Scalar> weights = mask_.existing(weights_[b]);
+    if constexpr (std::same_as<Scalar, float>)
+      if (!copy_.empty()) {
+        kernel::Rounder rounder;
+        if (copy_seed_)
+          rounder = {Rounding::stochastic,
+                     kernel::RandomKey::of(*copy_seed_, name(), b, static_cast<std::uint64_t>(step_))};
+        return {weights, mask_.existing(copy_[b]), rounder};
+      }
+    return {weights};
+  }
+
+  /// Memory to work in, one for each block; in its frame, which may be the transposed one.
   template <class Memory>
-  std::vector<std::shared_ptr<Memory>> work_memory() const {
+  std::vector<std::shared_ptr<Memory>> work_memory(bool is_transposed = false) const {
     std::vector<std::shared_ptr<Memory>> memory;
-    for (const Shape shape : shapes_) memory.push_back(work_->template of<Memory>(shape, options_));
+    for (const Shape shape : shapes_)
+      memory.push_back(
+          work_->template of<Memory>(is_transposed ? transposed(shape) : shape, step_needs(options_)));
     return memory;
   }
 
@@ -211,9 +270,9 @@ class StackParameter {
 
  private:
   /// Other blocks in the place of the gradient's, as long as it lives.
+  template <class Blocks>
   class Exchanged {
    public:
-    using Blocks = std::vector<BlockView<const Scalar>>;
     Exchanged(Blocks& place, Blocks blocks) : place_(place), own_(std::exchange(place, std::move(blocks))) {}
     ~Exchanged() { place_.swap(own_); }
     Exchanged(const Exchanged&) = delete;
@@ -223,6 +282,15 @@ class StackParameter {
     Blocks& place_;
     Blocks own_;
   };
+
+  template <class S>
+  std::vector<BlockView<S>> split_like_weights(const char* what, const TensorView<S>& tensor) const {
+    if (tensor.sizes() != weights_tensor_.sizes())
+      throw std::invalid_argument("symopt: parameter '" + name() + "': the " + what + " is " +
+                                  tensor.to_string() + " but the weights are " + weights_tensor_.to_string() +
+                                  "; give both in one shape");
+    return split(tensor);
+  }
 
   template <class S>
   std::vector<BlockView<S>> split(const TensorView<S>& tensor) const {
@@ -247,6 +315,11 @@ class StackParameter {
     }
     return text.empty() ? "none" : text;
   }
+
+  std::vector<BlockView<const bfloat16>> half_gradient_;  // instead of gradient_
+  std::vector<BlockView<bfloat16>> copy_;                 // empty without one
+  std::optional<std::uint64_t> copy_seed_;
+  std::int64_t step_ = 0;
 };
 
 template <class Rule, class Scalar>
@@ -295,7 +368,7 @@ class MappedParameter final : public RuleOfParameter<Rule, Scalar> {
         map_(std::move(map)) {
     for (const BlockView<Scalar>& block : this->weights_)
       momentum_.emplace_back(block.rows.size * block.cols.size);
-    memory_ = this->template work_memory<StepMemory<Rule, Scalar>>();
+    memory_ = this->template work_memory<Memory>(is_transposed);
   }
 
   void set_row_mask(RowMask mask) override {
@@ -311,24 +384,28 @@ class MappedParameter final : public RuleOfParameter<Rule, Scalar> {
           "be given when the parameter is added");
     this->mask_ = std::move(mask);
     this->shapes_ = std::move(shapes);
-    memory_ = this->template work_memory<StepMemory<Rule, Scalar>>();
+    memory_ = this->template work_memory<Memory>(is_transposed);
   }
 
   void step_along(double schedule_factor) override {
     for (std::size_t b = 0; b < this->weights_.size(); ++b) {
-      step_block(map_, Projection{}, this->options_, this->factors(b, schedule_factor),
-                 framed(this->weights_[b]), framed(this->gradient_[b]), framed(momentum_of(b)), *memory_[b]);
+      const kernel::Streams<Scalar> streams{framed(this->gradient_memory(b)),
+                                            framed(this->mask_.existing(momentum_of(b))),
+                                            framed(this->weights_memory(b))};
+      step_block<Projection>(map_, step_numbers(this->options_, this->factors(b, schedule_factor)),
+                             kernel::Check::nothing, streams, *memory_[b]);
     }
   }
 
  private:
-  template <class S>
-  BlockView<S> framed(const BlockView<S>& block) const {
-    const BlockView<S> existing = this->mask_.existing(block);
+  using Memory = StepMemory<Map, Projection, Scalar>;
+
+  template <class Block>
+  static Block framed(const Block& block) {
     if constexpr (is_transposed) {
-      return existing.transposed();
+      return block.transposed();
     } else {
-      return existing;
+      return block;
     }
   }
 
@@ -371,7 +448,7 @@ class MappedParameter final : public RuleOfParameter<Rule, Scalar> {
   Map map_;
   std::vector<kernel::Buffer<Scalar>> momentum_;
   std::vector<kernel::Buffer<Scalar>> momentum_copy_;  // as weights_copy_
-  std::vector<std::shared_ptr<StepMemory<Rule, Scalar>>> memory_;
+  std::vector<std::shared_ptr<Memory>> memory_;
 };
 
 /// A parameter under a rule with a state of its own, one for each block.
@@ -382,8 +459,8 @@ class StatefulParameter final : public RuleOfParameter<Rule, Scalar> {
       : RuleOfParameter<Rule, Scalar>(rule, std::forward<decltype(binding)>(binding)...) {
     for (const Shape shape : this->shapes_)
       states_.push_back(make_state<typename Rule::template State<Scalar>>(shape));
-    memory_ = this->template work_memory<StepMemory<Rule, Scalar>>();
-    if (may_lack_view()) gathered_ = this->template work_memory<Gathered>();
+    memory_ = this->template work_memory<StateMemory<Rule, Scalar>>();
+    if (!HasFusedState<Rule, Scalar> && may_lack_view()) gathered_ = this->template work_memory<Gathered>();
   }
 
   void set_row_mask(RowMask) override {
@@ -393,13 +470,20 @@ class StatefulParameter final : public RuleOfParameter<Rule, Scalar> {
 
   void step_along(double schedule_factor) override {
     for (std::size_t b = 0; b < this->weights_.size(); ++b) {
-      const BlockView<Scalar> weights = this->mask_.existing(this->weights_[b]);
-      const BlockView<const Scalar> gradient = this->mask_.existing(this->gradient_[b]);
-      StepMemory<Rule, Scalar>& memory = *memory_[b];
-      MatrixRef<Scalar> direction = memory.direction.as(shape_of(weights));
-      call_rule(b, weights, gradient, direction);
-      apply_direction(projection_of_t<Rule>{}, this->options_.decay, this->factors(b, schedule_factor),
-                      weights, direction, memory);
+      const kernel::GradientMemory<Scalar> gradient = this->gradient_memory(b);
+      const kernel::WeightsMemory<Scalar> weights = this->weights_memory(b);
+      const kernel::StepNumbers numbers = step_numbers(this->options_, this->factors(b, schedule_factor));
+      if constexpr (HasFusedState<Rule, Scalar>) {
+        const bool is_transposed = runs_along_columns(this->mask_.existing(this->weights_[b]));
+        this->rule_.fused_step(is_transposed ? gradient.transposed() : gradient,
+                               is_transposed ? weights.transposed() : weights, is_transposed, states_[b],
+                               numbers, kernel::Check::nothing);
+      } else {
+        StateMemory<Rule, Scalar>& memory = *memory_[b];
+        MatrixRef<Scalar> direction = memory.direction.as(weights.shape());
+        call_rule(b, direction);
+        move_along<projection_of_t<Rule>>(gradient, weights, numbers, direction, memory);
+      }
     }
   }
 
@@ -407,7 +491,7 @@ class StatefulParameter final : public RuleOfParameter<Rule, Scalar> {
   using State = typename Rule::template State<Scalar>;
 
   struct Gathered {
-    Gathered(Shape shape, const OptimizerOptions&)
+    Gathered(Shape shape, kernel::StepNeeds)
         : weights(shape.rows, shape.cols), gradient(shape.rows, shape.cols) {}
     Matrix<Scalar> weights;
     Matrix<Scalar> gradient;
@@ -430,19 +514,22 @@ class StatefulParameter final : public RuleOfParameter<Rule, Scalar> {
   static auto view(const BlockView<S>& block, Stride stride) {
     return Eigen::Map<const Matrix<Scalar>, 0, Stride>(block.data, block.rows.size, block.cols.size, stride);
   }
-  static const Matrix<Scalar>& gather(const BlockView<const Scalar>& block, Matrix<Scalar>& copy) {
-    for_each_segment(block, [&](Index i, Index j, const auto& segment) {
-      copy.row(i).segment(j, segment.size()) = segment;
-    });
+  static const Matrix<Scalar>& gather(const auto& memory, Matrix<Scalar>& copy) {
+    for (Index i = 0; i < copy.rows(); ++i)
+      for (Index j = 0; j < copy.cols(); ++j) copy(i, j) = memory.at(i, j);
     return copy;
   }
 
-  void call_rule(std::size_t b, const BlockView<Scalar>& weights, const BlockView<const Scalar>& gradient,
-                 MatrixRef<Scalar>& direction) {
+  void call_rule(std::size_t b, MatrixRef<Scalar>& direction) {
     auto& state = states_[b];
-    if (!has_view(weights) || !has_view(gradient)) {
+    const BlockView<Scalar> weights = this->mask_.existing(this->weights_[b]);
+    const BlockView<const Scalar> gradient =
+        this->gradient_.empty() ? BlockView<const Scalar>() : this->mask_.existing(this->gradient_[b]);
+    if (this->gradient_.empty() || !has_view(weights) || !has_view(gradient)) {
+      if (gathered_.empty()) gathered_ = this->template work_memory<Gathered>();  // for a bfloat16 gradient
       Gathered& copy = *gathered_[b];
-      this->rule_(gather(weights, copy.weights), gather(gradient, copy.gradient), state, direction);
+      this->rule_(gather(this->weights_memory(b), copy.weights),
+                  gather(this->gradient_memory(b), copy.gradient), state, direction);
     } else if (weights.has_contiguous_rows() && gradient.has_contiguous_rows()) {
       using Stride = Eigen::OuterStride<>;
       this->rule_(view(weights, Stride(weights.rows.stride)), view(gradient, Stride(gradient.rows.stride)),
@@ -471,7 +558,7 @@ class StatefulParameter final : public RuleOfParameter<Rule, Scalar> {
 
   std::vector<State> states_;
   std::vector<State> states_copy_;  // as weights_copy_
-  std::vector<std::shared_ptr<StepMemory<Rule, Scalar>>> memory_;
+  std::vector<std::shared_ptr<StateMemory<Rule, Scalar>>> memory_;
   std::vector<std::shared_ptr<Gathered>> gathered_;  // empty where every block has a view
 };
 
@@ -491,8 +578,7 @@ bool runs_along_columns(const TensorView<Scalar>& weights, const Layout& layout,
                         const std::string& parameter) {
   if (!mask.is_prefix()) return false;
   const auto blocks = blocks_of(weights, layout, parameter);
-  return !blocks.empty() && std::abs(blocks.front().rows.stride) < std::abs(blocks.front().cols.stride) &&
-         blocks.front().cols.size > 1;
+  return !blocks.empty() && runs_along_columns(blocks.front());
 }
 
 template <class Rule, class Scalar>

@@ -48,14 +48,8 @@ struct StateAccess {
     if constexpr (StatefulRule<Rule, Scalar>) {
       describe_states(std::span(&state.state, 1), saved);
     } else {
-      const Shape shape = optimizer.shape_;
-      const bool swapped = state.momentum_is_transposed;
-      saved.fields.push_back({.name = "0/momentum",
-                              .dtype = dtype_of<Scalar>(),
-                              .scalar_size = sizeof(Scalar),
-                              .shape = {shape.rows, shape.cols},
-                              .strides = {swapped ? 1 : shape.cols, swapped ? shape.rows : 1},
-                              .data = state.momentum.as(shape).data()});
+      visit_fields("0/momentum", state.momentum,
+                   [&](StateField field) { saved.fields.push_back(std::move(field)); });
     }
     return {optimizer.steps_, optimizer.schedule_factor_, {std::move(saved)}};
   }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/kernel/step.hpp>
 #include <symopt/matrix.hpp>
-#include <symopt/update/options.hpp>
 
 #include <map>
 #include <memory>
@@ -16,18 +16,18 @@ namespace symopt::inline SYMOPT_ABI::detail {
 /// it.
 class WorkMemory {
  public:
-  /// Memory: made from a shape and options, of which only the decay matters here.
+  /// Memory: made from a shape and what the step needs.
   template <class Memory>
-  std::shared_ptr<Memory> of(Shape shape, const OptimizerOptions& options) {
-    std::weak_ptr<void>& known = pieces_[{typeid(Memory), shape.rows, shape.cols, options.decay}];
+  std::shared_ptr<Memory> of(Shape shape, kernel::StepNeeds needs) {
+    std::weak_ptr<void>& known = pieces_[{typeid(Memory), shape.rows, shape.cols, needs.decay_is_horizontal}];
     if (const auto piece = known.lock()) return std::static_pointer_cast<Memory>(piece);
-    const auto made = std::make_shared<Memory>(shape, options);
+    const auto made = std::make_shared<Memory>(shape, needs);
     known = made;
     return made;
   }
 
  private:
-  std::map<std::tuple<std::type_index, Index, Index, Decay>, std::weak_ptr<void>> pieces_;
+  std::map<std::tuple<std::type_index, Index, Index, bool>, std::weak_ptr<void>> pieces_;
 };
 
 }  // namespace symopt::detail

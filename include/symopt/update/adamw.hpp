@@ -3,6 +3,8 @@
 
 #include <symopt/group/product.hpp>
 #include <symopt/group/signed_permutation.hpp>
+#include <symopt/kernel/adamw_step.hpp>
+#include <symopt/kernel/framed_buffer.hpp>
 #include <symopt/update/rule.hpp>
 
 #include <cmath>
@@ -18,9 +20,9 @@ namespace symopt::inline SYMOPT_ABI {
 /// entry per step.
 /// Largest group: signed permutations of rows and columns. It is not equivariant under rotations, and
 /// does not keep horizontal gradients horizontal.
-/// Cost: four reads and three writes of a block; state two blocks.
-/// Errors: std::invalid_argument for betas outside [0, 1) or eps <= 0.
-/// Source: Loshchilov and Hutter, arXiv 1711.05101.
+/// Cost: one sweep of four reads and three writes of a block, in the order of its memory; state two blocks. A
+/// moment below the smallest normal number becomes zero. Errors: std::invalid_argument for betas outside [0,
+/// 1) or eps <= 0. Source: Loshchilov and Hutter, arXiv 1711.05101.
 struct AdamW {
   double beta1 = 0.9;    ///< of the mean, in [0, 1)
   double beta2 = 0.999;  ///< of the mean square, in [0, 1)
@@ -29,20 +31,25 @@ struct AdamW {
   using largest_group = Product<SignedRowPermutation, SignedColumnPermutation>;
 
   template <class Scalar>
-  struct State {
-    explicit State(Shape shape)
-        : first(Matrix<Scalar>::Zero(shape.rows, shape.cols)),
-          second(Matrix<Scalar>::Zero(shape.rows, shape.cols)) {}
+  class State {
+   public:
+    explicit State(Shape shape) : first_(shape), second_(shape) {}
 
-    Matrix<Scalar> first;
-    Matrix<Scalar> second;
+    /// The moments, rows x cols, read-only.
+    auto first() const { return first_.view(); }
+    auto second() const { return second_.view(); }
+
     std::int64_t step = 0;
 
     void visit(auto&& field) {
-      field("first", first);
-      field("second", second);
+      field("first", first_);
+      field("second", second_);
       field("step", step);
     }
+
+   private:
+    friend AdamW;
+    kernel::FramedBuffer<Scalar> first_, second_;  // in the order of the weights' memory
   };
 
   void validate() const {
@@ -54,18 +61,48 @@ struct AdamW {
     require(eps > 0 && std::isfinite(eps), "eps must be positive: a zero gradient would divide 0 by 0");
   }
 
-  /// One step of the state, and the direction that it gives. See StatefulRule.
+  /// One step of the state, and the direction that it gives, for whoever does the rest. See StatefulRule.
   template <class Weights, class Gradient, class Scalar, class Direction>
   void operator()(const Weights&, const Gradient& gradient, State<Scalar>& state,
                   Direction& direction) const noexcept {
-    ++state.step;
-    const double t = static_cast<double>(state.step);
-    const Scalar correction1 = static_cast<Scalar>(1.0 - std::pow(beta1, t));
-    const Scalar correction2 = static_cast<Scalar>(1.0 - std::pow(beta2, t));
-    state.first = Scalar(beta1) * state.first + Scalar(1.0 - beta1) * gradient;
-    state.second = Scalar(beta2) * state.second + Scalar(1.0 - beta2) * gradient.cwiseAbs2();
-    direction =
-        (state.first.array() / correction1) / ((state.second.array() / correction2).sqrt() + Scalar(eps));
+    const kernel::AdamWNumbers own = next_numbers(state);
+    const BlockView<Scalar> first = state.first_.in_frame(false), second = state.second_.in_frame(false);
+    for (Index i = 0; i < gradient.rows(); ++i)
+      for (Index j = 0; j < gradient.cols(); ++j) {
+        const Scalar g = gradient.coeff(i, j);
+        Scalar &m = first.row(i)[j], &v = second.row(i)[j];
+        m = Scalar(own.keep_first) * m + Scalar(own.add_first) * g;
+        v = Scalar(own.keep_second) * v + Scalar(own.add_second) * (g * g);
+        direction.coeffRef(i, j) = m * Scalar(own.first_correction) /
+                                   (std::sqrt(v) * Scalar(own.second_correction) + Scalar(own.eps));
+      }
+  }
+
+  /// The whole step in one sweep, on the memory as it lies: `gradient` and `weights` are views in which the
+  /// weights' rows are contiguous, of the transposed block where `is_transposed`. False, with nothing
+  /// changed, for a gradient that was to be checked and is not finite.
+  template <class Scalar>
+  bool fused_step(const kernel::GradientMemory<Scalar>& gradient,
+                  const kernel::WeightsMemory<Scalar>& weights, bool is_transposed, State<Scalar>& state,
+                  const kernel::StepNumbers& numbers, kernel::Check check) const {
+    if (check == kernel::Check::gradient && !kernel::all_finite(gradient)) return false;
+    const kernel::AdamWNumbers own = next_numbers(state);
+    const kernel::Streams<Scalar> streams{gradient, state.first_.in_frame(is_transposed), weights};
+    return kernel::AdamWStep::run(streams, state.second_.in_frame(is_transposed), numbers, own,
+                                  kernel::Check::nothing);
+  }
+
+ private:
+  template <class Scalar>
+  kernel::AdamWNumbers next_numbers(State<Scalar>& state) const {
+    const double t = static_cast<double>(++state.step);
+    return {.keep_first = beta1,
+            .add_first = 1.0 - beta1,
+            .keep_second = beta2,
+            .add_second = 1.0 - beta2,
+            .first_correction = 1.0 / (1.0 - std::pow(beta1, t)),
+            .second_correction = 1.0 / std::sqrt(1.0 - std::pow(beta2, t)),
+            .eps = eps};
   }
 };
 

@@ -3,10 +3,14 @@
 
 #include <symopt/block_view.hpp>
 #include <symopt/kernel/buffer.hpp>
+#include <symopt/kernel/direction_sweeps.hpp>
 #include <symopt/normalization/apply.hpp>
+#include <symopt/update/fused_step.hpp>
 #include <symopt/update/horizontal_projection.hpp>
 #include <symopt/update/options.hpp>
 #include <symopt/update/rule.hpp>
+
+#include <stdexcept>
 
 // One step of one block, in the frame in which its memory runs along rows: what Optimizer does for its block
 // and LayerwiseOptimizer for each of its own. A block that runs along columns comes transposed, with the
@@ -28,63 +32,123 @@ struct ProjectionOf<Rule> {
 template <class Rule>
 using projection_of_t = typename ProjectionOf<Rule>::type;
 
-/// The memory that a step works in, for blocks of a shape under a rule. They may take turns in it, as may the
-/// transposed blocks under the rule's mirror.
-template <class Rule, class Scalar>
-struct StepMemory {
-  StepMemory(Shape shape, const OptimizerOptions& options)
-      : direction(shape.rows * shape.cols),
-        decay_scratch(options.decay == Decay::horizontal ? shape.rows * shape.cols : 0),
-        projection_workspace(shape),
-        workspace(shape) {}
-
-  kernel::Buffer<Scalar> direction;
-  kernel::Buffer<Scalar> decay_scratch;
-  typename projection_of_t<Rule>::template Workspace<Scalar> projection_workspace;
-  workspace_t<Rule, Scalar> workspace;
-};
-
 /// What a step multiplies by.
 struct StepFactors {
   double decay = 0;   ///< rate * weight decay: the share of W that goes
   double length = 0;  ///< rate * scale: multiplies the direction
 };
 
-/// W <- W - decay P W (or W), then W <- W - length * direction.
-template <class Projection, class Scalar>
-void apply_direction(const Projection& projection, Decay decay, StepFactors factors,
-                     const BlockView<Scalar>& weights, const MatrixRef<Scalar>& direction, auto& memory) {
-  const Scalar length = static_cast<Scalar>(factors.length);
-  const auto subtract = [&](const MatrixRef<Scalar>& block, Scalar factor) {
-    for_each_segment(weights, [&](Index i, Index j, auto&& segment) {
-      segment -= factor * block.row(i).segment(j, segment.size());
-    });
-  };
-  if (factors.decay != 0 && decay == Decay::all) {
-    const Scalar keep = static_cast<Scalar>(1.0 - factors.decay);
-    for_each_segment(weights, [&](Index, Index, auto&& segment) { segment *= keep; });
-  } else if (factors.decay != 0) {
-    MatrixRef<Scalar> scratch = memory.decay_scratch.as(shape_of(weights));
-    for_each_segment(weights, [&](Index i, Index j, const auto& segment) {
-      scratch.row(i).segment(j, segment.size()) = segment;
-    });
-    projection.template apply<Scalar>(scratch, memory.projection_workspace);
-    subtract(scratch, static_cast<Scalar>(factors.decay));
-  }
-  subtract(direction, length);
+inline kernel::StepNumbers step_numbers(const OptimizerOptions& options, StepFactors factors) {
+  const bool is_average = options.momentum_convention == MomentumConvention::ema;
+  return {.keep = options.momentum,
+          .add = is_average ? 1.0 - options.momentum : 1.0,
+          .nesterov = options.nesterov,
+          .decay = factors.decay,
+          .decay_is_horizontal = options.decay == Decay::horizontal,
+          .length = factors.length};
 }
 
-/// The step of a rule that maps the momentum. The momentum advances last: a rule that throws changes nothing.
+inline kernel::StepNeeds step_needs(const OptimizerOptions& options) {
+  return {.decay_is_horizontal = options.decay == Decay::horizontal};
+}
+
+/// The step of a map without a fused one, with the interface of kernel/step.hpp: a sweep that writes what the
+/// map is given, the map, and a sweep that advances the momentum and moves the weights. A map that throws
+/// changes nothing.
+template <class Map, class Projection>
+struct DirectionStep {
+  const Map& map;
+
+  template <class Scalar>
+  struct Memory {
+    Memory(Shape shape, kernel::StepNeeds needs)
+        : direction(shape.rows * shape.cols),
+          decayed(needs.decay_is_horizontal ? shape.rows * shape.cols : 0),
+          projection_workspace(shape),
+          workspace(shape) {}
+
+    kernel::Buffer<Scalar> direction;
+    kernel::Buffer<Scalar> decayed;
+    typename Projection::template Workspace<Scalar> projection_workspace;
+    workspace_t<Map, Scalar> workspace;
+  };
+
+  template <class Scalar>
+  bool run(const kernel::Streams<Scalar>& streams, const kernel::StepNumbers& numbers, kernel::Check check,
+           auto& memory) const {
+    MatrixRef<Scalar> direction = memory.direction.as(streams.shape());
+    const BlockView<Scalar> view(direction);
+    if (!kernel::look_ahead(streams, numbers, view) && check == kernel::Check::gradient) return false;
+    apply_map<Map, Scalar>(map, direction, memory.workspace);
+    const BlockView<Scalar> decayed = decaying(streams.weights, numbers, memory);
+    kernel::move_along(streams, numbers, view, decayed.data == nullptr ? nullptr : &decayed);
+    return true;
+  }
+
+  /// What horizontal decay takes from: P W. Nothing for the decay of all of W.
+  template <class Scalar>
+  static BlockView<Scalar> decaying(const kernel::WeightsMemory<Scalar>& weights,
+                                    const kernel::StepNumbers& numbers, auto& memory) {
+    if (numbers.decay == 0 || !numbers.decay_is_horizontal) return {};
+    MatrixRef<Scalar> decayed = memory.decayed.as(weights.shape());
+    const BlockView<Scalar> view(decayed);
+    kernel::copy_weights(weights, view);
+    Projection{}.template apply<Scalar>(decayed, memory.projection_workspace);
+    return view;
+  }
+};
+
+/// The step of a map in its frame: the fused one, or the general one.
+template <class Map, class Projection>
+auto step_of(const Map& map) {
+  if constexpr (HasFusedStep<Map>) {
+    return FusedStep<Map>::of(map);
+  } else {
+    return DirectionStep<Map, Projection>{map};
+  }
+}
+
+/// The memory that the steps of a map work in, for blocks of a shape. They may take turns in it.
 template <class Map, class Projection, class Scalar>
-void step_block(const Map& map, const Projection& projection, const OptimizerOptions& options,
-                StepFactors factors, const BlockView<Scalar>& weights,
-                const BlockView<const Scalar>& gradient, const BlockView<Scalar>& momentum, auto& memory) {
-  const MomentumStep<Scalar> average(options.momentum_convention, options.momentum);
-  MatrixRef<Scalar> direction = memory.direction.as(shape_of(weights));
-  average.look_ahead(momentum, gradient, direction, options.nesterov);
-  apply_map<Map, Scalar>(map, direction, memory.workspace);
-  average.advance(momentum, gradient);
-  apply_direction(projection, options.decay, factors, weights, direction, memory);
+using StepMemory =
+    typename decltype(step_of<Map, Projection>(std::declval<const Map&>()))::template Memory<Scalar>;
+
+/// The memory of a rule's steps on blocks of a shape in either storage order.
+template <class Rule, class Scalar>
+class StepMemoryOfEitherOrder {
+  using Projection = projection_of_t<Rule>;
+  using Mirror = std::remove_cvref_t<decltype(mirror(std::declval<const Rule&>()))>;
+  using MirroredProjection = std::remove_cvref_t<decltype(Projection{}.mirrored())>;
+  /// A map's own workspace serves its mirror.
+  static constexpr bool is_shared = !HasFusedStep<Rule> && !HasFusedStep<Mirror>;
+  struct Nothing {
+    Nothing(Shape, kernel::StepNeeds) {}
+  };
+
+ public:
+  StepMemoryOfEitherOrder(Shape shape, kernel::StepNeeds needs)
+      : along_rows_(shape, needs), along_columns_(transposed(shape), needs) {}
+
+  template <bool is_transposed>
+  auto& in_frame() {
+    if constexpr (is_transposed && !is_shared) {
+      return along_columns_;
+    } else {
+      return along_rows_;
+    }
+  }
+
+ private:
+  StepMemory<Rule, Projection, Scalar> along_rows_;
+  std::conditional_t<is_shared, Nothing, StepMemory<Mirror, MirroredProjection, Scalar>> along_columns_;
+};
+
+/// The step of a rule that maps the momentum. Returns false, and has changed nothing, where the gradient was
+/// to be checked and is not finite.
+template <class Projection, class Map, class Scalar>
+bool step_block(const Map& map, const kernel::StepNumbers& numbers, kernel::Check check,
+                const kernel::Streams<Scalar>& streams, auto& memory) {
+  return step_of<Map, Projection>(map).run(streams, numbers, check, memory);
 }
 
 /// Throws std::invalid_argument that names the parameter unless the options suit the rule.

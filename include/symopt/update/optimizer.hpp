@@ -2,8 +2,11 @@
 #pragma once
 
 #include <symopt/kernel/all_finite.hpp>
+#include <symopt/kernel/framed_buffer.hpp>
+#include <symopt/split_weights.hpp>
 #include <symopt/update/block_step.hpp>
 #include <symopt/update/rule_may_throw.hpp>
+#include <symopt/update/state_step.hpp>
 #include <symopt/update/update.hpp>
 
 #include <concepts>
@@ -29,10 +32,9 @@ struct StateAccess;
 /// What one block remembers between steps: the momentum, or the state of a stateful rule.
 template <class Rule, class Scalar>
 struct BlockState {
-  explicit BlockState(Shape shape) : momentum(shape.rows * shape.cols) {}
+  explicit BlockState(Shape shape) : momentum(shape) {}
 
-  kernel::Buffer<Scalar> momentum;
-  bool momentum_is_transposed = false;
+  kernel::FramedBuffer<Scalar> momentum;
 };
 template <class Rule, class Scalar>
 requires StatefulRule<Rule, Scalar>
@@ -50,6 +52,17 @@ struct BlockState<Rule, Scalar> {
   std::conditional_t<is_kept, State, NotKept> before;
 };
 
+/// What the step of one block works in.
+template <class Rule, class Scalar>
+struct BlockMemory : StepMemoryOfEitherOrder<Rule, Scalar> {
+  using StepMemoryOfEitherOrder<Rule, Scalar>::StepMemoryOfEitherOrder;
+};
+template <class Rule, class Scalar>
+requires StatefulRule<Rule, Scalar>
+struct BlockMemory<Rule, Scalar> : StateMemory<Rule, Scalar> {
+  using StateMemory<Rule, Scalar>::StateMemory;
+};
+
 }  // namespace detail
 
 /// The optimizer of one block: owns the momentum (or the rule's state) and does the step
@@ -58,11 +71,14 @@ struct BlockState<Rule, Scalar> {
 ///
 /// Rule: an Update, a normalization, any callable, or a stateful rule such as AdamW.
 /// Shapes: fixed at construction. Units: the learning rate multiplies the rule's direction.
-/// Cost: the rule's and two sweeps; memory the momentum, one direction and the rule's workspace, all
-/// taken at construction: step() allocates nothing (but for a rule that is only callable).
-/// Errors: std::invalid_argument for options out of range, shapes that differ, memory that overlaps or has
-/// an inner stride, and for a non-finite gradient unless told otherwise. After an error weights and state are
-/// as they were.
+/// Cost: for norms of rows, columns and blocks, signs, the identity and AdamW one sweep over memory or as few
+/// as the rule needs (kernel/), and memory for the momentum and some lines; for others the rule's, a sweep
+/// before it and one after it, and memory for the momentum, one direction and the rule's workspace. The check
+/// of the gradient reads it once more, but where a first sweep reads it anyway. All memory is taken at
+/// construction: step() allocates nothing (but for a rule that is only callable). Threads: all that OpenMP
+/// gives; the results do not depend on how many. Errors: std::invalid_argument for options out of range,
+/// shapes that differ, memory that overlaps or has an inner stride, and for a non-finite gradient unless told
+/// otherwise. After an error weights and state are as they were.
 template <class Rule, class Scalar = float>
 class Optimizer {
   static_assert(RealScalar<Scalar>, "symopt optimizes float and double blocks");
@@ -83,7 +99,7 @@ class Optimizer {
         options_(std::move(options)),
         rule_(std::move(rule)),
         state_(shape_),
-        memory_(shape_, options_) {
+        memory_(shape_, detail::step_needs(options_)) {
     detail::validate_for_rule<Rule, Scalar>(options_);
     validated(rule_);
   }
@@ -91,22 +107,59 @@ class Optimizer {
   /// One step: reads `gradient`, changes `weights`. Both are dense memory of the block's shape, each in
   /// either storage order, with inner stride 1 and any outer stride; nothing is copied. A gradient may
   /// also be a formula, which is evaluated first.
+  /// Of an optimizer in float, the gradient may be bfloat16, and so may the weights: these are rounded to the
+  /// nearest after the step, or stochastically where stochastic(weights, seed) says so, and nothing else is
+  /// kept of them.
   template <class Weights, class Gradient>
   StepReport step(Weights&& weights, const Eigen::MatrixBase<Gradient>& gradient) {
-    static_assert(is_writable_memory_v<Weights>,
-                  "the weights must be memory to update: a Matrix, Map, Ref or Block");
-    static_assert(
-        std::same_as<Scalar, typename std::remove_cvref_t<Weights>::Scalar> &&
-            std::same_as<Scalar, typename Gradient::Scalar>,
-        "weights and gradient must have the optimizer's scalar: Optimizer<Rule, double> for double");
-    if constexpr (is_memory_v<Gradient>) {
+    require_types<Weights, Gradient>();
+    return with_memory(gradient, [&](const auto& slope) {
       require_shape("weights", weights);
-      require_shape("gradient", gradient.derived());
-      require_disjoint(weights, gradient.derived());
-      return step_on_memory(weights, gradient.derived());
-    } else {
-      return step(weights, gradient.eval());
-    }
+      require_disjoint("weights and gradient", weights, slope);
+      if constexpr (std::same_as<typename std::remove_cvref_t<Weights>::Scalar, Scalar>) {
+        return step_on(BlockView<Scalar>(weights), weights, slope);
+      } else {
+        return step_on({BlockView<bfloat16>(weights), kernel::Rounder{}}, weights, slope);
+      }
+    });
+  }
+  template <class Weights, class Gradient>
+  StepReport step(StochasticallyRounded<Weights> weights, const Eigen::MatrixBase<Gradient>& gradient) {
+    require_types<Weights, Gradient>();
+    return with_memory(gradient, [&](const auto& slope) {
+      require_shape("weights", weights.block);
+      require_disjoint("weights and gradient", weights.block, slope);
+      return step_on({BlockView<bfloat16>(weights.block), rounder(weights.seed)}, weights.block, slope);
+    });
+  }
+
+  /// The same, and writes the new weights into `copy` too, rounded to the nearest bfloat16: the weights that
+  /// a model computes with beside the ones that are trained. Or stochastic(copy, seed).
+  template <class Weights, class Gradient, class Copy>
+  StepReport step(Weights&& weights, const Eigen::MatrixBase<Gradient>& gradient, Copy&& copy) {
+    static_assert(is_writable_memory_v<Copy>, "the copy must be memory to write into");
+    return step_and_copy(weights, gradient, copy, kernel::Rounder{});
+  }
+  template <class Weights, class Gradient, class Copy>
+  StepReport step(Weights&& weights, const Eigen::MatrixBase<Gradient>& gradient,
+                  StochasticallyRounded<Copy> copy) {
+    return step_and_copy(weights, gradient, copy.block, rounder(copy.seed));
+  }
+
+  /// The same on weights in two halves (see split_weights): to the bit what it does to floats.
+  template <class High, class Low, class Gradient>
+  StepReport step(SplitWeights<High, Low> weights, const Eigen::MatrixBase<Gradient>& gradient) {
+    static_assert(std::same_as<Scalar, float>, "split weights are floats: Optimizer<Rule, float>");
+    require_types<High, Gradient>();
+    return with_memory(gradient, [&](const auto& slope) {
+      require_shape("weights' upper half", weights.high);
+      require_shape("weights' lower half", weights.low);
+      require_disjoint("weights and gradient", weights.high, slope);
+      require_disjoint("weights and gradient", weights.low, slope);
+      require_disjoint("the weights' halves", weights.high, weights.low);
+      return step_on({BlockView<bfloat16>(weights.high), BlockView<std::uint16_t>(weights.low)}, weights.high,
+                     slope);
+    });
   }
 
   /// What the optimizer was made of.
@@ -141,13 +194,7 @@ class Optimizer {
   }
 
   /// The momentum, rows x cols, as a read-only view.
-  auto momentum() const requires(!is_stateful) {
-    using Stride = Eigen::Stride<Eigen::Dynamic, Eigen::Dynamic>;
-    const bool swapped = state_.momentum_is_transposed;
-    return Eigen::Map<const Matrix<Scalar>, 0, Stride>(
-        state_.momentum.as(shape_).data(), shape_.rows, shape_.cols,
-        swapped ? Stride(1, shape_.rows) : Stride(shape_.cols, 1));
-  }
+  auto momentum() const requires(!is_stateful) { return state_.momentum.view(); }
 
   /// The state of a stateful rule.
   const auto& state() const requires is_stateful { return state_.state; }
@@ -169,6 +216,53 @@ class Optimizer {
     options_ = std::move(changed);
   }
 
+  /// The storage types that a step accepts.
+  template <class Weights, class Gradient>
+  static constexpr void require_types() {
+    using W = typename std::remove_cvref_t<Weights>::Scalar;
+    using G = typename Gradient::Scalar;
+    static_assert(is_writable_memory_v<Weights>,
+                  "the weights must be memory to update: a Matrix, Map, Ref or Block");
+    constexpr bool takes_bfloat16 = std::same_as<Scalar, float>;
+    static_assert(
+        (std::same_as<Scalar, W> || (takes_bfloat16 && std::same_as<W, bfloat16>)) &&
+            (std::same_as<Scalar, G> || (takes_bfloat16 && std::same_as<G, bfloat16>)),
+        "weights and gradient must have the optimizer's scalar: Optimizer<Rule, double> for double");
+  }
+
+  /// call(gradient as memory of the block's shape)
+  template <class Gradient>
+  StepReport with_memory(const Eigen::MatrixBase<Gradient>& gradient, const auto& call) const {
+    if constexpr (is_memory_v<Gradient>) {
+      require_shape("gradient", gradient.derived());
+      return call(gradient.derived());
+    } else {
+      return with_memory(gradient.eval(), call);
+    }
+  }
+
+  template <class Weights, class Gradient, class Copy>
+  StepReport step_and_copy(Weights& weights, const Eigen::MatrixBase<Gradient>& gradient, Copy& copy,
+                           const kernel::Rounder& rounder) {
+    require_types<Weights, Gradient>();
+    static_assert(std::same_as<Scalar, float> && std::same_as<Scalar, typename Weights::Scalar> &&
+                      std::same_as<typename Copy::Scalar, bfloat16>,
+                  "a copy in bfloat16 goes with weights in float");
+    return with_memory(gradient, [&](const auto& slope) {
+      require_shape("weights", weights);
+      require_shape("copy", copy);
+      require_disjoint("weights and gradient", weights, slope);
+      require_disjoint("copy and gradient", copy, slope);
+      require_disjoint("weights and copy", weights, copy);
+      return step_on({BlockView<float>(weights), BlockView<bfloat16>(copy), rounder}, weights, slope);
+    });
+  }
+
+  kernel::Rounder rounder(std::uint64_t seed) const {
+    return {Rounding::stochastic,
+            kernel::RandomKey::of(seed, options_.parameter, 0, static_cast<std::uint64_t>(steps_))};
+  }
+
   template <class Block>
   void require_shape(const char* what, const Block& block) const {
     if (shape_of(block) != shape_)
@@ -179,117 +273,112 @@ class Optimizer {
       throw std::invalid_argument("symopt: parameter '" + options_.parameter + "': the inner stride of the " +
                                   what + " is " + std::to_string(block.innerStride()) +
                                   "; pass memory whose rows or columns are contiguous");
-    if (block.size() > 0 && reinterpret_cast<std::uintptr_t>(block.data()) % alignof(Scalar) != 0)
+    if (block.size() > 0 && reinterpret_cast<std::uintptr_t>(block.data()) % alignof(typename Block::Scalar) != 0)
       throw std::invalid_argument("symopt: parameter '" + options_.parameter + "': the memory of the " +
                                   what + " begins between two scalars; it must begin at a multiple of " +
-                                  std::to_string(alignof(Scalar)) + " bytes");
+                                  std::to_string(alignof(typename Block::Scalar)) + " bytes");
   }
 
-  template <class Weights, class Gradient>
-  void require_disjoint(const Weights& weights, const Gradient& gradient) const {
+  template <class First, class Second>
+  void require_disjoint(const char* what, const First& first, const Second& second) const {
     if (shape_.rows == 0 || shape_.cols == 0) return;
+    const auto begin = [](const auto& block) { return static_cast<const void*>(block.data()); };
     const auto end = [](const auto& block) {
-      return block.data() + (block.outerSize() - 1) * block.outerStride() + block.innerSize();
+      return static_cast<const void*>(block.data() + (block.outerSize() - 1) * block.outerStride() +
+                                      block.innerSize());
     };
-    const std::less<const Scalar*> before;
-    if (before(weights.data(), end(gradient)) && before(gradient.data(), end(weights)) &&
-        !interleaved(weights, gradient))
-      throw std::invalid_argument("symopt: parameter '" + options_.parameter +
-                                  "': weights and gradient overlap in memory; keep them apart");
+    const std::less<const void*> before;
+    if (before(begin(first), end(second)) && before(begin(second), end(first)) && !interleaved(first, second))
+      throw std::invalid_argument("symopt: parameter '" + options_.parameter + "': " + what +
+                                  " overlap in memory; keep them apart");
   }
 
   /// Two column ranges of one larger row-major matrix (or the like) share an address range but no element.
-  template <class Weights, class Gradient>
-  static bool interleaved(const Weights& weights, const Gradient& gradient) {
-    const Index stride = weights.outerStride();
-    if (stride != gradient.outerStride() || stride <= 0 ||
-        is_row_major_v<Weights> != is_row_major_v<Gradient>)
+  template <class First, class Second>
+  static bool interleaved(const First& first, const Second& second) {
+    if constexpr (std::same_as<typename First::Scalar, typename Second::Scalar>) {
+      const Index stride = first.outerStride();
+      if (stride != second.outerStride() || stride <= 0 || is_row_major_v<First> != is_row_major_v<Second>)
+        return false;
+      Index offset = (second.data() - first.data()) % stride;
+      if (offset < 0) offset += stride;
+      return offset >= first.innerSize() && offset + second.innerSize() <= stride;
+    } else {
       return false;
-    Index offset = (gradient.data() - weights.data()) % stride;
-    if (offset < 0) offset += stride;
-    return offset >= weights.innerSize() && offset + gradient.innerSize() <= stride;
+    }
   }
 
+  /// The step on memory, all of it in the shape of the block; `weights` is the Eigen object whose storage
+  /// order chooses the frame.
   template <class Weights, class Gradient>
-  StepReport step_on_memory(Weights& weights, const Gradient& gradient) {
+  StepReport step_on(const kernel::WeightsMemory<Scalar>& memory, const Weights& weights,
+                     const Gradient& gradient) {
     const double rate = options_.learning_rate * schedule_factor_;
-    if (options_.non_finite != NonFinite::unchecked &&
-        !kernel::all_finite<Scalar>(BlockView<const Scalar>(gradient))) {
-      if (options_.non_finite == NonFinite::skip) return {false, steps_, rate};
-      throw std::invalid_argument(
-          "symopt: parameter '" + options_.parameter +
-          "': the gradient has an Inf or NaN; nothing was changed. Lower the learning "
-          "rate or clip upstream, or set non_finite = NonFinite::skip");
-    }
-
     const detail::StepFactors factors{rate * options_.weight_decay,
                                       rate * scale_factor(options_.scale, shape_)};
-    // From here on in the frame in which the weights are row-major.
-    if constexpr (is_row_major_v<Weights>) {
-      step_in_frame(rule_, Projection{}, factors, weights, gradient, BlockView<Scalar>(weights),
-                    BlockView<const Scalar>(gradient));
-    } else {
-      step_in_frame(mirror_of_rule(), Projection{}.mirrored(), factors, weights, gradient,
-                    BlockView<Scalar>(weights).transposed(), BlockView<const Scalar>(gradient).transposed());
-    }
-    return {true, ++steps_, rate};
+    const kernel::StepNumbers numbers = detail::step_numbers(options_, factors);
+    const kernel::Check check =
+        options_.non_finite == NonFinite::unchecked ? kernel::Check::nothing : kernel::Check::gradient;
+    if (run(memory, weights, gradient, numbers, check)) return {true, ++steps_, rate};
+    if (options_.non_finite == NonFinite::skip) return {false, steps_, rate};
+    throw std::invalid_argument("symopt: parameter '" + options_.parameter +
+                                "': the gradient has an Inf or NaN; nothing was changed. Lower the learning "
+                                "rate or clip upstream, or set non_finite = NonFinite::skip");
   }
 
-  /// The mirrored rule, but for a stateful one, which sees the block as it lies.
-  decltype(auto) mirror_of_rule() const {
-    if constexpr (is_stateful) {
-      return (rule_);
+  /// In the frame in which the weights' memory runs along rows. False for a gradient that is not finite.
+  template <class Weights, class Gradient>
+  bool run(const kernel::WeightsMemory<Scalar>& memory, const Weights& weights, const Gradient& gradient,
+           const kernel::StepNumbers& numbers, kernel::Check check) {
+    constexpr bool is_transposed = !is_row_major_v<Weights>;
+    const kernel::GradientMemory<Scalar> slope(BlockView<const typename Gradient::Scalar>{gradient});
+    const kernel::GradientMemory<Scalar> g = is_transposed ? slope.transposed() : slope;
+    const kernel::WeightsMemory<Scalar> w = is_transposed ? memory.transposed() : memory;
+    if constexpr (HasFusedState<Rule, Scalar>) {
+      return rule_.fused_step(g, w, is_transposed, state_.state, numbers, check);
+    } else if constexpr (is_stateful) {
+      if (check == kernel::Check::gradient && !kernel::all_finite(slope)) return false;
+      keep_state_if_it_throws([&] {
+        detail::step_with_state<is_transposed>(rule_, readable(memory, weights), readable(slope, gradient),
+                                               state_.state, g, w, numbers, memory_);
+      });
+      return true;
     } else {
-      return mirror(rule_);
-    }
-  }
-
-  /// `w` and `slope` are the views of weights and gradient in that frame.
-  void step_in_frame(const auto& map, const auto& projection, detail::StepFactors factors, auto& weights,
-                     const auto& gradient, const BlockView<Scalar>& w, const BlockView<const Scalar>& slope) {
-    if constexpr (is_stateful) {
-      MatrixRef<Scalar> direction = memory_.direction.as(shape_of(w));
-      auto own = in_order_of(weights, direction);
-      const auto call = [&] { map(std::as_const(weights), gradient, state_.state, own); };
-      if constexpr (detail::BlockState<Rule, Scalar>::is_kept) {
-        state_.before = state_.state;
-        try {
-          call();
-        } catch (...) {
-          state_.state = state_.before;
-          throw;
-        }
+      const kernel::Streams<Scalar> streams{g, state_.momentum.in_frame(is_transposed), w};
+      auto& work = memory_.template in_frame<is_transposed>();
+      if constexpr (is_transposed) {
+        return detail::step_block<decltype(Projection{}.mirrored())>(mirror(rule_), numbers, check, streams,
+                                                                     work);
       } else {
-        call();
+        return detail::step_block<Projection>(rule_, numbers, check, streams, work);
       }
-      detail::apply_direction(projection, options_.decay, factors, w, direction, memory_);
-    } else {
-      constexpr bool is_transposed = !is_row_major_v<decltype(weights)>;
-      if (state_.momentum_is_transposed != is_transposed) transpose_momentum();
-      MatrixRef<Scalar> momentum = state_.momentum.as(shape_of(w));
-      detail::step_block(map, projection, options_, factors, w, slope, BlockView<Scalar>(momentum), memory_);
     }
   }
 
-  /// The row-major view seen in the storage order of `weights`, rows x cols again.
-  template <class Weights>
-  static auto in_order_of(const Weights&, MatrixRef<Scalar>& block) {
-    constexpr int order = is_row_major_v<Weights> ? Eigen::RowMajor : Eigen::ColMajor;
-    using Ordered = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic, order>;
-    const Shape shape = is_row_major_v<Weights> ? shape_of(block) : transposed(shape_of(block));
-    return Eigen::Map<Ordered, 0, Eigen::OuterStride<>>(block.data(), shape.rows, shape.cols,
-                                                        Eigen::OuterStride<>(block.outerStride()));
+  void keep_state_if_it_throws(const auto& step) {
+    if constexpr (detail::BlockState<Rule, Scalar>::is_kept) {
+      state_.before = state_.state;
+      try {
+        step();
+      } catch (...) {
+        state_.state = state_.before;
+        throw;
+      }
+    } else {
+      step();
+    }
   }
 
-  /// Turns the momentum into the other storage order, by way of the direction's memory, which is free here.
-  void transpose_momentum() {
-    MatrixRef<Scalar> copy = memory_.direction.as(shape_);
-    copy = momentum();
-    state_.momentum_is_transposed = !state_.momentum_is_transposed;
-    if (state_.momentum_is_transposed) {
-      state_.momentum.as(transposed(shape_)) = copy.transpose();
+  /// What a stateful rule is shown: the memory itself, or a copy in the scalar that it computes in.
+  template <class Block>
+  static decltype(auto) readable(const auto& memory, const Block& block) {
+    if constexpr (std::same_as<typename Block::Scalar, Scalar>) {
+      return (block);
     } else {
-      state_.momentum.as(shape_) = copy;
+      Matrix<Scalar> copy(block.rows(), block.cols());
+      for (Index i = 0; i < copy.rows(); ++i)
+        for (Index j = 0; j < copy.cols(); ++j) copy(i, j) = memory.at(i, j);
+      return copy;
     }
   }
 
@@ -297,7 +386,7 @@ class Optimizer {
   OptimizerOptions options_;
   Rule rule_;
   detail::BlockState<Rule, Scalar> state_;
-  detail::StepMemory<Rule, Scalar> memory_;
+  detail::BlockMemory<Rule, Scalar> memory_;
   double schedule_factor_ = 1.0;
   std::int64_t steps_ = 0;
 };

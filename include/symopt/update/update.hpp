@@ -76,6 +76,9 @@ class Update : detail::RequireAdmissible<Group, Normalization> {
     stages_.template apply<Scalar>(block, workspace);
   }
 
+  /// The pipeline that the group derived.
+  const Stages& stages() const { return stages_; }
+
   /// The same update as seen from the transposed block.
   auto mirrored() const { return stages_.mirrored(); }
 

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/kernel/column_sums.hpp>
+#include <symopt/kernel/row_steps.hpp>
+
+namespace symopt::inline SYMOPT_ABI::kernel {
+
+/// Every column over its norm plus eps, on memory that runs along rows. Where some columns of all rows fit
+/// the cache, one sweep, strip by strip: the five streams of a row norm. Else two sweeps by rows, six
+/// streams. Sums of squares in double: a relative error of at most rows * 2^-53 in a norm.
+struct ColumnNormStep {
+  double eps;
+
+  template <class Scalar>
+  struct Memory {
+    Memory(Shape shape, StepNeeds)
+        : sums(strip_width<Scalar>(shape) > 0 ? Shape{} : shape),
+          scale(strip_width<Scalar>(shape) > 0 ? 0 : padded(shape.cols)),
+          minus_factor(scale.size()) {}
+
+    ColumnSums sums;
+    Buffer<Scalar> scale, minus_factor;
+  };
+
+  template <class Scalar>
+  bool run(const Streams<Scalar>& streams, const StepNumbers& numbers, Check check, auto& memory) const {
+    if (!passes(check, streams)) return false;
+    const Shape shape = streams.shape();
+    const Index width = strip_width<Scalar>(shape);
+    if (width > 0) {
+      parallel_for((shape.cols + width - 1) / width, [&](Index strip) {
+        alignas(64) double squares[widest_strip + line_padding] = {};
+        alignas(64) Scalar scale[widest_strip], minus_factor[widest_strip];
+        const Index begin = strip * width, end = std::min(shape.cols, begin + width);
+        advance(streams, numbers, 0, shape.rows, begin, end, squares);
+        set_factors(streams, numbers, begin, end, squares, scale, minus_factor);
+        move(streams, numbers, 0, shape.rows, begin, end, scale, minus_factor);
+      });
+    } else if (shape.rows > 0) {
+      const double* squares = memory.sums.over(shape, [&](Index first, Index last, double* line) {
+        advance(streams, numbers, first, last, 0, shape.cols, line);
+      });
+      Scalar *scale = memory.scale.data(), *minus_factor = memory.minus_factor.data();
+      set_factors(streams, numbers, 0, shape.cols, squares, scale, minus_factor);
+      for_each_piece(pieces_of(shape), [&](Index first, Index last) {
+        move(streams, numbers, first, last, 0, shape.cols, scale, minus_factor);
+      });
+    }
+    return true;
+  }
+
+ private:
+  static constexpr Index widest_strip = 256;
+
+  /// Columns in a strip of which one block's stays in the second cache; 0 where that is too narrow to be read
+  /// well.
+  template <class Scalar>
+  static Index strip_width(Shape shape) {
+    constexpr Index cache = 256 * 1024, lanes = line_padding;
+    const Index fits = cache / static_cast<Index>(sizeof(Scalar)) / std::max<Index>(1, shape.rows);
+    const Index width = std::min(widest_strip, fits / lanes * lanes);
+    return width >= 4 * lanes || (width > 0 && width >= shape.cols) ? width : 0;
+  }
+
+  template <class Scalar>
+  static void advance(const Streams<Scalar>& streams, const StepNumbers& numbers, Index first, Index last,
+                      Index begin, Index end, double* squares) {
+    const Average<Scalar> average(numbers);
+    for (Index i = first; i < last; ++i)
+      for_each_stretch(
+          begin, end,
+          [&](Index col, Index count) {
+            const GradientWindow<Scalar> gradient(streams.gradient, i, col, count);
+            const Scalar* g = gradient.data();
+            Scalar* m = streams.momentum.row(i) + col;
+            double* line = squares + (col - begin);
+            for_each_place<Scalar>(count, [&](auto at) {
+              const Lanes<Scalar> slope = load(g, at), next = average.next(load(m, at), slope);
+              store(m, at, next);
+              add_square_to(line, at, average.ahead(next, slope));
+            });
+          },
+          streams.gradient);
+  }
+
+  template <class Scalar>
+  void set_factors(const Streams<Scalar>& streams, const StepNumbers& numbers, Index begin, Index end,
+                   const double* squares, Scalar* scale, Scalar* minus_factor) const {
+    for (Index j = begin; j < end; ++j) {
+      const double norm = norm_from<Scalar>(squares[j - begin], [&](auto&& visit) {
+        for (Index i = 0; i < streams.shape().rows; ++i) scan_row(streams, numbers, i, j, j + 1, visit);
+      });
+      const NormFactors<Scalar> factors(norm, eps, numbers.length);
+      scale[j - begin] = factors.scale;
+      minus_factor[j - begin] = -factors.factor;
+    }
+  }
+
+  template <class Scalar>
+  static void move(const Streams<Scalar>& streams, const StepNumbers& numbers, Index first, Index last,
+                   Index begin, Index end, const Scalar* scale, const Scalar* minus_factor) {
+    using L = Lanes<Scalar>;
+    const Average<Scalar> average(numbers);
+    const L keep(static_cast<Scalar>(1.0 - numbers.decay));
+    for (Index i = first; i < last; ++i)
+      for_each_stretch(
+          begin, end,
+          [&](Index col, Index count) {
+            const GradientWindow<Scalar> gradient(streams.gradient, i, col, average.nesterov ? count : 0);
+            const WeightsWindow<Scalar> weights(streams.weights, i, col, count);
+            Scalar* w = weights.data();
+            const Scalar* g = gradient.data();
+            const Scalar* m = streams.momentum.row(i) + col;
+            const Scalar *power = scale + (col - begin), *length = minus_factor + (col - begin);
+            for_each_place<Scalar>(count, [&](auto at) {
+              L x = load(m, at);
+              if (average.nesterov) x = average.ahead(x, load(g, at));
+              store(w, at, moved(load(w, at), keep, load(length, at), x * load(power, at)));
+            });
+          },
+          streams.gradient, streams.weights);
+  }
+};
+
+/// The block over its Frobenius norm: a sweep that adds up squares, and checks, then one that moves. Seven
+/// streams.
+struct FrobeniusStep {
+  template <class Scalar>
+  struct Memory {
+    Memory(Shape shape, StepNeeds) : squares(summed_pieces_of(shape).count) {}
+    Buffer<double> squares;
+  };
+
+  template <class Scalar>
+  bool run(const Streams<Scalar>& streams, const StepNumbers& numbers, Check check, auto& memory) const {
+    const Shape shape = streams.shape();
+    const Pieces pieces = summed_pieces_of(shape);
+    std::atomic<bool> finite = true;
+    parallel_for(pieces.count, [&](Index piece) {
+      const Average<Scalar> average(numbers);
+      typename Lanes<Scalar>::BitVector found{};
+      DoubleLanes<Scalar> squares;
+      for (Index i = pieces.first(piece); i < pieces.end(piece); ++i)
+        for_each_stretch(
+            0, shape.cols,
+            [&](Index col, Index count) {
+              const GradientWindow<Scalar> gradient(streams.gradient, i, col, count);
+              const Scalar* g = gradient.data();
+              const Scalar* m = streams.momentum.row(i) + col;
+              for_each_place<Scalar>(count, [&](auto at) {
+                const Lanes<Scalar> slope = load(g, at);
+                found |= non_finite_bits(slope);
+                squares.add_square(average.ahead(average.next(load(m, at), slope), slope));
+              });
+            },
+            streams.gradient);
+      memory.squares.data()[piece] = squares.sum();
+      if (has_top_bit<Scalar>(found)) finite.store(false, std::memory_order_relaxed);
+    });
+    if (check == Check::gradient && !finite) return false;
+
+    double sum = 0;
+    for (Index piece = 0; piece < pieces.count; ++piece) sum += memory.squares.data()[piece];
+    const double norm = norm_from<Scalar>(sum, [&](auto&& visit) {
+      const Average<Scalar> average(numbers);
+      for (Index i = 0; i < shape.rows; ++i)
+        for (Index j = 0; j < shape.cols; ++j) {
+          const Lanes<Scalar> slope(streams.gradient.at(i, j));
+          const Lanes<Scalar> next = average.next(Lanes<Scalar>(streams.momentum.row(i)[j]), slope);
+          visit(static_cast<Scalar>(average.ahead(next, slope).value[0]));
+        }
+    });
+    const NormFactors<Scalar> factors(norm, 0, numbers.length);
+    StepNumbers scaled = numbers;
+    scaled.length = static_cast<double>(factors.factor);
+    const Lanes<Scalar> scale(factors.scale);
+    IdentityStep::sweep(streams, scaled, [scale](Lanes<Scalar> x) { return x * scale; });
+    return true;
+  }
+};
+
+}  // namespace symopt::kernel

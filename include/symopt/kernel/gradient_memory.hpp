@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/kernel/places.hpp>
+#include <symopt/kernel/windows.hpp>
+
+#include <cstdint>
+
+namespace symopt::inline SYMOPT_ABI::kernel {
+
+/// Bits of 16 as the numbers of a contiguous stretch: those of a row, gathered into `scratch` where they lie
+/// apart.
+template <class Half>
+const Half* contiguous_halves(const BlockView<Half>& view, Index row, Index col, Index count,
+                              std::remove_const_t<Half>* scratch) {
+  if (contiguous_from(view, col) >= count) return view.row(row) + view.cols.offset(col);
+  gather(view, row, col, count, scratch);
+  return scratch;
+}
+
+/// A gradient that is read: in the scalar that the step computes in, or in bfloat16 where that is float.
+template <class Scalar>
+class GradientMemory {
+ public:
+  GradientMemory(const BlockView<const Scalar>& values) : values_(values) {}
+  GradientMemory(const BlockView<const bfloat16>& halves) requires std::same_as<Scalar, float>
+      : halves_(halves), is_halves_(true) {}
+
+  Shape shape() const { return is_halves_ ? shape_of(halves_) : shape_of(values_); }
+  GradientMemory transposed() const {
+    if constexpr (std::same_as<Scalar, float>)
+      if (is_halves_) return GradientMemory(halves_.transposed());
+    return GradientMemory(values_.transposed());
+  }
+  /// True when neighbours in memory are rather in a column than in a row.
+  bool runs_along_columns() const {
+    const auto along = [](const auto& view) {
+      return std::abs(view.rows.stride) < std::abs(view.cols.stride) && view.selected_rows == nullptr &&
+             view.rows.parts == 1 && view.cols.parts == 1;
+    };
+    return is_halves_ ? along(halves_) : along(values_);
+  }
+
+  /// The numbers as one row of all of them, where they lie without gaps; null otherwise.
+  const Scalar* without_gaps() const {
+    const bool is_whole = !is_halves_ && values_.selected_rows == nullptr && values_.rows.parts == 1 &&
+                          values_.has_contiguous_rows() && values_.rows.stride == values_.cols.size;
+    return is_whole ? values_.data : nullptr;
+  }
+  /// Where a row begins, to ask for it early: null where that is not known.
+  const Scalar* row_ahead(Index row) const {
+    return !is_halves_ && values_.cols.stride == 1 && row < values_.row_count() ? values_.row(row) : nullptr;
+  }
+
+  Index stretch_from(Index col) const {
+    const Index run = is_halves_ ? 0 : contiguous_from(values_, col);
+    return run > 0 ? run : window_size;
+  }
+
+  Scalar at(Index row, Index col) const {
+    if constexpr (std::same_as<Scalar, float>)
+      if (is_halves_) return to_float(halves_.row(row)[halves_.cols.offset(col)]);
+    return values_.row(row)[values_.cols.offset(col)];
+  }
+
+  /// A stretch of a row, as numbers.
+  class Window {
+   public:
+    Window(const GradientMemory& gradient, Index row, Index col, Index count) {
+      if (!gradient.is_halves_ && contiguous_from(gradient.values_, col) >= count) {
+        data_ = gradient.values_.row(row) + gradient.values_.cols.offset(col);
+      } else {
+        gradient.copy(row, col, count, copy_);
+        data_ = copy_;
+      }
+    }
+    Window(const Window&) = delete;
+    Window& operator=(const Window&) = delete;
+
+    const Scalar* data() const { return data_; }
+
+   private:
+    const Scalar* data_;
+    Scalar copy_[window_size];
+  };
+
+ private:
+  void copy(Index row, Index col, Index count, Scalar* to) const {
+    if constexpr (std::same_as<Scalar, float>) {
+      if (is_halves_) {
+        bfloat16 scratch[window_size];
+        const bfloat16* from = contiguous_halves(halves_, row, col, count, scratch);
+        for_each_place<float>(count, [&](auto at) { store(to, at, load(from, at)); });
+        return;
+      }
+    }
+    gather(values_, row, col, count, to);
+  }
+
+  BlockView<const Scalar> values_;
+  BlockView<const bfloat16> halves_;
+  bool is_halves_ = false;
+};
+
+}  // namespace symopt::kernel

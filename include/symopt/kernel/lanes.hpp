@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/abi.hpp>
+#include <symopt/matrix.hpp>
+
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+
+#if defined(__x86_64__) || defined(_M_X64)
+#include <immintrin.h>
+#endif
+
+// Vectors of the width that the translation unit is compiled for. Everything here is written with vector
+// types of GCC and Clang and a few instructions by name, so that loops are vectors at -O2 and without -march
+// too, and every entry of a block goes through the same arithmetic wherever it lies: in the body or in the
+// ragged end of a row, in either storage order, on any thread. Sums of products are fused where the processor
+// can, always by name, never left to the compiler.
+namespace symopt::inline SYMOPT_ABI::kernel {
+
+#if defined(__AVX512F__)
+inline constexpr int lane_bytes = 64;
+#elif defined(__AVX__)
+inline constexpr int lane_bytes = 32;
+#else
+inline constexpr int lane_bytes = 16;
+#endif
+
+#define SYMOPT_INLINE [[gnu::always_inline]] inline
+
+template <RealScalar Scalar>
+struct VectorTypes;
+template <>
+struct VectorTypes<float> {
+  using Bits = std::uint32_t;
+  typedef float Vector __attribute__((vector_size(lane_bytes)));
+  typedef std::uint32_t BitVector __attribute__((vector_size(lane_bytes)));
+};
+template <>
+struct VectorTypes<double> {
+  using Bits = std::uint64_t;
+  typedef double Vector __attribute__((vector_size(lane_bytes)));
+  typedef std::uint64_t BitVector __attribute__((vector_size(lane_bytes)));
+};
+
+/// As many scalars as fit a register.
+template <RealScalar Scalar>
+struct Lanes {
+  using Bits = typename VectorTypes<Scalar>::Bits;
+  using Vector = typename VectorTypes<Scalar>::Vector;
+  using BitVector = typename VectorTypes<Scalar>::BitVector;
+  static constexpr int size = lane_bytes / int(sizeof(Scalar));
+
+  Vector value;
+
+  Lanes() = default;
+  SYMOPT_INLINE explicit Lanes(Vector v) : value(v) {}
+  SYMOPT_INLINE explicit Lanes(Scalar x) : value(x - Vector{}) {}
+
+  SYMOPT_INLINE static Lanes load(const Scalar* from) {
+    Lanes loaded;
+    std::memcpy(&loaded.value, from, sizeof(Vector));
+    return loaded;
+  }
+  SYMOPT_INLINE void store(Scalar* to) const { std::memcpy(to, &value, sizeof(Vector)); }
+
+  SYMOPT_INLINE friend Lanes operator+(Lanes a, Lanes b) { return Lanes(a.value + b.value); }
+  SYMOPT_INLINE friend Lanes operator-(Lanes a, Lanes b) { return Lanes(a.value - b.value); }
+  SYMOPT_INLINE friend Lanes operator*(Lanes a, Lanes b) { return Lanes(a.value * b.value); }
+  SYMOPT_INLINE friend Lanes operator/(Lanes a, Lanes b) { return Lanes(a.value / b.value); }
+
+  SYMOPT_INLINE BitVector bits() const { return BitVector(value); }
+  SYMOPT_INLINE static Lanes of_bits(BitVector bits) { return Lanes(Vector(bits)); }
+};
+
+/// a b + c, rounded once where the processor fuses.
+SYMOPT_INLINE Lanes<float> multiply_add(Lanes<float> a, Lanes<float> b, Lanes<float> c) {
+#if defined(__AVX512F__)
+  return Lanes<float>(_mm512_fmadd_ps(a.value, b.value, c.value));
+#elif defined(__FMA__)
+  return Lanes<float>(_mm256_fmadd_ps(a.value, b.value, c.value));
+#else
+  return a * b + c;
+#endif
+}
+SYMOPT_INLINE Lanes<double> multiply_add(Lanes<double> a, Lanes<double> b, Lanes<double> c) {
+#if defined(__AVX512F__)
+  return Lanes<double>(_mm512_fmadd_pd(a.value, b.value, c.value));
+#elif defined(__FMA__)
+  return Lanes<double>(_mm256_fmadd_pd(a.value, b.value, c.value));
+#else
+  return a * b + c;
+#endif
+}
+
+SYMOPT_INLINE Lanes<float> square_root(Lanes<float> x) {
+#if defined(__AVX512F__)
+  return Lanes<float>(_mm512_maskz_sqrt_ps(__mmask16(-1), x.value));
+#elif defined(__AVX__)
+  return Lanes<float>(_mm256_sqrt_ps(x.value));
+#elif defined(__SSE2__)
+  return Lanes<float>(_mm_sqrt_ps(x.value));
+#else
+  for (int k = 0; k < Lanes<float>::size; ++k) x.value[k] = std::sqrt(x.value[k]);
+  return x;
+#endif
+}
+SYMOPT_INLINE Lanes<double> square_root(Lanes<double> x) {
+#if defined(__AVX512F__)
+  return Lanes<double>(_mm512_maskz_sqrt_pd(__mmask8(-1), x.value));
+#elif defined(__AVX__)
+  return Lanes<double>(_mm256_sqrt_pd(x.value));
+#elif defined(__SSE2__)
+  return Lanes<double>(_mm_sqrt_pd(x.value));
+#else
+  for (int k = 0; k < Lanes<double>::size; ++k) x.value[k] = std::sqrt(x.value[k]);
+  return x;
+#endif
+}
+
+/// The first half of the lanes as doubles, and the second.
+SYMOPT_INLINE Lanes<double> lower_half(Lanes<float> x) {
+#if defined(__AVX512F__)
+  const auto half = __builtin_shufflevector(x.value, x.value, 0, 1, 2, 3, 4, 5, 6, 7);
+  return Lanes<double>(__builtin_convertvector(half, Lanes<double>::Vector));
+#elif defined(__AVX__)
+  return Lanes<double>(_mm256_cvtps_pd(__builtin_shufflevector(x.value, x.value, 0, 1, 2, 3)));
+#elif defined(__SSE2__)
+  return Lanes<double>(_mm_cvtps_pd(x.value));
+#else
+  Lanes<double> half;
+  for (int k = 0; k < Lanes<double>::size; ++k) half.value[k] = double(x.value[k]);
+  return half;
+#endif
+}
+SYMOPT_INLINE Lanes<double> upper_half(Lanes<float> x) {
+#if defined(__AVX512F__)
+  const auto half = __builtin_shufflevector(x.value, x.value, 8, 9, 10, 11, 12, 13, 14, 15);
+  return Lanes<double>(__builtin_convertvector(half, Lanes<double>::Vector));
+#elif defined(__AVX__)
+  return Lanes<double>(_mm256_cvtps_pd(__builtin_shufflevector(x.value, x.value, 4, 5, 6, 7)));
+#elif defined(__SSE2__)
+  return Lanes<double>(_mm_cvtps_pd(_mm_movehl_ps(x.value, x.value)));
+#else
+  Lanes<double> half;
+  for (int k = 0; k < Lanes<double>::size; ++k) half.value[k] = double(x.value[k + Lanes<double>::size]);
+  return half;
+#endif
+}
+
+/// The entries whose mask bits are set, zero elsewhere.
+template <class Scalar>
+SYMOPT_INLINE Lanes<Scalar> kept_where(typename Lanes<Scalar>::BitVector mask, Lanes<Scalar> x) {
+  return Lanes<Scalar>::of_bits(x.bits() & mask);
+}
+
+template <class Scalar>
+SYMOPT_INLINE Lanes<Scalar> absolute(Lanes<Scalar> x) {
+  using Bits = typename Lanes<Scalar>::Bits;
+  return Lanes<Scalar>::of_bits(x.bits() & (std::numeric_limits<Bits>::max() >> 1));
+}
+
+/// Entries below the smallest normal number become zero; NaN stays.
+template <class Scalar>
+SYMOPT_INLINE Lanes<Scalar> without_subnormals(Lanes<Scalar> x) {
+  using BitVector = typename Lanes<Scalar>::BitVector;
+  const Lanes<Scalar> smallest(std::numeric_limits<Scalar>::min());
+  return kept_where<Scalar>(~BitVector(absolute(x).value < smallest.value), x);
+}
+
+/// 1, -1 or the entry itself where that is neither positive nor negative: zero and NaN.
+template <class Scalar>
+SYMOPT_INLINE Lanes<Scalar> sign(Lanes<Scalar> x) {
+  using L = Lanes<Scalar>;
+  using BitVector = typename L::BitVector;
+  const L zero(Scalar(0));
+  const BitVector positive = BitVector(x.value > zero.value), negative = BitVector(x.value < zero.value);
+  return L::of_bits((L(Scalar(1)).bits() & positive) | (L(Scalar(-1)).bits() & negative) |
+                    (x.bits() & ~(positive | negative)));
+}
+
+/// The entries in order, added up one after the other.
+SYMOPT_INLINE double sum_of(Lanes<double> x) {
+  double sum = 0;
+  for (int k = 0; k < Lanes<double>::size; ++k) sum += x.value[k];
+  return sum;
+}
+
+/// A register's worth of bits in which every lane with an Inf or a NaN has its top bit set. Looks at bits
+/// rather than comparing numbers, so it also holds in programs built with -ffast-math.
+template <class Scalar>
+SYMOPT_INLINE typename Lanes<Scalar>::BitVector non_finite_bits(Lanes<Scalar> x) {
+  using Bits = typename Lanes<Scalar>::Bits;
+  constexpr int digits = std::numeric_limits<Scalar>::digits - 1;
+  constexpr Bits exponent = (std::numeric_limits<Bits>::max() >> 1) >> digits << digits;
+  return (x.bits() & exponent) + (Bits(1) << digits);
+}
+template <class Scalar>
+SYMOPT_INLINE bool has_top_bit(typename Lanes<Scalar>::BitVector x) {
+  using Bits = typename Lanes<Scalar>::Bits;
+  Bits any = 0;
+  for (int k = 0; k < Lanes<Scalar>::size; ++k) any |= x[k];
+  return any >> (8 * sizeof(Bits) - 1) != 0;
+}
+
+/// A running sum in double of as many columns as there are lanes.
+template <class Scalar>
+struct DoubleLanes;
+template <>
+struct DoubleLanes<double> {
+  Lanes<double> all{0.0};
+
+  SYMOPT_INLINE static DoubleLanes of(Lanes<double> x) { return {x}; }
+  SYMOPT_INLINE static DoubleLanes load(const double* from) { return {Lanes<double>::load(from)}; }
+  SYMOPT_INLINE void store(double* to) const { all.store(to); }
+  SYMOPT_INLINE void add(Lanes<double> x) { all = all + x; }
+  SYMOPT_INLINE void add_square(Lanes<double> x) { all = multiply_add(x, x, all); }
+  SYMOPT_INLINE void add_multiple(Lanes<double> factor, Lanes<double> x) {
+    all = multiply_add(factor, x, all);
+  }
+  SYMOPT_INLINE double sum() const { return sum_of(all); }
+};
+template <>
+struct DoubleLanes<float> {
+  Lanes<double> lower{0.0};
+  Lanes<double> upper{0.0};
+
+  SYMOPT_INLINE static DoubleLanes load(const double* from) {
+    return {Lanes<double>::load(from), Lanes<double>::load(from + Lanes<double>::size)};
+  }
+  SYMOPT_INLINE void store(double* to) const {
+    lower.store(to);
+    upper.store(to + Lanes<double>::size);
+  }
+  SYMOPT_INLINE void add(Lanes<float> x) {
+    lower = lower + lower_half(x);
+    upper = upper + upper_half(x);
+  }
+  /// The squares of floats are exact in double, and never leave its range.
+  SYMOPT_INLINE void add_square(Lanes<float> x) {
+    const Lanes<double> a = lower_half(x), b = upper_half(x);
+    lower = multiply_add(a, a, lower);
+    upper = multiply_add(b, b, upper);
+  }
+  SYMOPT_INLINE void add_multiple(Lanes<double> factor, Lanes<float> x) {
+    lower = multiply_add(factor, lower_half(x), lower);
+    upper = multiply_add(factor, upper_half(x), upper);
+  }
+  SYMOPT_INLINE double sum() const { return sum_of(lower) + sum_of(upper); }
+};
+
+}  // namespace symopt::kernel

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/bfloat16.hpp>
+#include <symopt/kernel/lanes.hpp>
+
+#include <cstdint>
+#include <cstring>
+
+// How lanes come from memory and go to it, in every storage type and at the ragged end of a row.
+namespace symopt::inline SYMOPT_ABI::kernel {
+
+/// As many entries as there are lanes, from entry j on.
+struct Whole {
+  Index j;
+};
+/// Fewer: the others are not touched in memory, and zero in the lanes.
+struct Ragged {
+  Index j;
+  int count;
+};
+
+/// body(place) for all places of a row of n entries.
+template <class Scalar, class Body>
+SYMOPT_INLINE void for_each_place(Index n, Body&& body) {
+  constexpr int size = Lanes<Scalar>::size;
+  Index j = 0;
+  for (; j + size <= n; j += size) body(Whole{j});
+  if (j < n) body(Ragged{j, static_cast<int>(n - j)});
+}
+
+template <RealScalar Scalar>
+SYMOPT_INLINE Lanes<Scalar> load(const Scalar* from, Whole at) {
+  return Lanes<Scalar>::load(from + at.j);
+}
+template <RealScalar Scalar>
+SYMOPT_INLINE Lanes<Scalar> load(const Scalar* from, Ragged at) {
+  Scalar padded[Lanes<Scalar>::size] = {};
+  std::memcpy(padded, from + at.j, static_cast<std::size_t>(at.count) * sizeof(Scalar));
+  return Lanes<Scalar>::load(padded);
+}
+template <RealScalar Scalar>
+SYMOPT_INLINE void store(Scalar* to, Whole at, Lanes<Scalar> x) {
+  x.store(to + at.j);
+}
+template <RealScalar Scalar>
+SYMOPT_INLINE void store(Scalar* to, Ragged at, Lanes<Scalar> x) {
+  Scalar padded[Lanes<Scalar>::size];
+  x.store(padded);
+  std::memcpy(to + at.j, padded, static_cast<std::size_t>(at.count) * sizeof(Scalar));
+}
+
+/// The lanes of a float in two halves of 16 bits, as integers.
+using FloatBits = Lanes<float>::BitVector;
+
+/// 16 bits for each lane of a float, zero-extended.
+SYMOPT_INLINE FloatBits load_halves(const void* from) {
+#if defined(__AVX__)
+  typedef std::uint16_t Halves __attribute__((vector_size(lane_bytes / 2)));
+  Halves halves;
+  std::memcpy(&halves, from, sizeof halves);
+  return __builtin_convertvector(halves, FloatBits);
+#elif defined(__SSE2__)
+  return FloatBits(
+      _mm_unpacklo_epi16(_mm_loadl_epi64(static_cast<const __m128i*>(from)), _mm_setzero_si128()));
+#else
+  std::uint16_t halves[Lanes<float>::size];
+  std::memcpy(halves, from, sizeof halves);
+  FloatBits bits;
+  for (int k = 0; k < Lanes<float>::size; ++k) bits[k] = halves[k];
+  return bits;
+#endif
+}
+/// The lower 16 bits of each lane.
+SYMOPT_INLINE void store_halves(void* to, FloatBits bits) {
+#if defined(__AVX2__)
+  typedef std::uint16_t Halves __attribute__((vector_size(lane_bytes / 2)));
+  const Halves halves = __builtin_convertvector(bits, Halves);
+  std::memcpy(to, &halves, sizeof halves);
+#elif defined(__SSE2__) && !defined(__AVX__)
+  const __m128i extended = _mm_srai_epi32(_mm_slli_epi32(__m128i(bits), 16), 16);  // packs without saturation
+  _mm_storel_epi64(static_cast<__m128i*>(to), _mm_packs_epi32(extended, extended));
+#else
+  std::uint16_t halves[Lanes<float>::size];
+  for (int k = 0; k < Lanes<float>::size; ++k) halves[k] = static_cast<std::uint16_t>(bits[k]);
+  std::memcpy(to, halves, sizeof halves);
+#endif
+}
+
+SYMOPT_INLINE FloatBits load_halves(const void* from, Whole at) {
+  return load_halves(static_cast<const char*>(from) + 2 * at.j);
+}
+SYMOPT_INLINE FloatBits load_halves(const void* from, Ragged at) {
+  std::uint16_t padded[Lanes<float>::size] = {};
+  std::memcpy(padded, static_cast<const char*>(from) + 2 * at.j, 2 * static_cast<std::size_t>(at.count));
+  return load_halves(padded);
+}
+SYMOPT_INLINE void store_halves(void* to, Whole at, FloatBits bits) {
+  store_halves(static_cast<char*>(to) + 2 * at.j, bits);
+}
+SYMOPT_INLINE void store_halves(void* to, Ragged at, FloatBits bits) {
+  std::uint16_t padded[Lanes<float>::size];
+  store_halves(padded, bits);
+  std::memcpy(static_cast<char*>(to) + 2 * at.j, padded, 2 * static_cast<std::size_t>(at.count));
+}
+
+template <class Place>
+SYMOPT_INLINE Lanes<float> load(const bfloat16* from, Place at) {
+  return Lanes<float>::of_bits(load_halves(from, at) << 16);
+}
+
+/// The bits of each lane rounded to the upper 16: see rounded_by.
+SYMOPT_INLINE FloatBits rounded_halves(Lanes<float> x, FloatBits random_16) {
+  const FloatBits bits = x.bits();
+  const FloatBits is_nan = FloatBits(FloatBits(absolute(x).bits()) > (FloatBits{} + 0x7f800000U));
+  return (((bits + random_16) & ~is_nan) | ((bits | 0x00400000U) & is_nan)) >> 16;
+}
+SYMOPT_INLINE FloatBits nearest_halves(Lanes<float> x) {
+  return rounded_halves(x, 0x7fffU + ((x.bits() >> 16) & 1U));
+}
+
+}  // namespace symopt::kernel

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/block_view.hpp>
+#include <symopt/kernel/adamw_step.hpp>
+#include <symopt/kernel/step.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+// What the fused steps do, in plain loops in double: no lanes, no pieces, no threads, no windows. Slow, and the
+// oracle that they are tested against.
+namespace symopt::inline SYMOPT_ABI::kernel::reference {
+
+/// A block in double, row by row.
+struct Block {
+  Index rows, cols;
+  std::vector<double> entries;
+
+  explicit Block(Shape shape)
+      : rows(shape.rows), cols(shape.cols), entries(static_cast<std::size_t>(rows * cols)) {}
+  double& at(Index i, Index j) { return entries[static_cast<std::size_t>(i * cols + j)]; }
+};
+
+/// Line l of a block has count entries, entry k at(l, k): divided by its norm plus eps, unless it is zero.
+void normalize(Index lines, Index count, double eps, auto&& at) {
+  for (Index l = 0; l < lines; ++l) {
+    double largest = 0, sum = 0;
+    for (Index k = 0; k < count; ++k) largest = std::max(largest, std::abs(at(l, k)));
+    if (largest == 0) continue;
+    for (Index k = 0; k < count; ++k) sum += (at(l, k) / largest) * (at(l, k) / largest);
+    const double norm = std::sqrt(sum) * largest;
+    for (Index k = 0; k < count; ++k) at(l, k) = at(l, k) / (norm + eps);
+  }
+}
+
+inline void normalize_rows(Block& x, double eps) {
+  normalize(x.rows, x.cols, eps, [&](Index i, Index j) -> double& { return x.at(i, j); });
+}
+inline void normalize_columns(Block& x, double eps) {
+  normalize(x.cols, x.rows, eps, [&](Index j, Index i) -> double& { return x.at(i, j); });
+}
+inline void normalize_block(Block& x) {
+  normalize(1, x.rows * x.cols, 0,
+            [&](Index, Index k) -> double& { return x.entries[static_cast<std::size_t>(k)]; });
+}
+inline void take_signs(Block& x) {
+  for (double& entry : x.entries) entry = entry > 0 ? 1 : (entry < 0 ? -1 : entry);
+}
+inline void subtract_mean_row(Block& x) {
+  for (Index j = 0; j < x.cols; ++j) {
+    double sum = 0;
+    for (Index i = 0; i < x.rows; ++i) sum += x.at(i, j);
+    for (Index i = 0; i < x.rows; ++i) x.at(i, j) -= sum / static_cast<double>(x.rows);
+  }
+}
+
+template <class Scalar>
+double without_subnormals(double x) {
+  return std::abs(x) < double(std::numeric_limits<Scalar>::min()) ? 0 : x;
+}
+
+/// W <- W - decay W (or decay P W) - length * direction(x), where x is what the rule sees of the momentum, which
+/// advances. direction(Block&) works in place.
+template <class Scalar>
+void step(const BlockView<const Scalar>& gradient, const BlockView<Scalar>& momentum,
+          const BlockView<Scalar>& weights, const StepNumbers& numbers, auto&& direction) {
+  const Shape shape = shape_of(weights);
+  Block x(shape), decayed(shape);
+  for (Index i = 0; i < shape.rows; ++i)
+    for (Index j = 0; j < shape.cols; ++j) {
+      const double g = double(gradient.row(i)[gradient.cols.offset(j)]);
+      Scalar& m = momentum.row(i)[momentum.cols.offset(j)];
+      const double next = without_subnormals<Scalar>(numbers.keep * double(m) + numbers.add * g);
+      m = static_cast<Scalar>(next);
+      x.at(i, j) = numbers.nesterov ? numbers.keep * next + numbers.add * g : next;
+      decayed.at(i, j) = double(weights.row(i)[weights.cols.offset(j)]);
+    }
+  direction(x);
+  if (numbers.decay_is_horizontal) subtract_mean_row(decayed);
+  for (Index i = 0; i < shape.rows; ++i)
+    for (Index j = 0; j < shape.cols; ++j) {
+      Scalar& w = weights.row(i)[weights.cols.offset(j)];
+      w = static_cast<Scalar>(double(w) - numbers.decay * decayed.at(i, j) - numbers.length * x.at(i, j));
+    }
+}
+
+template <class Scalar>
+void adamw_step(const BlockView<const Scalar>& gradient, const BlockView<Scalar>& first,
+                const BlockView<Scalar>& second, const BlockView<Scalar>& weights,
+                const StepNumbers& numbers, const AdamWNumbers& own) {
+  for (Index i = 0; i < weights.row_count(); ++i)
+    for (Index j = 0; j < weights.cols.size; ++j) {
+      const double g = double(gradient.row(i)[gradient.cols.offset(j)]);
+      Scalar& m = first.row(i)[first.cols.offset(j)];
+      Scalar& v = second.row(i)[second.cols.offset(j)];
+      Scalar& w = weights.row(i)[weights.cols.offset(j)];
+      const double m_next = without_subnormals<Scalar>(own.keep_first * double(m) + own.add_first * g);
+      const double v_next = without_subnormals<Scalar>(own.keep_second * double(v) + own.add_second * g * g);
+      m = static_cast<Scalar>(m_next);
+      v = static_cast<Scalar>(v_next);
+      w = static_cast<Scalar>(double(w) * (1 - numbers.decay) -
+                              numbers.length * m_next * own.first_correction /
+                                  (std::sqrt(v_next) * own.second_correction + own.eps));
+    }
+}
+
+}  // namespace symopt::kernel::reference

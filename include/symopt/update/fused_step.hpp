@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/kernel/adamw_step.hpp>
+#include <symopt/kernel/centred_step.hpp>
+#include <symopt/kernel/column_step.hpp>
+#include <symopt/kernel/row_steps.hpp>
+#include <symopt/normalization/column_norm.hpp>
+#include <symopt/normalization/frobenius_norm.hpp>
+#include <symopt/normalization/identity.hpp>
+#include <symopt/normalization/pipeline.hpp>
+#include <symopt/normalization/row_norm.hpp>
+#include <symopt/normalization/sign.hpp>
+
+// Which rules have a kernel that does their whole step, momentum and weights included, in as few sweeps over
+// memory as they need. This is the one place that says so, for Optimizer and LayerwiseOptimizer alike.
+//
+// FusedStep<Map>::of(map) is that kernel (see kernel/step.hpp for its interface); a map without one goes
+// through DirectionStep, which keeps the direction in memory between two sweeps. An update is looked up by
+// the pipeline that its group derived. To give a map of your own a kernel, specialise FusedStep for it.
+namespace symopt::inline SYMOPT_ABI {
+
+template <class Map>
+struct FusedStep {};
+
+template <>
+struct FusedStep<Identity> {
+  static kernel::IdentityStep of(const Identity&) { return {}; }
+};
+template <>
+struct FusedStep<Sign> {
+  static kernel::SignStep of(const Sign&) { return {}; }
+};
+template <>
+struct FusedStep<RowNorm> {
+  static kernel::RowNormStep of(const RowNorm& norm) { return {norm.eps}; }
+};
+template <>
+struct FusedStep<ColumnNorm> {
+  static kernel::ColumnNormStep of(const ColumnNorm& norm) { return {norm.eps}; }
+};
+template <>
+struct FusedStep<FrobeniusNorm> {
+  static kernel::FrobeniusStep of(const FrobeniusNorm&) { return {}; }
+};
+
+/// P RowNorm P: the head and the router.
+template <>
+struct FusedStep<Pipeline<HorizontalProjection<Side::left>, RowNorm>> {
+  static kernel::CentredRowNormStep of(const Pipeline<HorizontalProjection<Side::left>, RowNorm>& pipeline) {
+    return {pipeline.template map<0>().eps};
+  }
+};
+
+/// One stage and no projection: the stage.
+template <class N>
+requires requires(const N& map) {
+  FusedStep<N>::of(map);
+}
+struct FusedStep<Pipeline<HorizontalProjection<>, N>> {
+  static auto of(const Pipeline<HorizontalProjection<>, N>& pipeline) {
+    return FusedStep<N>::of(pipeline.template map<0>());
+  }
+};
+
+/// An update: its stages.
+template <class Map>
+requires requires(const Map& map) {
+  FusedStep<std::remove_cvref_t<decltype(map.stages())>>::of(map.stages());
+}
+struct FusedStep<Map> {
+  static auto of(const Map& map) {
+    return FusedStep<std::remove_cvref_t<decltype(map.stages())>>::of(map.stages());
+  }
+};
+
+template <class Map>
+concept HasFusedStep = requires(const Map& map) {
+  FusedStep<Map>::of(map);
+};
+
+/// A stateful rule whose whole step is one kernel, which works in the order of memory:
+///   rule.fused_step(gradient, weights, is_transposed, state, numbers, check)
+template <class Rule, class Scalar>
+concept HasFusedState = requires(const Rule& rule, typename Rule::template State<Scalar>& state,
+                                 const kernel::GradientMemory<Scalar>& gradient,
+                                 const kernel::WeightsMemory<Scalar>& weights, kernel::StepNumbers numbers) {
+  rule.fused_step(gradient, weights, false, state, numbers, kernel::Check::gradient);
+};
+
+}  // namespace symopt
