@@ -6,7 +6,7 @@
 s/::inline SYMOPT_ABI//
 
 # Doxygen takes `template <class T> class C` in a comment for a tag, and explicit(...) for a function.
-/^ *\/\/\//s/<class /\\<class /g
+/^ *\/\/\//s/<(class |random>)/\\<\1/g
 s/explicit\(sizeof\.\.\.\(Rest\) == 0\) /explicit /
 
 # Comments have their parts in a fixed order, each behind its word; on the page a part is a line of its own. So is

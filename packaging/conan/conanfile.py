@@ -50,7 +50,7 @@ class SymoptConan(ConanFile):
     def generate(self):
         CMakeDeps(self).generate()
         toolchain = CMakeToolchain(self)
-        for option in ("BUILD_TESTS", "BUILD_EXAMPLES", "WITH_TORCH"):
+        for option in ("BUILD_TESTS", "BUILD_EXAMPLES", "BUILD_C_LIBRARY", "WITH_TORCH"):
             toolchain.cache_variables["SYMOPT_" + option] = False
         toolchain.generate()
 

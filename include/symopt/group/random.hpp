@@ -24,10 +24,13 @@ concept RandomEngine = requires(G& engine) {
 
 /// The least that an engine has: what concepts ask their questions with.
 struct MinimalEngine {
+  /// What an engine has; it is declared, and never run.
+  ///@{
   using result_type = std::uint64_t;
   static constexpr std::uint64_t min() { return 0; }
   static constexpr std::uint64_t max() { return ~std::uint64_t(0); }
   std::uint64_t operator()();
+  ///@}
 };
 
 /// A uniform number in [0, 1) of 53 bits.
@@ -75,4 +78,4 @@ Matrix<Scalar> gaussian(Shape shape, Engine& engine) {
   return block;
 }
 
-}  // namespace symopt::inline SYMOPT_ABI
+}  // namespace symopt

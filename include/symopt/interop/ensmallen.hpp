@@ -23,12 +23,14 @@ namespace symopt::inline SYMOPT_ABI::interop {
 template <class Rule>
 class EnsmallenUpdate {
  public:
+  /// What the policy is made of.
   struct Settings {
-    std::size_t batch_size = 0;
-    OptimizerOptions options{};
-    Rule rule{};
+    std::size_t batch_size = 0;  ///< that of SGD
+    OptimizerOptions options{};  ///< all but the learning rate
+    Rule rule{};                 ///< what makes a direction
   };
 
+  /// Errors: std::invalid_argument for a batch size of 0.
   EnsmallenUpdate(Settings settings) : settings_(std::move(settings)) {
     if (settings_.batch_size == 0)
       throw std::invalid_argument(
@@ -44,6 +46,7 @@ class EnsmallenUpdate {
     using Columns = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic>;
 
    public:
+    /// An optimizer for iterates of that shape; SGD makes it.
     Policy(EnsmallenUpdate& parent, std::size_t rows, std::size_t cols)
         : batch_size_(static_cast<double>(parent.settings_.batch_size)),
           optimizer_(static_cast<Index>(rows), static_cast<Index>(cols),

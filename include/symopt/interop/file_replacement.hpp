@@ -27,6 +27,7 @@ namespace symopt::inline SYMOPT_ABI::interop {
 /// Errors: std::system_error with the path.
 class FileReplacement {
  public:
+  /// Opens PATH.partial, for this object alone.
   explicit FileReplacement(std::filesystem::path path) : path_(std::move(path)) {
     if (std::filesystem::is_symlink(path_)) path_ = std::filesystem::weakly_canonical(path_);
     partial_ = path_;
@@ -41,6 +42,7 @@ class FileReplacement {
     ::close(file_);
   }
 
+  /// Appends bytes to the new contents.
   void write(const void* bytes, std::size_t count) {
     const char* next = static_cast<const char*>(bytes);
     while (count > 0) {

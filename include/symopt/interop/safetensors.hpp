@@ -30,6 +30,7 @@ static_assert(std::endian::native == std::endian::little, "safetensors files are
 /// What is wrong with a file, named `source`.
 class FormatError : public std::runtime_error {
  public:
+  /// The sentence names the source.
   FormatError(const std::string& source, const std::string& what)
       : std::runtime_error("symopt: '" + source + "' is no safetensors file: " + what) {}
 };
@@ -37,8 +38,8 @@ class FormatError : public std::runtime_error {
 /// One array of a file; its bytes are in the file's memory.
 struct SavedTensor {
   std::string dtype;  ///< F32, I64, BF16, ...
-  std::vector<Index> shape;
-  std::span<const std::byte> bytes;
+  std::vector<Index> shape;          ///< none for one number
+  std::span<const std::byte> bytes;  ///< row-major, little-endian
 };
 
 /// Bits of a scalar; 0 for a type that the format does not have.
@@ -57,8 +58,9 @@ inline std::size_t dtype_bits(std::string_view dtype) {
 /// size of the header. Errors: FormatError that says what is wrong and where.
 class Safetensors {
  public:
-  static constexpr std::uint64_t longest_header = 100'000'000;  // as the format's reference reader
+  static constexpr std::uint64_t longest_header = 100'000'000;  ///< bytes, as the format's reference reader
 
+  /// Understands the whole of a file; `source` is its name in messages.
   Safetensors(std::span<const std::byte> bytes, const std::string& source) : source_(source) {
     const std::string_view header = header_of(bytes);
     const auto content = bytes.subspan(8 + header.size());
@@ -74,6 +76,7 @@ class Safetensors {
     require_partition(content);
   }
 
+  /// All tensors by name.
   const std::map<std::string, SavedTensor>& tensors() const { return tensors_; }
   /// The strings of __metadata__.
   const std::map<std::string, std::string>& notes() const { return notes_; }
@@ -187,9 +190,9 @@ class Safetensors {
 
 /// What is written for a tensor.
 struct TensorToSave {
-  std::string name;
-  std::string dtype;
-  std::vector<Index> shape;
+  std::string name;          ///< unique in the file
+  std::string dtype;         ///< F32, I64, ...
+  std::vector<Index> shape;  ///< none for one number
 };
 
 /// The length and the header of a file with these tensors in this order, padded to whole words of 8 bytes.

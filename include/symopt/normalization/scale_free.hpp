@@ -19,6 +19,8 @@ template <class Map>
 inline constexpr bool is_scale_free_v = requires {
   requires Map::is_scale_free;
 };
+/// Shipped maps of degree 0.
+///@{
 template <>
 inline constexpr bool is_scale_free_v<FrobeniusNorm> = true;
 template <>
@@ -33,6 +35,7 @@ template <Side side, class Method>
 inline constexpr bool is_scale_free_v<OneSidedSpectral<side, Method>> = true;
 template <Side side, int head_size, class Method>
 inline constexpr bool is_scale_free_v<HeadSpectral<side, head_size, Method>> = true;
+///@}
 
 namespace detail {
 

@@ -19,6 +19,7 @@ struct ClipReport {
   std::vector<std::string> scale_free{};  ///< those that do not: neither in the norm nor multiplied
 };
 
+/// One line: "norm 12.5, factor 0.08, 3 clipped, 40 scale-free and left alone".
 inline std::ostream& operator<<(std::ostream& out, const ClipReport& report) {
   return out << "norm " << report.norm << ", factor " << report.factor << ", " << report.clipped.size()
              << " clipped, " << report.scale_free.size() << " scale-free and left alone";

@@ -19,8 +19,8 @@ namespace symopt::inline SYMOPT_ABI {
 
 /// What the next step does to one parameter.
 struct ParameterDiagnostics {
-  std::string name;
-  Index blocks = 0;
+  std::string name;         ///< of the parameter
+  Index blocks = 0;         ///< of its layout
   double rms = 0;           ///< root mean square of the change of the weights, rate and scale included
   double smallest = 0;      ///< singular value of the directions, before rate and scale
   double largest = 0;       ///< likewise
@@ -37,11 +37,13 @@ struct ParameterDiagnostics {
 /// The diagnostics of the parameters that take part in a step.
 class Diagnostics {
  public:
+  /// Made by diagnose().
   Diagnostics(std::int64_t step, std::vector<ParameterDiagnostics> rows)
       : step_(step), rows_(std::move(rows)) {}
 
   /// The steps that were done before.
   std::int64_t step() const { return step_; }
+  /// One for each parameter, in the order of adding.
   const std::vector<ParameterDiagnostics>& rows() const { return rows_; }
 
   /// A table of 80 columns. "~" marks estimates.
@@ -102,7 +104,7 @@ class Diagnostics {
 
 /// What to compute, and how.
 struct DiagnosticsOptions {
-  SingularBandOptions band{};
+  SingularBandOptions band{};  ///< how singular values are found
   std::uint64_t seed = 1;  ///< of the group elements
 };
 

@@ -14,7 +14,7 @@ namespace symopt::inline SYMOPT_ABI {
 /// What is known of the singular values of a block.
 struct SingularBand {
   double smallest = 0;  ///< of the min(rows, cols) singular values
-  double largest = 0;
+  double largest = 0;   ///< likewise
   double nuclear_norm = 0;  ///< their sum
   bool is_exact = true;     ///< false for an estimate
 };
@@ -24,7 +24,7 @@ struct SingularBandOptions {
   Index exact_up_to = 256;  ///< lines of the shorter side up to which all singular values are computed
   int probes = 4;           ///< of an estimate
   int steps = 24;           ///< of each probe
-  std::uint64_t seed = 1;
+  std::uint64_t seed = 1;   ///< of the probes
 };
 
 namespace detail {

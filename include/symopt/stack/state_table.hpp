@@ -19,22 +19,22 @@ namespace symopt::inline SYMOPT_ABI {
 
 /// A copy of the states of a parameter that a file is read into when it cannot go straight to its place.
 struct StateCopy {
-  std::vector<StateField> fields;
+  std::vector<StateField> fields;  ///< the arrays of the copy
   std::function<void()> validate;  ///< throws std::invalid_argument for values that are no state
   std::function<void()> commit;    ///< puts the copy into its place; does not throw
 };
 
 /// One parameter: what its state is called, what it depends on, and where it lies.
 struct SavedParameter {
-  std::string name;
+  std::string name;          ///< of the parameter
   std::vector<Index> sizes;  ///< of the tensor, as it is stored
   std::string scalar;        ///< F32 or F64
-  std::string layout;
+  std::string layout;        ///< as in the plan
   std::string rows;   ///< the row mask; "" for all rows
   std::string group;  ///< as in the plan
-  std::string rule;
+  std::string rule;   ///< as in the plan
   std::string rule_options;  ///< "AdamW.beta1=0.9, ..."
-  OptimizerOptions options;
+  OptimizerOptions options;  ///< the conventions and the rate
   std::vector<StateField> fields{};  ///< the arrays of all blocks: "0/momentum", "1/momentum", ...
   /// Not empty where a state is read into a copy first.
   std::function<StateCopy()> copy{};
@@ -43,9 +43,9 @@ struct SavedParameter {
 
 /// All of an optimizer.
 struct StateTable {
-  std::int64_t steps = 0;
-  double schedule_factor = 1;
-  std::vector<SavedParameter> parameters{};
+  std::int64_t steps = 0;                    ///< applied so far
+  double schedule_factor = 1;                ///< on all rates
+  std::vector<SavedParameter> parameters{};  ///< in the order of adding
 };
 
 namespace detail {

@@ -32,12 +32,13 @@ struct StateField {
   std::size_t scalar_size = 0;   ///< bytes
   std::vector<Index> shape{};    ///< none for one number
   std::vector<Index> strides{};  ///< in scalars, one for each dimension
-  void* data = nullptr;
+  void* data = nullptr;          ///< its first element
   /// Gives the array another shape; empty where its shape is fixed. An array that a rule sizes at its first
   /// step takes the shape of the file.
   std::function<StateField(const std::vector<Index>&)> resized{};
 };
 
+/// What is shown the arrays of a state, one after the other.
 using StateVisitor = std::function<void(StateField)>;
 
 namespace detail {

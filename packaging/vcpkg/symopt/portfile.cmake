@@ -19,6 +19,7 @@ vcpkg_cmake_configure(
     -DSYMOPT_BUILD_TESTS=OFF
     -DSYMOPT_BUILD_EXAMPLES=OFF
     -DSYMOPT_WITH_TORCH=OFF
+    -DSYMOPT_BUILD_C_LIBRARY=OFF
 )
 vcpkg_cmake_install()
 vcpkg_cmake_config_fixup(CONFIG_PATH share/cmake/symopt)
