@@ -63,15 +63,20 @@ inline std::string matrix_text(const Matrix<double>& block, int digits) {
   return out.str();
 }
 
-/// The text in lines of at most 80 columns, broken after a blank or a comma; lines after the first begin
-/// with the indent.
+/// The text in lines of at most 80 columns, broken after a comma or a blank that is not beside an equals
+/// sign; lines after the first begin with the indent.
 inline std::string wrapped(const std::string& text, const std::string& indent) {
   constexpr std::size_t width = 80;
   std::string result, line;
   std::size_t begin = 0;
+  const auto is_break = [&text](std::size_t i) {
+    const bool is_beside_equals =
+        (i > 0 && text[i - 1] == '=') || (i + 1 < text.size() && text[i + 1] == '=');
+    return text[i] == ',' || (text[i] == ' ' && !is_beside_equals);
+  };
   while (begin < text.size()) {
-    const std::size_t found = text.find_first_of(" ,", begin);
-    const std::size_t end = found == std::string::npos ? text.size() : found + 1;
+    std::size_t end = begin + 1;
+    while (end < text.size() && !is_break(end - 1)) ++end;
     std::size_t length = end - begin;
     if (text[end - 1] == ' ') --length;  // may hang over the edge
     if (line.size() > indent.size() && line.size() + length > width) {
