@@ -67,7 +67,9 @@ TEST_CASE("polar factors are homogeneous of degree 0, to the bit under powers of
   check_degree_zero("RightSpectral", RightSpectral<>{});
   check_degree_zero("Exact", Spectral<polar::Exact>{});
   check_degree_zero("NewtonSchulz", Spectral<polar::NewtonSchulz>{});
-  check_degree_zero("safety", Spectral<>{{.safety = 1.02}});
+  check_degree_zero("safety", Spectral<polar::PolarExpress>{{.safety = 1.02}});
+  check_degree_zero("Zolotarev", Spectral<polar::Zolotarev>{});
+  check_degree_zero("GramNewtonSchulz", Spectral<polar::GramNewtonSchulz>{});
   check_degree_zero("heads", HeadSpectral<Side::left, 4>{});
 }
 
@@ -127,7 +129,7 @@ TEST_CASE("an absolute eps destroys the scale") {
   const auto error = [](const auto& rule) { return homogeneity_of<double>(rule, 0, 1e-9, 1e3).error; };
   CHECK(error(RowNorm{}) > 0.1);
   CHECK(error(ColumnNorm{}) > 0.1);
-  CHECK(error(Spectral<>{polar::PolarExpress::muon()}) > 0.1);
+  CHECK(error(Spectral<polar::PolarExpress>{polar::PolarExpress::muon()}) > 0.1);
   CHECK(error(Spectral<polar::CoupledNewtonSchulz>{}) > 0.1);
   CHECK(error(Spectral<polar::CoupledPolarExpress>{}) > 0.1);
   // The damped Gram fails as soon as the largest singular value is about a thousandth.

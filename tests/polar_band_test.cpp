@@ -128,7 +128,7 @@ TEST_CASE_TEMPLATE("every method brings singular values of at least 1e-3 of the 
 TEST_CASE("Muon's published steps stay in their band above a thousandth of the norm") {
   CAPTURE(default_seed);
   Random random(default_seed);
-  const Spectral<> muon{PolarExpress::muon()};
+  const Spectral<PolarExpress> muon{PolarExpress::muon()};
   for (const Shape shape : shapes)
     for (const Input& input : well_conditioned_inputs(shape, random)) {
       const Eigen::VectorXd values = singular_values(muon(input.value));

@@ -21,7 +21,7 @@ TEST_CASE("five polynomial steps do not converge, eight do") {
   };
   CHECK(deviation(Spectral<>{{.steps = 5}}) > 0.1);
   CHECK(deviation(Spectral<polar::NewtonSchulz>{}) > 0.1);
-  CHECK(deviation(Spectral<>{polar::PolarExpress::muon()}) > 0.05);
+  CHECK(deviation(Spectral<polar::PolarExpress>{polar::PolarExpress::muon()}) > 0.05);
   CHECK(deviation(Spectral<>{}) <= 3e-8);
   CHECK(deviation(Spectral<Exact>{}) <= 1e-10);
 }

@@ -27,10 +27,13 @@
 #include <symopt/parameter/layout.hpp>
 #include <symopt/parameter/named_groups.hpp>
 #include <symopt/parameter/row_mask.hpp>
+#include <symopt/polar/automatic.hpp>
 #include <symopt/polar/coupled_inverse_root.hpp>
 #include <symopt/polar/exact.hpp>
+#include <symopt/polar/gram_newton_schulz.hpp>
 #include <symopt/polar/newton_schulz.hpp>
 #include <symopt/polar/polar_express.hpp>
+#include <symopt/polar/zolotarev.hpp>
 #include <symopt/stack/layerwise_optimizer.hpp>
 #include <symopt/stack/role.hpp>
 #include <symopt/stack/routing.hpp>

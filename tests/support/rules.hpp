@@ -85,7 +85,7 @@ inline std::vector<NamedRule> spectral_rules() {
   add_spectral_rules(rules, "CoupledNewtonSchulz", polar::CoupledNewtonSchulz{}, 1024);
   add_spectral_rules(rules, "CoupledPolarExpress", polar::CoupledPolarExpress{}, 1024);
   rules.push_back(
-      named_rule("Spectral as in Muon", Spectral<>{polar::PolarExpress::muon()}, {rotated, rotated}));
+      named_rule("Spectral as in Muon", Spectral<polar::PolarExpress>{polar::PolarExpress::muon()}, {rotated, rotated}));
   return rules;
 }
 

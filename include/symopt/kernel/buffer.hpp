@@ -14,6 +14,8 @@ class Buffer {
   explicit Buffer(Index size) : storage_(Storage::Zero(size)) {}
 
   Index size() const { return storage_.size(); }
+  Scalar* data() { return storage_.data(); }
+  const Scalar* data() const { return storage_.data(); }
 
   MatrixRef<Scalar> as(Shape shape) {
     eigen_assert(shape.rows * shape.cols <= storage_.size());

@@ -3,7 +3,7 @@
 
 #include <symopt/group/product.hpp>
 #include <symopt/normalization/apply.hpp>
-#include <symopt/polar/polar_express.hpp>
+#include <symopt/polar/automatic.hpp>
 
 namespace symopt::inline SYMOPT_ABI {
 
