@@ -81,6 +81,9 @@ inline std::vector<NamedRule> spectral_rules() {
   add_spectral_rules(rules, "Exact", polar::Exact{});
   add_spectral_rules(rules, "NewtonSchulz", polar::NewtonSchulz{});
   add_spectral_rules(rules, "PolarExpress", polar::PolarExpress{});
+  add_spectral_rules(rules, "Zolotarev", polar::Zolotarev{});
+  add_spectral_rules(rules, "GramNewtonSchulz", polar::GramNewtonSchulz{});
+  add_spectral_rules(rules, "Automatic", polar::Automatic{});
   // A coupled iteration blows up the rounding of a singular Gram matrix.
   add_spectral_rules(rules, "CoupledNewtonSchulz", polar::CoupledNewtonSchulz{}, 1024);
   add_spectral_rules(rules, "CoupledPolarExpress", polar::CoupledPolarExpress{}, 1024);

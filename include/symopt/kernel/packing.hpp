@@ -75,4 +75,4 @@ void pack_rows_from_cols(const Scalar* cols, Index depth, Index width, Scalar* t
   }
 }
 
-}  // namespace symopt::inline SYMOPT_ABI::kernel
+}  // namespace symopt::kernel

@@ -216,9 +216,11 @@ void invert_shifted(const MatrixRef<Scalar>& matrix, InverseMemory<Scalar>& memo
     One& one = of(t % count);
     if (!is_pending(one)) return;
     const Index end = std::min(size, (t / count + 1) * block_edge);
-    for (Index i = t / count * block_edge; i < end; ++i) {
-      std::copy_n(matrix.data() + i * matrix.outerStride(), end, entry(one, i, 0));
+    const Index begin = t / count * block_edge;
+    for (Index i = begin; i < end; ++i) {
+      std::copy_n(matrix.data() + i * matrix.outerStride(), i + 1, entry(one, i, 0));
       *entry(one, i, i) += one.shift;
+      for (Index j = begin; j < i; ++j) *entry(one, j, i) = *entry(one, i, j);
     }
   });
   share_work(count, 2 * static_cast<double>(edge * edge * edge), [&](Index m) { factor(of(m), 0); });
@@ -322,4 +324,4 @@ void finish_upper_sum(MatrixRef<Scalar> square, const Scalar* diagonal, Scalar f
   });
 }
 
-}  // namespace symopt::inline SYMOPT_ABI::kernel
+}  // namespace symopt::kernel

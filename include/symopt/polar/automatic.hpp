@@ -53,7 +53,7 @@ struct Automatic {
 
 static_assert(PolarMethod<Automatic>);
 
-}  // namespace symopt::inline SYMOPT_ABI::polar
+}  // namespace symopt::polar
 
 namespace symopt::inline SYMOPT_ABI {
 

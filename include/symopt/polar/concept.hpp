@@ -32,4 +32,4 @@ concept PolarMethod = requires(const Method method, MatrixRef<float> block,
   method.apply(block, Side::left, workspace);
 };
 
-}  // namespace symopt::inline SYMOPT_ABI::polar
+}  // namespace symopt::polar

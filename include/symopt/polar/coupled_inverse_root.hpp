@@ -123,4 +123,4 @@ struct CoupledPolarExpress {
 
 static_assert(PolarMethod<CoupledNewtonSchulz> && PolarMethod<CoupledPolarExpress>);
 
-}  // namespace symopt::inline SYMOPT_ABI::polar
+}  // namespace symopt::polar

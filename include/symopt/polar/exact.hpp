@@ -110,4 +110,4 @@ struct Exact {
 
 static_assert(PolarMethod<Exact>);
 
-}  // namespace symopt::inline SYMOPT_ABI::polar
+}  // namespace symopt::polar

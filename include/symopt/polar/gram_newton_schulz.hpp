@@ -96,4 +96,4 @@ struct GramNewtonSchulz {
 
 static_assert(PolarMethod<GramNewtonSchulz>);
 
-}  // namespace symopt::inline SYMOPT_ABI::polar
+}  // namespace symopt::polar

@@ -31,4 +31,4 @@ struct NewtonSchulz {
 
 static_assert(PolarMethod<NewtonSchulz>);
 
-}  // namespace symopt::inline SYMOPT_ABI::polar
+}  // namespace symopt::polar

@@ -35,4 +35,4 @@ struct PolarExpress {
 
 static_assert(PolarMethod<PolarExpress>);
 
-}  // namespace symopt::inline SYMOPT_ABI::polar
+}  // namespace symopt::polar

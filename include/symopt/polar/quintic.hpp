@@ -139,4 +139,4 @@ void iterate(MatrixRef<Scalar> block, Side gram_side, const QuinticList& steps, 
   }
 }
 
-}  // namespace symopt::inline SYMOPT_ABI::polar
+}  // namespace symopt::polar

@@ -20,12 +20,12 @@ namespace symopt::inline SYMOPT_ABI::polar {
 /// Band: within 6.2 % of 1 for singular values between 1e-3 and 1 of the Frobenius norm, by the formula; 7 %
 /// with the rounding of float. With 2 terms 20 %, 4 terms 1.9 %, 6 terms 0.17 %. Smaller singular values come
 /// out smaller, about 700 times their share of the norm; none exceeds the band.
-/// A shift that the precision of the Gram matrix cannot carry (its Cholesky factorization fails) is raised
-/// fourfold until it can: what lies below its root then comes out smaller still.
-/// Cost: 3 k^2 n + terms * k^3 flops; memory terms + 1 squares of k x k, and packed slabs of at most twice
-/// 1024 lanes or the block.
-/// Errors: std::invalid_argument for terms outside of 1 to 8, lower_bound outside of [1e-8, 0.5].
-/// Source: Nakatsukasa and Freund, SIAM Review 58, 2016; the shifted inverses in Gram space are symopt's.
+/// A shift that the precision of the Gram matrix cannot carry is raised: to two units of roundoff, and where
+/// a Cholesky factorization fails fourfold until it does not. What lies below its root then comes out
+/// smaller. Cost: 3 k^2 n + terms * k^3 flops; memory terms + 1 squares of k x k, and packed slabs of at most
+/// twice 1024 lanes or the block. Errors: std::invalid_argument for terms outside of 1 to 8, lower_bound
+/// outside of [1e-8, 0.5]. Source: Nakatsukasa and Freund, SIAM Review 58, 2016; the shifted inverses in Gram
+/// space are symopt's.
 struct Zolotarev {
   int terms = 3;
   double lower_bound = 1e-3;  ///< of the Frobenius norm: singular values above it reach the band
@@ -96,11 +96,14 @@ struct Zolotarev {
   void add_inverses(const MatrixRef<Scalar>& square, double trace, Workspace<Scalar>& workspace) const {
     auto& each = workspace.inverses.each;
     const std::size_t count = static_cast<std::size_t>(terms);
+    constexpr double lowest = 2 * static_cast<double>(std::numeric_limits<Scalar>::epsilon());
     for (std::size_t begin = 0; begin < count; begin += each.size()) {
       const std::size_t used = std::min(each.size(), count - begin);
       for (std::size_t m = 0; m < each.size(); ++m) {
         each[m].status = m < used ? kernel::InverseStatus::pending : kernel::InverseStatus::done;
-        if (m < used) each[m].shift = static_cast<Scalar>(workspace.coefficients.shift[begin + m] * trace);
+        if (m < used)
+          each[m].shift =
+              static_cast<Scalar>(std::max(workspace.coefficients.shift[begin + m], lowest) * trace);
       }
       const auto is_pending = [](const auto& one) { return one.status == kernel::InverseStatus::pending; };
       while (std::any_of(each.begin(), each.end(), is_pending)) {
@@ -121,4 +124,4 @@ struct Zolotarev {
 
 static_assert(PolarMethod<Zolotarev>);
 
-}  // namespace symopt::inline SYMOPT_ABI::polar
+}  // namespace symopt::polar

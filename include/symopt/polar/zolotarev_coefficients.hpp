@@ -85,4 +85,4 @@ inline ZolotarevCoefficients zolotarev_coefficients(int r, double l) {
   return result;
 }
 
-}  // namespace symopt::inline SYMOPT_ABI::polar
+}  // namespace symopt::polar

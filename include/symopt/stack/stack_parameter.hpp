@@ -2,6 +2,7 @@
 #pragma once
 
 #include <symopt/kernel/all_finite.hpp>
+#include <symopt/kernel/threads.hpp>
 #include <symopt/normalization/sign.hpp>
 #include <symopt/parameter/blocks.hpp>
 #include <symopt/parameter/row_mask.hpp>
@@ -119,11 +120,12 @@ class StackParameter {
     return {rate * options_.weight_decay, rate * scale_factor(options_.scale, shapes_[b])};
   }
 
-  /// Memory to work in, one for each block.
+  /// Memory to work in, one for each block. Block b has that of slot b % slots.
   template <class Memory>
-  std::vector<std::shared_ptr<Memory>> work_memory() const {
+  std::vector<std::shared_ptr<Memory>> work_memory(std::size_t slots = 1) const {
     std::vector<std::shared_ptr<Memory>> memory;
-    for (const Shape shape : shapes_) memory.push_back(work_->template of<Memory>(shape, options_));
+    for (const Shape shape : shapes_)
+      memory.push_back(work_->template of<Memory>(shape, options_, memory.size() % slots));
     return memory;
   }
 
@@ -195,7 +197,7 @@ class MappedParameter final : public RuleOfParameter<Rule, Scalar> {
         map_(std::move(map)) {
     for (const BlockView<Scalar>& block : this->weights_)
       momentum_.emplace_back(block.rows.size * block.cols.size);
-    memory_ = this->template work_memory<StepMemory<Rule, Scalar>>();
+    take_memory();
   }
 
   void set_row_mask(RowMask mask) override {
@@ -211,17 +213,36 @@ class MappedParameter final : public RuleOfParameter<Rule, Scalar> {
           "be given when the parameter is added");
     this->mask_ = std::move(mask);
     this->shapes_ = std::move(shapes);
-    memory_ = this->template work_memory<StepMemory<Rule, Scalar>>();
+    take_memory();
   }
 
+  /// Small blocks step side by side, each slot its own, every other one after another: a large block's own
+  /// loops are shared by the threads. A block's step has the same bits either way.
   void step(double schedule_factor) override {
-    for (std::size_t b = 0; b < this->weights_.size(); ++b) {
-      step_block(map_, Projection{}, this->options_, this->factors(b, schedule_factor),
-                 framed(this->weights_[b]), framed(this->gradient_[b]), framed(momentum_of(b)), *memory_[b]);
-    }
+    kernel::parallel_for(static_cast<Index>(slots_), [&](Index slot) {
+      for (std::size_t b = static_cast<std::size_t>(slot); b < this->weights_.size(); b += slots_)
+        step_block(map_, Projection{}, this->options_, this->factors(b, schedule_factor),
+                   framed(this->weights_[b]), framed(this->gradient_[b]), framed(momentum_of(b)),
+                   *memory_[b]);
+    });
   }
 
  private:
+  /// Up to here a block is too little work to be shared, in entries times the shorter edge.
+  static constexpr double small_block = 64e6;
+
+  void take_memory() {
+    const bool are_small = std::all_of(this->shapes_.begin(), this->shapes_.end(), [](const Shape shape) {
+      return static_cast<double>(shape.rows) * static_cast<double>(shape.cols) *
+                 static_cast<double>(std::min(shape.rows, shape.cols)) <=
+             small_block;
+    });
+    slots_ = are_small ? std::clamp<std::size_t>(this->shapes_.size(), 1,
+                                                 static_cast<std::size_t>(kernel::thread_count()))
+                       : 1;
+    memory_ = this->template work_memory<StepMemory<Rule, Scalar>>(slots_);
+  }
+
   template <class S>
   BlockView<S> framed(const BlockView<S>& block) const {
     const BlockView<S> existing = this->mask_.existing(block);
@@ -244,6 +265,7 @@ class MappedParameter final : public RuleOfParameter<Rule, Scalar> {
   }
 
   Map map_;
+  std::size_t slots_ = 1;
   std::vector<kernel::Buffer<Scalar>> momentum_;
   std::vector<std::shared_ptr<StepMemory<Rule, Scalar>>> memory_;
 };
