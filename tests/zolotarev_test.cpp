@@ -94,7 +94,7 @@ std::vector<double> all_but_one_at(double share, Index rank) {
   return values;
 }
 
-TEST_CASE("in float the default stays within 7 % down to a thousandth of the norm") {
+TEST_CASE("in float the default stays within 5 % down to a thousandth of the norm") {
   CAPTURE(default_seed);
   Random random(default_seed);
   for (const Shape shape :
@@ -106,11 +106,12 @@ TEST_CASE("in float the default stays within 7 % down to a thousandth of the nor
       for (const double scale : {1.0, 1e-30, 1e30}) {
         const Matrix<float> given = (scale * block).cast<float>();
         const Eigen::VectorXd values = singular_values(as_double(Spectral<>{}(given)));
-        CHECK(values(0) <= 1.07);
-        CHECK(values(rank - 1) >= 0.93);
+        CHECK(values(0) <= 1.05);
+        CHECK(values(rank - 1) >= 0.95);
       }
     };
-    check(block_with_spectrum(shape, all_but_one_at(1.01e-3, rank), random), "all but one at the bound");
+    for (const double share : {1.01e-3, 1.5e-3, 2e-3, 3e-3, 1e-2})
+      check(block_with_spectrum(shape, all_but_one_at(share, rank), random), "all but one near the bound");
     check(block_with_spectrum(shape, log_spaced(rank, 400 / std::sqrt(static_cast<double>(rank))), random),
           "log-spaced");
   }
@@ -132,7 +133,7 @@ TEST_CASE_TEMPLATE("what the precision cannot resolve stays in the band, and in 
         const Matrix<double> result = as_double(Spectral<Zolotarev>{method}(block));
         const Eigen::VectorXd values = singular_values(result);
         const double highest = 1 + zolotarev_coefficients(6, 0.9 * bound).deviation;
-        CHECK(values(0) <= highest + 100 * roundoff<Scalar> / 1e-3);
+        CHECK(values(0) <= highest + 0.02);
         CHECK(values(rank - 1) >= 1 - zolotarev_coefficients(6, 0.9 * bound).deviation - 0.02);
         const Matrix<double> isometry = polar_by_svd(as_double(block), 1e-4);
         // The rest is the rounding of the block itself, raised at most by the slope at zero.
@@ -163,8 +164,8 @@ TEST_CASE("zero stays zero and what is not finite becomes NaN") {
 
 TEST_CASE("a shape gets its method, which says its name") {
   using Choice = Automatic::Choice;
-  CHECK(Automatic::choice({768, 768}, Side::left) == Choice{3});
-  CHECK(Automatic::choice({768, 3072}, Side::left) == Choice{3});
+  CHECK(Automatic::choice({768, 768}, Side::left) == Choice{4});
+  CHECK(Automatic::choice({768, 3072}, Side::left) == Choice{4});
   CHECK(Automatic::choice({16, 2048}, Side::left) == Choice{6});
   CHECK(Automatic::choice({50304, 768}, Side::right) == Choice{6});
   CHECK(Automatic::choice({1, 768}, Side::left) == Choice{0});

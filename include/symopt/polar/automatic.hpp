@@ -35,7 +35,7 @@ struct Automatic {
   static constexpr Choice choice(Shape shape, Side gram_side) {
     const Index size = line_count(shape, gram_side);
     if (shape.rows <= 1 || shape.cols <= 1) return {0};
-    return {line_count(shape, opposite(gram_side)) >= 16 * size ? 6 : 3};
+    return {line_count(shape, opposite(gram_side)) >= 16 * size ? 6 : 4};
   }
 
   void validate() const {}

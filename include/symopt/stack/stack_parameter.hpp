@@ -106,6 +106,7 @@ class StackParameter {
             .blocks = blocks_text(),
             .group = group_text_of_rule(),
             .rule = rule_text_of_rule(),
+            .method = shapes_.empty() ? "" : method_text_of_rule(shapes_.front()),
             .scale = scale.str(),
             .rate = options_.learning_rate};
   }
@@ -113,6 +114,7 @@ class StackParameter {
  protected:
   virtual std::string group_text_of_rule() const = 0;
   virtual std::string rule_text_of_rule() const = 0;
+  virtual std::string method_text_of_rule(Shape shape) const = 0;
 
   /// The factors of a step on block b.
   StepFactors factors(std::size_t b, double schedule_factor) const {
@@ -183,6 +185,7 @@ class RuleOfParameter : public StackParameter<Scalar> {
  protected:
   std::string group_text_of_rule() const override { return rule_group_text<Rule>(); }
   std::string rule_text_of_rule() const override { return rule_text(rule_); }
+  std::string method_text_of_rule(Shape shape) const override { return method_text(rule_, shape); }
 
   Rule rule_;
 };
