@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// After its construction an optimizer allocates nothing. Blocks are small enough for Eigen to keep the packed
-// panels of its products on the stack, so any allocation would be symopt's (but for the eigensolver's, which
-// are counted apart).
+// After its construction an optimizer allocates nothing (but for the eigensolver's memory, counted apart, and
+// coupled iterations, whose products are Eigen's: their blocks are small enough for the stack).
 #include "support/allocation_suite.hpp"
 
 #include <symopt/symopt.hpp>
@@ -13,11 +12,13 @@ namespace {
 using namespace symopt;
 using namespace symopt_test;
 
-TEST_CASE_TEMPLATE("polar factors allocate nothing while Eigen's products fit the stack", Scalar, float,
+TEST_CASE_TEMPLATE("polar factors allocate nothing, whatever the size", Scalar, float,
                    double) {
-  for (const Shape shape : {small, transposed(small), Shape{64, 48}, Shape{1, 9}, Shape{9, 1}}) {
+  for (const Shape shape : {small, transposed(small), large, Shape{1, 9}, Shape{9, 1}}) {
     check_steps<Update<HiddenMatrix>, Scalar>(shape, usual, {});
     check_steps<Update<Router, LeftSpectral<>>, Scalar>(shape, horizontal, {});
+    check_steps<Spectral<polar::GramNewtonSchulz>, Scalar>(shape, usual, {});
+    check_steps<Spectral<polar::PolarExpress>, Scalar>(shape, usual, {});
   }
 }
 

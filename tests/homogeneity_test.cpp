@@ -49,7 +49,9 @@ TEST_CASE("polar factors are homogeneous of degree 0, to the bit under powers of
   check_degree_zero("RightSpectral", RightSpectral<>{});
   check_degree_zero("Exact", Spectral<polar::Exact>{});
   check_degree_zero("NewtonSchulz", Spectral<polar::NewtonSchulz>{});
-  check_degree_zero("safety", Spectral<>{{.safety = 1.02}});
+  check_degree_zero("safety", Spectral<polar::PolarExpress>{{.safety = 1.02}});
+  check_degree_zero("Zolotarev", Spectral<polar::Zolotarev>{});
+  check_degree_zero("GramNewtonSchulz", Spectral<polar::GramNewtonSchulz>{});
   check_degree_zero("heads", HeadSpectral<Side::left, 4>{});
 }
 
@@ -109,7 +111,7 @@ TEST_CASE("an absolute eps destroys the scale") {
   };
   is_clearly_broken(RowNorm{});
   is_clearly_broken(ColumnNorm{});
-  is_clearly_broken(Spectral<>{polar::PolarExpress::muon()});
+  is_clearly_broken(Spectral<polar::PolarExpress>{polar::PolarExpress::muon()});
   is_clearly_broken(Spectral<polar::CoupledNewtonSchulz>{});
   is_clearly_broken(Spectral<polar::CoupledPolarExpress>{});
 }

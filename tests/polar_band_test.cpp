@@ -119,6 +119,11 @@ TEST_CASE_TEMPLATE("every method brings singular values of at least 1e-3 of the 
                    float, double) {
   check_band<NewtonSchulz, Scalar>("NewtonSchulz", {}, 0.47, 1.21);
   check_band<PolarExpress, Scalar>("PolarExpress", {}, 1 - 3e-8, 1 + 3e-8);
+  check_band<GramNewtonSchulz, Scalar>("GramNewtonSchulz", {}, std::same_as<Scalar, float> ? 0.92 : 0.94,
+                                       std::same_as<Scalar, float> ? 1.03 : 1.01);
+  const double rounding = std::same_as<Scalar, float> ? 0.025 : 0;
+  check_band<Zolotarev, Scalar>("Zolotarev", {}, 0.937 - rounding, 1.063 + rounding);
+  check_band<Automatic, Scalar>("Automatic", {}, 0.98 - rounding, 1.02 + rounding);
   check_band<PolarExpress, Scalar>("six steps", {.steps = 6}, 0.94, 1.01);
   check_band<PolarExpress, Scalar>("five steps", {.steps = 5}, 0.72, 1.13);
   check_band<NewtonSchulz, Scalar>("thirty classical steps", {.steps = 30, .coefficients = lists::cubic},
@@ -128,7 +133,7 @@ TEST_CASE_TEMPLATE("every method brings singular values of at least 1e-3 of the 
 TEST_CASE("Muon's published steps stay in their band above a thousandth of the norm") {
   CAPTURE(default_seed);
   Random random(default_seed);
-  const Spectral<> muon{PolarExpress::muon()};
+  const Spectral<PolarExpress> muon{PolarExpress::muon()};
   for (const Shape shape : shapes)
     for (const Input& input : well_conditioned_inputs(shape, random)) {
       const Eigen::VectorXd values = singular_values(muon(input.value));
@@ -200,6 +205,12 @@ TEST_CASE_TEMPLATE("no block, however deficient, leaves the band upwards", Scala
       check(PolarExpress{.steps = 5}, block, 1.13);
       check(PolarExpress{.steps = 16}, block, 1 + 3e-8);
       check(PolarExpress::muon(), block, 1.15);
+      check(GramNewtonSchulz{}, block, std::same_as<Scalar, float> ? 1.03 : 1.01);
+      const double rounding = std::same_as<Scalar, float> ? 0.025 : 0;
+      check(Automatic{}, block, 1.02 + rounding);
+      for (const double bound : {1e-2, 1e-3, 1e-5, 1e-7})
+        check(Zolotarev{.terms = 5, .lower_bound = bound}, block,
+              1 + zolotarev_coefficients(5, 0.9 * bound).deviation + rounding);
     }
   }
 }

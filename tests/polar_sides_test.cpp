@@ -35,6 +35,8 @@ TEST_CASE_TEMPLATE("left and right Gram matrices give the same map", Scalar, flo
       CHECK(side_difference(polar::PolarExpress{}, block) <= 1e4 * roundoff<Scalar>);
       CHECK(side_difference(polar::PolarExpress{.steps = 5}, block) <= 1e4 * roundoff<Scalar>);
       CHECK(side_difference(polar::NewtonSchulz{}, block) <= 1e4 * roundoff<Scalar>);
+      CHECK(side_difference(polar::Zolotarev{}, block) <= 1e4 * roundoff<Scalar>);
+      CHECK(side_difference(polar::GramNewtonSchulz{}, block) <= 1e4 * roundoff<Scalar>);
     }
 }
 
@@ -49,7 +51,7 @@ TEST_CASE("left and right coupled iterations agree on well-conditioned blocks in
 }
 
 TEST_CASE_TEMPLATE("the result lies in the row and column spaces of the block", Method, Exact,
-                   polar::NewtonSchulz, polar::PolarExpress) {
+                   polar::NewtonSchulz, polar::PolarExpress, polar::GramNewtonSchulz, polar::Zolotarev) {
   CAPTURE(default_seed);
   Random random(default_seed);
   for (const Shape shape : {Shape{8, 8}, Shape{12, 5}, Shape{5, 12}}) {

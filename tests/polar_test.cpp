@@ -110,6 +110,13 @@ TEST_CASE("every option of a polar method changes the result") {
   CHECK(differ(PolarExpress{}, PolarExpress{.coefficients = lists::jordan}) > 1e-3);
   CHECK(differ(PolarExpress{.steps = 5}, PolarExpress{.steps = 5, .safety = 1.5}) > 1e-3);
   CHECK(differ(PolarExpress{.steps = 5}, PolarExpress{.steps = 5, .eps = 0.5}) > 1e-3);
+  CHECK(differ(Zolotarev{}, Zolotarev{.terms = 2}) > 1e-3);
+  CHECK(differ(Zolotarev{}, Zolotarev{.lower_bound = 1e-2}) > 1e-3);
+  CHECK(differ(GramNewtonSchulz{}, GramNewtonSchulz{.steps = 5}) > 1e-3);
+  CHECK(differ(GramNewtonSchulz{}, GramNewtonSchulz{.coefficients = lists::jordan}) > 1e-3);
+  CHECK(differ(GramNewtonSchulz{}, GramNewtonSchulz{.safety = 1.5}) > 1e-3);
+  CHECK(differ(GramNewtonSchulz{}, GramNewtonSchulz{.eps = 0.5}) > 1e-3);
+  CHECK(differ(GramNewtonSchulz{.restart_after = 0}, GramNewtonSchulz{.restart_after = 2}) > 0);
   CHECK(differ(CoupledNewtonSchulz{}, CoupledNewtonSchulz{.steps = 6}) > 1e-3);
   CHECK(differ(CoupledNewtonSchulz{}, CoupledNewtonSchulz{.eps = 0.1}) > 1e-3);
   CHECK(differ(CoupledPolarExpress{}, CoupledPolarExpress{.steps = 6}) > 1e-3);

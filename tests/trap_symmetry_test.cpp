@@ -151,9 +151,13 @@ TEST_CASE_TEMPLATE("the polar factor of a deficient block is a partial isometry,
     const Matrix<Scalar> block = block_with_spectrum({6, 5}, values, random).cast<Scalar>();
     const Eigen::VectorXd exact = singular_values(as_double(Spectral<Exact>{}(block)));
     for (Index i = 0; i < 5; ++i) CHECK(std::abs(exact(i) - (i < rank ? 1 : 0)) <= tolerance);
-    const Eigen::VectorXd iterated = singular_values(as_double(Spectral<>{}(block)));
-    for (Index i = 0; i < 5; ++i)
-      CHECK(std::abs(iterated(i) - (i < rank ? 1 : 0)) <= std::max(3e-8, 1e4 * roundoff<Scalar>));
+    const auto check = [&](const Eigen::VectorXd& actual, double band) {
+      for (Index i = 0; i < 5; ++i)
+        CHECK(std::abs(actual(i) - (i < rank ? 1 : 0)) <= (i < rank ? band : 1e4 * roundoff<Scalar>));
+    };
+    check(singular_values(as_double(Spectral<>{}(block))), 0.07);
+    check(singular_values(as_double(Spectral<polar::PolarExpress>{}(block))),
+          std::max(3e-8, 1e4 * roundoff<Scalar>));
   }
 }
 

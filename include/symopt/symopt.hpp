@@ -28,10 +28,13 @@
 #include <symopt/parameter/layout.hpp>
 #include <symopt/parameter/named_groups.hpp>
 #include <symopt/parameter/row_mask.hpp>
+#include <symopt/polar/automatic.hpp>
 #include <symopt/polar/coupled_inverse_root.hpp>
 #include <symopt/polar/exact.hpp>
+#include <symopt/polar/gram_newton_schulz.hpp>
 #include <symopt/polar/newton_schulz.hpp>
 #include <symopt/polar/polar_express.hpp>
+#include <symopt/polar/zolotarev.hpp>
 #include <symopt/split_weights.hpp>
 #include <symopt/stack/clip.hpp>
 #include <symopt/stack/layerwise_optimizer.hpp>

@@ -107,11 +107,14 @@ inline std::vector<NamedRule> spectral_rules() {
   add_spectral_rules(rules, "Exact", polar::Exact{});
   add_spectral_rules(rules, "NewtonSchulz", polar::NewtonSchulz{});
   add_spectral_rules(rules, "PolarExpress", polar::PolarExpress{});
+  add_spectral_rules(rules, "Zolotarev", polar::Zolotarev{});
+  add_spectral_rules(rules, "GramNewtonSchulz", polar::GramNewtonSchulz{});
+  add_spectral_rules(rules, "Automatic", polar::Automatic{});
   add_spectral_rules(rules, "CoupledNewtonSchulz", polar::CoupledNewtonSchulz{}, coupled);
   add_spectral_rules(rules, "CoupledPolarExpress", polar::CoupledPolarExpress{}, coupled);
   // After it has normalized, Muon's polynomial does not converge but amplifies its own rounding, which no
   // change of a block with one entry shows: the violation is 9e-15 there, a third more than is allowed.
-  rules.push_back(named_rule("Spectral as in Muon", Spectral<>{polar::PolarExpress::muon()}, both_rotated,
+  rules.push_back(named_rule("Spectral as in Muon", Spectral<polar::PolarExpress>{polar::PolarExpress::muon()}, both_rotated,
                              all_inputs_but("one-entry")));
   return rules;
 }

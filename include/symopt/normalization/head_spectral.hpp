@@ -24,6 +24,10 @@ struct HeadSpectral {
     explicit Workspace(Shape shape) : Spectral<Method>::template Workspace<Scalar>(head_shape(shape)) {}
   };
 
+  /// The method that the heads of a block of that shape get, where it is chosen by shape.
+  std::string method_for(Shape shape) const requires requires { Method::choice(shape, side); } {
+    return Spectral<Method>{method}.method_for(head_shape(shape));
+  }
   void validate() const { method.validate(); }
   template <class Derived>
   Matrix<typename Derived::Scalar> operator()(const Eigen::MatrixBase<Derived>& block) const {

@@ -3,7 +3,9 @@
 
 #include <symopt/group/product.hpp>
 #include <symopt/normalization/apply.hpp>
-#include <symopt/polar/polar_express.hpp>
+#include <symopt/polar/automatic.hpp>
+
+#include <string>
 
 namespace symopt::inline SYMOPT_ABI {
 
@@ -30,6 +32,10 @@ struct Spectral {
     explicit Workspace(Shape shape) : Method::template Workspace<Scalar>(shape, smaller_gram(shape)) {}
   };
 
+  /// The method that a block of that shape gets, where it is chosen by shape: "Zolotarev, 4 terms".
+  std::string method_for(Shape shape) const requires requires { Method::choice(shape, Side::left); } {
+    return to_string(Method::choice(shape, smaller_gram(shape)));
+  }
   void validate() const { method.validate(); }
   template <class Derived>
   Matrix<typename Derived::Scalar> operator()(const Eigen::MatrixBase<Derived>& block) const {

@@ -22,7 +22,8 @@ namespace symopt::inline SYMOPT_ABI::polar {
 /// Laws: apply commutes with orthogonal matrices on both sides, and both gram sides agree, each up
 /// to rounding; the row space and the column space of the result lie in those of the input.
 ///
-/// Models: Exact, NewtonSchulz, PolarExpress, CoupledNewtonSchulz, CoupledPolarExpress.
+/// Models: Automatic, Zolotarev, GramNewtonSchulz, NewtonSchulz, PolarExpress, Exact, CoupledNewtonSchulz,
+/// CoupledPolarExpress.
 template <class Method>
 concept PolarMethod = requires(const Method method, MatrixRef<float> block,
                                typename Method::template Workspace<float> workspace) {

@@ -7,18 +7,18 @@
 
 namespace symopt::inline SYMOPT_ABI::polar {
 
-/// The memory of a coupled iteration: five Gram-sized squares and a block.
+/// The memory of a coupled iteration: five Gram-sized squares and what products work in.
 template <class Scalar>
 struct CoupledWorkspace {
   CoupledWorkspace(Shape shape, Side gram_side)
-      : block(shape.rows * shape.cols),
+      : products(line_count(shape, gram_side), line_count(shape, opposite(gram_side))),
         y(side_of(shape, gram_side)),
         z(y),
         residual(y),
         factor(y),
         product(y) {}
 
-  kernel::Buffer<Scalar> block;
+  kernel::ProductMemory<Scalar> products;
   Matrix<Scalar> y, z, residual, factor, product;
 
  private:
@@ -40,7 +40,7 @@ void apply_coupled_inverse_root(MatrixRef<Scalar> block, Side gram_side, int ste
   Matrix<Scalar>& z = workspace.z;
   Matrix<Scalar>& product = workspace.product;
   if (kernel::max_abs(block) == Scalar(0)) return;
-  kernel::gram<Scalar>(block, gram_side, y);
+  kernel::gram<Scalar>(block, gram_side, y, workspace.products);
   y.diagonal().array() += Scalar(eps);
   const Scalar s = static_cast<Scalar>(kernel::norm(y) * norm_factor + norm_eps);
   y /= s;
@@ -52,9 +52,8 @@ void apply_coupled_inverse_root(MatrixRef<Scalar> block, Side gram_side, int ste
     product.noalias() = workspace.factor * z;
     z.swap(product);
   }
-  MatrixRef<Scalar> result = workspace.block.as(shape_of(block));
-  kernel::multiply_add<Scalar>(Scalar(0), block, MatrixRef<Scalar>(z), gram_side, result);
-  block = result / std::sqrt(s);
+  kernel::multiply_square<Scalar>(MatrixRef<Scalar>(z), block, gram_side, workspace.products);
+  block /= std::sqrt(s);
 }
 
 /// Throws unless the options of a coupled iteration are usable.

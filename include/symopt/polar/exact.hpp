@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/kernel/gram.hpp>
+#include <symopt/kernel/products.hpp>
 #include <symopt/kernel/scaling.hpp>
 #include <symopt/polar/concept.hpp>
 
@@ -21,8 +21,8 @@ namespace symopt::inline SYMOPT_ABI::polar {
 /// singular value decomposition is about k^2 times the unit roundoff of double.
 /// Default cut-off (for cutoff = 0): max(m, n) units of roundoff of the block's scalar, but never
 /// under the noise sqrt(k) * 1.5e-8 that a k x k Gram matrix in double carries.
-/// Cost: about 9 k^3 + 4 k^2 n flops; memory two double blocks and the eigensolver's two squares, and k
-/// numbers that Eigen's eigensolver takes at each call.
+/// Cost: about 9 k^3 + 4 k^2 n flops; memory two double blocks, packed slabs and the eigensolver's two
+/// squares, and k numbers that Eigen's eigensolver takes at each call.
 /// Errors: std::invalid_argument for a cutoff outside [0, 1).
 struct Exact {
   double cutoff = 0;  ///< relative to the largest singular value; 0 chooses by size and scalar
@@ -32,11 +32,13 @@ struct Exact {
     Workspace(Shape shape, Side gram_side)
         : block(shape.rows * shape.cols),
           rotated(shape.rows * shape.cols),
+          products(line_count(shape, gram_side), line_count(shape, opposite(gram_side))),
           gram(identity(std::max<Index>(1, line_count(shape, gram_side)))),
           solver(gram) {}  // computing once takes all of the solver's memory
 
     kernel::Buffer<double> block;
     kernel::Buffer<double> rotated;
+    kernel::ProductMemory<double> products;
     Matrix<double> gram;
     Eigen::SelfAdjointEigenSolver<Matrix<double>> solver;
 
@@ -59,7 +61,7 @@ struct Exact {
     }
     MatrixRef<double> x = workspace.block.as(shape_of(block));
     x = block.template cast<double>() * kernel::power_of_two_scale(double(largest));
-    kernel::gram<double>(x, gram_side, workspace.gram);
+    kernel::gram<double>(x, gram_side, workspace.gram, workspace.products);
     workspace.solver.compute(workspace.gram);
     const auto& vectors = workspace.solver.eigenvectors();
 

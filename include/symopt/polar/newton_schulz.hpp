@@ -9,7 +9,7 @@ namespace symopt::inline SYMOPT_ABI::polar {
 /// Band: that of the list; for the default, five of the tuned steps, singular values between 1e-3
 /// and 1 of the Frobenius norm come out in [0.47, 1.21]: fast, but never equal to 1. Use
 /// lists::cubic or lists::quintic with more steps to converge.
-/// Cost: 3 k^2 n + k^3 flops per step; memory one block and two Gram matrices.
+/// Cost: 3 k^2 n + k^3 flops per step; memory two Gram matrices and packed slabs.
 /// Errors: std::invalid_argument for steps < 1, safety < 1, eps < 0.
 /// Source: kellerjordan.github.io/posts/muon; Higham, "Functions of Matrices", section 8.3.
 struct NewtonSchulz {

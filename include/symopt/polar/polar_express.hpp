@@ -8,7 +8,7 @@ namespace symopt::inline SYMOPT_ABI::polar {
 /// Polar Express: each step is the best odd quintic for the interval that the steps before it leave.
 /// Band with the default eight steps: within 3e-8 of 1 for singular values of at least 1e-3 of the
 /// Frobenius norm, 0.45 at 1e-4 of it; with six steps [0.94, 1.01], with five [0.72, 1.13].
-/// Cost: 3 k^2 n + k^3 flops per step; memory one block and two Gram matrices.
+/// Cost: 3 k^2 n + k^3 flops per step; memory two Gram matrices and packed slabs.
 /// Errors: std::invalid_argument for steps < 1, safety < 1, eps < 0.
 /// Source: Amsel, Persson, Musco, Gower, arXiv 2505.16932.
 struct PolarExpress {
@@ -36,10 +36,3 @@ struct PolarExpress {
 static_assert(PolarMethod<PolarExpress>);
 
 }  // namespace symopt::polar
-
-namespace symopt::inline SYMOPT_ABI {
-
-/// The method behind Spectral<> and its one-sided forms.
-using DefaultPolar = polar::PolarExpress;
-
-}  // namespace symopt

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/kernel/gram.hpp>
+#include <symopt/kernel/products.hpp>
 #include <symopt/kernel/scaling.hpp>
 #include <symopt/polar/concept.hpp>
 
@@ -105,15 +105,15 @@ inline void validate_iteration(const char* method, int steps, double safety, dou
     throw std::invalid_argument(std::string("symopt: ") + method + "::eps must be finite and not negative");
 }
 
-/// The memory of an iteration on X: a second block and two Gram-sized squares.
+/// The memory of an iteration on X: two Gram-sized squares and what products work in.
 template <class Scalar>
 struct IterationWorkspace {
   IterationWorkspace(Shape shape, Side gram_side)
-      : block(shape.rows * shape.cols),
+      : products(line_count(shape, gram_side), line_count(shape, opposite(gram_side))),
         gram(line_count(shape, gram_side) * line_count(shape, gram_side)),
         polynomial(gram.size()) {}
 
-  kernel::Buffer<Scalar> block;
+  kernel::ProductMemory<Scalar> products;
   kernel::Buffer<Scalar> gram;
   kernel::Buffer<Scalar> polynomial;
 };
@@ -133,14 +133,13 @@ void iterate(MatrixRef<Scalar> block, Side gram_side, const QuinticList& steps, 
   const Index size = line_count(shape_of(block), gram_side);
   MatrixRef<Scalar> gram = workspace.gram.as({size, size});
   MatrixRef<Scalar> polynomial = workspace.polynomial.as({size, size});
-  MatrixRef<Scalar> next = workspace.block.as(shape_of(block));
   for (int step = 0; step < count; ++step) {
     const Quintic& q = steps[step];
-    kernel::gram<Scalar>(block, gram_side, gram);
-    kernel::gram<Scalar>(gram, Side::left, polynomial);  // the square of a symmetric matrix
+    kernel::gram<Scalar>(block, gram_side, gram, workspace.products);
+    kernel::symmetric_product<Scalar>(gram, gram, polynomial, workspace.products);
     polynomial = Scalar(q.c) * polynomial + Scalar(q.b) * gram;
-    kernel::multiply_add<Scalar>(Scalar(q.a), block, polynomial, gram_side, next);
-    block = next;
+    polynomial.diagonal().array() += Scalar(q.a);
+    kernel::multiply_square<Scalar>(polynomial, block, gram_side, workspace.products);
   }
 }
 

@@ -18,6 +18,7 @@ struct PlanRow {
   std::string blocks;  ///< the blocks that the rule sees: "16 of 128x1024"
   std::string group;   ///< "LmHead: S x O + shift"
   std::string rule;    ///< "P > RowNorm > P"
+  std::string method;  ///< "Zolotarev, 4 terms": the polar method chosen for the first of the blocks, if any
   std::string scale;   ///< the named scale, and its factor for the first of these blocks
   double rate = 0;     ///< the base rate, before the schedule factor
 };
@@ -27,6 +28,7 @@ struct PlanRow {
 ///   model.layers.[0-27].self_attn.q_proj.weight  28 of [2048x1024]
 ///       16 row heads -> 16 of 128x1024
 ///       HiddenMatrix: O x O | Spectral | scale match_rms 6.4 | rate 0.0035
+///       polar factor: Zolotarev, 4 terms
 /// The line of the layout is left out for a tensor that is one block.
 class Plan {
  public:
@@ -50,6 +52,7 @@ class Plan {
       if (row.layout != "whole") out << "    " << row.layout << " -> " << row.blocks << '\n';
       out << "    " << row.group << " | " << row.rule << " | scale " << row.scale << " | rate " << row.rate
           << '\n';
+      if (!row.method.empty()) out << "    polar factor: " << row.method << '\n';
     }
     return out;
   }
@@ -62,7 +65,7 @@ class Plan {
 
   static bool is_alike(const PlanRow& a, const PlanRow& b) {
     return a.shape == b.shape && a.layout == b.layout && a.blocks == b.blocks && a.group == b.group &&
-           a.rule == b.rule && a.scale == b.scale && a.rate == b.rate;
+           a.rule == b.rule && a.method == b.method && a.scale == b.scale && a.rate == b.rate;
   }
 
   std::vector<Line> gathered() const {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <symopt/kernel/all_finite.hpp>
+#include <symopt/kernel/threads.hpp>
 #include <symopt/normalization/scale_free.hpp>
 #include <symopt/normalization/sign.hpp>
 #include <symopt/parameter/blocks.hpp>
@@ -201,6 +202,7 @@ class StackParameter {
             .blocks = blocks_text(),
             .group = group_text_of_rule(),
             .rule = rule_text_of_rule(),
+            .method = shapes_.empty() ? "" : method_text_of_rule(shapes_.front()),
             .scale = scale.str(),
             .rate = options_.learning_rate};
   }
@@ -219,6 +221,7 @@ class StackParameter {
     for (const BlockView<Scalar>& block : weights_) existing.push_back(mask_.existing(block));
     return existing;
   }
+  virtual std::string method_text_of_rule(Shape shape) const = 0;
 
   /// The factors of a step on block b.
   StepFactors factors(std::size_t b, double schedule_factor) const {
@@ -245,13 +248,15 @@ class StackParameter {
     return {weights};
   }
 
-  /// Memory to work in, one for each block; in its frame, which may be the transposed one.
+  /// Memory to work in, one for each block; in its frame, which may be the transposed one. Block b has that of
+  /// slot b % slots.
   template <class Memory>
-  std::vector<std::shared_ptr<Memory>> work_memory(bool is_transposed = false) const {
+  std::vector<std::shared_ptr<Memory>> work_memory(bool is_transposed = false, std::size_t slots = 1) const {
     std::vector<std::shared_ptr<Memory>> memory;
     for (const Shape shape : shapes_)
       memory.push_back(
-          work_->template of<Memory>(is_transposed ? transposed(shape) : shape, step_needs(options_)));
+          work_->template of<Memory>(is_transposed ? transposed(shape) : shape, step_needs(options_),
+                                        memory.size() % slots));
     return memory;
   }
 
@@ -354,6 +359,7 @@ class RuleOfParameter : public StackParameter<Scalar> {
       return Families{};
     }
   }
+  std::string method_text_of_rule(Shape shape) const override { return method_text(rule_, shape); }
 
   Rule rule_;
 };
@@ -368,7 +374,7 @@ class MappedParameter final : public RuleOfParameter<Rule, Scalar> {
         map_(std::move(map)) {
     for (const BlockView<Scalar>& block : this->weights_)
       momentum_.emplace_back(block.rows.size * block.cols.size);
-    memory_ = this->template work_memory<Memory>(is_transposed);
+    take_memory();
   }
 
   void set_row_mask(RowMask mask) override {
@@ -384,21 +390,40 @@ class MappedParameter final : public RuleOfParameter<Rule, Scalar> {
           "be given when the parameter is added");
     this->mask_ = std::move(mask);
     this->shapes_ = std::move(shapes);
-    memory_ = this->template work_memory<Memory>(is_transposed);
+    take_memory();
   }
 
+  /// Small blocks step side by side, each slot its own, every other one after another: a large block's own
+  /// loops are shared by the threads. A block's step has the same bits either way.
   void step_along(double schedule_factor) override {
-    for (std::size_t b = 0; b < this->weights_.size(); ++b) {
-      const kernel::Streams<Scalar> streams{framed(this->gradient_memory(b)),
-                                            framed(this->mask_.existing(momentum_of(b))),
-                                            framed(this->weights_memory(b))};
-      step_block<Projection>(map_, step_numbers(this->options_, this->factors(b, schedule_factor)),
-                             kernel::Check::nothing, streams, *memory_[b]);
-    }
+    kernel::parallel_for(static_cast<Index>(slots_), [&](Index slot) {
+      for (std::size_t b = static_cast<std::size_t>(slot); b < this->weights_.size(); b += slots_) {
+        const kernel::Streams<Scalar> streams{framed(this->gradient_memory(b)),
+                                              framed(this->mask_.existing(momentum_of(b))),
+                                              framed(this->weights_memory(b))};
+        step_block<Projection>(map_, step_numbers(this->options_, this->factors(b, schedule_factor)),
+                               kernel::Check::nothing, streams, *memory_[b]);
+      }
+    });
   }
 
  private:
   using Memory = StepMemory<Map, Projection, Scalar>;
+
+  /// Up to here a block is too little work to be shared, in entries times the shorter edge.
+  static constexpr double small_block = 64e6;
+
+  void take_memory() {
+    const bool are_small = std::all_of(this->shapes_.begin(), this->shapes_.end(), [](const Shape shape) {
+      return static_cast<double>(shape.rows) * static_cast<double>(shape.cols) *
+                 static_cast<double>(std::min(shape.rows, shape.cols)) <=
+             small_block;
+    });
+    slots_ = are_small ? std::clamp<std::size_t>(this->shapes_.size(), 1,
+                                                 static_cast<std::size_t>(kernel::thread_count()))
+                       : 1;
+    memory_ = this->template work_memory<Memory>(is_transposed, slots_);
+  }
 
   template <class Block>
   static Block framed(const Block& block) {
@@ -446,6 +471,7 @@ class MappedParameter final : public RuleOfParameter<Rule, Scalar> {
   }
 
   Map map_;
+  std::size_t slots_ = 1;
   std::vector<kernel::Buffer<Scalar>> momentum_;
   std::vector<kernel::Buffer<Scalar>> momentum_copy_;  // as weights_copy_
   std::vector<std::shared_ptr<Memory>> memory_;

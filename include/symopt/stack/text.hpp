@@ -124,6 +124,23 @@ std::string rule_text(const Rule& rule) {
   }
 }
 
+/// The polar method that the rule chooses for blocks of a shape: "Zolotarev, 4 terms". Empty for a rule without
+/// one, or whose method does not choose.
+template <class Map>
+std::string method_text([[maybe_unused]] const Map& map, [[maybe_unused]] Shape shape) {
+  std::string text;
+  if constexpr (requires { map.method_for(shape); }) {
+    text = map.method_for(shape);
+  } else if constexpr (requires { stages_of(map.normalization()); }) {
+    hana::for_each(stages_of(map.normalization()), [&](const auto& stage) {
+      if (text.empty()) text = method_text(stage, shape);
+    });
+  } else if constexpr (requires { map.normalization.validate(); }) {
+    text = method_text(map.normalization, shape);
+  }
+  return text;
+}
+
 /// The group of the rule's update, or the largest group that it claims: "LmHead: S x O + shift".
 template <class Rule>
 std::string rule_group_text() {

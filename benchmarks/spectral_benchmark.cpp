@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+// The default spectral step and its peers, momentum and apply included: five Newton-Schulz steps by the GEMM
+// of a BLAS, the same by Eigen, the same in libtorch; other methods of symopt; one thread against two; small
+// blocks of a stack. Times of one run compare; nothing else does.
+#include "spectral_benchmark.hpp"
+
+#include <symopt/symopt.hpp>
+
+#include <benchmark/benchmark.h>
+
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <omp.h>
+
+extern "C" {
+void sgemm_(const char* transa, const char* transb, const int* m, const int* n, const int* k,
+            const float* alpha, const float* a, const int* lda, const float* b, const int* ldb,
+            const float* beta, float* c, const int* ldc);
+__attribute__((weak)) char* openblas_get_corename();
+}
+
+namespace {
+
+using namespace symopt;
+
+/// Row-major c <- alpha op(a) op(b) + beta c by the BLAS, in which everything is the transpose.
+void gemm(bool transpose_a, bool transpose_b, float alpha, const Matrix<float>& a, const Matrix<float>& b,
+          float beta, Matrix<float>& c) {
+  const int m = static_cast<int>(c.cols()), n = static_cast<int>(c.rows()),
+            k = static_cast<int>(transpose_a ? a.rows() : a.cols()), lda = static_cast<int>(a.cols()),
+            ldb = static_cast<int>(b.cols()), ldc = static_cast<int>(c.cols());
+  sgemm_(transpose_b ? "T" : "N", transpose_a ? "T" : "N", &m, &n, &k, &alpha, b.data(), &ldb, a.data(), &lda,
+         &beta, c.data(), &ldc);
+}
+struct ByBlas {
+  static void multiply(bool ta, bool tb, float alpha, const Matrix<float>& a, const Matrix<float>& b,
+                       float beta, Matrix<float>& c) {
+    gemm(ta, tb, alpha, a, b, beta, c);
+  }
+};
+struct ByEigen {
+  static void multiply(bool ta, bool tb, float alpha, const Matrix<float>& a, const Matrix<float>& b,
+                       float beta, Matrix<float>& c) {
+    if (beta == 0) {
+      c.setZero();
+    } else if (beta != 1) {
+      c *= beta;
+    }
+    if (ta) {
+      c.noalias() += alpha * a.transpose() * b;
+    } else if (tb) {
+      c.noalias() += alpha * a * b.transpose();
+    } else {
+      c.noalias() += alpha * a * b;
+    }
+  }
+};
+
+/// What a C++ user writes by hand.
+template <class Products>
+class NewtonSchulzByHand {
+ public:
+  NewtonSchulzByHand(Index rows, Index cols)
+      : left_(rows <= cols),
+        momentum_(Matrix<float>::Zero(rows, cols)),
+        x_(rows, cols),
+        next_(rows, cols),
+        gram_(std::min(rows, cols), std::min(rows, cols)),
+        polynomial_(gram_) {}
+
+  void step(Matrix<float>& weights, const Matrix<float>& gradient) {
+    momentum_ = 0.95F * momentum_ + 0.05F * gradient;
+    x_ = momentum_ / (momentum_.norm() + 1e-7F);
+    for (int i = 0; i < 5; ++i) {
+      Products::multiply(!left_, left_, 1, x_, x_, 0, gram_);
+      polynomial_ = gram_;
+      Products::multiply(false, false, 2.0315F, gram_, gram_, -4.7750F, polynomial_);
+      next_ = x_;
+      if (left_) {
+        Products::multiply(false, false, 1, polynomial_, x_, 3.4445F, next_);
+      } else {
+        Products::multiply(false, false, 1, x_, polynomial_, 3.4445F, next_);
+      }
+      x_.swap(next_);
+    }
+    weights -= 0.02F * x_;
+  }
+
+ private:
+  bool left_;
+  Matrix<float> momentum_, x_, next_, gram_, polynomial_;
+};
+
+struct Problem {
+  Problem(Index rows, Index cols)
+      : weights(Matrix<float>::Random(rows, cols)), gradient(Matrix<float>::Random(rows, cols)) {}
+  Matrix<float> weights, gradient;
+};
+
+template <class Stepper>
+void run(benchmark::State& state, int threads, Shape shape, Stepper&& make) {
+  const int before = omp_get_max_threads();
+  omp_set_num_threads(threads);
+  Problem problem(shape.rows, shape.cols);
+  auto stepper = make(shape);
+  for (auto _ : state) {
+    stepper.step(problem.weights, problem.gradient);
+    benchmark::DoNotOptimize(problem.weights.data());
+  }
+  omp_set_num_threads(before);
+}
+
+void run_torch([[maybe_unused]] benchmark::State& state, [[maybe_unused]] int threads,
+               [[maybe_unused]] Index blocks, [[maybe_unused]] Shape shape, [[maybe_unused]] bool batched) {
+#ifdef SYMOPT_WITH_TORCH
+  auto peer = symopt_benchmark::torch_newton_schulz(blocks, shape.rows, shape.cols, batched, threads);
+  for (auto _ : state) peer->step();
+#endif
+}
+
+void run_stack(benchmark::State& state, int threads, Index blocks, Shape shape) {
+  const int before = omp_get_max_threads();
+  omp_set_num_threads(threads);
+  Problem problem(blocks * shape.rows, shape.cols);
+  LayerwiseOptimizer stack;
+  stack.add("blocks", role<HiddenMatrix>().with(layout::row_heads(blocks)), problem.weights,
+            problem.gradient);
+  for (auto _ : state) stack.step();
+  state.counters["us_per_block"] =
+      benchmark::Counter(static_cast<double>(blocks) * 1e-6,
+                         benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
+  omp_set_num_threads(before);
+}
+
+using Register = std::pair<std::string, std::function<void(benchmark::State&)>>;
+
+void add(const std::string& name, std::function<void(benchmark::State&)> body) {
+  benchmark::RegisterBenchmark(name.c_str(), [body](benchmark::State& state) { body(state); })
+      ->UseRealTime()
+      ->Unit(benchmark::kMillisecond);
+}
+
+template <class Method>
+auto symopt_step() {
+  return
+      [](Shape shape) { return Optimizer<Update<HiddenMatrix, Spectral<Method>>>(shape.rows, shape.cols); };
+}
+
+void register_all(int threads) {
+  for (const Shape shape :
+       {Shape{768, 768}, Shape{768, 3072}, Shape{1024, 1024}, Shape{2048, 2048}, Shape{50304, 768}}) {
+    const std::string prefix = "spectral/" + to_string(shape) + "/";
+    add(prefix + "symopt", [=](auto& state) {
+      run(state, threads, shape, [](Shape s) { return Optimizer<Update<HiddenMatrix>>(s.rows, s.cols); });
+      state.SetLabel(to_string(polar::Automatic::choice(shape, smaller_gram(shape))));
+    });
+    add(prefix + "symopt_1_thread",
+        [=](auto& state) { run(state, 1, shape, symopt_step<polar::Automatic>()); });
+    add(prefix + "gram_newton_schulz",
+        [=](auto& state) { run(state, threads, shape, symopt_step<polar::GramNewtonSchulz>()); });
+    add(prefix + "newton_schulz_symopt",
+        [=](auto& state) { run(state, threads, shape, symopt_step<polar::NewtonSchulz>()); });
+    add(prefix + "newton_schulz_blas", [=](auto& state) {
+      run(state, threads, shape, [](Shape s) { return NewtonSchulzByHand<ByBlas>(s.rows, s.cols); });
+    });
+    add(prefix + "newton_schulz_eigen", [=](auto& state) {
+      run(state, threads, shape, [](Shape s) { return NewtonSchulzByHand<ByEigen>(s.rows, s.cols); });
+    });
+#ifdef SYMOPT_WITH_TORCH
+    add(prefix + "newton_schulz_torch", [=](auto& state) { run_torch(state, threads, 1, shape, true); });
+#endif
+  }
+  for (const auto& [name, blocks, shape] : {std::tuple{"router", Index(1), Shape{16, 2048}},
+                                            {"heads", Index(64), Shape{64, 1024}},
+                                            {"experts", Index(32), Shape{1024, 2048}},
+                                            {"empty", Index(1000), Shape{1, 16}}}) {
+    const std::string prefix = std::string("small/") + name + "/";
+    add(prefix + "symopt",
+        [=, blocks = blocks, shape = shape](auto& state) { run_stack(state, threads, blocks, shape); });
+#ifdef SYMOPT_WITH_TORCH
+    add(prefix + "torch_bmm",
+        [=, blocks = blocks, shape = shape](auto& state) { run_torch(state, threads, blocks, shape, true); });
+    add(prefix + "torch_loop", [=, blocks = blocks, shape = shape](auto& state) {
+      run_torch(state, threads, blocks, shape, false);
+    });
+#endif
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  benchmark::Initialize(&argc, argv);
+  benchmark::AddCustomContext("symopt", configuration());
+  if (openblas_get_corename) benchmark::AddCustomContext("OpenBLAS kernel", openblas_get_corename());
+  register_all(omp_get_max_threads());
+  benchmark::RunSpecifiedBenchmarks();
+}
