@@ -190,12 +190,9 @@ void register_all(int threads) {
   }
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  benchmark::Initialize(&argc, argv);
-  benchmark::AddCustomContext("symopt", configuration());
-  if (openblas_get_corename) benchmark::AddCustomContext("OpenBLAS kernel", openblas_get_corename());
+int registered = [] {
   register_all(omp_get_max_threads());
-  benchmark::RunSpecifiedBenchmarks();
-}
+  return 0;
+}();
+
+}  // namespace
