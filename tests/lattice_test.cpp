@@ -9,6 +9,7 @@
 #include <Eigen/SVD>
 
 #include <sstream>
+#include <stdexcept>
 #include <string>
 
 namespace {
@@ -98,6 +99,7 @@ const auto singular_values = [](const Matrix<double>& x) -> Eigen::VectorXd {
 const auto spectral_scaling = [](const Matrix<double>& x) { return over(x, singular_values(x).maxCoeff()); };
 const auto nuclear_scaling = [](const Matrix<double>& x) { return over(x, singular_values(x).sum()); };
 const auto heads_over_their_norms = [](const Matrix<double>& x) -> Matrix<double> {
+  if (x.rows() % 2 != 0) throw std::invalid_argument("heads of two rows do not fill the block");
   Matrix<double> result = x;
   for (Index i = 0; i < x.rows(); i += 2)
     result.middleRows(i, 2) = FrobeniusNorm{}(x.middleRows(i, 2).eval());

@@ -40,7 +40,9 @@ Report check_equivariance(const AnyGroup& group, const Rule& rule, CheckOptions 
 /// Rule: an Update, a normalization, any callable on a matrix or on weights and gradient, a stateful rule, or
 /// what makes an optimizer; see AnyRule. Cost: five calls of the rule for each pair of a generator and a kind
 /// of input, ten for each random trial: under a second for one block of 16 x 24 at -O1. Errors:
-/// std::invalid_argument for shapes without entries and unknown kinds of inputs.
+/// std::invalid_argument for shapes without entries and unknown kinds of inputs. While a failure is made
+/// small the rule is called on smaller blocks, which it may refuse by std::invalid_argument: say, for want of
+/// heads.
 template <SymmetryGroup Group, class Rule>
 Report check_equivariance(const Rule& rule, CheckOptions options = {}) {
   return check_equivariance(ErasedGroup<Group>(), rule, std::move(options));

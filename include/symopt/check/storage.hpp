@@ -99,7 +99,8 @@ inline bool same_bits(const Matrix<double>& a, const Matrix<double>& b) {
 /// The kinds of the options, integers first, for a failure on them is the easiest to read.
 inline std::vector<const InputKind*> readable_kinds(const std::vector<std::string>& names) {
   std::vector<const InputKind*> kinds = chosen_kinds(names);
-  std::ranges::stable_partition(kinds, [](const InputKind* kind) { return kind->name == "integers"; });
+  std::stable_partition(kinds.begin(), kinds.end(),
+                        [](const InputKind* kind) { return kind->name == "integers"; });
   return kinds;
 }
 
