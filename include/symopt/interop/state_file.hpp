@@ -149,7 +149,7 @@ inline void write_state(const StateTable& table, const SaveOptions& options, con
       use();
     });
   };
-  for (const std::size_t size : {8, 4, 2, 1})  // the widest first, so that all are aligned
+  for (const std::size_t size : {8UL, 4UL, 2UL, 1UL})  // the widest first, so that all are aligned
     for (const SavedParameter& parameter : table.parameters)
       for (const StateField& field : parameter.fields) {
         if (field.scalar_size != size) continue;
