@@ -3,7 +3,11 @@
 // same bits for any number of threads. Built several times: as it is, with OpenMP, with a BLAS, with both.
 #include "support/kernel_reference.hpp"
 
+#include <symopt/kernel/products.hpp>
+#include <symopt/kernel/shifted_inverse.hpp>
+#ifdef _OPENMP
 #include <symopt/symopt.hpp>
+#endif
 
 #include <doctest/doctest.h>
 
@@ -93,15 +97,20 @@ TEST_CASE_TEMPLATE("a square times a block, in place, and commuting squares", Sc
 TEST_CASE_TEMPLATE("shifted inverses", Scalar, float, double) {
   CAPTURE(default_seed);
   Random random(default_seed);
-  for (const Index size : {1, 2, 7, 8, 9, 31, 64, 96, 97, 150, 250})
-    for (const Index rank : {size, (size + 1) / 2}) {
+  CHECK(kernel::sweep_edge(1024) == kernel::block_edge);
+  CHECK(kernel::sweep_edge(1025) == 2 * kernel::block_edge);
+  for (const Index size : {1, 2, 7, 8, 9, 31, 64, 96, 97, 150, 250, 390})
+    for (const auto [rank, edge] : {std::pair{size, kernel::block_edge},
+                                    {(size + 1) / 2, kernel::block_edge},
+                                    {size, 2 * kernel::block_edge}}) {
       CAPTURE(size);
       CAPTURE(rank);
+      CAPTURE(edge);
       Matrix<double> block = gaussian_block({size, rank}, random);
       block /= block.norm();
       Matrix<Scalar> gram = (block * block.transpose()).template cast<Scalar>();
       gram = ((gram + gram.transpose()) / Scalar(2)).eval();
-      kernel::InverseMemory<Scalar> memory(size, 3);
+      kernel::InverseMemory<Scalar> memory(size, 3, edge);
       const double shifts[] = {1e-1, 1e-3, 1e-5};
       for (std::size_t m = 0; m < 3; ++m) {
         memory.each[m].shift = static_cast<Scalar>(shifts[m]);
@@ -176,13 +185,14 @@ TEST_CASE("the same bits for blocks of a stack, alone, side by side and one afte
   constexpr Index count = 7, rows = 24, cols = 130;
   const Matrix<float> start = gaussian_block({count * rows, cols}, random).cast<float>();
   const Matrix<float> gradient = gaussian_block({count * rows, cols}, random).cast<float>();
+  const OptimizerOptions options{.learning_rate = 0.1, .nesterov = true, .weight_decay = 0.01};
   std::map<int, Matrix<float>> results;
   const int before = omp_get_max_threads();
   for (const int threads : {1, 2, 3, 8}) {
     omp_set_num_threads(threads);
     Matrix<float> weights = start;
     LayerwiseOptimizer stack;
-    stack.add("heads", role<HiddenMatrix>().with(layout::row_heads(count)), weights, gradient);
+    stack.add<HiddenMatrix>("heads", weights, gradient, options, layout::row_heads(count));
     stack.step();
     stack.step();
     results[threads] = weights;
@@ -191,7 +201,7 @@ TEST_CASE("the same bits for blocks of a stack, alone, side by side and one afte
   for (const int threads : {2, 3, 8}) CHECK(same_bits(results[1], results[threads]));
   Matrix<float> weights = start;
   for (Index b = 0; b < count; ++b) {
-    Optimizer<Update<HiddenMatrix>> optimizer(rows, cols);
+    Optimizer<Update<HiddenMatrix>> optimizer(rows, cols, options);
     for (int step = 0; step < 2; ++step)
       optimizer.step(weights.middleRows(b * rows, rows), gradient.middleRows(b * rows, rows));
   }

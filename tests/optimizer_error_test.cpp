@@ -95,7 +95,7 @@ TEST_CASE("options out of range are refused with the parameter, the option and i
 
 TEST_CASE("options of the rule are checked when the optimizer is made") {
   check_refused([] { Optimizer<RowNorm>(2, 2, {}, {.eps = -1}); }, {"eps"});
-  check_refused([] { Optimizer<Spectral<>>(2, 2, {}, {{.steps = 0}}); }, {"steps"});
+  check_refused([] { Optimizer<Spectral<polar::NewtonSchulz>>(2, 2, {}, {{.steps = 0}}); }, {"steps"});
   check_refused([] { Optimizer<HeadSpectral<Side::left, 3>>(4, 2); }, {"4x2"});
 }
 

@@ -410,7 +410,7 @@ TEST_CASE("options of the rule out of range are refused with the parameter") {
   Fixture fixture;
   fixture.refuses_to_add<RowNorm>({}, {"symopt: parameter 'wte': RowNorm::eps"}, {.eps = -1});
   fixture.refuses_to_add<AdamW>({}, {"'wte'", "AdamW::beta1"}, {.beta1 = 1});
-  fixture.refuses_to_add<Spectral<>>({}, {"'wte'", "steps"}, {{.steps = 0}});
+  fixture.refuses_to_add<Spectral<polar::NewtonSchulz>>({}, {"'wte'", "steps"}, {{.steps = 0}});
 }
 
 TEST_CASE("a tensor without dimensions is one number, and one of one dimension has no layout") {

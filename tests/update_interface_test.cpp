@@ -118,6 +118,12 @@ TEST_CASE("options of a normalization out of range are refused when the update i
   refuses(spectral(polar::Exact{.cutoff = -0.1}), "cutoff");
   refuses(spectral(polar::Exact{.cutoff = nan}), "cutoff");
   refuses(spectral(polar::CoupledNewtonSchulz{.eps = 0}), "eps");
+  refuses(spectral(polar::GramNewtonSchulz{.steps = 0}), "steps");
+  refuses(spectral(polar::GramNewtonSchulz{.restart_after = -2}), "restart_after");
+  refuses(spectral(polar::Zolotarev{.terms = 0}), "terms");
+  refuses(spectral(polar::Zolotarev{.terms = 9}), "terms");
+  refuses(spectral(polar::Zolotarev{.lower_bound = 0}), "lower_bound");
+  refuses(spectral(polar::Zolotarev{.lower_bound = nan}), "lower_bound");
   refuses(spectral(polar::CoupledPolarExpress{.steps = 0}), "steps");
   CHECK_THROWS_AS(polar::QuinticList({}), std::invalid_argument);
 }

@@ -34,13 +34,14 @@ class BlockFactor {
   /// The rows that a strip has in memory: those of the block, rounded up.
   Index depth() const { return depth_; }
 
-  /// Factors the symmetric block at `from`. False when it is not positive definite to working precision.
+  /// Factors the symmetric block at `from`, of which the lower triangle is read. False when it is not
+  /// positive definite to working precision.
   bool factor(const Scalar* from, Index stride, Index edge) {
     edge_ = edge;
     depth_ = round_up(edge, Tile::rows);
     for (Index j = 0; j < edge; j += Tile::cols)
-      pack<Tile::cols>(Operand<Scalar>{from + j, stride, 1}, edge, std::min(Tile::cols, edge - j), Scalar(1),
-                       upper_.data() + j * depth_);
+      pack<Tile::cols>(Operand<Scalar>{from + j * stride, 1, stride}, edge, std::min(Tile::cols, edge - j),
+                       Scalar(1), upper_.data() + j * depth_);
     for (Index i = 0; i < depth_; i += Tile::rows)
       if (!factor_rows(from, stride, i)) return false;
     return true;
@@ -170,10 +171,10 @@ struct InverseMemory {
   using Tile = MicroTile<Scalar>;
 
   struct One {
-    explicit One(Index size)
-        : factor(std::min(size, sweep_edge(size))),
-          cols(round_up(std::min(size, sweep_edge(size)), Tile::rows) * round_up(size, Tile::cols)),
-          rows(round_up(std::min(size, sweep_edge(size)), Tile::rows) * round_up(size, Tile::rows)),
+    One(Index size, Index edge)
+        : factor(edge),
+          cols(round_up(edge, Tile::rows) * round_up(size, Tile::cols)),
+          rows(round_up(edge, Tile::rows) * round_up(size, Tile::rows)),
           square(size * square_stride(size)) {}
 
     BlockFactor<Scalar> factor;
@@ -184,10 +185,13 @@ struct InverseMemory {
     InverseStatus status = InverseStatus::pending;
   };
 
-  InverseMemory(Index size, int count) {
-    for (int i = 0; i < count; ++i) each.emplace_back(size);
+  /// The edge of the blocks that are swept, block_edge or twice that, is chosen by size.
+  InverseMemory(Index size, int count) : InverseMemory(size, count, sweep_edge(size)) {}
+  InverseMemory(Index size, int count, Index sweep) : edge(sweep) {
+    for (int i = 0; i < count; ++i) each.emplace_back(size, std::min(size, edge));
   }
 
+  Index edge;
   std::vector<One> each;
 };
 
@@ -199,7 +203,7 @@ void invert_shifted(const MatrixRef<Scalar>& matrix, InverseMemory<Scalar>& memo
   using Tile = MicroTile<Scalar>;
   using One = typename InverseMemory<Scalar>::One;
   const Index size = matrix.rows();
-  const Index edge = sweep_edge(size);
+  const Index edge = memory.edge;
   const Index count = static_cast<Index>(memory.each.size());
   const Index blocks = block_count(size);
   const double area = static_cast<double>(count) * static_cast<double>(size) * static_cast<double>(size);

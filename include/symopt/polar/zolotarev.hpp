@@ -21,12 +21,13 @@ namespace symopt::inline SYMOPT_ABI::polar {
 /// 4 terms 1.9 %, 6 terms 0.17 %. In float the rounding of the Gram matrix adds up to 2 % near a thousandth.
 /// Smaller singular values come out smaller, at most 1500 times their share of the norm for three terms; none
 /// exceeds the band.
-/// A shift that the precision of the Gram matrix cannot carry is raised: to two units of roundoff, and where
-/// a Cholesky factorization fails fourfold until it does not. What lies below its root then comes out
-/// smaller. Cost: 3 k^2 n + terms * k^3 flops; memory terms + 1 squares of k x k, and packed slabs of at most
-/// twice 1024 lanes or the block. Errors: std::invalid_argument for terms outside of 1 to 8, lower_bound
-/// outside of [1e-8, 0.5]. Source: Nakatsukasa and Freund, SIAM Review 58, 2016; the shifted inverses in Gram
-/// space are symopt's.
+/// A shift that the precision of the Gram matrix cannot carry is raised: to two units of roundoff, and
+/// where a Cholesky factorization fails fourfold until it does not. What lies below its root comes out
+/// smaller then.
+/// Cost: 3 k^2 n + terms * k^3 flops; memory three squares of k x k (two where k > 1024), and packed slabs
+/// of at most twice the block or 1024 lanes of it.
+/// Errors: std::invalid_argument for terms outside of 1 to 8, lower_bound outside of [1e-8, 0.5].
+/// Source: Nakatsukasa and Freund, SIAM Review 58, 2016; the shifted inverses in Gram space are symopt's.
 struct Zolotarev {
   int terms = 3;
   double lower_bound = 1e-3;  ///< of the Frobenius norm: singular values above it reach the band
