@@ -21,7 +21,9 @@ struct symopt_optimizer {
   symopt::LayerwiseOptimizer stack;
   std::vector<Block> blocks;
   double max_norm = 0;
-  const float* gradients = nullptr;  // where the stack looks now
+  bool has_half_gradients = false;  // in bfloat16
+  const void* gradients = nullptr;  // where the stack looks now
+  symopt::bfloat16* copy = nullptr;
   std::string plan;
 };
 
@@ -166,9 +168,13 @@ symopt::NonFinite policy_of(std::int32_t value) {
   return value == SYMOPT_UNCHECKED ? symopt::NonFinite::unchecked : symopt::NonFinite::throw_error;
 }
 
-void require_f32(std::int32_t dtype, const char* buffer) {
-  require(dtype == SYMOPT_F32, std::string("symopt_options.") + buffer + "_dtype is " +
-                                   std::to_string(dtype) + "; this version has buffers of SYMOPT_F32 alone");
+void require_dtypes(const symopt_options& options) {
+  require(options.parameter_dtype == SYMOPT_F32,
+          "symopt_options.parameter_dtype is " + std::to_string(options.parameter_dtype) +
+              "; parameters are SYMOPT_F32, and symopt_copy_to gives a copy in bfloat16");
+  require(options.gradient_dtype == SYMOPT_F32 || options.gradient_dtype == SYMOPT_BF16,
+          "symopt_options.gradient_dtype is " + std::to_string(options.gradient_dtype) +
+              "; it must be SYMOPT_F32 or SYMOPT_BF16");
 }
 
 std::vector<Index> sizes_of(const symopt_block& block) {
@@ -190,12 +196,24 @@ auto& checked(Optimizer* optimizer) {
   return *optimizer;
 }
 
-void look_at(symopt_optimizer& optimizer, const float* gradients) {
+void write_copies(symopt_optimizer& optimizer, symopt::bfloat16* copy) {
+  for (const auto& block : optimizer.blocks) {
+    if (copy == nullptr) {
+      optimizer.stack.set_copy(block.name, std::nullopt);
+    } else {
+      optimizer.stack.set_copy(block.name,
+                               symopt::TensorView<symopt::bfloat16>(copy + block.offset, block.sizes));
+    }
+  }
+}
+
+template <class Scalar>
+void look_at(symopt_optimizer& optimizer, const Scalar* gradients) {
   optimizer.gradients = nullptr;  // unless all of them are taken
   for (const auto& block : optimizer.blocks)
     if (!block.is_frozen)
       optimizer.stack.set_gradient(block.name,
-                                   symopt::TensorView<const float>(gradients + block.offset, block.sizes));
+                                   symopt::TensorView<const Scalar>(gradients + block.offset, block.sizes));
   optimizer.gradients = gradients;
 }
 
@@ -209,13 +227,13 @@ symopt_status symopt_create(const symopt_options* options, const symopt_block* b
     require(blocks != nullptr && count > 0, "symopt_create: the block table is empty");
     require(parameters != nullptr, "symopt_create: the parameters are NULL");
     const symopt_options all = options == nullptr ? symopt_options{} : in_own_size(options, "symopt_options");
-    require_f32(all.parameter_dtype, "parameter");
-    require_f32(all.gradient_dtype, "gradient");
+    require_dtypes(all);
     require(all.max_norm >= 0, "symopt_options.max_norm is " + std::to_string(all.max_norm) +
                                    "; it must be positive, or 0 for no clipping");
     const symopt::NonFinite non_finite = policy_of(all.non_finite);
     auto made = std::make_unique<symopt_optimizer>();
     made->max_norm = all.max_norm;
+    made->has_half_gradients = all.gradient_dtype == SYMOPT_BF16;
     const auto* next = reinterpret_cast<const std::byte*>(blocks);
     for (std::size_t i = 0; i < count; ++i) {
       const auto* given = reinterpret_cast<const symopt_block*>(next);
@@ -239,12 +257,16 @@ void symopt_free(symopt_optimizer* optimizer) {
   delete optimizer;
 }
 
-symopt_status symopt_step(symopt_optimizer* optimizer, const float* gradients, symopt_report* report) {
+symopt_status symopt_step(symopt_optimizer* optimizer, const void* gradients, symopt_report* report) {
   return guarded([&] {
     symopt_optimizer& own = checked(optimizer);
     require(gradients != nullptr, "symopt_step: the gradients are NULL");
     symopt_report done = report == nullptr ? symopt_report{} : in_own_size(report, "symopt_report");
-    if (gradients != own.gradients) look_at(own, gradients);
+    if (gradients != own.gradients && own.has_half_gradients) {
+      look_at(own, static_cast<const symopt::bfloat16*>(gradients));
+    } else if (gradients != own.gradients) {
+      look_at(own, static_cast<const float*>(gradients));
+    }
     done.clip_factor = 1;
     done.gradient_norm = 0;
     if (own.max_norm > 0) {
@@ -264,6 +286,19 @@ symopt_status symopt_step(symopt_optimizer* optimizer, const float* gradients, s
     const std::size_t size = report->struct_size;
     done.struct_size = size;
     std::memcpy(report, &done, size);
+  });
+}
+
+symopt_status symopt_copy_to(symopt_optimizer* optimizer, uint16_t* copy) {
+  return guarded([&] {
+    symopt_optimizer& own = checked(optimizer);
+    try {
+      write_copies(own, reinterpret_cast<symopt::bfloat16*>(copy));  // the same two bytes
+    } catch (...) {
+      write_copies(own, own.copy);
+      throw;
+    }
+    own.copy = reinterpret_cast<symopt::bfloat16*>(copy);
   });
 }
 

@@ -198,8 +198,10 @@ TEST_CASE("wrong tables are refused with the block and the remedy") {
     check_last_error(words);
     options = options_of();
   };
-  options.gradient_dtype = SYMOPT_BF16;
-  refuses_options({"gradient_dtype is 1", "SYMOPT_F32"});
+  options.gradient_dtype = 2;
+  refuses_options({"gradient_dtype is 2", "SYMOPT_F32 or SYMOPT_BF16"});
+  options.parameter_dtype = SYMOPT_BF16;
+  refuses_options({"parameter_dtype is 1", "symopt_copy_to"});
   options.non_finite = 5;
   refuses_options({"non_finite is 5"});
   options.max_norm = -1;
@@ -296,6 +298,55 @@ TEST_CASE("clipping is for the rules that see how long a gradient is, and is rep
   CHECK(std::abs(report.clip_factor - 0.5 / norm) <= 1e-6);
   CHECK(symopt_step(plain.optimizer, gradients.data(), nullptr) == SYMOPT_OK);
   CHECK(std::memcmp(clipped.parameters.data(), plain.parameters.data(), at_gain * sizeof(float)) == 0);
+}
+
+std::uint16_t upper_half(float x) {
+  std::uint32_t bits = 0;
+  std::memcpy(&bits, &x, sizeof bits);
+  return static_cast<std::uint16_t>(bits >> 16);
+}
+float from_upper_half(std::uint16_t half) {
+  const std::uint32_t bits = std::uint32_t{half} << 16;
+  float x = 0;
+  std::memcpy(&x, &bits, sizeof x);
+  return x;
+}
+
+TEST_CASE("gradients come in bfloat16, and a copy of the parameters goes out in it") {
+  symopt_options options = options_of();
+  options.gradient_dtype = SYMOPT_BF16;
+  Trainer half(table(), &options), whole;
+  std::vector<std::uint16_t> copy(at_end, 0xffff);
+  REQUIRE(symopt_copy_to(half.optimizer, copy.data()) == SYMOPT_OK);
+  for (const std::uint16_t entry : copy) CHECK(entry == 0xffff);
+  for (std::uint64_t step = 30; step < 33; ++step) {
+    const std::vector<float> gradients = gaussian(step);
+    std::vector<std::uint16_t> cut(gradients.size());
+    std::vector<float> same(gradients.size());
+    for (std::size_t i = 0; i < gradients.size(); ++i) {
+      cut[i] = upper_half(gradients[i]);
+      same[i] = from_upper_half(cut[i]);
+    }
+    REQUIRE(symopt_step(half.optimizer, cut.data(), nullptr) == SYMOPT_OK);
+    REQUIRE(symopt_step(whole.optimizer, same.data(), nullptr) == SYMOPT_OK);
+  }
+  for (std::size_t i = 0; i < at_end; ++i) {
+    const double mine = static_cast<double>(half.parameters[i]);
+    CHECK(std::abs(mine - static_cast<double>(whole.parameters[i])) <= 1e-5 * (1 + std::abs(mine)));
+    const bool is_padding = i >= at_head + (vocabulary - 2) * width && i < at_gain;
+    if (is_padding) {
+      CHECK(copy[i] == 0xffff);
+    } else {
+      CHECK(std::abs(static_cast<double>(from_upper_half(copy[i])) - mine) <= std::abs(mine) / 256);
+    }
+  }
+  REQUIRE(symopt_copy_to(half.optimizer, nullptr) == SYMOPT_OK);
+  const std::vector<std::uint16_t> before = copy, zeros(at_end, 0);
+  REQUIRE(symopt_step(half.optimizer, zeros.data(), nullptr) == SYMOPT_OK);
+  CHECK(copy == before);
+  CHECK(symopt_copy_to(half.optimizer, reinterpret_cast<std::uint16_t*>(half.parameters.data())) ==
+        SYMOPT_INVALID_ARGUMENT);
+  check_last_error({"overlap"});
 }
 
 TEST_CASE("rates, schedule and freezing") {

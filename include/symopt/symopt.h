@@ -65,7 +65,7 @@ typedef enum symopt_layout {
 /* Scalars of a buffer. */
 typedef enum symopt_dtype {
   SYMOPT_F32 = 0,
-  SYMOPT_BF16 = 1 /* no buffer may have it in this version */
+  SYMOPT_BF16 = 1 /* bfloat16, the upper half of a float: gradients, and copies of the parameters */
 } symopt_dtype;
 
 /* What a step does with a gradient that has an Inf or NaN. */
@@ -96,8 +96,8 @@ typedef struct symopt_block {
 typedef struct symopt_options {
   size_t struct_size;      /* sizeof(symopt_options) */
   int32_t non_finite;      /* symopt_non_finite */
-  int32_t parameter_dtype; /* symopt_dtype of the buffers */
-  int32_t gradient_dtype;
+  int32_t parameter_dtype; /* symopt_dtype of the parameters: SYMOPT_F32 */
+  int32_t gradient_dtype;  /* of the gradients: either */
   double max_norm; /* gradients of rules that see their length are clipped to it, all together; 0: not clipped */
 } symopt_options;
 
@@ -119,8 +119,14 @@ SYMOPT_API symopt_status symopt_create(const symopt_options* options, const symo
 /* NULL is allowed. */
 SYMOPT_API void symopt_free(symopt_optimizer* optimizer);
 
-/* One step along `gradients`, which are only read. report: NULL, or what was done. */
-SYMOPT_API symopt_status symopt_step(symopt_optimizer* optimizer, const float* gradients, symopt_report* report);
+/* One step along `gradients`, of the options' gradient_dtype, which are only read. report: NULL, or what was
+ * done. */
+SYMOPT_API symopt_status symopt_step(symopt_optimizer* optimizer, const void* gradients, symopt_report* report);
+
+/* From now on each step writes the parameters that it moves to `copy` too, rounded to the nearest bfloat16, each at
+ * its own offset: what the model computes with beside the floats that are trained. Nothing is written before the
+ * next step. NULL: no more copies. */
+SYMOPT_API symopt_status symopt_copy_to(symopt_optimizer* optimizer, uint16_t* copy);
 
 /* The parameters lie there now. */
 SYMOPT_API symopt_status symopt_move_parameters(symopt_optimizer* optimizer, float* parameters);
