@@ -6,9 +6,10 @@
 
 namespace symopt::inline SYMOPT_ABI::kernel {
 
-/// Every column over its norm plus eps, on memory that runs along rows. Where some columns of all rows fit
-/// the cache, one sweep, strip by strip: the five streams of a row norm. Else two sweeps by rows, six
-/// streams. Sums of squares in double: a relative error of at most rows * 2^-53 in a norm.
+/// Every column over its norm plus eps, on memory that runs along rows: a sweep that advances the momentum
+/// and adds up squares, and one that moves the weights. Six streams, and one more read of the gradient where
+/// it is checked. A block that fits the cache is done strip by strip in one sweep. Sums of squares in double:
+/// a relative error of at most rows * 2^-53 in a norm.
 struct ColumnNormStep {
   double eps;
 
@@ -53,14 +54,13 @@ struct ColumnNormStep {
  private:
   static constexpr Index widest_strip = 256;
 
-  /// Columns in a strip of which one block's stays in the second cache; 0 where that is too narrow to be read
-  /// well.
+  /// Columns in a strip of which one block's stays in the second cache, for blocks of which all of it does; 0
+  /// for others: strips of long rows lie a power of two apart, and push each other out of the cache.
   template <class Scalar>
   static Index strip_width(Shape shape) {
-    constexpr Index cache = 256 * 1024, lanes = line_padding;
-    const Index fits = cache / static_cast<Index>(sizeof(Scalar)) / std::max<Index>(1, shape.rows);
-    const Index width = std::min(widest_strip, fits / lanes * lanes);
-    return width >= 4 * lanes || (width > 0 && width >= shape.cols) ? width : 0;
+    constexpr Index cache = 256 * 1024;
+    const bool fits = shape.rows * shape.cols * static_cast<Index>(sizeof(Scalar)) <= cache;
+    return fits ? widest_strip : 0;
   }
 
   template <class Scalar>
