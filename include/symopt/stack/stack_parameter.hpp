@@ -174,11 +174,12 @@ class StackParameter {
   void step(double schedule_factor) {
     if (gradient_factor_ == 1) return step_along(schedule_factor);
     if (half_gradient_.empty()) {
-      const Exchanged scaled(gradient_, scaled_gradient_.of(gradient_, mask_, gradient_factor_));
+      const Exchanged<Slopes> scaled(gradient_, scaled_gradient_.of(gradient_, mask_, gradient_factor_));
       step_along(schedule_factor);
     } else {
-      const Exchanged scaled(gradient_, scaled_gradient_.of(half_gradient_, mask_, gradient_factor_));
-      const Exchanged none(half_gradient_, {});
+      const Exchanged<Slopes> scaled(gradient_,
+                                     scaled_gradient_.of(half_gradient_, mask_, gradient_factor_));
+      const Exchanged<std::vector<BlockView<const bfloat16>>> none(half_gradient_, {});
       step_along(schedule_factor);
     }
   }
@@ -274,6 +275,8 @@ class StackParameter {
   BlocksCopy<Scalar> weights_copy_;  // of the step before, where the rule may throw
 
  private:
+  using Slopes = std::vector<BlockView<const Scalar>>;
+
   /// Other blocks in the place of the gradient's, as long as it lives.
   template <class Blocks>
   class Exchanged {
