@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/kernel/normalize.hpp>
 #include <symopt/polar/zolotarev.hpp>
 
 #include <ostream>
@@ -44,7 +45,7 @@ struct Automatic {
   void apply(MatrixRef<Scalar> block, Side gram_side, Workspace<Scalar>& workspace) const {
     const Choice chosen = choice(shape_of(block), gram_side);
     if (chosen.terms == 0) {
-      kernel::normalize_line(block, 0.0);
+      kernel::normalize_block(BlockView<Scalar>(block));
     } else {
       Zolotarev{.terms = chosen.terms}.template apply<Scalar>(block, gram_side, workspace);
     }
@@ -60,4 +61,4 @@ namespace symopt::inline SYMOPT_ABI {
 /// The method behind Spectral<> and its one-sided forms.
 using DefaultPolar = polar::Automatic;
 
-}  // namespace symopt::inline SYMOPT_ABI
+}  // namespace symopt
