@@ -61,4 +61,4 @@ namespace symopt::inline SYMOPT_ABI {
 /// The method behind Spectral<> and its one-sided forms.
 using DefaultPolar = polar::Automatic;
 
-}  // namespace symopt::inline SYMOPT_ABI
+}  // namespace symopt
