@@ -19,7 +19,6 @@ extern "C" {
 void sgemm_(const char* transa, const char* transb, const int* m, const int* n, const int* k,
             const float* alpha, const float* a, const int* lda, const float* b, const int* ldb,
             const float* beta, float* c, const int* ldc);
-__attribute__((weak)) char* openblas_get_corename();
 }
 
 namespace {
@@ -152,38 +151,38 @@ auto symopt_step() {
 void register_all(int threads) {
   for (const Shape shape :
        {Shape{768, 768}, Shape{768, 3072}, Shape{1024, 1024}, Shape{2048, 2048}, Shape{50304, 768}}) {
-    const std::string prefix = "spectral/" + to_string(shape) + "/";
-    add(prefix + "symopt", [=](auto& state) {
+    const std::string what = "/spectral/" + to_string(shape);
+    add("symopt" + what, [=](auto& state) {
       run(state, threads, shape, [](Shape s) { return Optimizer<Update<HiddenMatrix>>(s.rows, s.cols); });
       state.SetLabel(to_string(polar::Automatic::choice(shape, smaller_gram(shape))));
     });
-    add(prefix + "symopt_1_thread",
+    add("symopt_1_thread" + what,
         [=](auto& state) { run(state, 1, shape, symopt_step<polar::Automatic>()); });
-    add(prefix + "gram_newton_schulz",
+    add("gram_newton_schulz" + what,
         [=](auto& state) { run(state, threads, shape, symopt_step<polar::GramNewtonSchulz>()); });
-    add(prefix + "newton_schulz_symopt",
+    add("newton_schulz_symopt" + what,
         [=](auto& state) { run(state, threads, shape, symopt_step<polar::NewtonSchulz>()); });
-    add(prefix + "newton_schulz_blas", [=](auto& state) {
+    add("newton_schulz_blas" + what, [=](auto& state) {
       run(state, threads, shape, [](Shape s) { return NewtonSchulzByHand<ByBlas>(s.rows, s.cols); });
     });
-    add(prefix + "newton_schulz_eigen", [=](auto& state) {
+    add("newton_schulz_eigen" + what, [=](auto& state) {
       run(state, threads, shape, [](Shape s) { return NewtonSchulzByHand<ByEigen>(s.rows, s.cols); });
     });
 #ifdef SYMOPT_WITH_TORCH
-    add(prefix + "newton_schulz_torch", [=](auto& state) { run_torch(state, threads, 1, shape, true); });
+    add("newton_schulz_torch" + what, [=](auto& state) { run_torch(state, threads, 1, shape, true); });
 #endif
   }
   for (const auto& [name, blocks, shape] : {std::tuple{"router", Index(1), Shape{16, 2048}},
                                             {"heads", Index(64), Shape{64, 1024}},
                                             {"experts", Index(32), Shape{1024, 2048}},
                                             {"empty", Index(1000), Shape{1, 16}}}) {
-    const std::string prefix = std::string("small/") + name + "/";
-    add(prefix + "symopt",
+    const std::string what = std::string("/small/") + name;
+    add("symopt" + what,
         [=, blocks = blocks, shape = shape](auto& state) { run_stack(state, threads, blocks, shape); });
 #ifdef SYMOPT_WITH_TORCH
-    add(prefix + "torch_bmm",
+    add("torch_bmm" + what,
         [=, blocks = blocks, shape = shape](auto& state) { run_torch(state, threads, blocks, shape, true); });
-    add(prefix + "torch_loop", [=, blocks = blocks, shape = shape](auto& state) {
+    add("torch_loop" + what, [=, blocks = blocks, shape = shape](auto& state) {
       run_torch(state, threads, blocks, shape, false);
     });
 #endif

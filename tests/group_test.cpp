@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <symopt/check/group_laws.hpp>
 
+#include "support/error.hpp"
 #include "support/group_suite.hpp"
+#include "support/inputs.hpp"
 
 #include <doctest/doctest.h>
 

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// ratios FILE.json ...: a table of ratios of median times, each of two benchmarks of one run.
+#include "targets.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <cstdio>
+#include <exception>
+#include <fstream>
+#include <map>
+#include <string>
+
+namespace {
+
+using Medians = std::map<std::string, double>;
+
+/// The medians of one run in milliseconds, by the names of the benchmarks.
+Medians medians_of(const nlohmann::json& run) {
+  const std::map<std::string, double> units{{"ns", 1e-6}, {"us", 1e-3}, {"ms", 1}, {"s", 1e3}};
+  Medians medians;
+  for (const auto& row : run.at("benchmarks")) {
+    if (row.value("aggregate_name", "") != "median") continue;
+    std::string name = row.at("run_name");
+    if (const auto end = name.find("/real_time"); end != std::string::npos) name.resize(end);
+    medians[name] = row.at("real_time").get<double>() * units.at(row.at("time_unit"));
+  }
+  return medians;
+}
+
+void print_ratios(const Medians& medians) {
+  std::printf("%-41s %-22s %7s %6s\n", "benchmark (median ms)", "against (ms)", "ratio", "goal");
+  for (const Target& target : targets()) {
+    const auto own = medians.find(target.benchmark), peer = medians.find(target.peer);
+    if (own == medians.end() || peer == medians.end()) continue;
+    char left[96], right[96], goal[16] = "";
+    std::snprintf(left, sizeof left, "%s (%.3g)", target.benchmark.c_str(), own->second);
+    const std::string who = target.peer.substr(0, target.peer.find('/', target.peer.find('/') == 5 ? 6 : 0));
+    std::snprintf(right, sizeof right, "%s (%.3g)", who.c_str(), peer->second);
+    const double ratio = peer->second / own->second;
+    if (target.goal > 0)
+      std::snprintf(goal, sizeof goal, "%.3g%s", target.goal, ratio < target.goal ? " -" : "");
+    std::printf("%-41s %-22s %7.2f %6s\n", left, right, ratio, goal);
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    for (int i = 1; i < argc; ++i) {
+      std::ifstream file(argv[i]);
+      const nlohmann::json run = nlohmann::json::parse(file);
+      const auto& context = run.at("context");
+      std::printf("%s%s: %s; %s", i > 1 ? "\n" : "", argv[i], context.value("processor", "?").c_str(),
+                  context.value("symopt", "?").c_str());
+      if (context.contains("OpenBLAS"))
+        std::printf("; OpenBLAS kernel %s", context.at("OpenBLAS").get<std::string>().c_str());
+      std::printf("\n");
+      print_ratios(medians_of(run));
+    }
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "ratios: %s\n", error.what());
+    return 1;
+  }
+}
