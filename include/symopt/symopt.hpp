@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Everything but the optional interop headers.
+// Everything but check.hpp, frame averages (which bring an eigensolver) and the optional interop headers.
 #include <symopt/bfloat16.hpp>
 #include <symopt/configuration.hpp>
 #include <symopt/group/head_rotations.hpp>
@@ -46,7 +46,6 @@
 #include <symopt/stack/rule_sets/qwen3.hpp>
 #include <symopt/tensor_view.hpp>
 #include <symopt/update/adamw.hpp>
-#include <symopt/update/frame_average.hpp>
 #include <symopt/update/optimizer.hpp>
 #include <symopt/update/schedule.hpp>
 #include <symopt/update/update.hpp>
