@@ -158,7 +158,7 @@ class LawCheck {
                                      : "the group has no generators, and no random trials were asked for");
     } else if (!is_one_trial && !output_varies_) {
       conclude(Verdict::vacuous, "the rule's output is the same for every input");
-    } else if (law_.is_about_motion && !has_moved_) {
+    } else if (!is_one_trial && law_.is_about_motion && !has_moved_) {
       conclude(Verdict::vacuous, "no element of the group moved any input");
     } else if (2 * report_.ill_posed > report_.trials) {
       conclude(Verdict::inconclusive, reason_of_doubt());
