@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "support/error.hpp"
 #include "support/group_suite.hpp"
+#include "support/inputs.hpp"
 
 #include <doctest/doctest.h>
 
