@@ -59,7 +59,7 @@ Matrix<float> in_a_stack() {
   stack.add<Embedding>("wte", weights, gradient, {.learning_rate = 0.1, .momentum = 0});
   stack.set_copy("wte", copy);
   for (int step = 0; step < 100; ++step) {
-    gradient = gradient_at(copy);
+    gradient.array() = gradient_at(copy).array();  // into the memory that the stack looks at
     stack.step();
   }
   return weights;

@@ -71,10 +71,11 @@ TEST_CASE("scales beyond the range of squares, down to subnormal numbers, are su
     const Matrix<double> expected = rule(block);
     CHECK(relative_error(rule((1e-300 * block).eval()), expected) <= 1e-12);
     CHECK(relative_error(rule((1e300 * block).eval()), expected) <= 1e-12);
-    const Matrix<float> huge = (5e37 * block).cast<float>();
-    CHECK(relative_error(as_double(rule(huge)), expected) <= 1e-5);
-    const Matrix<float> subnormal = (1e-40 * block).cast<float>();
-    CHECK(relative_error(as_double(rule(subnormal)), rule(as_double(subnormal).eval())) <= 1e-4);
+    // Float against float: the default polar method has coefficients of its own in each precision.
+    const auto in_float = [&](const Matrix<double>& x) { return as_double(rule(Matrix<float>(x.cast<float>()))); };
+    CHECK(relative_error(in_float(5e37 * block), in_float(block)) <= 1e-5);
+    const Matrix<double> subnormal = as_double((1e-40 * block).cast<float>().eval());
+    CHECK(relative_error(in_float(subnormal), in_float(1e40 * subnormal)) <= 1e-4);
   };
   check(FrobeniusNorm{});
   check(Sign{});
