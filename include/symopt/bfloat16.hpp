@@ -28,8 +28,8 @@ constexpr const char* to_string(Rounding rounding) {
 /// bfloat16 memory that a step writes by stochastic rounding: see stochastic.
 template <class Block>
 struct StochasticallyRounded {
-  Block& block;
-  std::uint64_t seed;
+  Block& block;        ///< what is written
+  std::uint64_t seed;  ///< of the random bits
 };
 
 /// Says that a step rounds stochastically what it writes to `block`, bfloat16 memory of any storage order

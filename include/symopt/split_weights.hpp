@@ -13,8 +13,8 @@ namespace symopt::inline SYMOPT_ABI {
 /// Weights in float whose upper and lower 16 bits lie apart, as a step takes them: see split_weights.
 template <class High, class Low>
 struct SplitWeights {
-  High& high;
-  Low& low;
+  High& high;  ///< bfloat16
+  Low& low;    ///< std::uint16_t
 };
 
 /// A view of floats in two halves: `high` is bfloat16 memory (the weights cut off to 16 bits, which a model

@@ -72,6 +72,7 @@ template <class Rule>
 Report expect_violation(const AnyGroup& group, const Rule& rule, CheckOptions options = {}) {
   return detail::as_control(check_equivariance(group, rule, std::move(options)));
 }
+/// The same, the group named by its type.
 template <SymmetryGroup Group, class Rule>
 Report expect_violation(const Rule& rule, CheckOptions options = {}) {
   return expect_violation(ErasedGroup<Group>(), rule, std::move(options));

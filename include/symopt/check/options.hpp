@@ -20,7 +20,7 @@ inline std::uint64_t default_seed() {
 
 /// What is tried. The seed and SYMOPT_REPRODUCE of the environment are read when a check starts.
 struct CheckOptions {
-  std::uint64_t seed = default_seed();
+  std::uint64_t seed = default_seed();  ///< of all random numbers
   int trials = 64;              ///< on hard inputs with random elements; every generator is tried anyway
   std::vector<Shape> shapes{};  ///< of the blocks; empty: small ones that the group fits
   /// Names of the kinds of gradients that are drawn (see input_kinds); empty: all. For a rule whose domain

@@ -42,9 +42,9 @@ struct Counterexample {
   double error = 0;          ///< the size of the violation over the size of the output
   Matrix<double> weights{};  ///< of a rule that sees them; otherwise empty, like those that a check lacks
   std::string of_moved{};    ///< what `actual` is: "the step after the move"
-  Matrix<double> actual{};
+  Matrix<double> actual{};   ///< what the rule gave
   std::string should_be{};  ///< what `expected` is: "the step, moved"
-  Matrix<double> expected{};
+  Matrix<double> expected{};  ///< what the law asks for
 };
 
 namespace detail {
@@ -107,17 +107,17 @@ struct Report {
   std::string law;    ///< "equivariance"
   std::string rule;   ///< what was checked
   std::string group;  ///< under what
-  Verdict verdict = Verdict::vacuous;
+  Verdict verdict = Verdict::vacuous;  ///< what was found
   std::string reason;          ///< of a verdict that is not `holds`
   double worst = 0;            ///< the largest error of a well-posed trial
   std::vector<double> errors;  ///< of all well-posed trials, ascending
-  int trials = 0;
+  int trials = 0;           ///< inputs and elements tried
   int ill_posed = 0;        ///< trials whose result rounding decides
   double ladder_ratio = 0;  ///< largest error in float over that in double on Gaussian inputs; 0 without
   std::string precision;    ///< the highest one tried: "double", "float"
-  std::optional<Counterexample> counterexample{};
+  std::optional<Counterexample> counterexample{};  ///< the smallest that was found
   std::string reproduce;  ///< one line that repeats the failed trial, or the whole check
-  std::uint64_t seed = 0;
+  std::uint64_t seed = 0;  ///< of all random numbers
 
   /// The error that a share q of the well-posed trials do not exceed; 0 without any.
   double quantile(double q) const {
@@ -126,6 +126,7 @@ struct Report {
     return errors[static_cast<std::size_t>(std::ceil(place))];
   }
 
+  /// True when the law holds.
   explicit operator bool() const { return verdict == Verdict::holds; }
 };
 

@@ -108,6 +108,7 @@ template <class Rule>
 Report check_horizontal(const AnyGroup& group, const Rule& rule, CheckOptions options = {}) {
   return detail::run_shift_law(detail::horizontal_law(group), group, any_rule(rule), std::move(options));
 }
+/// The same, the group named by its type.
 template <SymmetryGroup Group, class Rule>
 Report check_horizontal(const Rule& rule, CheckOptions options = {}) {
   detail::require_shift<Group>();
@@ -120,6 +121,7 @@ template <class Rule>
 Report check_shift_invariant(const AnyGroup& group, const Rule& rule, CheckOptions options = {}) {
   return detail::run_shift_law(detail::shift_law(group), group, any_rule(rule), std::move(options));
 }
+/// The same, the group named by its type.
 template <SymmetryGroup Group, class Rule>
 Report check_shift_invariant(const Rule& rule, CheckOptions options = {}) {
   detail::require_shift<Group>();

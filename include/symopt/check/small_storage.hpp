@@ -13,8 +13,8 @@ namespace symopt::inline SYMOPT_ABI::check {
 
 /// A parameter tensor as it is stored: its sizes, row-major, and how it is made of blocks.
 struct Storage {
-  std::vector<Index> sizes;
-  Layout layout{};
+  std::vector<Index> sizes;  ///< of the dimensions, the outermost first
+  Layout layout{};           ///< how blocks are found in it
 };
 
 namespace detail {

@@ -21,7 +21,7 @@ struct Automatic {
 
   /// What a shape gets: no terms stand for the division by the norm.
   struct Choice {
-    int terms = 0;
+    int terms = 0;  ///< of Zolotarev; 0 for the norm
 
     friend bool operator==(const Choice&, const Choice&) = default;
     friend std::string to_string(const Choice& choice) {
@@ -33,6 +33,7 @@ struct Automatic {
     }
   };
 
+  /// The method that a shape gets, with the Gram matrix on that side.
   static constexpr Choice choice(Shape shape, Side gram_side) {
     const Index size = line_count(shape, gram_side);
     if (shape.rows <= 1 || shape.cols <= 1) return {0};

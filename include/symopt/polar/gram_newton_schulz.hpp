@@ -19,10 +19,10 @@ namespace symopt::inline SYMOPT_ABI::polar {
 /// for steps < 1, safety < 1, eps < 0, restart_after < -1. Source: the Gram form is folklore of symmetric
 /// matrix functions, Higham, "Functions of Matrices", section 6.5; coefficients as in QuinticList.
 struct GramNewtonSchulz {
-  static constexpr int where_needed = -1;
+  static constexpr int where_needed = -1;  ///< restart_after: what the scalar's rounding asks for
 
-  int steps = 6;
-  QuinticList coefficients = lists::polar_express;
+  int steps = 6;                                    ///< at least 1
+  QuinticList coefficients = lists::polar_express;  ///< of the steps
   int restart_after = where_needed;  ///< so many steps; 0 never
   double safety = 1.0;               ///< the block is divided by safety * Frobenius norm + eps
   double eps = 0.0;                  ///< absolute, for agreement with published code; breaks homogeneity

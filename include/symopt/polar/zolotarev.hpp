@@ -29,7 +29,7 @@ namespace symopt::inline SYMOPT_ABI::polar {
 /// Errors: std::invalid_argument for terms outside of 1 to 8, lower_bound outside of [1e-8, 0.5].
 /// Source: Nakatsukasa and Freund, SIAM Review 58, 2016; the shifted inverses in Gram space are symopt's.
 struct Zolotarev {
-  int terms = 3;
+  int terms = 3;              ///< 1 to 8
   double lower_bound = 1e-3;  ///< of the Frobenius norm: singular values above it reach the band
 
   template <class Scalar>

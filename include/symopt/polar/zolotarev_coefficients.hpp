@@ -13,14 +13,15 @@ namespace symopt::inline SYMOPT_ABI::polar {
 /// fractions: s -> gain * s * (1 + sum_j weight[j] / (s^2 + shift[j])). It alternates between 1 - deviation
 /// and 1 + deviation on [l, 1], and rises from 0 to it below l.
 struct ZolotarevCoefficients {
-  static constexpr int most_terms = 8;
+  static constexpr int most_terms = 8;  ///< that can be asked for
 
-  int terms = 0;
-  std::array<double, most_terms> shift{};
-  std::array<double, most_terms> weight{};
-  double gain = 1;
-  double deviation = 0;
+  int terms = 0;                            ///< r
+  std::array<double, most_terms> shift{};   ///< of the first r places
+  std::array<double, most_terms> weight{};  ///< of the first r places
+  double gain = 1;                          ///< C
+  double deviation = 0;                     ///< the largest distance from 1 on [l, 1]
 
+  /// The map at s.
   double operator()(double s) const {
     double sum = 1;
     for (std::size_t j = 0; j < static_cast<std::size_t>(terms); ++j) sum += weight[j] / (s * s + shift[j]);

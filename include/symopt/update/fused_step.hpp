@@ -20,33 +20,45 @@
 // the pipeline that its group derived. To give a map of your own a kernel, specialise FusedStep for it.
 namespace symopt::inline SYMOPT_ABI {
 
+/// The kernel of a map's whole step: none, unless this is specialised with of(map), which returns it.
 template <class Map>
 struct FusedStep {};
 
+/// One sweep.
 template <>
 struct FusedStep<Identity> {
+  /// The kernel, with the options of the map.
   static kernel::IdentityStep of(const Identity&) { return {}; }
 };
+/// One sweep.
 template <>
 struct FusedStep<Sign> {
+  /// The kernel, with the options of the map.
   static kernel::SignStep of(const Sign&) { return {}; }
 };
+/// One sweep.
 template <>
 struct FusedStep<RowNorm> {
+  /// The kernel, with the options of the map.
   static kernel::RowNormStep of(const RowNorm& norm) { return {norm.eps}; }
 };
+/// Sums of the columns first, then one sweep.
 template <>
 struct FusedStep<ColumnNorm> {
+  /// The kernel, with the options of the map.
   static kernel::ColumnNormStep of(const ColumnNorm& norm) { return {norm.eps}; }
 };
+/// The norm first, then one sweep.
 template <>
 struct FusedStep<FrobeniusNorm> {
+  /// The kernel, with the options of the map.
   static kernel::FrobeniusStep of(const FrobeniusNorm&) { return {}; }
 };
 
 /// P RowNorm P: the head and the router.
 template <>
 struct FusedStep<Pipeline<HorizontalProjection<Side::left>, RowNorm>> {
+  /// The kernel, with the options of the map.
   static kernel::CentredRowNormStep of(const Pipeline<HorizontalProjection<Side::left>, RowNorm>& pipeline) {
     return {pipeline.template map<0>().eps};
   }
@@ -58,6 +70,7 @@ requires requires(const N& map) {
   FusedStep<N>::of(map);
 }
 struct FusedStep<Pipeline<HorizontalProjection<>, N>> {
+  /// The kernel, with the options of the map.
   static auto of(const Pipeline<HorizontalProjection<>, N>& pipeline) {
     return FusedStep<N>::of(pipeline.template map<0>());
   }
@@ -69,6 +82,7 @@ requires requires(const Map& map) {
   FusedStep<std::remove_cvref_t<decltype(map.stages())>>::of(map.stages());
 }
 struct FusedStep<Map> {
+  /// The kernel, with the options of the map.
   static auto of(const Map& map) {
     return FusedStep<std::remove_cvref_t<decltype(map.stages())>>::of(map.stages());
   }

@@ -123,6 +123,7 @@ class Optimizer {
       }
     });
   }
+  /// The same on bfloat16 weights that are rounded stochastically.
   template <class Weights, class Gradient>
   StepReport step(StochasticallyRounded<Weights> weights, const Eigen::MatrixBase<Gradient>& gradient) {
     require_types<Weights, Gradient>();
@@ -140,6 +141,7 @@ class Optimizer {
     static_assert(is_writable_memory_v<Copy>, "the copy must be memory to write into");
     return step_and_copy(weights, gradient, copy, kernel::Rounder{});
   }
+  /// The same with a copy that is rounded stochastically.
   template <class Weights, class Gradient, class Copy>
   StepReport step(Weights&& weights, const Eigen::MatrixBase<Gradient>& gradient,
                   StochasticallyRounded<Copy> copy) {
