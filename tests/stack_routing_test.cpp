@@ -504,7 +504,7 @@ TEST_CASE("rates are each parameter's own times one schedule factor") {
 /// The first line that is printed for a stack of parameters of these names, all treated alike.
 std::string gathered(const std::vector<std::string>& names) {
   std::vector<PlanRow> rows;
-  for (const std::string& name : names) rows.push_back({name, "2", "whole", "1 of 1x2", "", "", "", 0});
+  for (const std::string& name : names) rows.push_back({name, "2", "whole", "1 of 1x2", "", "", "", "", 0});
   std::ostringstream text;
   text << Plan(rows);
   std::istringstream lines(text.str());

@@ -94,7 +94,7 @@ std::vector<double> all_but_one_at(double share, Index rank) {
   return values;
 }
 
-TEST_CASE("in float the default stays within 5 % down to a thousandth of the norm") {
+TEST_CASE("in float the default stays within 6 % down to a thousandth of the norm") {
   CAPTURE(default_seed);
   Random random(default_seed);
   for (const Shape shape :
@@ -106,8 +106,8 @@ TEST_CASE("in float the default stays within 5 % down to a thousandth of the nor
       for (const double scale : {1.0, 1e-30, 1e30}) {
         const Matrix<float> given = (scale * block).cast<float>();
         const Eigen::VectorXd values = singular_values(as_double(Spectral<>{}(given)));
-        CHECK(values(0) <= 1.05);
-        CHECK(values(rank - 1) >= 0.95);
+        CHECK(values(0) <= 1.06);
+        CHECK(values(rank - 1) >= 0.94);
       }
     };
     for (const double share : {1.01e-3, 1.5e-3, 2e-3, 3e-3, 1e-2})

@@ -121,7 +121,7 @@ class OneSidedGroup final : public AnyGroup {
     std::vector<Element> elements;
     const auto add = [&](WideMatrix a) { elements.push_back(std::move(a)); };
     const auto add_swaps = [&](Index size) {
-      for (Index i = 0; i + size < n; i += size) {
+      for (Index i = 0; i + 2 * size <= n; i += size) {
         WideMatrix a = one;
         a.middleRows(i, size).swap(a.middleRows(i + size, size));
         add(a);

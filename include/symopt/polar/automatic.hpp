@@ -13,7 +13,7 @@ namespace symopt::inline SYMOPT_ABI::polar {
 /// A single line is divided by its norm. A block at least 16 times as long as its k x k Gram is wide takes
 /// Zolotarev with 6 terms, which cost 4 % more flops there; any other takes 4: three would be enough in
 /// double, but in float rounding would take the last percent. Band: within 2 % of 1 for singular values
-/// between 1e-3 and 1 of the Frobenius norm in double, within 5 % in float; see Zolotarev. choice(shape,
+/// between 1e-3 and 1 of the Frobenius norm in double, within 6 % in float; see Zolotarev. choice(shape,
 /// gram_side) tells which method a block gets. Cost and memory: those of the method.
 struct Automatic {
   template <class Scalar>
