@@ -189,10 +189,13 @@ class TorchOptimizer : public torch::optim::Optimizer {
   void save(torch::serialize::OutputArchive& archive) const override {
     archive.write("symopt.float", as_tensor(state_bytes(floats_)), true);
     archive.write("symopt.double", as_tensor(state_bytes(doubles_)), true);
+    archive.write("symopt.rates", rates(), true);  // the groups', which a scheduler may have set since the step
   }
   void load(torch::serialize::InputArchive& archive) override {
-    torch::Tensor floats, doubles;
-    if (!archive.try_read("symopt.float", floats, true) || !archive.try_read("symopt.double", doubles, true))
+    torch::Tensor floats, doubles, saved_rates;
+    if (!archive.try_read("symopt.float", floats, true) || !archive.try_read("symopt.double", doubles, true) ||
+        !archive.try_read("symopt.rates", saved_rates, true) || saved_rates.sizes() != rates().sizes() ||
+        saved_rates.scalar_type() != torch::kDouble)
       throw std::invalid_argument("symopt: the archive is not of a TorchOptimizer");
     const torch::Tensor before = as_tensor(state_bytes(floats_, {.allow_non_finite = true}));
     load_state_bytes(floats_, bytes_of(floats), {}, "archive");
@@ -202,8 +205,8 @@ class TorchOptimizer : public torch::optim::Optimizer {
       load_state_bytes(floats_, bytes_of(before), {.allow_non_finite = true}, "archive");
       throw;
     }
-    for (torch::optim::OptimizerParamGroup& group : param_groups_)
-      if (!group.params().empty()) group.options().set_lr(rate_of(group.params().front()));
+    for (std::size_t g = 0; g < param_groups_.size(); ++g)
+      param_groups_[g].options().set_lr(saved_rates[static_cast<std::int64_t>(g)].item<double>());
   }
   ///@}
 #else
@@ -238,9 +241,11 @@ class TorchOptimizer : public torch::optim::Optimizer {
       throw std::invalid_argument("symopt: the archive is not of a TorchOptimizer");
     return {static_cast<const std::byte*>(tensor.data_ptr()), static_cast<std::size_t>(tensor.numel())};
   }
-  double rate_of(const torch::Tensor& tensor) const {
-    const std::string& name = bound_.at(tensor.unsafeGetTensorImpl()).name;
-    return (floats_.contains(name) ? floats_.options(name) : doubles_.options(name)).learning_rate;
+  torch::Tensor rates() const {
+    std::vector<double> all;
+    for (const torch::optim::OptimizerParamGroup& group : param_groups_)
+      all.push_back(group.options().get_lr());
+    return torch::tensor(all, torch::kDouble);
   }
 #else
   [[noreturn]] static void refuse_archive() {
