@@ -7,8 +7,9 @@
 #include <omp.h>
 #endif
 
-// The products of a BLAS, by its Fortran names, so that none of its headers is needed. Included where
+// The products of a BLAS, by its Fortran names, so that none of its headers is needed. There where
 // SYMOPT_USE_BLAS is defined; the program links the library.
+#ifdef SYMOPT_USE_BLAS
 extern "C" {
 void sgemm_(const char* transa, const char* transb, const int* m, const int* n, const int* k,
             const float* alpha, const float* a, const int* lda, const float* b, const int* ldb,
@@ -53,3 +54,4 @@ void gemm(bool transpose_a, bool transpose_b, Index m, Index n, Index k, const S
 }
 
 }  // namespace symopt::kernel::blas
+#endif

@@ -7,9 +7,7 @@
 #include <symopt/kernel/threads.hpp>
 #include <symopt/side.hpp>
 
-#ifdef SYMOPT_USE_BLAS
 #include <symopt/kernel/blas.hpp>
-#endif
 
 #include <algorithm>
 #include <cmath>
