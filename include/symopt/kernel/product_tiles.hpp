@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/kernel/blas.hpp>
 #include <symopt/kernel/buffer.hpp>
 #include <symopt/kernel/packing.hpp>
 #include <symopt/kernel/scaling.hpp>
 #include <symopt/kernel/threads.hpp>
 #include <symopt/side.hpp>
-
-#include <symopt/kernel/blas.hpp>
 
 #include <algorithm>
 #include <cmath>
