@@ -99,9 +99,13 @@ void add_packed_product(Index depth, const Scalar* row_strips, Index row_depth, 
 #pragma GCC unroll 16
         for (Index r = 0; r < Tile::rows; ++r)
 #pragma GCC unroll 4
-          for (Index v = 0; v < Tile::vectors; ++v)
-            combined(*reinterpret_cast<typename Tile::Unaligned*>(corner + r * stride + v * Tile::lanes),
-                     tile.sum[r][v]);
+          for (Index v = 0; v < Tile::vectors; ++v) {
+            Scalar* to = corner + r * stride + v * Tile::lanes;
+            typename Tile::Vector entry{};
+            if constexpr (onto != Onto::overwrite) entry = Tile::load(to);
+            combined(entry, tile.sum[r][v]);
+            Tile::store(to, entry);
+          }
       } else {
         Scalar entries[Tile::rows * Tile::cols];
         tile.store_to(entries);
