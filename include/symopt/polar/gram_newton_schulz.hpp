@@ -16,8 +16,7 @@ namespace symopt::inline SYMOPT_ABI::polar {
 /// Band: that of the list; for the default six steps of Polar Express [0.94, 1.01] for singular values
 /// between 1e-3 and 1 of the Frobenius norm, in float [0.92, 1.03]. Cost: 3 k^2 n for each start, 4 k^3 per
 /// step, 2 k^3 less for the last; memory four Gram matrices and packed slabs. Errors: std::invalid_argument
-/// for steps < 1, safety < 1, eps < 0, restart_after < -1. Source: the Gram form is folklore of symmetric
-/// matrix functions, Higham, "Functions of Matrices", section 6.5; coefficients as in QuinticList.
+/// for steps < 1, safety < 1, eps < 0, restart_after < -1. Source: the polynomials of QuinticList.
 struct GramNewtonSchulz {
   static constexpr int where_needed = -1;  ///< restart_after: what the scalar's rounding asks for
 
