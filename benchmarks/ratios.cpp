@@ -34,7 +34,7 @@ void print_ratios(const Medians& medians) {
     if (own == medians.end() || peer == medians.end()) continue;
     char left[96], right[96], goal[16] = "";
     std::snprintf(left, sizeof left, "%s (%.3g)", target.benchmark.c_str(), own->second);
-    const std::string who = target.peer.substr(0, target.peer.find('/', target.peer.find('/') == 5 ? 6 : 0));
+    const std::string who = target.peer.substr(0, target.peer.find('/'));
     std::snprintf(right, sizeof right, "%s (%.3g)", who.c_str(), peer->second);
     const double ratio = peer->second / own->second;
     if (target.goal > 0)
