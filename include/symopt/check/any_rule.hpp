@@ -86,6 +86,13 @@ Direction<Scalar> direction_of(const Rule& rule) {
         for (int step = 0; step < steps_of_state; ++step) optimizer.step(moved, gradient);
         return moved - weights;
       };
+    } else if constexpr (FloatTwin<O>::exists) {
+      return [rule](const Matrix<float>& weights, const Matrix<float>& gradient) -> Matrix<float> {
+        auto optimizer = FloatTwin<O>::of(make_optimizer(rule, shape_of(gradient)));
+        Matrix<float> moved = weights;
+        for (int step = 0; optimizer && step < steps_of_state; ++step) optimizer->step(moved, gradient);
+        return moved - weights;
+      };
     } else {
       return {};
     }

@@ -136,8 +136,8 @@ class LawCheck {
 
   void note_ladder(const Input& input, const Motion& motion, double relative_in_double) {
     std::mt19937_64 engine = engine_of("ladder");
-    const Evaluation<float> still(rule_.in_float, input.weights, input.gradient, engine);
-    const Outcome outcome = try_motion(rule_.in_float, still, motion, false, engine);
+    const Evaluation<float> still(rule_, input.weights, input.gradient, engine);
+    const Outcome outcome = try_motion(rule_, still, motion, false, engine);
     largest_in_double_ = std::max(largest_in_double_, relative_in_double);
     largest_in_float_ = std::max(largest_in_float_, outcome.relative);
   }

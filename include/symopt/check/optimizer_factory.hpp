@@ -2,8 +2,19 @@
 #pragma once
 
 #include <symopt/matrix.hpp>
+#include <symopt/update/rule.hpp>
 
 #include <concepts>
+#include <optional>
+#include <stdexcept>
+#include <type_traits>
+
+namespace symopt::inline SYMOPT_ABI {
+
+template <class Rule, class Scalar>
+class Optimizer;
+
+}  // namespace symopt
 
 // What makes an optimizer for a block: callable with a Shape or with (rows, cols), returning anything with
 // step(weights, gradient).
@@ -47,6 +58,30 @@ auto scalar_of_optimizer() {
     return float{};
   }
 }
+
+/// An optimizer in double can be made again in float, to see what rounding does to it: one of ours, whose rule
+/// takes both.
+template <class O>
+struct FloatTwin {
+  static constexpr bool exists = false;
+};
+template <class Rule>
+requires(StatelessRule<Rule, float> || StatefulRule<Rule, float>)
+struct FloatTwin<Optimizer<Rule, double>> {
+  static constexpr bool exists = true;
+
+  /// From its start, with the same options; empty where these are out of float's range.
+  static std::optional<Optimizer<Rule, float>> of(const Optimizer<Rule, double>& optimizer) {
+    try {
+      Optimizer<Rule, float> twin(optimizer.shape().rows, optimizer.shape().cols, optimizer.options(),
+                                  optimizer.rule());
+      twin.set_schedule_factor(optimizer.schedule_factor());
+      return twin;
+    } catch (const std::invalid_argument&) {
+      return std::nullopt;
+    }
+  }
+};
 
 template <class Factory>
 concept MakesOptimizer = requires(const Factory& factory) {

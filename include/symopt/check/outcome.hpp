@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <limits>
 #include <optional>
 #include <random>
@@ -47,19 +48,38 @@ Matrix<Scalar> rounded_once(const Matrix<Scalar>& block, std::mt19937_64& engine
   return block.unaryExpr([&](Scalar x) { return x * (1 + (coin(engine) ? unit : -unit)); });
 }
 
-/// An input with the rule's direction there, and the largest change of that when every entry of weights and
-/// gradient moves by one rounding. Not finite as soon as one of these directions is not.
+/// What the arithmetic of a rule rounds in double. An inverse or an iteration rounds what no small change of its
+/// input shows; the same rule in float shows it, as many times larger as float is coarser. An excuse of 1e-8 of
+/// the result at most, so a wrong rule gets none. Zero where float overflows.
+inline double own_rounding_of(const Matrix<float>& in_float, const Matrix<double>& in_double) {
+  constexpr double finer = std::numeric_limits<double>::epsilon() / std::numeric_limits<float>::epsilon();
+  if (!in_float.allFinite() || shape_of(in_float) != shape_of(in_double)) return 0;
+  return finer * std::min((in_float.cast<double>() - in_double).stableNorm(), in_double.stableNorm());
+}
+
+template <class Scalar>
+const Direction<Scalar>& direction_in(const AnyRule& rule) {
+  if constexpr (std::same_as<Scalar, float>) {
+    return rule.in_float;
+  } else {
+    return rule.in_double;
+  }
+}
+
+/// An input with the rule's direction there, and the most that rounding can change it: of the input, when every
+/// entry of weights and gradient moves by one rounding, or of the rule's own arithmetic, whichever is more.
+/// Not finite as soon as one of these directions is not.
 template <class Scalar>
 struct Evaluation {
   Matrix<Scalar> weights, gradient, direction;
   double change = 0;
   bool is_finite = true;
 
-  Evaluation(const Direction<Scalar>& rule, const WideMatrix& wide_weights, const WideMatrix& wide_gradient,
+  Evaluation(const AnyRule& any, const WideMatrix& wide_weights, const WideMatrix& wide_gradient,
              std::mt19937_64& engine)
-      : weights(wide_weights.template cast<Scalar>()),
-        gradient(wide_gradient.template cast<Scalar>()),
-        direction(rule(weights, gradient)) {
+      : weights(wide_weights.template cast<Scalar>()), gradient(wide_gradient.template cast<Scalar>()) {
+    const Direction<Scalar>& rule = direction_in<Scalar>(any);
+    direction = rule(weights, gradient);
     constexpr int draws = 4;
     is_finite = direction.allFinite() && shape_of(direction) == shape_of(gradient);
     for (int k = 0; k < draws && is_finite; ++k) {
@@ -69,14 +89,22 @@ struct Evaluation {
       if (is_finite)
         change = std::max(change, static_cast<double>((widened(near) - widened(direction)).stableNorm()));
     }
+    if constexpr (std::same_as<Scalar, double>)
+      if (is_finite && any.in_float) change = std::max(change, own_rounding(any.in_float));
+  }
+
+ private:
+  double own_rounding(const Direction<float>& in_float) const {
+    return own_rounding_of(in_float(weights.template cast<float>(), gradient.template cast<float>()), direction);
   }
 };
 
-/// Allowed is 32 times what one rounding of the input or of the output can change. Where that is more than a
-/// thousandth of the output, rounding decides and the trial is ill-posed; not so for integers that the
-/// element moves to integers, where nothing was rounded.
+/// Allowed is 32 times what rounding can change. Where rounding can change more than a thousandth of the output,
+/// it decides and the trial is ill-posed. Not so for integers that the element moves to integers: nothing was
+/// rounded before the rule began, so there is no excuse but its own arithmetic, which may square the input and
+/// so lose half of its digits.
 template <class Scalar>
-Outcome try_motion(const Direction<Scalar>& rule, const Evaluation<Scalar>& still, const Motion& motion,
+Outcome try_motion(const AnyRule& rule, const Evaluation<Scalar>& still, const Motion& motion,
                    bool to_the_bit, std::mt19937_64& engine) {
   constexpr double unit = static_cast<double>(std::numeric_limits<Scalar>::epsilon());
   const WideMatrix wide_gx = motion.on_gradient(widened(still.gradient));
@@ -101,7 +129,7 @@ Outcome try_motion(const Direction<Scalar>& rule, const Evaluation<Scalar>& stil
   if (to_the_bit) {
     outcome.error = violation == 0 ? 0 : std::numeric_limits<double>::infinity();
   } else if (is_exact) {
-    outcome.error = outcome.relative / std::sqrt(unit);
+    outcome.error = outcome.relative / (32 * std::sqrt(unit));
   } else {
     const double change = std::max(still.change, moved.change);
     outcome.error = violation == 0 ? 0 : violation / (32 * (change + unit * size));
@@ -120,9 +148,9 @@ class Subject {
  public:
   Subject(const AnyRule& rule, Input input, std::mt19937_64 engine) : rule_(rule), input_(std::move(input)) {
     if (rule.is_float_only()) {
-      in_float_.emplace(rule.in_float, input_.weights, input_.gradient, engine);
+      in_float_.emplace(rule, input_.weights, input_.gradient, engine);
     } else {
-      in_double_.emplace(rule.in_double, input_.weights, input_.gradient, engine);
+      in_double_.emplace(rule, input_.weights, input_.gradient, engine);
     }
     if (rule.doubt) doubt_ = rule.doubt(input_.weights.cast<double>(), input_.gradient.cast<double>());
   }
@@ -132,8 +160,8 @@ class Subject {
   const std::string& doubt() const { return doubt_; }
 
   Outcome under(const Motion& motion, bool to_the_bit, std::mt19937_64 engine) const {
-    Outcome outcome = in_double_ ? try_motion(rule_.in_double, *in_double_, motion, to_the_bit, engine)
-                                 : try_motion(rule_.in_float, *in_float_, motion, to_the_bit, engine);
+    Outcome outcome = in_double_ ? try_motion(rule_, *in_double_, motion, to_the_bit, engine)
+                                 : try_motion(rule_, *in_float_, motion, to_the_bit, engine);
     if (!doubt_.empty()) outcome.is_ill_posed = true;
     return outcome;
   }

@@ -32,8 +32,36 @@ struct TrajectoryOptions {
 
 namespace detail {
 
+/// The run of an optimizer in double once more in float, which shows what the optimizer's own arithmetic rounds;
+/// nothing for optimizers that cannot be made in float.
+template <class O>
+class FloatRun {
+ public:
+  explicit FloatRun(const O&) {}
+  double own_rounding(const auto&, const auto&, const auto&) { return 0; }
+};
+template <class O>
+requires(FloatTwin<O>::exists)
+class FloatRun<O> {
+ public:
+  explicit FloatRun(const O& optimizer) : optimizer_(FloatTwin<O>::of(optimizer)) {}
+
+  /// Steps from the same weights with the same gradient as the run in double.
+  double own_rounding(const Matrix<double>& before, const Matrix<double>& gradient, const Matrix<double>& after) {
+    const Matrix<float> slope = gradient.cast<float>();
+    if (!slope.allFinite()) optimizer_.reset();
+    if (!optimizer_) return 0;
+    Matrix<float> weights = before.cast<float>();
+    optimizer_->step(weights, slope);
+    return own_rounding_of(weights, after);
+  }
+
+ private:
+  decltype(FloatTwin<O>::of(std::declval<const O&>())) optimizer_;
+};
+
 /// Four runs in step: one, its twin moved by an element, and both once more with gradients that differ by one
-/// rounding, which tell what rounding alone can do.
+/// rounding. These, and the first two in float, tell what rounding alone can do.
 template <class O>
 class TwinRuns {
   using Scalar = decltype(scalar_of_optimizer<O>());
@@ -47,7 +75,9 @@ class TwinRuns {
         moved_{make_optimizer(factory, shape_of(weights)),
                motion.on_weights(weights).template cast<Scalar>()},
         plain_rounded_{make_optimizer(factory, shape_of(weights)), plain_.weights},
-        moved_rounded_{make_optimizer(factory, shape_of(weights)), moved_.weights} {}
+        moved_rounded_{make_optimizer(factory, shape_of(weights)), moved_.weights},
+        plain_in_float_(plain_.optimizer),
+        moved_in_float_(moved_.optimizer) {}
 
   /// One step with a gradient: what the twins then differ by.
   Outcome step(const WideMatrix& wide_gradient, std::mt19937_64& engine) {
@@ -77,8 +107,10 @@ class TwinRuns {
     outcome.actual = widened(moved_.weights);
     outcome.expected = motion_.on_weights(widened(plain_.weights));
     const double violation = distance(outcome.expected, outcome.actual);
-    const double change = std::max(distance(widened(plain_.weights), widened(plain_rounded_.weights)),
-                                   distance(widened(moved_.weights), widened(moved_rounded_.weights)));
+    const double change = std::max({distance(widened(plain_.weights), widened(plain_rounded_.weights)),
+                                    distance(widened(moved_.weights), widened(moved_rounded_.weights)),
+                                    plain_in_float_.own_rounding(before, gradient, plain_.weights),
+                                    moved_in_float_.own_rounding(moved_start, moved_gradient, moved_.weights)});
     const double moved_by = static_cast<double>(outcome.output.stableNorm());
     const double size = std::max(norm(plain_.weights), norm(moved_.weights)) + norm(moved_before);
     const double unit = static_cast<double>(std::numeric_limits<Scalar>::epsilon());
@@ -115,6 +147,7 @@ class TwinRuns {
   const Motion& motion_;
   bool free_running_;
   Run plain_, moved_, plain_rounded_, moved_rounded_;
+  FloatRun<O> plain_in_float_, moved_in_float_;
   WideMatrix start_;
   double steps_ = 0;
 };
@@ -264,7 +297,7 @@ class TrajectoryCheck {
 /// state needs no transport: each twin makes its own, from zero. The twin's weights start every step at gW_t,
 /// so that rounding does not add up, unless they run free. Factory: callable with a Shape or with (rows,
 /// cols); returns anything with step(weights, gradient). Cost: four steps for each of (generators and random
-/// elements) x steps.
+/// elements) x steps, and two in float where the optimizer is one of ours in double.
 template <SymmetryGroup Group, class Factory>
 Report check_trajectory(const Factory& factory, TrajectoryOptions options = {}) {
   const ErasedGroup<Group> group;

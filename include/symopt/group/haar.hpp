@@ -3,23 +3,37 @@
 
 #include <symopt/group/random.hpp>
 
-#include <Eigen/QR>
-
 #include <cmath>
 #include <vector>
 
 namespace symopt::inline SYMOPT_ABI {
 
-/// An orthogonal n x n matrix from the Haar measure of O(n): the Q of a Gaussian matrix, with the
-/// signs of R's diagonal moved into Q, without which the law would depend on the QR at hand.
-/// Cost O(n^3). Source: Mezzadri, "How to generate random matrices from the classical compact
-/// groups", Notices of the AMS 54 (2007), section 5.
+/// An orthogonal n x n matrix from the Haar measure of O(n), by its recursion: the first column is a uniform unit
+/// vector u, and behind the reflection that takes the first axis to u comes a matrix from O(n - 1). By plain
+/// loops: a general QR would take longer to compile than all else in the groups.
+/// Cost 4/3 n^3. Source: Stewart, "The efficient generation of random orthogonal matrices with an application to
+/// condition estimators", SIAM J. Numer. Anal. 17 (1980), section 3.
 template <class Scalar, RandomEngine Engine>
 Matrix<Scalar> haar_orthogonal(Index n, Engine& engine) {
-  const Eigen::HouseholderQR<Matrix<Scalar>> qr(gaussian<Scalar>({n, n}, engine));
-  Matrix<Scalar> q = qr.householderQ();
-  for (Index j = 0; j < n; ++j)
-    if (qr.matrixQR()(j, j) < Scalar(0)) q.col(j) *= Scalar(-1);
+  Matrix<Scalar> q = Matrix<Scalar>::Identity(n, n);
+  for (Index k = 1; k <= n; ++k) {
+    // v + sign(v_0) |v| e_0 is the normal of the reflection H with H e_0 = -sign(v_0) u, u = v / |v|.
+    Matrix<Scalar> normal = gaussian<Scalar>({k, 1}, engine);
+    const Scalar length = normal.norm();
+    const Scalar sign = normal(0, 0) < Scalar(0) ? Scalar(-1) : Scalar(1);
+    const Scalar squared = 2 * length * (length + std::abs(normal(0, 0)));
+    normal(0, 0) += sign * length;
+    const Index begin = n - k;
+    for (Index j = begin; j < n; ++j) {
+      Scalar along = 0;
+      for (Index i = 0; i < k; ++i) along += normal(i, 0) * q(begin + i, j);
+      along *= 2 / squared;
+      for (Index i = 0; i < k; ++i) {
+        Scalar& entry = q(begin + i, j);
+        entry = sign * (along * normal(i, 0) - entry);
+      }
+    }
+  }
   return q;
 }
 
