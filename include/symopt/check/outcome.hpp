@@ -52,7 +52,7 @@ Matrix<Scalar> rounded_once(const Matrix<Scalar>& block, std::mt19937_64& engine
 /// input shows; the same rule in float shows it, as many times larger as float is coarser. An excuse of 1e-8 of
 /// the result at most, so a wrong rule gets none. Zero where float overflows.
 inline double own_rounding_of(const Matrix<float>& in_float, const Matrix<double>& in_double) {
-  constexpr double finer = std::numeric_limits<double>::epsilon() / std::numeric_limits<float>::epsilon();
+  constexpr double finer = 0x1p-29;  // the roundoff of double over that of float
   if (!in_float.allFinite() || shape_of(in_float) != shape_of(in_double)) return 0;
   return finer * std::min((in_float.cast<double>() - in_double).stableNorm(), in_double.stableNorm());
 }
