@@ -124,8 +124,9 @@ SYMOPT_INLINE Lanes<double> square_root(Lanes<double> x) {
 /// The first half of the lanes as doubles, and the second.
 SYMOPT_INLINE Lanes<double> lower_half(Lanes<float> x) {
 #if defined(__AVX512F__)
+  // By name: GCC's __builtin_convertvector does it in quarters. With a mask, for without it GCC warns.
   const auto half = __builtin_shufflevector(x.value, x.value, 0, 1, 2, 3, 4, 5, 6, 7);
-  return Lanes<double>(__builtin_convertvector(half, Lanes<double>::Vector));
+  return Lanes<double>(_mm512_maskz_cvtps_pd(__mmask8(-1), __m256(half)));
 #elif defined(__AVX__)
   return Lanes<double>(_mm256_cvtps_pd(__builtin_shufflevector(x.value, x.value, 0, 1, 2, 3)));
 #elif defined(__SSE2__)
@@ -138,8 +139,9 @@ SYMOPT_INLINE Lanes<double> lower_half(Lanes<float> x) {
 }
 SYMOPT_INLINE Lanes<double> upper_half(Lanes<float> x) {
 #if defined(__AVX512F__)
-  const auto half = __builtin_shufflevector(x.value, x.value, 8, 9, 10, 11, 12, 13, 14, 15);
-  return Lanes<double>(__builtin_convertvector(half, Lanes<double>::Vector));
+  const __m512d as_doubles = _mm512_castps_pd(x.value);
+  const __m256 half = _mm256_castpd_ps(_mm512_maskz_extractf64x4_pd(__mmask8(-1), as_doubles, 1));
+  return Lanes<double>(_mm512_maskz_cvtps_pd(__mmask8(-1), half));
 #elif defined(__AVX__)
   return Lanes<double>(_mm256_cvtps_pd(__builtin_shufflevector(x.value, x.value, 4, 5, 6, 7)));
 #elif defined(__SSE2__)
@@ -252,4 +254,4 @@ struct DoubleLanes<float> {
   SYMOPT_INLINE double sum() const { return sum_of(lower) + sum_of(upper); }
 };
 
-}  // namespace symopt::kernel
+}  // namespace symopt::inline SYMOPT_ABI::kernel

@@ -78,14 +78,16 @@ enum class Onto { overwrite, add, subtract };
 
 /// The block out[height x width] with rows `stride` apart <- the product of packed strips, or plus, or minus
 /// it. `row_strips` and `col_strips` point at the first term of the first strip; the strips have `row_depth`
-/// and `col_depth` terms in memory, of which `depth` are summed.
+/// and `col_depth` terms in memory, of which `depth` are summed. Of a block on the diagonal of a symmetric
+/// result, what is computed above the diagonal is no more than its micro-tiles need.
 template <Onto onto, class Scalar>
 void add_packed_product(Index depth, const Scalar* row_strips, Index row_depth, const Scalar* col_strips,
-                        Index col_depth, Scalar* out, Index stride, Index height, Index width) {
+                        Index col_depth, Scalar* out, Index stride, Index height, Index width,
+                        bool only_lower = false) {
   using Tile = MicroTile<Scalar>;
   for (Index j = 0; j < width; j += Tile::cols) {
     const Scalar* col_strip = col_strips + j * col_depth;
-    for (Index i = 0; i < height; i += Tile::rows) {
+    for (Index i = only_lower ? j / Tile::rows * Tile::rows : 0; i < height; i += Tile::rows) {
       Tile tile;
       tile.clear();
       tile.add_product(depth, row_strips + i * row_depth, col_strip);
@@ -117,4 +119,4 @@ void add_packed_product(Index depth, const Scalar* row_strips, Index row_depth, 
   }
 }
 
-}  // namespace symopt::kernel
+}  // namespace symopt::inline SYMOPT_ABI::kernel

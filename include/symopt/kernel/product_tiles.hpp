@@ -176,10 +176,10 @@ std::pair<Staged<Scalar>, Staged<Scalar>> stage_both(const Operand<Scalar>& from
 }
 
 /// out <- (or +=) the tile of lanes from i of rows and from j of cols. To the BLAS a row-major tile is the
-/// transposed one.
+/// transposed one, and there is none for a triangle.
 template <class Scalar>
 void product_tile(const Staged<Scalar>& rows, const Staged<Scalar>& cols, Index i, Index j, Index depth,
-                  bool overwrite, Scalar* out, Index stride, Shape tile) {
+                  bool overwrite, Scalar* out, Index stride, Shape tile, bool = false) {
   blas::gemm<Scalar>(cols.lane != 1, rows.term != 1, tile.cols, tile.rows, depth, cols.at(0, j),
                      cols.lane == 1 ? cols.term : cols.lane, rows.at(0, i),
                      rows.term == 1 ? rows.lane : rows.term, Scalar(overwrite ? 0 : 1), out, stride);
@@ -229,25 +229,28 @@ std::pair<Staged<Scalar>, Staged<Scalar>> stage_both(const Operand<Scalar>& from
   return {{rows}, {cols}};
 }
 
-/// out <- (or +=) the tile of lanes from i of rows and from j of cols, both multiples of the edge.
+/// out <- (or +=) the tile of lanes from i of rows and from j of cols, both multiples of the edge, or its
+/// lower triangle and a little more.
 template <class Scalar>
 void product_tile(const Staged<Scalar>& rows, const Staged<Scalar>& cols, Index i, Index j, Index depth,
-                  bool overwrite, Scalar* out, Index stride, Shape tile) {
+                  bool overwrite, Scalar* out, Index stride, Shape tile, bool only_lower = false) {
   for (Index k = 0; k < depth; k += summed_at_once) {
     const Index terms = std::min(summed_at_once, depth - k);
     const Scalar* row = rows.strips + i * depth + k * MicroTile<Scalar>::rows;
     const Scalar* col = cols.strips + j * depth + k * MicroTile<Scalar>::cols;
     if (overwrite && k == 0) {
-      add_packed_product<Onto::overwrite>(terms, row, depth, col, depth, out, stride, tile.rows, tile.cols);
+      add_packed_product<Onto::overwrite>(terms, row, depth, col, depth, out, stride, tile.rows, tile.cols,
+                                          only_lower);
     } else {
-      add_packed_product<Onto::add>(terms, row, depth, col, depth, out, stride, tile.rows, tile.cols);
+      add_packed_product<Onto::add>(terms, row, depth, col, depth, out, stride, tile.rows, tile.cols,
+                                    only_lower);
     }
   }
 }
 
 #endif
 
-/// The tiles on and under the diagonal of out <- (or +=) rows^T cols.
+/// What is on and under the diagonal of out <- (or +=) rows^T cols; what is above it may be written too.
 template <class Scalar>
 void lower_product(const Staged<Scalar>& rows, const Staged<Scalar>& cols, Index depth, bool overwrite,
                    MatrixRef<Scalar> out) {
@@ -256,7 +259,7 @@ void lower_product(const Staged<Scalar>& rows, const Staged<Scalar>& cols, Index
   share_lower_tiles(block_count(lanes, product_edge), flops, [&](Index bi, Index bj) {
     const Index i = bi * product_edge, j = bj * product_edge;
     product_tile<Scalar>(rows, cols, i, j, depth, overwrite, &out.coeffRef(i, j), out.outerStride(),
-                         {std::min(product_edge, lanes - i), std::min(product_edge, lanes - j)});
+                         {std::min(product_edge, lanes - i), std::min(product_edge, lanes - j)}, bi == bj);
   });
 }
 
@@ -274,4 +277,4 @@ void full_product(const Staged<Scalar>& rows, const Staged<Scalar>& cols, Index 
   });
 }
 
-}  // namespace symopt::kernel
+}  // namespace symopt::inline SYMOPT_ABI::kernel

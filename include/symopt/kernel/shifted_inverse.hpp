@@ -31,9 +31,6 @@ class BlockFactor {
         lower_cols_(capacity_ * capacity_),
         inverse_diagonal_(capacity_) {}
 
-  /// The rows that a strip has in memory: those of the block, rounded up.
-  Index depth() const { return depth_; }
-
   /// Factors the symmetric block at `from`, of which the lower triangle is read. False when it is not
   /// positive definite to working precision.
   bool factor(const Scalar* from, Index stride, Index edge) {
@@ -47,7 +44,8 @@ class BlockFactor {
     return true;
   }
 
-  /// strip <- L^-1 strip, for a strip of columns of depth() rows; those past the block must be zero.
+  /// strip <- L^-1 strip, for a strip of columns of the block's rows, rounded up to those of a micro-tile;
+  /// the ones past the block must be zero.
   void solve(Scalar* strip) const {
     for (Index i = 0; i < depth_; i += Tile::rows) solve_rows(i, lower_rows_.data() + i * depth_, strip);
   }
@@ -182,6 +180,8 @@ struct InverseMemory {
     Buffer<Scalar> rows;    // and of rows
     Buffer<Scalar> square;  // the matrix that is swept; only tiles on and under the diagonal are valid
     Scalar shift = 0;
+    Scalar weight = 0;         // in an InverseSum
+    bool is_factored = false;  // the next block to be swept; false where a pivot was not positive
     InverseStatus status = InverseStatus::pending;
   };
 
@@ -212,8 +212,7 @@ void invert_shifted(const MatrixRef<Scalar>& matrix, InverseMemory<Scalar>& memo
   const auto entry = [&](One& one, Index i, Index j) { return one.square.data() + i * stride + j; };
   const auto is_pending = [](const One& one) { return one.status == InverseStatus::pending; };
   const auto factor = [&](One& one, Index first) {
-    if (is_pending(one) && !one.factor.factor(entry(one, first, first), stride, std::min(edge, size - first)))
-      one.status = InverseStatus::not_definite;
+    one.is_factored = one.factor.factor(entry(one, first, first), stride, std::min(edge, size - first));
   };
 
   share_work(count * blocks, 20 * area, [&](Index t) {
@@ -227,18 +226,22 @@ void invert_shifted(const MatrixRef<Scalar>& matrix, InverseMemory<Scalar>& memo
       for (Index j = begin; j < i; ++j) *entry(one, j, i) = *entry(one, i, j);
     }
   });
-  share_work(count, 2 * static_cast<double>(edge * edge * edge), [&](Index m) { factor(of(m), 0); });
+  share_work(count, 2 * static_cast<double>(edge * edge * edge), [&](Index m) {
+    if (is_pending(of(m))) factor(of(m), 0);
+  });
 
   for (Index first = 0; first < size; first += edge) {
+    for (One& one : memory.each)
+      if (is_pending(one) && !one.is_factored) one.status = InverseStatus::not_definite;
     const Index height = std::min(edge, size - first);
     const Index last = first + height;
+    const Index depth = round_up(height, Tile::rows);
     const double flops = area * static_cast<double>(height);
 
     share_work(count * blocks, 2 * flops, [&](Index t) {
       One& one = of(t % count);
       if (!is_pending(one)) return;
       const Index begin = t / count * block_edge, end = std::min(size, begin + block_edge);
-      const Index depth = one.factor.depth();
       for (Index j = begin; j < end; j += Tile::cols) {
         const Index width = std::min(Tile::cols, end - j);
         Scalar* strip = one.cols.data() + j * depth;
@@ -271,61 +274,75 @@ void invert_shifted(const MatrixRef<Scalar>& matrix, InverseMemory<Scalar>& memo
                           one.rows.data() + begin * depth);
     });
 
-    // Every other tile.
+    // Every other tile. First, as one piece of work for each matrix, those of the next block on the diagonal,
+    // which is factored at once: it would keep one thread busy alone after the others.
+    const auto update = [&](One& one, Index bi, Index bj) {
+      const Index i = bi * block_edge, j = bj * block_edge;
+      add_packed_product<Onto::subtract>(
+          depth, one.rows.data() + i * depth, depth, one.cols.data() + j * depth, depth, entry(one, i, j),
+          stride, std::min(block_edge, size - i), std::min(block_edge, size - j), bi == bj);
+    };
+    const Index next_begin = block_count(last), next_end = block_count(std::min(size, last + edge));
+    const auto is_next = [&](Index block) { return block >= next_begin && block < next_end; };
     const Index lower = blocks * (blocks + 1) / 2;
-    share_work(count * lower, flops, [&](Index t) {
+    share_work(count * (1 + lower), flops, [&](Index t) {
       One& one = of(t % count);
       if (!is_pending(one)) return;
+      if (t < count) {
+        for (Index bi = next_begin; bi < next_end; ++bi)
+          for (Index bj = next_begin; bj <= bi; ++bj) update(one, bi, bj);
+        if (next_begin < next_end) factor(one, last);
+        return;
+      }
       Index bi, bj;
-      detail::lower_tile(t / count, bi, bj);
-      const Index i = bi * block_edge, j = bj * block_edge;
-      const auto is_swept = [&](Index at) { return at >= first && at < last; };
-      if (is_swept(i) || is_swept(j)) return;
-      const Index depth = one.factor.depth();
-      add_packed_product<Onto::subtract>(depth, one.rows.data() + i * depth, depth,
-                                         one.cols.data() + j * depth, depth, entry(one, i, j), stride,
-                                         std::min(block_edge, size - i), std::min(block_edge, size - j));
+      detail::lower_tile(t / count - 1, bi, bj);
+      const auto is_swept = [&](Index block) {
+        return block * block_edge >= first && block * block_edge < last;
+      };
+      if (is_swept(bi) || is_swept(bj) || (is_next(bi) && is_next(bj))) return;
+      update(one, bi, bj);
     });
-    if (last < size)
-      share_work(count, 2 * static_cast<double>(edge * edge * edge), [&](Index m) { factor(of(m), last); });
   }
   for (One& one : memory.each)
     if (is_pending(one)) one.status = InverseStatus::done;
 }
 
-/// Above the diagonal of `square`, and in `diagonal`: factor * one.square (+ what is there, or + I when it is
-/// the first), transposed, since only the lower triangle of an inverse is valid.
+/// Weighted inverses on their way into one symmetric matrix, I + sum_m weight * square of the first
+/// `count` of memory.each. Where they
+/// come in several batches, the sum waits above the diagonal of `square` and in `diagonal`: below is the
+/// matrix that the next ones are made of. With the last batch all of it, times `gain`, becomes `square`.
 template <class Scalar>
-void add_to_upper_sum(const typename InverseMemory<Scalar>::One& one, Scalar factor, bool is_first,
-                      MatrixRef<Scalar> square, Scalar* diagonal) {
-  const Index size = square.rows(), stride = square_stride(size);
-  share_lower_tiles(block_count(size), 20.0 * static_cast<double>(square.size()), [&](Index bi, Index bj) {
-    const Index i_end = std::min(size, (bi + 1) * block_edge);
-    for (Index j = bj * block_edge; j < std::min(size, (bj + 1) * block_edge); ++j) {
-      const Scalar* entry = one.square.data() + j;
-      if (bi == bj) diagonal[j] = (is_first ? Scalar(1) : diagonal[j]) + factor * entry[j * stride];
-      for (Index i = std::max(bi * block_edge, j + 1); i < i_end; ++i) {
-        Scalar& sum = square.coeffRef(j, i);
-        sum = (is_first ? Scalar(0) : sum) + factor * entry[i * stride];
-      }
-    }
-  });
-}
+struct InverseSum {
+  MatrixRef<Scalar> square;
+  Scalar* diagonal;
 
-/// square <- factor times the sum that is above its diagonal and in `diagonal`.
-template <class Scalar>
-void finish_upper_sum(MatrixRef<Scalar> square, const Scalar* diagonal, Scalar factor) {
-  const Index size = square.rows();
-  share_lower_tiles(block_count(size), 20.0 * static_cast<double>(square.size()), [&](Index bi, Index bj) {
-    const Index i_end = std::min(size, (bi + 1) * block_edge);
-    for (Index j = bj * block_edge; j < std::min(size, (bj + 1) * block_edge); ++j) {
-      if (bi == bj) square.coeffRef(j, j) = factor * diagonal[j];
-      for (Index i = std::max(bi * block_edge, j + 1); i < i_end; ++i) {
-        square.coeffRef(j, i) *= factor;
-        square.coeffRef(i, j) = square.coeff(j, i);
+  void add(const InverseMemory<Scalar>& memory, std::size_t count, bool is_first, bool is_last, Scalar gain) {
+    constexpr Index run = 16;  // columns of one cache line
+    const Index size = square.rows(), stride = square_stride(size);
+    const Scalar factor = is_last ? gain : Scalar(1);
+    share_lower_tiles(block_count(size), 40.0 * static_cast<double>(square.size()), [&](Index bi, Index bj) {
+      const Index end = std::min(size, (bi + 1) * block_edge),
+                  last_col = std::min(size, (bj + 1) * block_edge);
+      for (Index col = bj * block_edge; col < last_col; col += run) {
+        const Index width = std::min(run, last_col - col);
+        for (Index i = std::max(bi * block_edge, col); i < end; ++i) {
+          const Index used = std::min(width, i - col + 1);
+          Scalar sum[run] = {};
+          for (std::size_t m = 0; m < count; ++m) {
+            const auto& one = memory.each[m];
+            const Scalar* entry = one.square.data() + i * stride + col;
+            for (Index c = 0; c < used; ++c) sum[c] += one.weight * entry[c];
+          }
+          for (Index c = 0; c < used; ++c) {
+            Scalar& kept = i == col + c ? diagonal[i] : square.coeffRef(col + c, i);
+            const Scalar before = !is_first ? kept : Scalar(i == col + c);
+            kept = factor * (before + sum[c]);
+            if (is_last) square.coeffRef(i, col + c) = kept;
+          }
+        }
       }
-    }
-  });
-}
+    });
+  }
+};
 
-}  // namespace symopt::kernel
+}  // namespace symopt::inline SYMOPT_ABI::kernel

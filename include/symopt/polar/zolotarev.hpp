@@ -18,19 +18,20 @@ namespace symopt::inline SYMOPT_ABI::polar {
 ///   M -> gain / |M| * (M + sum_j weight_j (A + shift_j I)^-1 M),
 /// `terms` shifted inverses of one small Gram matrix, by Cholesky factorizations.
 /// Band: within 6.2 % of 1 for singular values between 1e-3 and 1 of the Frobenius norm; with 2 terms 20 %,
-/// 4 terms 1.9 %, 6 terms 0.17 %. In float the rounding of the Gram matrix adds up to 2 % near a thousandth.
-/// Smaller singular values come out smaller, at most 1500 times their share of the norm for three terms; none
-/// exceeds the band.
-/// A shift that the precision of the Gram matrix cannot carry is raised: to two units of roundoff, and
-/// where a Cholesky factorization fails fourfold until it does not. What lies below its root comes out
-/// smaller then.
-/// Cost: 3 k^2 n + terms * k^3 flops; memory three squares of k x k (two where k > 1024), and packed slabs
-/// of at most twice the block or 1024 lanes of it.
-/// Errors: std::invalid_argument for terms outside of 1 to 8, lower_bound outside of [1e-8, 0.5].
+/// 4 terms 1.9 %, 6 terms 0.17 %; 3 terms between 1e-3 and 0.5, 4.3 %. In float the rounding of the Gram
+/// matrix adds up to 2 % near a thousandth. Smaller singular values come out smaller, at most 1500 times
+/// their share of the norm for three terms; none exceeds the band, but for one above the upper bound. A shift
+/// that the precision of the Gram matrix cannot carry is raised: to two units of roundoff, and where a
+/// Cholesky factorization fails fourfold until it does not. What lies below its root comes out smaller then.
+/// Cost: 3 k^2 n + terms * k^3 flops; memory four squares of k x k (three where k > 832, two where k > 1024),
+/// and packed slabs of at most twice the block or 1024 lanes of it.
+/// Errors: std::invalid_argument for terms outside of 1 to 8, lower_bound outside of [1e-8, 0.5], upper_bound
+/// outside of [2 lower_bound, 1].
 /// Source: Nakatsukasa and Freund, SIAM Review 58, 2016; the shifted inverses in Gram space are symopt's.
 struct Zolotarev {
   int terms = 3;              ///< 1 to 8
   double lower_bound = 1e-3;  ///< of the Frobenius norm: singular values above it reach the band
+  double upper_bound = 1;     ///< of the Frobenius norm: what no singular value exceeds
 
   template <class Scalar>
   struct Workspace {
@@ -38,7 +39,7 @@ struct Zolotarev {
         : products(line_count(shape, gram_side), line_count(shape, opposite(gram_side))),
           square(line_count(shape, gram_side) * kernel::square_stride(line_count(shape, gram_side))),
           diagonal(line_count(shape, gram_side)),
-          inverses(line_count(shape, gram_side), line_count(shape, gram_side) <= few_lanes ? 2 : 1) {}
+          inverses(line_count(shape, gram_side), inverses_at_once(line_count(shape, gram_side))) {}
 
     kernel::ProductMemory<Scalar> products;
     kernel::Buffer<Scalar> square;  // on and under the diagonal the Gram matrix, above it the sum of inverses
@@ -46,7 +47,7 @@ struct Zolotarev {
     kernel::InverseMemory<Scalar> inverses;
     ZolotarevCoefficients coefficients;  // of the options below, computed once
     int terms = 0;
-    double lower_bound = 0;
+    double lower_bound = 0, upper_bound = 0;
   };
 
   void validate() const {
@@ -55,31 +56,61 @@ struct Zolotarev {
                                   "; it must lie in 1 to 8");
     if (!(lower_bound >= 1e-8 && lower_bound <= 0.5))
       throw std::invalid_argument("symopt: Zolotarev::lower_bound must lie in [1e-8, 0.5]");
+    if (!(upper_bound >= 2 * lower_bound && upper_bound <= 1))
+      throw std::invalid_argument("symopt: Zolotarev::upper_bound must lie in [2 lower_bound, 1]");
   }
 
   template <class Scalar>
   void apply(MatrixRef<Scalar> block, Side gram_side, Workspace<Scalar>& workspace) const {
+    apply_chosen<Scalar>(block, gram_side, workspace, [this](const auto&) { return *this; });
+  }
+
+  /// What can be said of a block's singular values s before they are found, from its Gram matrix.
+  template <class Scalar>
+  class Spectrum {
+   public:
+    Spectrum(const MatrixRef<Scalar>& square, double trace, kernel::Buffer<Scalar>& scratch)
+        : square_(square), trace_(trace), scratch_(scratch) {}
+
+    /// (sum of s^2)^2 / sum of s^4: from 1 to the rank, which it is when all are equal. No singular value
+    /// exceeds its fourth root's part of the Frobenius norm. Cost: k^2.
+    double effective_rank() const {
+      const Index size = square_.rows();
+      Scalar* rows = scratch_.data();
+      kernel::share_work(size, 4.0 * static_cast<double>(square_.size()), [&](Index i) {
+        rows[i] = (square_.row(i) * static_cast<Scalar>(1 / trace_)).squaredNorm();
+      });
+      double sum = 0;
+      for (Index i = 0; i < size; ++i) sum += static_cast<double>(rows[i]);
+      return 1 / sum;
+    }
+
+   private:
+    MatrixRef<Scalar> square_;
+    double trace_;
+    kernel::Buffer<Scalar>& scratch_;
+  };
+
+  /// The same with options that are chosen by the block: choose(spectrum) returns them.
+  template <class Scalar, class Choose>
+  static void apply_chosen(MatrixRef<Scalar> block, Side gram_side, Workspace<Scalar>& workspace,
+                           Choose&& choose) {
     const Scalar largest = kernel::largest_entry<Scalar>(block);
     if (largest == Scalar(0)) return;
     if (!std::isfinite(largest)) {
       block.setConstant(std::numeric_limits<Scalar>::quiet_NaN());
       return;
     }
-    if (workspace.terms != terms || workspace.lower_bound != lower_bound) {
-      workspace.coefficients = zolotarev_coefficients(terms, margin<Scalar> * lower_bound);
-      workspace.terms = terms;
-      workspace.lower_bound = lower_bound;
-    }
     const Index size = line_count(shape_of(block), gram_side);
     const Index stride = kernel::square_stride(size);
     MatrixRef<Scalar> square = workspace.square.as({size, stride}).leftCols(size);
     const Scalar scale = kernel::power_of_two_scale(largest);
     kernel::gram<Scalar>(block, gram_side, square, workspace.products, scale);
-    const double trace = square.diagonal().template cast<double>().sum();  // the squared norm
+    const double trace = square.diagonal().template cast<double>().sum();
 
-    add_inverses<Scalar>(square, trace, workspace);
-    const double factor = workspace.coefficients.gain / std::sqrt(trace);
-    kernel::finish_upper_sum<Scalar>(square, workspace.diagonal.data(), Scalar(factor));
+    const Zolotarev chosen = choose(Spectrum<Scalar>{square, trace, workspace.diagonal});
+    chosen.compute_coefficients<Scalar>(workspace);
+    sum_inverses<Scalar>(square, trace, workspace);
     kernel::multiply_square<Scalar>(square, block, gram_side, workspace.products, scale);
   }
 
@@ -89,23 +120,45 @@ struct Zolotarev {
   template <class Scalar>
   static constexpr double margin = std::same_as<Scalar, float> ? 0.9 : 1.0;
 
-  /// Up to here three inverses are computed together: there are few tiles to share, and little memory is
-  /// taken.
-  static constexpr Index few_lanes = 1024;
-
-  /// Above the diagonal and in workspace.diagonal: I + sum_j weight_j trace (gram + shift_j trace I)^-1.
+  /// Of the map on [lower_bound, upper_bound], which is that on [lower_bound / upper_bound, 1] drawn
+  /// together.
   template <class Scalar>
-  void add_inverses(const MatrixRef<Scalar>& square, double trace, Workspace<Scalar>& workspace) const {
+  void compute_coefficients(Workspace<Scalar>& workspace) const {
+    if (workspace.terms == terms && workspace.lower_bound == lower_bound &&
+        workspace.upper_bound == upper_bound)
+      return;
+    ZolotarevCoefficients& c = workspace.coefficients;
+    c = zolotarev_coefficients(terms, margin<Scalar> * lower_bound / upper_bound);
+    for (std::size_t j = 0; j < static_cast<std::size_t>(terms); ++j) {
+      c.shift[j] *= upper_bound * upper_bound;
+      c.weight[j] *= upper_bound * upper_bound;
+    }
+    c.gain /= upper_bound;
+    workspace.terms = terms;
+    workspace.lower_bound = lower_bound;
+    workspace.upper_bound = upper_bound;
+  }
+
+  /// Few lanes are few tiles to share, and take little memory: their inverses are computed together.
+  static constexpr int inverses_at_once(Index lanes) { return lanes <= 832 ? 3 : lanes <= 1024 ? 2 : 1; }
+
+  /// square <- gain / |M| (I + sum_j weight_j trace (square + shift_j trace I)^-1).
+  template <class Scalar>
+  static void sum_inverses(MatrixRef<Scalar> square, double trace, Workspace<Scalar>& workspace) {
     auto& each = workspace.inverses.each;
-    const auto count = static_cast<std::size_t>(terms);
+    const ZolotarevCoefficients& map = workspace.coefficients;
+    const auto terms = static_cast<std::size_t>(map.terms);
     constexpr double lowest = 2 * static_cast<double>(std::numeric_limits<Scalar>::epsilon());
-    for (std::size_t begin = 0; begin < count; begin += each.size()) {
-      const std::size_t used = std::min(each.size(), count - begin);
+    kernel::InverseSum<Scalar> sum{square, workspace.diagonal.data()};
+    const std::size_t batches = (terms + each.size() - 1) / each.size();
+    for (std::size_t batch = 0; batch < batches; ++batch) {
+      const std::size_t begin = terms * batch / batches, used = terms * (batch + 1) / batches - begin;
       for (std::size_t m = 0; m < each.size(); ++m) {
         each[m].status = m < used ? kernel::InverseStatus::pending : kernel::InverseStatus::done;
-        if (m < used)
-          each[m].shift =
-              static_cast<Scalar>(std::max(workspace.coefficients.shift[begin + m], lowest) * trace);
+        each[m].weight = 0;
+        if (m >= used) continue;
+        each[m].shift = static_cast<Scalar>(std::max(map.shift[begin + m], lowest) * trace);
+        each[m].weight = static_cast<Scalar>(-map.weight[begin + m] * trace);
       }
       const auto is_pending = [](const auto& one) { return one.status == kernel::InverseStatus::pending; };
       while (std::any_of(each.begin(), each.end(), is_pending)) {
@@ -116,14 +169,12 @@ struct Zolotarev {
             one.status = kernel::InverseStatus::pending;
           }
       }
-      for (std::size_t m = 0; m < used; ++m)
-        kernel::add_to_upper_sum<Scalar>(
-            each[m], static_cast<Scalar>(-workspace.coefficients.weight[begin + m] * trace), begin + m == 0,
-            square, workspace.diagonal.data());
+      sum.add(workspace.inverses, used, batch == 0, batch + 1 == batches,
+              static_cast<Scalar>(map.gain / std::sqrt(trace)));
     }
   }
 };
 
 static_assert(PolarMethod<Zolotarev>);
 
-}  // namespace symopt::polar
+}  // namespace symopt::inline SYMOPT_ABI::polar

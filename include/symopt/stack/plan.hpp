@@ -18,9 +18,10 @@ struct PlanRow {
   std::string blocks;  ///< the blocks that the rule sees: "16 of 128x1024"
   std::string group;   ///< "LmHead: S x O + shift"
   std::string rule;    ///< "P > RowNorm > P"
-  std::string method;  ///< "Zolotarev, 4 terms": the polar method chosen for the first of the blocks, if any
-  std::string scale;   ///< the named scale, and its factor for the first of these blocks
-  double rate = 0;     ///< the base rate, before the schedule factor
+  std::string
+      method;  ///< "Zolotarev, 3 or 4 terms": the polar method chosen for the first of the blocks, if any
+  std::string scale;  ///< the named scale, and its factor for the first of these blocks
+  double rate = 0;    ///< the base rate, before the schedule factor
 };
 
 /// What a stack does with all its parameters, in the order in which they were added. Printing it gathers
@@ -28,7 +29,7 @@ struct PlanRow {
 ///   model.layers.[0-27].self_attn.q_proj.weight  28 of [2048x1024]
 ///       16 row heads -> 16 of 128x1024
 ///       HiddenMatrix: O x O | Spectral | scale match_rms 6.4 | rate 0.0035
-///       polar factor: Zolotarev, 4 terms
+///       polar factor: Zolotarev, 3 or 4 terms
 /// The line of the layout is left out for a tensor that is one block.
 class Plan {
  public:
@@ -83,4 +84,4 @@ class Plan {
   std::vector<PlanRow> rows_;
 };
 
-}  // namespace symopt
+}  // namespace symopt::inline SYMOPT_ABI
