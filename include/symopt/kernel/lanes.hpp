@@ -254,4 +254,4 @@ struct DoubleLanes<float> {
   SYMOPT_INLINE double sum() const { return sum_of(lower) + sum_of(upper); }
 };
 
-}  // namespace symopt::inline SYMOPT_ABI::kernel
+}  // namespace symopt::kernel

@@ -119,4 +119,4 @@ void add_packed_product(Index depth, const Scalar* row_strips, Index row_depth, 
   }
 }
 
-}  // namespace symopt::inline SYMOPT_ABI::kernel
+}  // namespace symopt::kernel

@@ -277,4 +277,4 @@ void full_product(const Staged<Scalar>& rows, const Staged<Scalar>& cols, Index 
   });
 }
 
-}  // namespace symopt::inline SYMOPT_ABI::kernel
+}  // namespace symopt::kernel

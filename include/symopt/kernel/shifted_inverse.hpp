@@ -345,4 +345,4 @@ struct InverseSum {
   }
 };
 
-}  // namespace symopt::inline SYMOPT_ABI::kernel
+}  // namespace symopt::kernel

@@ -67,11 +67,11 @@ struct Automatic {
 
 static_assert(PolarMethod<Automatic>);
 
-}  // namespace symopt::inline SYMOPT_ABI::polar
+}  // namespace symopt::polar
 
 namespace symopt::inline SYMOPT_ABI {
 
 /// The method behind Spectral<> and its one-sided forms.
 using DefaultPolar = polar::Automatic;
 
-}  // namespace symopt::inline SYMOPT_ABI
+}  // namespace symopt

@@ -18,10 +18,9 @@ struct PlanRow {
   std::string blocks;  ///< the blocks that the rule sees: "16 of 128x1024"
   std::string group;   ///< "LmHead: S x O + shift"
   std::string rule;    ///< "P > RowNorm > P"
-  std::string
-      method;  ///< "Zolotarev, 3 or 4 terms": the polar method chosen for the first of the blocks, if any
-  std::string scale;  ///< the named scale, and its factor for the first of these blocks
-  double rate = 0;    ///< the base rate, before the schedule factor
+  std::string method;  ///< "Zolotarev, 3 or 4 terms": the polar method of the first of the blocks, if any
+  std::string scale;   ///< the named scale, and its factor for the first of these blocks
+  double rate = 0;     ///< the base rate, before the schedule factor
 };
 
 /// What a stack does with all its parameters, in the order in which they were added. Printing it gathers
@@ -84,4 +83,4 @@ class Plan {
   std::vector<PlanRow> rows_;
 };
 
-}  // namespace symopt::inline SYMOPT_ABI
+}  // namespace symopt
