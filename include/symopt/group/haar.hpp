@@ -21,9 +21,13 @@ Matrix<Scalar> haar_orthogonal(Index n, Engine& engine) {
     Matrix<Scalar> normal = gaussian<Scalar>({k, 1}, engine);
     const Scalar length = normal.norm();
     const Scalar sign = normal(0, 0) < Scalar(0) ? Scalar(-1) : Scalar(1);
+    const Index begin = n - k;
+    if (k == 1) {  // a sign, which nothing may round
+      q(begin, begin) = sign;
+      continue;
+    }
     const Scalar squared = 2 * length * (length + std::abs(normal(0, 0)));
     normal(0, 0) += sign * length;
-    const Index begin = n - k;
     for (Index j = begin; j < n; ++j) {
       Scalar along = 0;
       for (Index i = 0; i < k; ++i) along += normal(i, 0) * q(begin + i, j);
