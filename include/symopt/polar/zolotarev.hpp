@@ -69,6 +69,7 @@ struct Zolotarev {
   template <class Scalar>
   class Spectrum {
    public:
+    /// Of a Gram matrix and its trace; the scratch holds a number for each of its rows.
     Spectrum(const MatrixRef<Scalar>& square, double trace, kernel::Buffer<Scalar>& scratch)
         : square_(square), trace_(trace), scratch_(scratch) {}
 
