@@ -48,9 +48,9 @@ Matrix<Scalar> rounded_once(const Matrix<Scalar>& block, std::mt19937_64& engine
   return block.unaryExpr([&](Scalar x) { return x * (1 + (coin(engine) ? unit : -unit)); });
 }
 
-/// What the arithmetic of a rule rounds in double. An inverse or an iteration rounds what no small change of its
-/// input shows; the same rule in float shows it, as many times larger as float is coarser. An excuse of 1e-8 of
-/// the result at most, so a wrong rule gets none. Zero where float overflows.
+/// What the arithmetic of a rule rounds in double. An inverse or an iteration rounds what no small change of
+/// its input shows; the same rule in float shows it, as many times larger as float is coarser. At most 2e-9
+/// of the result, for which 6e-8 are allowed then: no wrong rule hides there. Zero where float overflows.
 inline double own_rounding_of(const Matrix<float>& in_float, const Matrix<double>& in_double) {
   constexpr double finer = 0x1p-29;  // the roundoff of double over that of float
   if (!in_float.allFinite() || shape_of(in_float) != shape_of(in_double)) return 0;
@@ -66,9 +66,9 @@ const Direction<Scalar>& direction_in(const AnyRule& rule) {
   }
 }
 
-/// An input with the rule's direction there, and the most that rounding can change it: of the input, when every
-/// entry of weights and gradient moves by one rounding, or of the rule's own arithmetic, whichever is more.
-/// Not finite as soon as one of these directions is not.
+/// An input with the rule's direction there, and the most that rounding can change it: of the input, when
+/// every entry of weights and gradient moves by one rounding, or of the rule's own arithmetic, whichever is
+/// more. Not finite as soon as one of these directions is not.
 template <class Scalar>
 struct Evaluation {
   Matrix<Scalar> weights, gradient, direction;
@@ -95,14 +95,15 @@ struct Evaluation {
 
  private:
   double own_rounding(const Direction<float>& in_float) const {
-    return own_rounding_of(in_float(weights.template cast<float>(), gradient.template cast<float>()), direction);
+    return own_rounding_of(in_float(weights.template cast<float>(), gradient.template cast<float>()),
+                           direction);
   }
 };
 
-/// Allowed is 32 times what rounding can change. Where rounding can change more than a thousandth of the output,
-/// it decides and the trial is ill-posed. Not so for integers that the element moves to integers: nothing was
-/// rounded before the rule began, so there is no excuse but its own arithmetic, which may square the input and
-/// so lose half of its digits.
+/// Allowed is 32 times what rounding can change. Where rounding can change more than a thousandth of the
+/// output, it decides and the trial is ill-posed. Not so for integers that the element moves to integers:
+/// nothing was rounded before the rule began, so there is no excuse but its own arithmetic, which may square
+/// the input and so lose half of its digits.
 template <class Scalar>
 Outcome try_motion(const AnyRule& rule, const Evaluation<Scalar>& still, const Motion& motion,
                    bool to_the_bit, std::mt19937_64& engine) {
@@ -174,4 +175,4 @@ class Subject {
   std::optional<Evaluation<float>> in_float_;
 };
 
-}  // namespace symopt::check::detail
+}  // namespace symopt::inline SYMOPT_ABI::check::detail

@@ -18,13 +18,14 @@ namespace symopt::inline SYMOPT_ABI::polar {
 ///   M -> gain / |M| * (M + sum_j weight_j (A + shift_j I)^-1 M),
 /// `terms` shifted inverses of one small Gram matrix, by Cholesky factorizations.
 /// Band: within 6.2 % of 1 for singular values between 1e-3 and 1 of the Frobenius norm; with 2 terms 20 %,
-/// 4 terms 1.9 %, 6 terms 0.17 %; 3 terms between 1e-3 and 0.5, 4.3 %. In float the rounding of the Gram
-/// matrix adds up to 2 % near a thousandth. Smaller singular values come out smaller, at most 1500 times
-/// their share of the norm for three terms; none exceeds the band, but for one above the upper bound. A shift
-/// that the precision of the Gram matrix cannot carry is raised: to two units of roundoff, and where a
-/// Cholesky factorization fails fourfold until it does not. What lies below its root comes out smaller then.
-/// Cost: 3 k^2 n + terms * k^3 flops; memory four squares of k x k (three where k > 832, two where k > 1024),
-/// and packed slabs of at most twice the block or 1024 lanes of it.
+/// 4 terms 1.9 %, 6 terms 0.17 %; 3 terms between 1e-3 and 0.5, 4.3 %. In float, where one singular value
+/// holds the norm, the rounding of the Gram matrix adds up to 3 % near a thousandth, 5 % with 4 terms and 8 %
+/// with 6: the closer a map is to the sign, the more it follows the rounding. Smaller singular values come
+/// out smaller, at most 1500 times their share of the norm for three terms; none exceeds the band, but for
+/// one above the upper bound. A shift that the precision of the Gram matrix cannot carry is raised: to two
+/// units of roundoff, and where a Cholesky factorization fails fourfold until it does not. What lies below
+/// its root comes out smaller then. Cost: 3 k^2 n + terms * k^3 flops; memory four squares of k x k (three
+/// where k > 832, two where k > 1024), and packed slabs of at most twice the block or 1024 lanes of it.
 /// Errors: std::invalid_argument for terms outside of 1 to 8, lower_bound outside of [1e-8, 0.5], upper_bound
 /// outside of [2 lower_bound, 1].
 /// Source: Nakatsukasa and Freund, SIAM Review 58, 2016; the shifted inverses in Gram space are symopt's.
@@ -178,4 +179,4 @@ struct Zolotarev {
 
 static_assert(PolarMethod<Zolotarev>);
 
-}  // namespace symopt::polar
+}  // namespace symopt::inline SYMOPT_ABI::polar
