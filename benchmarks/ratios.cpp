@@ -1,31 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // ratios FILE.json ...: a table of ratios of median times, each of two benchmarks of one run.
+#include "run_file.hpp"
 #include "targets.hpp"
-
-#include <nlohmann/json.hpp>
 
 #include <cstdio>
 #include <exception>
-#include <fstream>
-#include <map>
 #include <string>
 
 namespace {
-
-using Medians = std::map<std::string, double>;
-
-/// The medians of one run in milliseconds, by the names of the benchmarks.
-Medians medians_of(const nlohmann::json& run) {
-  const std::map<std::string, double> units{{"ns", 1e-6}, {"us", 1e-3}, {"ms", 1}, {"s", 1e3}};
-  Medians medians;
-  for (const auto& row : run.at("benchmarks")) {
-    if (row.value("aggregate_name", "") != "median") continue;
-    std::string name = row.at("run_name");
-    if (const auto end = name.find("/real_time"); end != std::string::npos) name.resize(end);
-    medians[name] = row.at("real_time").get<double>() * units.at(row.at("time_unit"));
-  }
-  return medians;
-}
 
 void print_ratios(const Medians& medians) {
   std::printf("%-41s %-22s %7s %6s\n", "benchmark (median ms)", "against (ms)", "ratio", "goal");
@@ -48,8 +30,7 @@ void print_ratios(const Medians& medians) {
 int main(int argc, char** argv) {
   try {
     for (int i = 1; i < argc; ++i) {
-      std::ifstream file(argv[i]);
-      const nlohmann::json run = nlohmann::json::parse(file);
+      const nlohmann::json run = read_run(argv[i]);
       const auto& context = run.at("context");
       std::printf("%s%s: %s; %s", i > 1 ? "\n" : "", argv[i], context.value("processor", "?").c_str(),
                   context.value("symopt", "?").c_str());

@@ -1,73 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // The steps that memory bounds, beside the limit: a loop with the same streams and no arithmetic. Every
 // benchmark counts parameters per second, so that the ratio of two is the ratio of their times.
+#include "memory_limit.hpp"
+
 #include <symopt/symopt.hpp>
 
-#include <benchmark/benchmark.h>
-
 #include <cstdint>
-#include <memory>
 #include <string>
+#include <utility>
 
 namespace {
 
 using namespace symopt;
+using namespace symopt_benchmark;
 
 constexpr Shape vocabulary{50304, 768};
 constexpr Shape down{768, 3072};
 constexpr Shape square{768, 768};
-
-/// A block of numbers whose pages were first touched by the threads that will work on them.
-template <class T>
-class Memory {
- public:
-  explicit Memory(Index size) : data_(new (std::align_val_t{64}) T[static_cast<std::size_t>(size)]) {
-    const Index piece = 1 << 16;
-    kernel::parallel_for((size + piece - 1) / piece, [&](Index p) {
-      for (Index k = p * piece; k < std::min(size, (p + 1) * piece); ++k) {
-        const auto bits = kernel::mixed_32(static_cast<std::uint32_t>(k) + 12345U);
-        data_.get()[k] = T(1e-3F * (static_cast<float>(bits >> 8) * 0x1p-23F - 1.0F));
-      }
-    });
-  }
-  T* data() const { return data_.get(); }
-
- private:
-  struct Free {
-    void operator()(T* data) const { ::operator delete[](data, std::align_val_t{64}); }
-  };
-  std::unique_ptr<T, Free> data_;
-};
-
-void count(benchmark::State& state, Index parameters, int bytes_per_parameter) {
-  state.SetItemsProcessed(state.iterations() * parameters);
-  state.SetBytesProcessed(state.iterations() * parameters * bytes_per_parameter);
-}
-
-/// The limit: reads `reads` blocks and writes the first `writes` of them.
-template <int reads, int writes>
-void memory_limit(benchmark::State& state, Shape shape) {
-  using L = kernel::Lanes<float>;
-  const Index size = shape.rows * shape.cols;
-  const Memory<float> blocks[4]{Memory<float>(size), Memory<float>(size), Memory<float>(size),
-                                Memory<float>(reads > 3 ? size : 64)};
-  const Index piece = 1 << 15;
-  for (auto _ : state) {
-    kernel::parallel_for((size + piece - 1) / piece, [&](Index p) {
-      const Index end = std::min(size, (p + 1) * piece);
-      for (Index k = p * piece; k < end; k += L::size) {
-        auto bits = L::load(blocks[reads - 1].data() + k).bits();
-        for (int b = reads - 2; b >= writes; --b) bits ^= L::load(blocks[b].data() + k).bits();
-        for (int b = 0; b < writes; ++b) {
-          float* to = blocks[b].data() + k;
-          L::of_bits((L::load(to).bits() ^ bits) & 0x3fffffffU).store(to);
-        }
-      }
-    });
-    benchmark::ClobberMemory();
-  }
-  count(state, size, 4 * (reads + writes));
-}
 
 /// Steps of a rule on a row-major block.
 template <class Rule>

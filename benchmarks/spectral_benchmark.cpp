@@ -3,6 +3,7 @@
 // of a BLAS, the same by Eigen, the same in libtorch; other methods of symopt; one thread against two; small
 // blocks of a stack. Times of one run compare; nothing else does.
 #include "spectral_benchmark.hpp"
+#include "gemm.hpp"
 
 #include <symopt/symopt.hpp>
 
@@ -15,29 +16,14 @@
 
 #include <omp.h>
 
-extern "C" {
-void sgemm_(const char* transa, const char* transb, const int* m, const int* n, const int* k,
-            const float* alpha, const float* a, const int* lda, const float* b, const int* ldb,
-            const float* beta, float* c, const int* ldc);
-}
-
 namespace {
 
 using namespace symopt;
 
-/// Row-major c <- alpha op(a) op(b) + beta c by the BLAS, in which everything is the transpose.
-void gemm(bool transpose_a, bool transpose_b, float alpha, const Matrix<float>& a, const Matrix<float>& b,
-          float beta, Matrix<float>& c) {
-  const int m = static_cast<int>(c.cols()), n = static_cast<int>(c.rows()),
-            k = static_cast<int>(transpose_a ? a.rows() : a.cols()), lda = static_cast<int>(a.cols()),
-            ldb = static_cast<int>(b.cols()), ldc = static_cast<int>(c.cols());
-  sgemm_(transpose_b ? "T" : "N", transpose_a ? "T" : "N", &m, &n, &k, &alpha, b.data(), &ldb, a.data(), &lda,
-         &beta, c.data(), &ldc);
-}
 struct ByBlas {
   static void multiply(bool ta, bool tb, float alpha, const Matrix<float>& a, const Matrix<float>& b,
                        float beta, Matrix<float>& c) {
-    gemm(ta, tb, alpha, a, b, beta, c);
+    symopt_benchmark::gemm(ta, tb, alpha, a, b, beta, c);
   }
 };
 struct ByEigen {

@@ -10,7 +10,7 @@ namespace symopt::inline SYMOPT_ABI {
 
 /// What this translation unit was compiled with, in one line:
 ///   symopt 0.1.0: avx512, OpenMP with 2 threads, BLAS
-/// Without OpenMP it says "one thread", without SYMOPT_USE_BLAS "Eigen's products".
+/// Without OpenMP it says "one thread", without SYMOPT_USE_BLAS "own products".
 inline std::string configuration() {
 #define SYMOPT_TEXT_EXPANDED(x) #x
 #define SYMOPT_TEXT(x) SYMOPT_TEXT_EXPANDED(x)
@@ -26,7 +26,7 @@ inline std::string configuration() {
 #ifdef SYMOPT_USE_BLAS
   text += "BLAS";
 #else
-  text += "Eigen's products";
+  text += "own products";
 #endif
   return text;
 }

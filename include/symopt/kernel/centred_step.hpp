@@ -77,11 +77,13 @@ struct CentredRowNormStep {
             const GradientWindow<Scalar> gradient(streams.gradient, i, col, count);
             const Scalar* g = gradient.data();
             const Scalar* m = streams.momentum.row(i) + col;
+            auto found_here = found;  // in registers: what is written to the line cannot be it
             for_each_place<Scalar>(count, [&](auto at) {
               const Lanes<Scalar> slope = load(g, at);
-              found |= non_finite_bits(slope);
+              found_here |= non_finite_bits(slope);
               add_to(line + col, at, average.ahead(average.next(load(m, at), slope), slope));
             });
+            found = found_here;
           },
           streams.gradient);
     return !has_top_bit<Scalar>(found);

@@ -148,11 +148,15 @@ struct FrobeniusStep {
               const GradientWindow<Scalar> gradient(streams.gradient, i, col, count);
               const Scalar* g = gradient.data();
               const Scalar* m = streams.momentum.row(i) + col;
+              auto found_here = found;
+              DoubleLanes<Scalar> sums = squares;
               for_each_place<Scalar>(count, [&](auto at) {
                 const Lanes<Scalar> slope = load(g, at);
-                found |= non_finite_bits(slope);
-                squares.add_square(average.ahead(average.next(load(m, at), slope), slope));
+                found_here |= non_finite_bits(slope);
+                sums.add_square(average.ahead(average.next(load(m, at), slope), slope));
               });
+              found = found_here;
+              squares = sums;
             },
             streams.gradient);
       memory.squares.data()[piece] = squares.sum();

@@ -23,11 +23,13 @@ bool look_ahead(const Streams<Scalar>& streams, const StepNumbers& numbers,
             const Scalar* g = gradient.data();
             const Scalar* m = streams.momentum.row(i) + col;
             Scalar* d = direction.row(i) + col;
+            auto found_here = found;
             for_each_place<Scalar>(count, [&](auto at) {
               const Lanes<Scalar> slope = load(g, at);
-              found |= non_finite_bits(slope);
+              found_here |= non_finite_bits(slope);
               store(d, at, average.ahead(average.next(load(m, at), slope), slope));
             });
+            found = found_here;
           },
           streams.gradient);
     if (has_top_bit<Scalar>(found)) finite.store(false, std::memory_order_relaxed);

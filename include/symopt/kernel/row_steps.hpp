@@ -84,11 +84,13 @@ SYMOPT_INLINE DoubleLanes<Scalar> advance_row(const Streams<Scalar>& streams, co
         const GradientWindow<Scalar> gradient(streams.gradient, row, col, count);
         const Scalar* g = gradient.data();
         Scalar* m = streams.momentum.row(row) + col;
+        DoubleLanes<Scalar> sums = squares;
         for_each_place<Scalar>(count, [&](auto at) {
           const Lanes<Scalar> slope = load(g, at), next = average.next(load(m, at), slope);
           store(m, at, next);
-          squares.add_square(average.ahead(next, slope));
+          sums.add_square(average.ahead(next, slope));
         });
+        squares = sums;
       },
       streams.gradient);
   return squares;

@@ -68,10 +68,11 @@ inline Pieces pieces_of(Shape shape) {
   return {shape.rows, rows, (shape.rows + rows - 1) / rows};
 }
 
-/// At most 64 pieces, each with a line of sums of its own.
+/// At most 64 pieces, each with a line of sums of its own: of so many rows that the lines, which one thread
+/// adds up, are little beside them.
 inline Pieces summed_pieces_of(Shape shape) {
-  constexpr Index most = 64;
-  const Index rows = std::max((shape.rows + most - 1) / most, pieces_of(shape).rows_in_piece);
+  constexpr Index most = 64, least_rows = 48;
+  const Index rows = std::max({(shape.rows + most - 1) / most, pieces_of(shape).rows_in_piece, least_rows});
   return {shape.rows, rows, (shape.rows + rows - 1) / rows};
 }
 

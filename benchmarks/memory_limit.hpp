@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/bfloat16.hpp>
+#include <symopt/kernel/lanes.hpp>
+#include <symopt/kernel/random_bits.hpp>
+#include <symopt/kernel/threads.hpp>
+
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <new>
+
+// What memory allows: a loop over the streams of a step that does no arithmetic.
+namespace symopt_benchmark {
+
+using symopt::Index;
+using symopt::Shape;
+
+/// A block of numbers whose pages were first touched by the threads that will work on them.
+template <class T>
+class Memory {
+ public:
+  explicit Memory(Index size) : data_(new (std::align_val_t{64}) T[static_cast<std::size_t>(size)]) {
+    const Index piece = 1 << 16;
+    symopt::kernel::parallel_for((size + piece - 1) / piece, [&](Index p) {
+      for (Index k = p * piece; k < std::min(size, (p + 1) * piece); ++k) {
+        const auto bits = symopt::kernel::mixed_32(static_cast<std::uint32_t>(k) + 12345U);
+        data_.get()[k] = T(1e-3F * (static_cast<float>(bits >> 8) * 0x1p-23F - 1.0F));
+      }
+    });
+  }
+  T* data() const { return data_.get(); }
+
+ private:
+  struct Free {
+    void operator()(T* data) const { ::operator delete[](data, std::align_val_t{64}); }
+  };
+  std::unique_ptr<T, Free> data_;
+};
+
+/// Parameters and bytes of all iterations, for rates.
+inline void count(benchmark::State& state, Index parameters, int bytes_per_parameter) {
+  state.SetItemsProcessed(state.iterations() * parameters);
+  state.SetBytesProcessed(state.iterations() * parameters * bytes_per_parameter);
+}
+
+/// The limit: reads `reads` blocks and writes the first `writes` of them.
+template <int reads, int writes>
+void memory_limit(benchmark::State& state, Shape shape) {
+  using L = symopt::kernel::Lanes<float>;
+  const Index size = shape.rows * shape.cols;
+  const Memory<float> blocks[4]{Memory<float>(size), Memory<float>(size), Memory<float>(size),
+                                Memory<float>(reads > 3 ? size : 64)};
+  const Index piece = 1 << 15;
+  for (auto _ : state) {
+    symopt::kernel::parallel_for((size + piece - 1) / piece, [&](Index p) {
+      const Index end = std::min(size, (p + 1) * piece);
+      for (Index k = p * piece; k < end; k += L::size) {
+        auto bits = L::load(blocks[reads - 1].data() + k).bits();
+        for (int b = reads - 2; b >= writes; --b) bits ^= L::load(blocks[b].data() + k).bits();
+        for (int b = 0; b < writes; ++b) {
+          float* to = blocks[b].data() + k;
+          L::of_bits((L::load(to).bits() ^ bits) & 0x3fffffffU).store(to);
+        }
+      }
+    });
+    benchmark::ClobberMemory();
+  }
+  count(state, size, 4 * (reads + writes));
+}
+
+}  // namespace symopt_benchmark

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+// pictures FOLDER FILE.json ...: draws what benchmarks measured, by gnuplot, as SVG in FOLDER:
+//   performance-spectral.svg   the default spectral step against its peers, by shape
+//   performance-roofline.svg   steps under the limits of memory and products
+//   performance-growth.svg     time by rows, columns, edge, experts and threads
+// All of them are ratios within one run; a run that lacks the benchmarks of a picture is passed over.
+#include "run_file.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <stdexcept>
+#include <utility>
+#include <vector>
+
+namespace {
+
+namespace fs = std::filesystem;
+
+/// What every picture begins with.
+constexpr const char* style = R"(set border 3 linecolor "#606060"
+set tics nomirror out scale 0.6
+set grid ytics linecolor "#dddddd" linetype 1
+blue = "#1560a8"
+orange = "#d1600a"
+green = "#2a8a4a"
+purple = "#7a4a9a"
+grey = "#606060"
+)";
+
+/// Lets gnuplot run a script in the folder, where the SVG is then.
+void draw(const fs::path& folder, const std::string& name, const std::string& size, const std::string& body) {
+  const fs::path script = fs::temp_directory_path() / (name + ".gnuplot");
+  std::ofstream(script) << "set terminal svg size " << size
+                        << " font \"sans-serif,13\" background \"#ffffff\"\nset output \""
+                        << (folder / (name + ".svg")).string() << "\"\n"
+                        << style << body;
+  // The shell gets the path through the environment, so that no character in it needs quoting.
+  ::setenv("SYMOPT_PICTURE", script.c_str(), 1);
+  if (std::system("gnuplot \"$SYMOPT_PICTURE\"") != 0)
+    throw std::runtime_error("gnuplot could not draw " + name + ".svg; its package is gnuplot-nox");
+  std::printf("%s\n", (folder / (name + ".svg")).string().c_str());
+}
+
+/// Points of "prefix/x" in the order of x, with their medians.
+std::vector<std::pair<double, double>> points(const Medians& medians, const std::string& prefix) {
+  std::vector<std::pair<double, double>> found;
+  for (const auto& [name, time] : medians)
+    if (name.starts_with(prefix + "/")) found.emplace_back(std::stod(name.substr(prefix.size() + 1)), time);
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+void draw_spectral(const fs::path& folder, const Medians& medians) {
+  std::ostringstream data;
+  int count = 0;
+  for (const char* shape : {"768x768", "768x3072", "1024x1024", "2048x2048", "50304x768"}) {
+    const auto time = [&](const std::string& who) {
+      const auto found = medians.find(who + "/spectral/" + shape);
+      return found == medians.end() ? 0.0 : found->second;
+    };
+    const double own = time("symopt");
+    if (own == 0) continue;
+    ++count;
+    data << '"' << shape << '"';
+    for (const char* peer :
+         {"newton_schulz_blas", "newton_schulz_eigen", "newton_schulz_torch", "gram_newton_schulz"})
+      data << ' ' << time(peer) / own;
+    data << '\n';
+  }
+  if (count == 0) return;
+  draw(folder, "performance-spectral", "760,380", "$data << end\n" + data.str() + R"(end
+set style data histogram
+set style histogram cluster gap 1.5
+set style fill solid 0.9 noborder
+set boxwidth 0.9
+set ylabel "time of the peer over time of symopt"
+set yrange [0:*]
+set key outside top center horizontal
+set arrow from graph 0, first 1 to graph 1, first 1 nohead linecolor rgb grey
+plot $data using 2:xtic(1) linecolor rgb blue title "Newton–Schulz, BLAS", \
+     $data using 3 linecolor rgb green title "by Eigen", \
+     $data using 4 linecolor rgb orange title "libtorch", \
+     $data using 5 linecolor rgb purple title "symopt's Gram Newton–Schulz"
+)");
+}
+
+void draw_roofline(const fs::path& folder, const nlohmann::json& run) {
+  const double peak = counter_of(run, "growth/limit/products", "flops");
+  const double memory = counter_of(run, "growth/limit/memory", "bytes_per_second");
+  if (peak == 0 || memory == 0) return;
+  std::ostringstream rows, spectral;
+  const auto add = [&](std::ostringstream& data, const std::string& benchmark, const std::string& label) {
+    const double flops = counter_of(run, benchmark, "flops");
+    const double bytes = counter_of(run, benchmark, "bytes_per_second");
+    if (flops > 0) data << flops / bytes << ' ' << flops / peak << " \"" << label << "\"\n";
+  };
+  add(rows, "growth/rows/row norm/65536", "row norm");
+  add(rows, "growth/rows/centred row norm/65536", "centred row norm");
+  for (const char* edge : {"64", "128", "256", "512", "1024", "2048"})
+    add(spectral, std::string("growth/edge/spectral/") + edge, edge);
+  std::ostringstream limits;
+  limits << "ridge = " << peak / memory << "\n";
+  draw(folder, "performance-roofline", "620,420",
+       limits.str() + "$rows << end\n" + rows.str() + "end\n$spectral << end\n" + spectral.str() + R"(end
+set logscale xy
+set xrange [0.1:1000]
+set yrange [0.002:2]
+set xlabel "flops per byte that must move"
+set ylabel "flops, over those of the BLAS's product"
+set key bottom right
+plot (x < ridge ? x / ridge : 1) with lines linewidth 2 linecolor rgb grey title "limit: memory, then products", \
+     $rows using 1:2 with points pointtype 7 pointsize 0.9 linecolor rgb orange title "norms", \
+     $rows using 1:2:3 with labels offset 0.8,-0.6 left notitle, \
+     $spectral using 1:2 with points pointtype 7 pointsize 0.9 linecolor rgb blue title "spectral step, k × k", \
+     $spectral using 1:2:3 with labels offset 0,-1 notitle
+)");
+}
+
+void draw_growth(const fs::path& folder, const Medians& medians) {
+  struct Panel {
+    std::string kind, title, label;
+    std::vector<std::string> series;
+    bool is_speed;  // of threads: the first point over each, else each over the first
+  };
+  const std::vector<Panel> panels{
+      {"rows", "rows × 768", "rows", {"row norm", "centred row norm", "column norm"}, false},
+      {"columns", "8192 × columns", "columns", {"row norm", "centred row norm", "column norm"}, false},
+      {"edge", "spectral, k × k", "k", {"spectral"}, false},
+      {"experts", "experts of 512 × 256", "experts", {"row norm", "spectral"}, false},
+      {"threads",
+       "speed by threads",
+       "threads",
+       {"row norm", "centred row norm", "spectral 768", "spectral 1024", "spectral 2048"},
+       true}};
+  std::ostringstream script;
+  script << "set multiplot layout 2,3\nset grid xtics ytics\nset key top left samplen 1.5\n";
+  int drawn = 0;
+  for (const Panel& panel : panels) {
+    std::ostringstream plot;
+    double first_x = 0;
+    for (std::size_t s = 0; s < panel.series.size(); ++s) {
+      const auto found = points(medians, "growth/" + panel.kind + "/" + panel.series[s]);
+      if (found.empty()) continue;
+      const std::string block = "$" + panel.kind + std::to_string(s);
+      script << block << " << end\n";
+      for (const auto& [x, time] : found) {
+        const double first = found.front().second;
+        script << x << ' ' << (panel.is_speed ? first / time : time / first) << '\n';
+      }
+      script << "end\n";
+      first_x = found.front().first;
+      constexpr const char* colours[] = {"blue", "orange", "green", "purple", "grey"};
+      plot << (plot.str().empty() ? "" : ", ") << block
+           << " using 1:2 with linespoints pointtype 7 pointsize 0.5 linewidth 1.6 linecolor rgb "
+           << colours[s] << " title \"" << panel.series[s] << '"';
+    }
+    if (plot.str().empty()) continue;
+    ++drawn;
+    const double power = panel.kind == "edge" ? 3 : 1;
+    script << "set title \"" << panel.title << "\"\nset xlabel \"" << panel.label << "\"\nset ylabel \""
+           << (panel.is_speed ? "times as fast as one" : "time, over the first") << "\"\n"
+           << (panel.is_speed ? "unset logscale\nset xtics 1\nset xrange [0.8:*]\nset yrange [0:*]\n"
+                              : "set logscale xy 2\nset xrange [*:*]\nset yrange [*:*]\n")
+           << "plot (x / " << first_x << ") ** " << power
+           << " with lines dashtype 2 linecolor rgb grey title \""
+           << (panel.is_speed ? "ideal"
+               : power == 3   ? "cubic"
+                              : "linear")
+           << "\", " << plot.str() << "\n";
+  }
+  if (drawn == 0) return;
+  draw(folder, "performance-growth", "1000,640", script.str() + "unset multiplot\n");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 3) {
+    std::fprintf(stderr, "usage: pictures FOLDER FILE.json ...\n");
+    return 2;
+  }
+  try {
+    const fs::path folder = fs::absolute(argv[1]);
+    for (int i = 2; i < argc; ++i) {
+      const nlohmann::json run = read_run(argv[i]);
+      const Medians medians = medians_of(run);
+      // Of the two runs of spectral steps the one on symopt's own products is drawn: what is built by
+      // default.
+      if (run.at("context").value("symopt", "").find("BLAS") == std::string::npos)
+        draw_spectral(folder, medians);
+      draw_roofline(folder, run);
+      draw_growth(folder, medians);
+    }
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "pictures: %s\n", error.what());
+    return 1;
+  }
+}
