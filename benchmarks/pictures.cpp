@@ -138,7 +138,7 @@ void draw_growth(const fs::path& folder, const Medians& medians) {
        {"row norm", "centred row norm", "spectral 768", "spectral 1024", "spectral 2048"},
        true}};
   std::ostringstream script;
-  script << "set multiplot layout 2,3\nset grid xtics ytics\nset key top left samplen 1.5\n";
+  script << "set multiplot layout 2,3\nset grid xtics ytics\nset key bottom right samplen 1.5 font \",10\"\n";
   int drawn = 0;
   for (const Panel& panel : panels) {
     std::ostringstream plot;
@@ -164,8 +164,8 @@ void draw_growth(const fs::path& folder, const Medians& medians) {
     const double power = panel.kind == "edge" ? 3 : 1;
     script << "set title \"" << panel.title << "\"\nset xlabel \"" << panel.label << "\"\nset ylabel \""
            << (panel.is_speed ? "times as fast as one" : "time, over the first") << "\"\n"
-           << (panel.is_speed ? "unset logscale\nset xtics 1\nset xrange [0.8:*]\nset yrange [0:*]\n"
-                              : "set logscale xy 2\nset xrange [*:*]\nset yrange [*:*]\n")
+           << (panel.is_speed ? "unset logscale\nset xtics 1\nset ytics 0.5\nset xrange [0.8:*]\nset yrange [0:*]\n"
+                              : "set logscale x 4\nset logscale y 4\nset xrange [*:*]\nset yrange [*:*]\n")
            << "plot (x / " << first_x << ") ** " << power
            << " with lines dashtype 2 linecolor rgb grey title \""
            << (panel.is_speed ? "ideal"
