@@ -10,8 +10,12 @@
 #include <cstring>
 #include <limits>
 
-#if defined(__x86_64__) || defined(_M_X64)
+// immintrin.h declares everything up to AVX-512, which takes longer to read than Eigen does; without AVX the
+// instructions named here are all of SSE2.
+#if defined(__AVX__)
 #include <immintrin.h>
+#elif defined(__SSE2__)
+#include <emmintrin.h>
 #endif
 
 // Vectors of the width that the translation unit is compiled for. Everything here is written with vector
