@@ -4,9 +4,7 @@
 #include <symopt/parameter/layout.hpp>
 
 #include <numeric>
-#include <type_traits>
 #include <utility>
-#include <variant>
 #include <vector>
 
 namespace symopt::inline SYMOPT_ABI::check {
@@ -27,19 +25,26 @@ struct BlockCount {
 
 inline BlockCount block_count(const Layout& layout) {
   BlockCount count;
-  for (const Layout::Step& step : layout.steps)
-    std::visit(
-        [&]<class S>(const S& s) {
-          if constexpr (std::is_same_v<S, layout_step::Experts>) count.has_experts = true;
-          if constexpr (std::is_same_v<S, layout_step::RowHeads> ||
-                        std::is_same_v<S, layout_step::ColumnHeads>)
-            count.fixed *= s.count;
-          if constexpr (std::is_same_v<S, layout_step::RowSections>)
-            count.fixed *= static_cast<Index>(s.rows.size());
-          if constexpr (std::is_same_v<S, layout_step::GateUpRows>)
-            count.fixed *= s.neurons == Neurons::apart ? 2 : 1;
-        },
-        step);
+  for (const Layout::Step& step : layout.steps) {
+    switch (step.kind) {
+      case Layout::Kind::experts:
+        count.has_experts = true;
+        break;
+      case Layout::Kind::row_heads:
+      case Layout::Kind::column_heads:
+        count.fixed *= step.count;
+        break;
+      case Layout::Kind::row_sections:
+        count.fixed *= static_cast<Index>(step.rows.size());
+        break;
+      case Layout::Kind::gate_up:
+        count.fixed *= step.neurons == Neurons::apart ? 2 : 1;
+        break;
+      case Layout::Kind::as_matrix:
+      case Layout::Kind::transposed:
+        break;
+    }
+  }
   return count;
 }
 
@@ -48,22 +53,32 @@ inline BlockCount block_count(const Layout& layout) {
 inline Storage small_storage(const Layout& layout, Index experts) {
   Index rows = 4, cols = 6;
   std::vector<Index> outer, inner;  // sizes before and after rows and cols
-  for (auto step = layout.steps.rbegin(); step != layout.steps.rend(); ++step)
-    std::visit(
-        [&]<class S>(const S& s) {
-          if constexpr (std::is_same_v<S, layout_step::Experts>) outer.insert(outer.begin(), experts);
-          if constexpr (std::is_same_v<S, layout_step::AsMatrix>) inner = {1, 1};
-          if constexpr (std::is_same_v<S, layout_step::Transposed>) std::swap(rows, cols);
-          if constexpr (std::is_same_v<S, layout_step::RowHeads>) rows *= s.count;
-          if constexpr (std::is_same_v<S, layout_step::ColumnHeads>) cols *= s.count;
-          if constexpr (std::is_same_v<S, layout_step::RowSections>)
-            rows = std::accumulate(s.rows.begin(), s.rows.end(), Index{0});
-          if constexpr (std::is_same_v<S, layout_step::GateUpRows>) {
-            rows *= 2;
-            if (s.neurons == Neurons::paired) cols /= 2;
-          }
-        },
-        *step);
+  for (auto step = layout.steps.rbegin(); step != layout.steps.rend(); ++step) {
+    switch (step->kind) {
+      case Layout::Kind::experts:
+        outer.insert(outer.begin(), experts);
+        break;
+      case Layout::Kind::as_matrix:
+        inner = {1, 1};
+        break;
+      case Layout::Kind::transposed:
+        std::swap(rows, cols);
+        break;
+      case Layout::Kind::row_heads:
+        rows *= step->count;
+        break;
+      case Layout::Kind::column_heads:
+        cols *= step->count;
+        break;
+      case Layout::Kind::row_sections:
+        rows = std::accumulate(step->rows.begin(), step->rows.end(), Index{0});
+        break;
+      case Layout::Kind::gate_up:
+        rows *= 2;
+        if (step->neurons == Neurons::paired) cols /= 2;
+        break;
+    }
+  }
   std::vector<Index> sizes = std::move(outer);
   sizes.insert(sizes.end(), {rows, cols});
   sizes.insert(sizes.end(), inner.begin(), inner.end());

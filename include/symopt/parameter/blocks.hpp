@@ -5,10 +5,9 @@
 #include <symopt/parameter/layout.hpp>
 #include <symopt/tensor_view.hpp>
 
-#include <span>
+#include <cstddef>
 #include <stdexcept>
 #include <string>
-#include <variant>
 #include <vector>
 
 namespace symopt::inline SYMOPT_ABI {
@@ -18,19 +17,22 @@ namespace detail {
 /// Takes a tensor apart level by level. Views only.
 template <class Scalar>
 class Splitter {
- public:
-  Splitter(const TensorView<Scalar>& tensor, const std::string& parameter)
-      : shape_(tensor.to_string()), parameter_(parameter) {}
+  using View = BlockView<Scalar>;
+  using Kind = Layout::Kind;
 
-  /// What the levels left to do make of a tensor.
-  void split(const TensorView<Scalar>& tensor, std::span<const Layout::Step> steps) {
-    if (!steps.empty() && std::holds_alternative<layout_step::Experts>(steps.front())) {
+ public:
+  Splitter(const TensorView<Scalar>& tensor, const Layout& layout, const std::string& parameter)
+      : steps_(layout.steps), shape_(tensor.to_string()), parameter_(parameter) {}
+
+  /// What the levels from that one inwards make of a tensor.
+  void split(const TensorView<Scalar>& tensor, std::size_t level = 0) {
+    if (level < steps_.size() && steps_[level].kind == Kind::experts) {
       require(tensor.dimensions() >= 3, "experts are the first of at least three dimensions");
-      for (Index i = 0; i < tensor.sizes().front(); ++i) split(tensor.slice(i), steps.subspan(1));
-    } else if (!steps.empty() && std::holds_alternative<layout_step::AsMatrix>(steps.front())) {
-      split_matrix(flattened(tensor), steps.subspan(1));
+      for (Index i = 0; i < tensor.sizes().front(); ++i) split(tensor.slice(i), level + 1);
+    } else if (level < steps_.size() && steps_[level].kind == Kind::as_matrix) {
+      split_matrix(flattened(tensor), level + 1);
     } else {
-      for (const Layout::Step& step : steps) require_matrix_level(step);
+      for (std::size_t inner = level; inner < steps_.size(); ++inner) require_matrix_level(steps_[inner]);
       require(tensor.dimensions() != 3,
               "three dimensions need a layout: layout::experts() for one matrix per expert, "
               "layout::as_matrix() for a matrix of the first dimension by the others");
@@ -39,16 +41,13 @@ class Splitter {
       require(tensor.dimensions() == 2, "this rule needs a matrix; give it to AdamW, which takes any vector");
       split_matrix(
           {tensor.data(), {tensor.sizes()[0], tensor.strides()[0]}, {tensor.sizes()[1], tensor.strides()[1]}},
-          steps);
+          level);
     }
   }
 
   std::vector<BlockView<Scalar>> blocks;
 
  private:
-  using View = BlockView<Scalar>;
-  using Steps = std::span<const Layout::Step>;
-
   void require(bool good, const std::string& remedy) const {
     if (!good)
       throw std::invalid_argument("symopt: parameter '" + parameter_ + "' of shape " + shape_ + ": " +
@@ -57,10 +56,8 @@ class Splitter {
 
   /// What the dimensions of a tensor are is said before what becomes of a matrix.
   void require_matrix_level(const Layout::Step& step) const {
-    require(!std::holds_alternative<layout_step::Experts>(step),
-            "layout::experts goes outside the levels that act on a matrix");
-    require(!std::holds_alternative<layout_step::AsMatrix>(step),
-            "layout::as_matrix goes outside the levels that act on a matrix");
+    require(step.kind != Kind::experts, "layout::experts goes outside the levels that act on a matrix");
+    require(step.kind != Kind::as_matrix, "layout::as_matrix goes outside the levels that act on a matrix");
   }
 
   View flattened(const TensorView<Scalar>& tensor) const {
@@ -79,25 +76,34 @@ class Splitter {
     return {tensor.data(), {sizes[0], strides[0]}, columns};
   }
 
-  void split_matrix(const View& view, Steps steps) {
-    if (steps.empty()) {
+  void split_matrix(const View& view, std::size_t level) {
+    if (level == steps_.size()) {
       blocks.push_back(view);
-    } else {
-      std::visit([&](const auto& step) { apply(step, view, steps.subspan(1)); }, steps.front());
+      return;
+    }
+    const Layout::Step& step = steps_[level];
+    const std::size_t rest = level + 1;
+    switch (step.kind) {
+      case Kind::experts:
+      case Kind::as_matrix:
+        return require_matrix_level(step);
+      case Kind::transposed:
+        return split_matrix(view.transposed(), rest);
+      case Kind::row_heads:
+        for (const View& head : equal_rows(view, step.count)) split_matrix(head, rest);
+        return;
+      case Kind::column_heads:
+        for (const View& head : equal_rows(view.transposed(), step.count))
+          split_matrix(head.transposed(), rest);
+        return;
+      case Kind::row_sections:
+        return split_sections(step, view, rest);
+      case Kind::gate_up:
+        return split_gate_up(step, view, rest);
     }
   }
 
-  void apply(layout_step::Experts step, const View&, Steps) { require_matrix_level(step); }
-  void apply(layout_step::AsMatrix step, const View&, Steps) { require_matrix_level(step); }
-  void apply(layout_step::Transposed, const View& view, Steps rest) { split_matrix(view.transposed(), rest); }
-
-  void apply(layout_step::RowHeads heads, const View& view, Steps rest) {
-    for (const View& head : equal_rows(view, heads.count)) split_matrix(head, rest);
-  }
-  void apply(layout_step::ColumnHeads heads, const View& view, Steps rest) {
-    for (const View& head : equal_rows(view.transposed(), heads.count)) split_matrix(head.transposed(), rest);
-  }
-  void apply(const layout_step::RowSections& sections, const View& view, Steps rest) {
+  void split_sections(const Layout::Step& sections, const View& view, std::size_t rest) {
     Index first = 0;
     for (const Index count : sections.rows) {
       require(count >= 0 && count <= view.rows.size - first, sections_remedy(sections, view));
@@ -106,7 +112,7 @@ class Splitter {
     }
     require(first == view.rows.size, sections_remedy(sections, view));
   }
-  void apply(layout_step::GateUpRows pair, const View& view, Steps rest) {
+  void split_gate_up(const Layout::Step& pair, const View& view, std::size_t rest) {
     require(view.rows.parts == 1 && view.cols.parts == 1, paired_remedy);
     const Index neurons = view.rows.size / 2;
     require(neurons * 2 == view.rows.size,
@@ -128,7 +134,7 @@ class Splitter {
   static constexpr const char* paired_remedy =
       "paired neurons are not a regular matrix that could be taken apart further; pair them last";
 
-  static std::string sections_remedy(const layout_step::RowSections& sections, const View& view) {
+  static std::string sections_remedy(const Layout::Step& sections, const View& view) {
     return "the " + to_string(sections) + " do not add up to its " + std::to_string(view.rows.size) + " rows";
   }
 
@@ -147,6 +153,7 @@ class Splitter {
     return {view.data + view.rows.offset(first), {count, view.rows.stride}, view.cols};
   }
 
+  const std::vector<Layout::Step>& steps_;
   std::string shape_;
   std::string parameter_;
 };
@@ -160,8 +167,8 @@ class Splitter {
 template <class Scalar>
 std::vector<BlockView<Scalar>> blocks_of(const TensorView<Scalar>& tensor, const Layout& layout,
                                          const std::string& parameter = "block") {
-  detail::Splitter<Scalar> splitter(tensor, parameter);
-  splitter.split(tensor, layout.steps);
+  detail::Splitter<Scalar> splitter(tensor, layout, parameter);
+  splitter.split(tensor);
   return std::move(splitter.blocks);
 }
 
