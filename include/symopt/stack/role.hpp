@@ -81,7 +81,7 @@ using Role = BasicRole<float>;
 
 /// The role of a parameter class (role<LmHead>() follows the update that its group derives) or of a rule
 /// (role<AdamW>(), role<Update<LmHead, Then<RowNorm, Spectral<>>>>()). Without options those of
-/// role_defaults.
+/// default_options.
 template <class ClassOrRule, class Scalar = float>
 BasicRole<Scalar> role(OptimizerOptions options = default_options<ClassOrRule>(), Layout layout = {},
                        RowMask mask = {}, role_rule_t<ClassOrRule> rule = {}) {
