@@ -4,24 +4,43 @@
 #include <symopt/normalization/column_norm.hpp>
 #include <symopt/normalization/pipeline.hpp>
 #include <symopt/normalization/row_norm.hpp>
+#include <symopt/reflection.hpp>
 #include <symopt/stack/text.hpp>
 #include <symopt/update/adamw.hpp>
 
-#include <boost/hana/adapt_struct.hpp>
-#include <boost/hana/at_key.hpp>
 #include <boost/hana/concept/struct.hpp>
 #include <boost/hana/core/to.hpp>
 #include <boost/hana/for_each.hpp>
-#include <boost/hana/keys.hpp>
+#include <boost/hana/fuse.hpp>
 
 #include <array>
 #include <charconv>
 #include <concepts>
 #include <string>
 
-BOOST_HANA_ADAPT_STRUCT(symopt::AdamW, beta1, beta2, eps);
-BOOST_HANA_ADAPT_STRUCT(symopt::RowNorm, eps);
-BOOST_HANA_ADAPT_STRUCT(symopt::ColumnNorm, eps);
+template <class Map>
+struct boost::hana::accessors_impl<Map, boost::hana::when<std::same_as<Map, symopt::AdamW>>> {
+  static constexpr auto apply() {
+    using symopt::detail::Member;
+    return make_tuple(make_pair(BOOST_HANA_STRING("beta1"), Member<&Map::beta1>{}),
+                      make_pair(BOOST_HANA_STRING("beta2"), Member<&Map::beta2>{}),
+                      make_pair(BOOST_HANA_STRING("eps"), Member<&Map::eps>{}));
+  }
+};
+template <class Map>
+struct boost::hana::accessors_impl<Map, boost::hana::when<std::same_as<Map, symopt::RowNorm>>> {
+  static constexpr auto apply() {
+    using symopt::detail::Member;
+    return make_tuple(make_pair(BOOST_HANA_STRING("eps"), Member<&Map::eps>{}));
+  }
+};
+template <class Map>
+struct boost::hana::accessors_impl<Map, boost::hana::when<std::same_as<Map, symopt::ColumnNorm>>> {
+  static constexpr auto apply() {
+    using symopt::detail::Member;
+    return make_tuple(make_pair(BOOST_HANA_STRING("eps"), Member<&Map::eps>{}));
+  }
+};
 
 namespace symopt::inline SYMOPT_ABI::detail {
 
@@ -35,8 +54,8 @@ void add_options(const Map& map, std::string& text) {
     text.append(digits.begin(), end);
   };
   if constexpr (hana::Struct<Map>::value) {
-    hana::for_each(hana::keys(map),
-                   [&](auto key) { add(hana::to<const char*>(key), hana::at_key(map, key)); });
+    hana::for_each(
+        map, hana::fuse([&](auto name, const auto& value) { add(hana::to<const char*>(name), value); }));
   } else if constexpr (requires {
                          { map.alpha } -> std::convertible_to<double>;
                          map.normalization;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/reflection.hpp>
 #include <symopt/update/decay.hpp>
 #include <symopt/update/momentum.hpp>
 #include <symopt/update/scale.hpp>
 
-#include <boost/hana/adapt_struct.hpp>
 #include <boost/hana/core/to.hpp>
 #include <boost/hana/for_each.hpp>
 #include <boost/hana/fuse.hpp>
@@ -54,8 +54,24 @@ struct OptimizerOptions {
 
 }  // namespace symopt
 
-BOOST_HANA_ADAPT_STRUCT(symopt::OptimizerOptions, learning_rate, momentum, momentum_convention, nesterov,
-                        weight_decay, decay, scale, non_finite, parameter);
+/// Every option by its name; see reflection.hpp.
+template <class Options>
+struct boost::hana::accessors_impl<Options,
+                                   boost::hana::when<std::same_as<Options, symopt::OptimizerOptions>>> {
+  static constexpr auto apply() {
+    using symopt::detail::Member;
+    return make_tuple(
+        make_pair(BOOST_HANA_STRING("learning_rate"), Member<&Options::learning_rate>{}),
+        make_pair(BOOST_HANA_STRING("momentum"), Member<&Options::momentum>{}),
+        make_pair(BOOST_HANA_STRING("momentum_convention"), Member<&Options::momentum_convention>{}),
+        make_pair(BOOST_HANA_STRING("nesterov"), Member<&Options::nesterov>{}),
+        make_pair(BOOST_HANA_STRING("weight_decay"), Member<&Options::weight_decay>{}),
+        make_pair(BOOST_HANA_STRING("decay"), Member<&Options::decay>{}),
+        make_pair(BOOST_HANA_STRING("scale"), Member<&Options::scale>{}),
+        make_pair(BOOST_HANA_STRING("non_finite"), Member<&Options::non_finite>{}),
+        make_pair(BOOST_HANA_STRING("parameter"), Member<&Options::parameter>{}));
+  }
+};
 
 namespace symopt::inline SYMOPT_ABI {
 

@@ -3,11 +3,11 @@
 
 #include <symopt/block_view.hpp>
 
-#include <boost/hana/at_key.hpp>
+#include <boost/hana/accessors.hpp>
 #include <boost/hana/concept/struct.hpp>
 #include <boost/hana/core/to.hpp>
 #include <boost/hana/for_each.hpp>
-#include <boost/hana/keys.hpp>
+#include <boost/hana/fuse.hpp>
 #include <boost/hana/members.hpp>
 #include <boost/hana/tuple.hpp>
 
@@ -164,9 +164,9 @@ void visit_fields(const std::string& name, T& object, const StateVisitor& visit)
         visit_fields(inside(std::to_string(i)), object[i], visit);
     }
   } else {
-    hana::for_each(hana::keys(object), [&](auto key) {
-      visit_fields(inside(hana::to<const char*>(key)), hana::at_key(object, key), visit);
-    });
+    hana::for_each(hana::accessors<T>(), hana::fuse([&](auto member, auto of) {
+                     visit_fields(inside(hana::to<const char*>(member)), of(object), visit);
+                   }));
   }
 }
 
