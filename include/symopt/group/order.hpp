@@ -7,7 +7,10 @@
 #include <symopt/group/shift.hpp>
 #include <symopt/group/signed_permutation.hpp>
 
+#include <boost/hana/at.hpp>
+#include <boost/hana/flatten.hpp>
 #include <boost/hana/length.hpp>
+#include <boost/hana/unpack.hpp>
 
 namespace symopt::inline SYMOPT_ABI {
 

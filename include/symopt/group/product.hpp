@@ -6,13 +6,11 @@
 #include <symopt/group/shift.hpp>
 #include <symopt/group/trivial.hpp>
 
-#include <boost/hana/at.hpp>
-#include <boost/hana/flatten.hpp>
 #include <boost/hana/integral_constant.hpp>
 #include <boost/hana/tuple.hpp>
 #include <boost/hana/type.hpp>
-#include <boost/hana/unpack.hpp>
 
+#include <type_traits>
 #include <utility>
 
 namespace symopt::inline SYMOPT_ABI {
@@ -61,9 +59,21 @@ constexpr bool keeps_ones(Side side) {
          (true && ... && SideFamilies{.swaps = true}.contains_linear(families_of<Factors>.on(side)));
 }
 
+/// The product of all factors in some tuples of types. Matched rather than computed with values, as
+/// hana::flatten would: every product in a program comes through here.
+template <class... Tuples>
+struct ProductOf;
+template <class... Types>
+struct ProductOf<hana::tuple<Types...>> {
+  using type = FlatProduct<typename Types::type...>;
+};
+template <class... Types, class... More, class... Tuples>
+struct ProductOf<hana::tuple<Types...>, hana::tuple<More...>, Tuples...>
+    : ProductOf<hana::tuple<Types..., More...>, Tuples...> {};
+
 template <class... Factors>
-using flat_product_t = typename decltype(hana::unpack(hana::flatten(hana::make_tuple(factors_of<Factors>...)),
-                                                      hana::template_<FlatProduct>))::type;
+using flat_product_t =
+    typename ProductOf<hana::tuple<>, std::remove_const_t<decltype(factors_of<Factors>)>...>::type;
 
 }  // namespace detail
 
