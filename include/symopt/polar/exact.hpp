@@ -11,6 +11,7 @@
 #include <cmath>
 #include <limits>
 #include <stdexcept>
+#include <type_traits>
 
 namespace symopt::inline SYMOPT_ABI::polar {
 
@@ -27,6 +28,10 @@ namespace symopt::inline SYMOPT_ABI::polar {
 struct Exact {
   double cutoff = 0;  ///< relative to the largest singular value; 0 chooses by size and scalar
 
+  /// What is computed in: double. Of the scalar, so that the eigensolver is compiled where it is used.
+  template <class Scalar>
+  using Wide = std::common_type_t<Scalar, double>;
+
   template <class Scalar>
   struct Workspace {
     Workspace(Shape shape, Side gram_side)
@@ -36,14 +41,14 @@ struct Exact {
           gram(identity(std::max<Index>(1, line_count(shape, gram_side)))),
           solver(gram) {}  // computing once takes all of the solver's memory
 
-    kernel::Buffer<double> block;
-    kernel::Buffer<double> rotated;
-    kernel::ProductMemory<double> products;
-    Matrix<double> gram;
-    Eigen::SelfAdjointEigenSolver<Matrix<double>> solver;
+    kernel::Buffer<Wide<Scalar>> block;
+    kernel::Buffer<Wide<Scalar>> rotated;
+    kernel::ProductMemory<Wide<Scalar>> products;
+    Matrix<Wide<Scalar>> gram;
+    Eigen::SelfAdjointEigenSolver<Matrix<Wide<Scalar>>> solver;
 
    private:
-    static Matrix<double> identity(Index size) { return Matrix<double>::Identity(size, size); }
+    static Matrix<Wide<Scalar>> identity(Index size) { return Matrix<Wide<Scalar>>::Identity(size, size); }
   };
 
   void validate() const {
@@ -59,15 +64,15 @@ struct Exact {
       block.setConstant(std::numeric_limits<Scalar>::quiet_NaN());
       return;
     }
-    MatrixRef<double> x = workspace.block.as(shape_of(block));
+    MatrixRef<Wide<Scalar>> x = workspace.block.as(shape_of(block));
     x = block.template cast<double>() * kernel::power_of_two_scale(double(largest));
-    kernel::gram<double>(x, gram_side, workspace.gram, workspace.products);
+    kernel::gram<Wide<Scalar>>(x, gram_side, workspace.gram, workspace.products);
     workspace.solver.compute(workspace.gram);
     const auto& vectors = workspace.solver.eigenvectors();
 
     // Rotated into the eigenbasis the lines are orthogonal and their norms are the singular values:
     // normalized there, the lines are rotated back.
-    MatrixRef<double> rotated = workspace.rotated.as(shape_of(block));
+    MatrixRef<Wide<Scalar>> rotated = workspace.rotated.as(shape_of(block));
     if (gram_side == Side::left) {
       rotated.noalias() = vectors.transpose() * x;
       normalize_lines<Scalar>(rotated);
