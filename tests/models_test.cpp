@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every shipped group models SymmetryGroup, and the exact polar factor PolarMethod. Said here and not in
-// their headers, since asking compiles the members of all elements and an eigensolver: half a second in every
-// translation unit that includes symopt.
+// Every shipped group, normalization, polar method and rule models its concept. Said here and not in their
+// headers, since asking compiles matrices, workspaces, the members of all elements and an eigensolver in
+// every translation unit that includes symopt, whatever it uses.
 #include <symopt/symopt.hpp>
 
 #include <doctest/doctest.h>
@@ -23,7 +23,21 @@ static_assert(
     all_model_symmetry_group<Product<>, BiOrthogonal, Product<RowPermutation, RightOrthogonal, SharedShift>>);
 static_assert(all_model_symmetry_group<HiddenMatrix, Embedding, TiedEmbedding, LmHead, SwigluInput,
                                        SwigluOutput, Router>);
-static_assert(polar::PolarMethod<polar::Exact>);
+
+template <class... Maps>
+constexpr bool all_model_normalization = (... && Normalization<Maps>);
+
+static_assert(all_model_normalization<Identity, FrobeniusNorm, RowNorm, ColumnNorm, Sign, Spectral<>,
+                                      LeftSpectral<>, RightSpectral<>, HeadSpectral<Side::left, 4>>);
+
+template <class... Methods>
+constexpr bool all_model_polar_method = (... && polar::PolarMethod<Methods>);
+
+static_assert(all_model_polar_method<polar::Automatic, polar::Zolotarev, polar::GramNewtonSchulz,
+                                     polar::NewtonSchulz, polar::PolarExpress, polar::CoupledNewtonSchulz,
+                                     polar::CoupledPolarExpress, polar::Exact>);
+
+static_assert(StatefulRule<AdamW, float> && StatefulRule<AdamW, double>);
 
 static_assert(RandomEngine<std::mt19937_64> && RandomEngine<std::mt19937> && RandomEngine<std::minstd_rand> &&
               RandomEngine<MinimalEngine> && !RandomEngine<std::random_device*> && !RandomEngine<int>);

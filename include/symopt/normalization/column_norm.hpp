@@ -35,6 +35,4 @@ inline ColumnNorm RowNorm::mirrored() const {
   return {.eps = eps};
 }
 
-static_assert(Normalization<RowNorm> && Normalization<ColumnNorm>);
-
 }  // namespace symopt

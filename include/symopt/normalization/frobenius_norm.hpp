@@ -28,6 +28,4 @@ struct FrobeniusNorm {
   FrobeniusNorm mirrored() const { return {}; }
 };
 
-static_assert(Normalization<FrobeniusNorm>);
-
 }  // namespace symopt

@@ -53,6 +53,4 @@ struct HeadSpectral {
   }
 };
 
-static_assert(Normalization<HeadSpectral<Side::left, 4>>);
-
 }  // namespace symopt

@@ -24,6 +24,4 @@ struct Identity {
   Identity mirrored() const { return {}; }
 };
 
-static_assert(Normalization<Identity>);
-
 }  // namespace symopt

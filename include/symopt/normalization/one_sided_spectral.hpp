@@ -46,6 +46,4 @@ using LeftSpectral = OneSidedSpectral<Side::left, Method>;
 template <polar::PolarMethod Method = DefaultPolar>
 using RightSpectral = OneSidedSpectral<Side::right, Method>;
 
-static_assert(Normalization<LeftSpectral<>> && Normalization<RightSpectral<>>);
-
 }  // namespace symopt

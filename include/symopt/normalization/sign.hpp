@@ -29,6 +29,4 @@ struct Sign {
   Sign mirrored() const { return {}; }
 };
 
-static_assert(Normalization<Sign>);
-
 }  // namespace symopt

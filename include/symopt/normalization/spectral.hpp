@@ -48,6 +48,4 @@ struct Spectral {
   Spectral mirrored() const { return *this; }
 };
 
-static_assert(Normalization<Spectral<>>);
-
 }  // namespace symopt

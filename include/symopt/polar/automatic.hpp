@@ -65,8 +65,6 @@ struct Automatic {
   }
 };
 
-static_assert(PolarMethod<Automatic>);
-
 }  // namespace symopt::polar
 
 namespace symopt::inline SYMOPT_ABI {

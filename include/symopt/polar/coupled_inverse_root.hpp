@@ -121,6 +121,4 @@ struct CoupledPolarExpress {
   }
 };
 
-static_assert(PolarMethod<CoupledNewtonSchulz> && PolarMethod<CoupledPolarExpress>);
-
 }  // namespace symopt::polar

@@ -93,6 +93,4 @@ struct GramNewtonSchulz {
   }
 };
 
-static_assert(PolarMethod<GramNewtonSchulz>);
-
 }  // namespace symopt::polar

@@ -29,6 +29,4 @@ struct NewtonSchulz {
   }
 };
 
-static_assert(PolarMethod<NewtonSchulz>);
-
 }  // namespace symopt::polar

@@ -33,6 +33,4 @@ struct PolarExpress {
   }
 };
 
-static_assert(PolarMethod<PolarExpress>);
-
 }  // namespace symopt::polar

@@ -35,7 +35,7 @@ class QuinticList {
   constexpr QuinticList(std::initializer_list<Quintic> steps) : size_(static_cast<int>(steps.size())) {
     if (size_ < 1 || size_ > capacity)
       throw std::invalid_argument("symopt: a QuinticList has between 1 and 16 steps");
-    std::copy(steps.begin(), steps.end(), steps_.begin());
+    for (std::size_t i = 0; i < steps.size(); ++i) steps_[i] = steps.begin()[i];
   }
 
   /// The number of steps given.

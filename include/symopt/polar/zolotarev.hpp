@@ -177,6 +177,4 @@ struct Zolotarev {
   }
 };
 
-static_assert(PolarMethod<Zolotarev>);
-
 }  // namespace symopt::inline SYMOPT_ABI::polar

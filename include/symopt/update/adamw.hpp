@@ -106,6 +106,4 @@ struct AdamW {
   }
 };
 
-static_assert(StatefulRule<AdamW, float> && StatefulRule<AdamW, double>);
-
 }  // namespace symopt
