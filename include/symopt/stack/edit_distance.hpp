@@ -4,9 +4,8 @@
 #include <symopt/abi.hpp>
 
 #include <algorithm>
-#include <numeric>
+#include <cstddef>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 namespace symopt::inline SYMOPT_ABI::detail {
@@ -14,13 +13,14 @@ namespace symopt::inline SYMOPT_ABI::detail {
 /// How many characters must be put in, left out or changed to make `a` of `b` (Levenshtein's distance).
 inline std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
   for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = std::exchange(row[0], i);
+    std::size_t diagonal = i - 1;
+    row[0] = i;
     for (std::size_t j = 1; j <= b.size(); ++j) {
       const std::size_t substituted = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
       diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, substituted});
+      row[j] = std::min(std::min(row[j], row[j - 1]) + 1, substituted);
     }
   }
   return row.back();

@@ -181,7 +181,7 @@ class BasicLayerwiseOptimizer {
     static_assert(std::same_as<Scalar, float>, "a copy in bfloat16 goes with weights in float");
     detail::StackParameter<Scalar>& parameter = find(name);
     if constexpr (std::same_as<std::remove_cvref_t<Copy>, std::nullopt_t>) {
-      parameter.set_copy(std::nullopt, std::nullopt);
+      parameter.stop_copying();
     } else {
       const auto target = view<bfloat16>(std::forward<Copy>(copy));
       require_memory<bfloat16>(name, "copy", target);
@@ -220,6 +220,7 @@ class BasicLayerwiseOptimizer {
  private:
   friend detail::StateAccess;
   using Parameter = std::unique_ptr<detail::StackParameter<Scalar>>;
+  using ByName = std::unordered_map<std::string, detail::StackParameter<Scalar>*>;
 
   /// True for an Eigen object or a TensorView of bfloat16.
   template <class Block>
@@ -324,10 +325,9 @@ class BasicLayerwiseOptimizer {
 
   /// Adds all of them or throws.
   void insert(std::vector<Parameter> added) {
-    std::unordered_map<std::string, std::size_t> names;
+    ByName names;
     for (const Parameter& parameter : added)
-      if (contains(parameter->name()) ||
-          !names.emplace(parameter->name(), parameters_.size() + names.size()).second)
+      if (contains(parameter->name()) || !names.emplace(parameter->name(), parameter.get()).second)
         throw std::invalid_argument("symopt: parameter '" + parameter->name() +
                                     "' is there already; a name stands for one parameter");
     require_own_memory(added);
@@ -397,21 +397,17 @@ class BasicLayerwiseOptimizer {
                                       : "; the nearest name is '" + (*found)->name() + "'";
   }
 
-  std::size_t index_of(const std::string& name) const {
+  detail::StackParameter<Scalar>& find(const std::string& name) const {
     const auto found = by_name_.find(name);
     if (found == by_name_.end())
       throw std::invalid_argument("symopt: there is no parameter '" + name + "' in this stack" +
                                   nearest(name));
-    return found->second;
-  }
-  detail::StackParameter<Scalar>& find(const std::string& name) { return *parameters_[index_of(name)]; }
-  const detail::StackParameter<Scalar>& find(const std::string& name) const {
-    return *parameters_[index_of(name)];
+    return *found->second;
   }
 
   std::shared_ptr<detail::WorkMemory> work_ = std::make_shared<detail::WorkMemory>();
   std::vector<Parameter> parameters_;
-  std::unordered_map<std::string, std::size_t> by_name_;
+  ByName by_name_;
   double schedule_factor_ = 1.0;
   std::int64_t steps_ = 0;
 };

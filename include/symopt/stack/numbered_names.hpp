@@ -4,7 +4,7 @@
 #include <symopt/abi.hpp>
 
 #include <algorithm>
-#include <iterator>
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,13 +18,13 @@ class NumberedNames {
   explicit NumberedNames(std::string_view name) {
     for (std::size_t begin = 0; begin <= name.size();) {
       const std::size_t end = std::min(name.find('.', begin), name.size());
-      if (begin > 0) words_.back() += '.';
+      if (begin > 0) words_ += '.';
       const std::string word(name.substr(begin, end - begin));
       if (is_number(word)) {
-        numbers_.push_back({std::stol(word)});
-        words_.emplace_back();
+        numbers_.push_back(Numbers(1, std::stol(word)));
+        places_.push_back(words_.size());
       } else {
-        words_.back() += word;
+        words_ += word;
       }
       begin = end + 1;
     }
@@ -32,7 +32,7 @@ class NumberedNames {
 
   /// Takes the others in; does nothing and returns false where they differ in more than numbers.
   bool merge(const NumberedNames& others) {
-    if (words_ != others.words_) return false;
+    if (words_ != others.words_ || places_ != others.places_) return false;
     for (std::size_t i = 0; i < numbers_.size(); ++i)
       for (const long number : others.numbers_[i]) insert(numbers_[i], number);
     count_ += others.count_;
@@ -43,8 +43,8 @@ class NumberedNames {
   std::size_t count() const { return count_; }
 
   std::string text() const {
-    std::string text = words_.front();
-    for (std::size_t i = 0; i < numbers_.size(); ++i) text += text_of(numbers_[i]) + words_[i + 1];
+    std::string text = words_;
+    for (std::size_t i = numbers_.size(); i-- > 0;) text.insert(places_[i], text_of(numbers_[i]));
     return text;
   }
 
@@ -72,22 +72,21 @@ class NumberedNames {
       return "[" + std::to_string(first) + "," + std::to_string(first + step) + ",..," +
              std::to_string(last) + "]";
     std::string text;
-    for (auto begin = numbers.begin(); begin != numbers.end();) {
-      auto end = std::next(begin);
-      long run_last = *begin;
-      while (end != numbers.end() && *end == run_last + 1) run_last = *end++;
-      text += (text.empty() ? "" : ",") + std::to_string(*begin);
-      if (run_last != *begin) text += "-" + std::to_string(run_last);
-      begin = end;
+    for (std::size_t begin = 0, end = 0; begin < numbers.size(); begin = end) {
+      for (end = begin + 1; end < numbers.size() && numbers[end] == numbers[end - 1] + 1;) ++end;
+      text += (text.empty() ? "" : ",") + std::to_string(numbers[begin]);
+      if (end - begin > 1) text += "-" + std::to_string(numbers[end - 1]);
     }
     return "[" + text + "]";
   }
   static bool has_step(const Numbers& numbers, long step) {
-    return std::adjacent_find(numbers.begin(), numbers.end(),
-                              [&](long a, long b) { return b - a != step; }) == numbers.end();
+    for (std::size_t i = 1; i < numbers.size(); ++i)
+      if (numbers[i] - numbers[i - 1] != step) return false;
+    return true;
   }
 
-  std::vector<std::string> words_{""};  // before, between and after the numbers
+  std::string words_;                // the name without its numbers
+  std::vector<std::size_t> places_;  // where in it they go
   std::vector<Numbers> numbers_;
   std::size_t count_ = 1;
 };

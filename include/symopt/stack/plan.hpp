@@ -3,6 +3,7 @@
 
 #include <symopt/stack/numbered_names.hpp>
 
+#include <concepts>
 #include <ostream>
 #include <string>
 #include <utility>
@@ -40,11 +41,24 @@ class Plan {
   /// Of a plan that ends with the expression, so that `for (auto& row : stack.plan().rows())` may be written.
   std::vector<PlanRow> rows() && { return std::move(rows_); }
 
-  /// Under 80 columns for names up to 50.
-  friend std::ostream& operator<<(std::ostream& out, const Plan& plan) {
+  /// Under 80 columns for names up to 50. A template, so that only who prints compiles it.
+  template <std::derived_from<std::ostream> Out>
+  friend Out& operator<<(Out& out, const Plan& plan) {
+    struct Line {
+      detail::NumberedNames names;
+      const PlanRow* row;  // the first of them
+    };
+    std::vector<Line> lines;
+    for (const PlanRow& row : plan.rows_) {
+      const detail::NumberedNames name(row.name);
+      bool is_new = true;
+      for (Line& line : lines)
+        if (is_new && is_alike(*line.row, row)) is_new = !line.names.merge(name);
+      if (is_new) lines.push_back({name, &row});
+    }
     out << "parameters: " << plan.rows_.size()
         << "; groups: rows x columns, O rotations, S permutations, B and signs\n";
-    for (const Line& line : plan.gathered()) {
+    for (const Line& line : lines) {
       const PlanRow& row = *line.row;
       out << line.names.text() << "  ";
       if (line.names.count() > 1) out << line.names.count() << " of ";
@@ -58,26 +72,9 @@ class Plan {
   }
 
  private:
-  struct Line {
-    detail::NumberedNames names;
-    const PlanRow* row;  // the first of them
-  };
-
   static bool is_alike(const PlanRow& a, const PlanRow& b) {
     return a.shape == b.shape && a.layout == b.layout && a.blocks == b.blocks && a.group == b.group &&
            a.rule == b.rule && a.method == b.method && a.scale == b.scale && a.rate == b.rate;
-  }
-
-  std::vector<Line> gathered() const {
-    std::vector<Line> lines;
-    for (const PlanRow& row : rows_) {
-      const detail::NumberedNames name(row.name);
-      bool is_new = true;
-      for (Line& line : lines)
-        if (is_new && is_alike(*line.row, row)) is_new = !line.names.merge(name);
-      if (is_new) lines.push_back({name, &row});
-    }
-    return lines;
   }
 
   std::vector<PlanRow> rows_;

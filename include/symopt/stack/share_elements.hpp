@@ -55,7 +55,7 @@ bool overlaps_itself(const TensorView<Scalar>& tensor) {
   std::vector<std::pair<Index, Index>> dimensions;  // stride, size
   for (std::size_t d = 0; d < tensor.sizes().size(); ++d)
     if (tensor.sizes()[d] > 1) dimensions.emplace_back(std::abs(tensor.strides()[d]), tensor.sizes()[d]);
-  std::ranges::sort(dimensions);
+  std::ranges::sort(dimensions, {}, [](const auto& dimension) { return dimension.first; });
   Index extent = 1;  // of the dimensions so far
   bool enclose = true;
   for (const auto& [stride, size] : dimensions) {

@@ -29,7 +29,6 @@
 #include <string>
 #include <string_view>
 #include <utility>
-#include <variant>
 #include <vector>
 
 // The parameters of a LayerwiseOptimizer: StackParameter hides the rule's type.
@@ -88,13 +87,12 @@ class StackParameter {
   }
 
   /// From now on a step writes the weights there too, rounded to bfloat16; stochastically with a seed.
-  void set_copy(const std::optional<TensorView<bfloat16>>& copy,
+  void set_copy(const TensorView<bfloat16>& copy,
                 std::optional<std::uint64_t> seed) requires std::same_as<Scalar, float> {
-    std::vector<BlockView<bfloat16>> blocks;
-    if (copy) blocks = split_like_weights("copy", *copy);
-    copy_ = std::move(blocks);
+    copy_ = split_like_weights("copy", copy);
     copy_seed_ = seed;
   }
+  void stop_copying() { copy_.clear(); }
 
   /// The number of the step to come, of which stochastic rounding depends.
   void set_step(std::int64_t step) { step_ = step; }
@@ -529,8 +527,7 @@ class StatefulParameter final : public RuleOfParameter<Rule, Scalar> {
   /// True when weights or gradient can be without a view, whichever way they lie in memory.
   bool may_lack_view() const {
     const auto pairs_neurons = [](const Layout::Step& step) {
-      const auto* pair = std::get_if<layout_step::GateUpRows>(&step);
-      return pair != nullptr && pair->neurons == Neurons::paired;
+      return step.kind == Layout::Kind::gate_up && step.neurons == Neurons::paired;
     };
     return !this->mask_.is_prefix() || std::ranges::any_of(this->layout_.steps, pairs_neurons);
   }

@@ -5,10 +5,9 @@
 #include <symopt/matrix.hpp>
 
 #include <cstddef>
-#include <map>
 #include <memory>
-#include <tuple>
-#include <typeindex>
+#include <typeinfo>
+#include <vector>
 
 namespace symopt::inline SYMOPT_ABI::detail {
 
@@ -20,8 +19,7 @@ class WorkMemory {
   /// Memory: made from a shape and what the step needs.
   template <class Memory>
   std::shared_ptr<Memory> of(Shape shape, kernel::StepNeeds needs, std::size_t slot = 0) {
-    std::weak_ptr<void>& known =
-        pieces_[{typeid(Memory), shape.rows, shape.cols, needs.decay_is_horizontal, slot}];
+    std::weak_ptr<void>& known = piece_of(typeid(Memory), shape, needs, slot);
     if (const auto piece = known.lock()) return std::static_pointer_cast<Memory>(piece);
     const auto made = std::make_shared<Memory>(shape, needs);
     known = made;
@@ -29,7 +27,26 @@ class WorkMemory {
   }
 
  private:
-  std::map<std::tuple<std::type_index, Index, Index, bool, std::size_t>, std::weak_ptr<void>> pieces_;
+  struct Piece {
+    const std::type_info* type;
+    Shape shape;
+    bool decay_is_horizontal;
+    std::size_t slot;
+    std::weak_ptr<void> memory;
+  };
+
+  /// A model has few rules and shapes, however many parameters.
+  std::weak_ptr<void>& piece_of(const std::type_info& type, Shape shape, kernel::StepNeeds needs,
+                                std::size_t slot) {
+    for (Piece& piece : pieces_)
+      if (*piece.type == type && piece.shape == shape && piece.slot == slot &&
+          piece.decay_is_horizontal == needs.decay_is_horizontal)
+        return piece.memory;
+    pieces_.push_back({&type, shape, needs.decay_is_horizontal, slot, {}});
+    return pieces_.back().memory;
+  }
+
+  std::vector<Piece> pieces_;
 };
 
 }  // namespace symopt::detail

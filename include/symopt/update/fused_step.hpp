@@ -59,9 +59,7 @@ struct FusedStep<FrobeniusNorm> {
 template <>
 struct FusedStep<Pipeline<HorizontalProjection<Side::left>, RowNorm>> {
   /// The kernel, with the options of the map.
-  static kernel::CentredRowNormStep of(const Pipeline<HorizontalProjection<Side::left>, RowNorm>& pipeline) {
-    return {pipeline.template map<0>().eps};
-  }
+  static kernel::CentredRowNormStep of(const auto& pipeline) { return {pipeline.template map<0>().eps}; }
 };
 
 /// One stage and no projection: the stage.
