@@ -30,4 +30,4 @@ struct Member {
   }
 };
 
-}  // namespace symopt::inline SYMOPT_ABI::detail
+}  // namespace symopt::detail
