@@ -5,6 +5,19 @@
 # cannot parse; the name of the instruction set is no reader's business either.
 s/::inline SYMOPT_ABI//
 
+# How option structs are adapted to Boost.Hana (include/symopt/reflection.hpp) is no reader's business either.
+/^template <class (Options|Map)>$/{
+  N
+  /accessors_impl/{
+    :more
+    /\n};$/!{
+      N
+      b more
+    }
+    s/[^\n]+//g
+  }
+}
+
 # Doxygen takes `template <class T> class C` in a comment for a tag, and explicit(...) for a function.
 /^ *\/\/\//s/<(class |random>)/\\<\1/g
 s/explicit\(sizeof\.\.\.\(Rest\) == 0\) /explicit /

@@ -31,7 +31,7 @@ struct Layout {
 
   /// One level. A kind that has no such number or order leaves it as it is.
   struct Step {
-    Kind kind;
+    Kind kind;                            ///< which of these it is
     Index count = 1;                      ///< of row or column heads
     std::vector<Index> rows{};            ///< of the sections
     GateUp order = GateUp::concatenated;  ///< of gate and up
