@@ -9,6 +9,9 @@
 namespace symopt::inline SYMOPT_ABI::detail {
 
 /// A number of a gradient, exactly.
+inline double as_double(float x) {
+  return static_cast<double>(x);
+}
 inline double as_double(double x) {
   return x;
 }
