@@ -54,7 +54,7 @@ constexpr auto choose(hana::basic_type<Left>, hana::basic_type<Right>) {
   } else if constexpr (!proposes_v<Left>) {
     return hana::type_c<Right>;
   } else if constexpr (left == right) {
-    return hana::type_c<Spectral<decltype(Left::method)>>;
+    return hana::type_c<Spectral<>>;
   } else if constexpr (right.contains_linear(left) && left.contains_linear(group)) {
     return hana::type_c<Left>;
   } else if constexpr (left.contains_linear(right) && right.contains_linear(group)) {
