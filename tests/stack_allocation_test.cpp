@@ -4,9 +4,11 @@
 #include "support/stack_rules.hpp"
 
 #include <symopt/polar/exact.hpp>
+#include <symopt/stack/occupied_memory.hpp>
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <memory>
 
 namespace {
@@ -104,6 +106,51 @@ TEST_CASE("parameters with one rule and one shape work in the same memory") {
   CHECK(of_other > of_second);
   stack.step();
   CHECK(first == second);
+}
+
+/// The bytes that are allocated to add so many parameters of one number, one by one.
+std::size_t bytes_of_adding(Index count) {
+  std::vector<double> weights(static_cast<std::size_t>(2 * count));
+  const std::vector<double> gradient(weights.size());
+  BasicLayerwiseOptimizer<double> stack;
+  const std::size_t before = allocated_bytes;
+  for (Index p = 0; p < count; ++p)  // not in the order of their addresses
+    stack.add<Sign>("p" + std::to_string(p),
+                    TensorView<double>(&weights[static_cast<std::size_t>(p * 7919 % count)], {1, 1}),
+                    std::nullopt);
+  return allocated_bytes - before;
+}
+
+TEST_CASE("the work of adding a parameter does not grow with the number that is there") {
+  const std::size_t some = bytes_of_adding(2000), many = bytes_of_adding(32000);
+  CHECK(some > 2000);
+  CHECK(many <= 20 * some);  // 16, and what doubling leaves unused; all pairs would be 256
+}
+
+TEST_CASE("who lies in a range of addresses is found without asking the others") {
+  const std::vector<double> memory(4000);
+  const double* const at = memory.data();
+  detail::OccupiedMemory<double> occupied;
+  const auto meeting = [&](Index begin, Index end) {
+    std::vector<std::size_t> owners;
+    occupied.for_each_meeting({at + begin, at + end}, [&](std::size_t owner) { owners.push_back(owner); });
+    std::ranges::sort(owners);
+    return owners;
+  };
+  std::vector<std::pair<Index, Index>> added;
+  Random random(default_seed);
+  for (std::size_t owner = 0; owner < 400; ++owner) {
+    const Index begin = std::uniform_int_distribution<Index>(0, 3900)(random);
+    const Index length = std::uniform_int_distribution<Index>(0, owner % 10 == 0 ? 90 : 4)(random);
+    std::vector<std::size_t> expected;
+    for (std::size_t other = 0; other < owner; ++other)
+      if (begin < added[other].second && added[other].first < begin + length && length > 0 &&
+          added[other].first < added[other].second)
+        expected.push_back(other);
+    CHECK(meeting(begin, begin + length) == expected);
+    occupied.add({at + begin, at + begin + length}, owner);
+    added.emplace_back(begin, begin + length);
+  }
 }
 
 }  // namespace

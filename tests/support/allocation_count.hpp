@@ -19,6 +19,12 @@
 namespace symopt_test {
 
 inline std::atomic<long> allocations{0};
+inline std::atomic<std::size_t> allocated_bytes{0};
+
+inline void count_allocation(std::size_t bytes) {
+  ++allocations;
+  allocated_bytes += bytes;
+}
 
 }  // namespace symopt_test
 
@@ -31,8 +37,9 @@ extern "C" int __sanitizer_install_malloc_and_free_hooks(void (*on_malloc)(const
 namespace symopt_test {
 
 inline const bool is_counting = [] {
-  return __sanitizer_install_malloc_and_free_hooks([](const volatile void*, std::size_t) { ++allocations; },
-                                                   [](const volatile void*) {}) != 0;
+  return __sanitizer_install_malloc_and_free_hooks(
+             [](const volatile void*, std::size_t bytes) { count_allocation(bytes); },
+             [](const volatile void*) {}) != 0;
 }();
 
 }  // namespace symopt_test
@@ -47,23 +54,23 @@ void* __libc_realloc(void* memory, std::size_t size);
 void* __libc_memalign(std::size_t alignment, std::size_t size);
 
 void* malloc(std::size_t size) noexcept {
-  ++symopt_test::allocations;
+  symopt_test::count_allocation(size);
   return __libc_malloc(size);
 }
 void* calloc(std::size_t count, std::size_t size) noexcept {
-  ++symopt_test::allocations;
+  symopt_test::count_allocation(count * size);
   return __libc_calloc(count, size);
 }
 void* realloc(void* memory, std::size_t size) noexcept {
-  ++symopt_test::allocations;
+  symopt_test::count_allocation(size);
   return __libc_realloc(memory, size);
 }
 void* memalign(std::size_t alignment, std::size_t size) noexcept {
-  ++symopt_test::allocations;
+  symopt_test::count_allocation(size);
   return __libc_memalign(alignment, size);
 }
 void* aligned_alloc(std::size_t alignment, std::size_t size) noexcept {
-  ++symopt_test::allocations;
+  symopt_test::count_allocation(size);
   return __libc_memalign(alignment, size);
 }
 

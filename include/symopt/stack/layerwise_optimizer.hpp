@@ -3,6 +3,7 @@
 
 #include <symopt/stack/edit_distance.hpp>
 #include <symopt/stack/numbered_names.hpp>
+#include <symopt/stack/occupied_memory.hpp>
 #include <symopt/stack/plan.hpp>
 #include <symopt/stack/role.hpp>
 #include <symopt/stack/routing.hpp>
@@ -198,6 +199,7 @@ class BasicLayerwiseOptimizer {
     detail::StackParameter<Scalar>& parameter = find(name);
     require_memory<Scalar>(name, "weights", moved);
     parameter.set_weights(moved);
+    memory_is_noted_ = false;
   }
 
   /// Which rows exist from now on: the others keep weights and momentum. Allocates.
@@ -331,28 +333,41 @@ class BasicLayerwiseOptimizer {
         throw std::invalid_argument("symopt: parameter '" + parameter->name() +
                                     "' is there already; a name stands for one parameter");
     require_own_memory(added);
-    parameters_.reserve(parameters_.size() + added.size());
-    by_name_.reserve(by_name_.size() + added.size());
-    for (Parameter& parameter : added) parameters_.push_back(std::move(parameter));
+    const std::size_t count = parameters_.size() + added.size();
+    if (count > parameters_.capacity()) {  // doubled: a model may come parameter by parameter
+      const std::size_t room = std::max(count, 2 * parameters_.capacity());
+      by_name_.reserve(room);
+      parameters_.reserve(room);
+    }
     by_name_.merge(names);
+    for (Parameter& parameter : added) parameters_.push_back(std::move(parameter));
+    memory_is_noted_ = true;
   }
 
-  void require_own_memory(const std::vector<Parameter>& added) const {
-    std::vector<const detail::StackParameter<Scalar>*> all;
-    for (const Parameter& parameter : parameters_) all.push_back(parameter.get());
-    for (const Parameter& parameter : added) all.push_back(parameter.get());
-    std::vector<std::pair<const Scalar*, const Scalar*>> ranges;
-    for (const auto* parameter : all) ranges.push_back(parameter->weights_tensor().address_range());
-
-    const std::less<const Scalar*> before;
-    for (std::size_t i = parameters_.size(); i < all.size(); ++i)
-      for (std::size_t j = 0; j < i; ++j)
-        if (before(ranges[i].first, ranges[j].second) && before(ranges[j].first, ranges[i].second) &&
-            detail::share_elements<const Scalar>(all[i]->weights_tensor(), all[j]->weights_tensor()))
-          throw std::invalid_argument("symopt: parameters '" + all[j]->name() + "' and '" + all[i]->name() +
+  /// Throws, or notes where the new ones lie. The notes are made anew where weights were moved since, or
+  /// where what was noted was not added in the end.
+  void require_own_memory(const std::vector<Parameter>& added) {
+    if (!memory_is_noted_) {
+      memory_ = {};
+      for (std::size_t p = 0; p < parameters_.size(); ++p)
+        memory_.add(parameters_[p]->weights_tensor().address_range(), p);
+    }
+    memory_is_noted_ = false;
+    const auto parameter = [&](std::size_t p) -> const detail::StackParameter<Scalar>& {
+      return p < parameters_.size() ? *parameters_[p] : *added[p - parameters_.size()];
+    };
+    for (std::size_t p = parameters_.size(); p < parameters_.size() + added.size(); ++p) {
+      const TensorView<const Scalar> weights = parameter(p).weights_tensor();
+      memory_.for_each_meeting(weights.address_range(), [&](std::size_t other) {
+        if (detail::share_elements<const Scalar>(weights, parameter(other).weights_tensor()))
+          throw std::invalid_argument("symopt: parameters '" + parameter(other).name() + "' and '" +
+                                      parameter(p).name() +
                                       "' share memory and would be updated twice; add one of them. An "
                                       "embedding that is also the head is one "
                                       "TiedEmbedding (in a rule set: Embeddings::tied)");
+      });
+      memory_.add(weights.address_range(), p);
+    }
   }
   template <class Stored>
   static void require_apart(const char* what, const detail::StackParameter<Scalar>& parameter,
@@ -408,6 +423,8 @@ class BasicLayerwiseOptimizer {
   std::shared_ptr<detail::WorkMemory> work_ = std::make_shared<detail::WorkMemory>();
   std::vector<Parameter> parameters_;
   ByName by_name_;
+  detail::OccupiedMemory<Scalar> memory_;  // of all weights, where it is noted
+  bool memory_is_noted_ = true;
   double schedule_factor_ = 1.0;
   std::int64_t steps_ = 0;
 };
@@ -415,4 +432,4 @@ class BasicLayerwiseOptimizer {
 /// The stack of float models.
 using LayerwiseOptimizer = BasicLayerwiseOptimizer<float>;
 
-}  // namespace symopt
+}  // namespace symopt::inline SYMOPT_ABI
