@@ -2,6 +2,7 @@
 // Faults from outside: rules that throw, memory where no scalar can be, blocks without rows or columns. Each
 // is refused with the parameter's name or passed on, and leaves weights and state as they were.
 #include "support/named_model.hpp"
+#include "support/state_bits.hpp"
 #include "support/state_rules.hpp"
 
 #include <symopt/symopt.hpp>
@@ -9,6 +10,7 @@
 #include <doctest/doctest.h>
 
 #include <cstring>
+#include <list>
 #include <stdexcept>
 
 namespace {
@@ -92,6 +94,7 @@ struct Fused {
                          .add("masked", {5, 4})
                          .add("last", {4, 4});
   LayerwiseOptimizer stack;
+  std::list<std::vector<bfloat16>> copies{};  // of the weights, which each step writes too
 
   explicit Fused(int fatal) {
     const OptimizerOptions options{.learning_rate = 0.1, .weight_decay = 0.1};
@@ -108,6 +111,10 @@ struct Fused {
     add("columns", ThrowingMap{fuse}, layout::transposed());
     add("masked", ThrowingState{fuse}, {}, RowMask(std::vector<bool>{true, false, true, true, false}));
     add("last", Update<HiddenMatrix>{});
+    for (const char* name : {"adamw", "map", "state", "columns", "masked"}) {
+      std::vector<bfloat16>& copy = copies.emplace_back(model[name].weights.size(), bfloat16(7.0F));
+      stack.set_copy(name, TensorView<bfloat16>(copy.data(), model[name].sizes));
+    }
   }
   bool step() {
     try {
@@ -133,14 +140,20 @@ TEST_CASE("whichever rule of a stack throws, no parameter has moved and none has
     int refused = 0;
     for (int step = 0; step < 4; ++step) {
       const auto before = with.model.weights();
+      const auto copies_before = with.copies;
+      const std::string state_before = state_bits(with.stack);
       if (!with.step()) {
         ++refused;
         CHECK(same_bits(with.model.weights(), before));
+        CHECK(with.copies == copies_before);
+        CHECK(state_bits(with.stack) == state_before);
         CHECK(with.stack.steps() == step);
         CHECK(with.step());  // the same gradients once more
       }
       CHECK(without.step());
       CHECK(same_bits(with.model.weights(), without.model.weights()));
+      CHECK(with.copies == without.copies);
+      CHECK(with.copies != copies_before);
       with.model.draw_gradients();
       without.model.draw_gradients();
     }

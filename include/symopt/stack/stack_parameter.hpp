@@ -184,10 +184,19 @@ class StackParameter {
 
   /// True when the rule may throw in a step. Such a parameter is remembered first, to be restored.
   virtual bool may_throw() const = 0;
-  virtual void remember() { weights_copy_.take(existing_weights()); }
-  virtual void restore() { weights_copy_.put_back(existing_weights()); }
+  virtual void remember() {
+    weights_copy_.take(existing(weights_));
+    half_copy_.take(existing(copy_));
+  }
+  virtual void restore() {
+    weights_copy_.put_back(existing(weights_));
+    half_copy_.put_back(existing(copy_));
+  }
   /// Gives the memory of the copies back.
-  virtual void forget() { weights_copy_ = {}; }
+  virtual void forget() {
+    weights_copy_ = {};
+    half_copy_ = {};
+  }
 
   PlanRow plan_row() const {
     std::ostringstream scale;
@@ -215,10 +224,11 @@ class StackParameter {
   /// Adds the fields of the state.
   virtual void describe_state(SavedParameter& saved) = 0;
 
-  std::vector<BlockView<Scalar>> existing_weights() const {
-    std::vector<BlockView<Scalar>> existing;
-    for (const BlockView<Scalar>& block : weights_) existing.push_back(mask_.existing(block));
-    return existing;
+  template <class S>
+  std::vector<BlockView<S>> existing(const std::vector<BlockView<S>>& blocks) const {
+    std::vector<BlockView<S>> rows;
+    for (const BlockView<S>& block : blocks) rows.push_back(mask_.existing(block));
+    return rows;
   }
   virtual std::string method_text_of_rule(Shape shape) const = 0;
 
@@ -324,6 +334,7 @@ class StackParameter {
 
   std::vector<BlockView<const bfloat16>> half_gradient_;  // instead of gradient_
   std::vector<BlockView<bfloat16>> copy_;                 // empty without one
+  BlocksCopy<bfloat16> half_copy_;                        // of copy_, as weights_copy_
   std::optional<std::uint64_t> copy_seed_;
   std::int64_t step_ = 0;
 };

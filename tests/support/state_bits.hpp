@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/stack/state_access.hpp>
+
+#include <cstddef>
+#include <string>
+
+namespace symopt_test {
+
+/// All that an optimizer remembers between steps, of a LayerwiseOptimizer or of one block: equal texts are
+/// equal states, bit for bit.
+template <class AnyOptimizer>
+std::string state_bits(const AnyOptimizer& optimizer) {
+  const symopt::StateTable table = symopt::detail::StateAccess::table(optimizer);
+  std::string bits = std::to_string(table.steps) + " steps, factor " + std::to_string(table.schedule_factor);
+  for (const symopt::SavedParameter& parameter : table.parameters) {
+    bits += "\n" + parameter.name + " rate " + std::to_string(parameter.options.learning_rate);
+    for (const symopt::StateField& field : parameter.fields) {
+      bits += "\n" + field.name + " ";
+      symopt::Index count = 1;  // of the scalars, which a permutation of strides does not spread
+      for (const symopt::Index extent : field.shape) count *= extent;
+      bits.append(static_cast<const char*>(field.data), static_cast<std::size_t>(count) * field.scalar_size);
+    }
+  }
+  return bits;
+}
+
+}  // namespace symopt_test
