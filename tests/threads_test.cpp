@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The same bits at any number of threads. Compiled with OpenMP.
-#include "support/inputs.hpp"
+#include "support/named_model.hpp"
+#include "support/temporary_file.hpp"
 
+#include <symopt/interop/state.hpp>
 #include <symopt/parameter/named_groups.hpp>
 #include <symopt/stack/layerwise_optimizer.hpp>
 #include <symopt/update/adamw.hpp>
@@ -90,6 +92,74 @@ TEST_CASE("a gradient that is not finite is found by whichever thread reads it")
   CHECK_THROWS_AS(head.step(weights, gradient), std::invalid_argument);
   CHECK_THROWS_AS(embedding.step(weights, gradient), std::invalid_argument);
   CHECK(same_bits(weights, before));
+}
+
+/// A model of several rules, large and small blocks, trained with as many threads as it is told.
+class Training {
+ public:
+  explicit Training(int threads) {
+    use(threads);
+    model_.add("head", {700, 333}).add("query", {160, 120}).add("down", {6, 40, 48}).add("gain", {9000});
+    const OptimizerOptions own{.learning_rate = 0.05, .nesterov = true, .weight_decay = 0.1};
+    const auto add = [&]<class Rule>(std::type_identity<Rule>, const char* name,
+                                     const OptimizerOptions& given, Layout layout = {}) {
+      stack_.add<Rule>(name, model_[name].weights_view(), std::as_const(model_[name]).gradient_view(), given,
+                       std::move(layout));
+    };
+    add(std::type_identity<LmHead>{}, "head", own);
+    add(std::type_identity<HiddenMatrix>{}, "query", own, layout::row_heads(4));
+    add(std::type_identity<SwigluOutput>{}, "down", own, layout::experts());
+    add(std::type_identity<AdamW>{}, "gain", {.learning_rate = 0.01});
+  }
+  void steps(int count, int threads) {
+    use(threads);
+    for (int step = 0; step < count; ++step) {
+      CHECK(stack_.step().applied);
+      model_.draw_gradients();
+    }
+  }
+  std::string saved() const { return interop::state_bytes(stack_); }
+  /// Goes on where the other one is; only the optimizer's state comes from the file.
+  void resume(const Training& other, const std::string& file) {
+    for (std::size_t p = 0; p < model_.parameters.size(); ++p) {
+      std::ranges::copy(other.model_.parameters[p].weights, model_.parameters[p].weights.begin());
+      std::ranges::copy(other.model_.parameters[p].gradient, model_.parameters[p].gradient.begin());
+    }
+    model_.go_on_drawing_like(other.model_);
+    interop::load_state_bytes(stack_, as_bytes(file));
+  }
+  std::vector<std::vector<float>> weights() const { return model_.weights(); }
+
+ private:
+  static void use(int threads) {
+    omp_set_dynamic(0);
+    omp_set_num_threads(threads);
+  }
+
+  NamedModel model_;
+  LayerwiseOptimizer stack_;
+};
+
+TEST_CASE("ten steps are five, a save, a load and five, with any number of threads before and after") {
+  CAPTURE(default_seed);
+  Training through(1);
+  through.steps(10, 1);
+  for (const int before : {1, 2, 3, 8}) {
+    Training first(before);
+    first.steps(5, before);
+    const std::string file = first.saved();
+    for (const int after : {1, 2, 3, 8}) {
+      CAPTURE(before);
+      CAPTURE(after);
+      Training second(after);
+      second.resume(first, file);
+      CHECK(second.saved() == file);
+      CHECK(second.weights() != through.weights());
+      second.steps(5, after);
+      CHECK(second.weights() == through.weights());
+      CHECK(second.saved() == through.saved());
+    }
+  }
 }
 
 }  // namespace

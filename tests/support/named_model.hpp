@@ -67,6 +67,9 @@ class NamedModel {
     return all;
   }
 
+  /// The next gradients are those of the other model.
+  void go_on_drawing_like(const NamedModel& other) { random_ = other.random_; }
+
   std::vector<ModelParameter> parameters;
 
  private:
