@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# symopt.pc, for builds without CMake: pkg-config --cflags --libs symopt. Its prefix is taken from the place of
-# the file, so an installed tree may be moved. Boost has no file of its own: its folder is named when the
-# compiler does not search it anyway.
+# symopt.pc, for builds without CMake: pkg-config --cflags --libs symopt. Boost has no file of its own: its folder
+# is named when the compiler does not search it anyway.
 include_guard()
 
 # -lNAME for a library where the linker looks anyway, the flag or the path itself otherwise.
@@ -17,16 +16,24 @@ function(symopt_link_flag result library)
   endif()
 endfunction()
 
+# The folders as a .pc file in `folder` writes them: from the place of the file, so that an installed tree may be
+# moved, unless an absolute folder was asked for. Sets NAME_prefix, NAME_includedir and NAME_libdir.
+function(symopt_pc_folders name folder)
+  if(IS_ABSOLUTE "${folder}" OR IS_ABSOLUTE "${CMAKE_INSTALL_INCLUDEDIR}" OR IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}")
+    set(${name}_prefix "${CMAKE_INSTALL_PREFIX}" PARENT_SCOPE)
+    set(${name}_includedir "${CMAKE_INSTALL_FULL_INCLUDEDIR}" PARENT_SCOPE)
+    set(${name}_libdir "${CMAKE_INSTALL_FULL_LIBDIR}" PARENT_SCOPE)
+  else()
+    file(RELATIVE_PATH up "/${folder}" "/")
+    string(REGEX REPLACE "/$" "" up "${up}")
+    set(${name}_prefix "\${pcfiledir}/${up}" PARENT_SCOPE)
+    set(${name}_includedir "\${prefix}/${CMAKE_INSTALL_INCLUDEDIR}" PARENT_SCOPE)
+    set(${name}_libdir "\${prefix}/${CMAKE_INSTALL_LIBDIR}" PARENT_SCOPE)
+  endif()
+endfunction()
+
 set(symopt_pc_folder ${CMAKE_INSTALL_DATADIR}/pkgconfig)
-if(IS_ABSOLUTE "${CMAKE_INSTALL_DATADIR}" OR IS_ABSOLUTE "${CMAKE_INSTALL_INCLUDEDIR}")
-  set(symopt_pc_prefix "${CMAKE_INSTALL_PREFIX}")
-  set(symopt_pc_includedir "${CMAKE_INSTALL_FULL_INCLUDEDIR}")
-else()
-  file(RELATIVE_PATH up "/${symopt_pc_folder}" "/")
-  string(REGEX REPLACE "/$" "" up "${up}")
-  set(symopt_pc_prefix "\${pcfiledir}/${up}")
-  set(symopt_pc_includedir "\${prefix}/${CMAKE_INSTALL_INCLUDEDIR}")
-endif()
+symopt_pc_folders(symopt_pc ${symopt_pc_folder})
 
 set(symopt_pc_cflags " -I\${includedir}")
 set(symopt_pc_libs "")
