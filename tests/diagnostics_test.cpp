@@ -128,7 +128,7 @@ TEST_CASE("a drift along the shift is seen, from the decay too, and only where t
 
 TEST_CASE("an update that is equivariant shows rounding, and one that is not shows it") {
   Model model;
-  for (const std::uint64_t seed : {1, 2, 3}) {
+  for (const std::uint64_t seed : {1U, 2U, 3U}) {
     const Diagnostics diagnostics = diagnose(model.stack, {.seed = seed});
     for (const char* name : {"head", "leaning head", "experts"}) {
       CAPTURE(name);

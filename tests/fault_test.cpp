@@ -200,7 +200,8 @@ TEST_CASE("memory that begins between two scalars, or nowhere, is refused with t
     };
   };
   check_refused(add(between, aligned), {"'w'", "weights", "between two scalars", "4 bytes"});
-  check_refused(add(aligned, between), {"'w'", "gradient", "between two scalars"});
+  check_refused(add(aligned, between),
+                {"'w'", "gradient", "between two scalars", "must begin at a multiple of 4 bytes"});
   check_refused(add(nullptr, aligned), {"'w'", "weights", "null pointer", "2x3"});
   check_refused(add(aligned, nullptr), {"'w'", "gradient", "null pointer", "std::nullopt"});
   CHECK(stack.size() == 0);
@@ -209,9 +210,13 @@ TEST_CASE("memory that begins between two scalars, or nowhere, is refused with t
                 {"'w'", "between"});
   check_refused([&] { stack.set_weights("w", TensorView<float>(between, sizes)); }, {"'w'", "between"});
   Optimizer<Sign> optimizer(2, 3, {.parameter = "gate"});
+  Matrix<float> trained = Matrix<float>::Ones(2, 3);
+  optimizer.step(trained, Matrix<float>::Ones(2, 3));
+  const std::string state = state_bits(optimizer);
   Eigen::Map<Matrix<float>> odd(between, 2, 3), even(aligned, 2, 3);
   check_refused([&] { optimizer.step(odd, even); }, {"'gate'", "weights", "between two scalars"});
   check_refused([&] { optimizer.step(even, odd); }, {"'gate'", "gradient", "between two scalars"});
+  CHECK(state_bits(optimizer) == state);
   for (const std::byte byte : memory) CHECK(byte == std::byte{0});
 }
 

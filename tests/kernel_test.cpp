@@ -100,9 +100,11 @@ TEST_CASE_TEMPLATE("shifted inverses", Scalar, float, double) {
   CHECK(kernel::sweep_edge(1024) == kernel::block_edge);
   CHECK(kernel::sweep_edge(1025) == 2 * kernel::block_edge);
   for (const Index size : {1, 2, 7, 8, 9, 31, 64, 96, 97, 150, 250, 390})
-    for (const auto& [rank, edge] : {std::pair{size, kernel::block_edge},
-                                    {(size + 1) / 2, kernel::block_edge},
-                                    {size, 2 * kernel::block_edge}}) {
+    for (const auto& given : {std::pair{size, kernel::block_edge},
+                              {(size + 1) / 2, kernel::block_edge},
+                              {size, 2 * kernel::block_edge}}) {
+      const auto rank = given.first;
+      const auto edge = given.second;
       CAPTURE(size);
       CAPTURE(rank);
       CAPTURE(edge);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Wrong use is refused with the parameter's name and what is wrong; nothing is changed by an error.
 #include "support/inputs.hpp"
+#include "support/state_bits.hpp"
 
 #include <symopt/symopt.hpp>
 
@@ -35,15 +36,29 @@ void check_refused(const std::function<void()>& call, const std::vector<std::str
   }
 }
 
-TEST_CASE("blocks of another shape are refused with the name and both shapes") {
+/// A step that is refused with these words leaves the optimizer's state bit for bit as it was.
+void check_step_refused(const auto& optimizer, const std::function<void()>& step,
+                        const std::vector<std::string>& words) {
+  const std::string before = state_bits(optimizer);
+  check_refused(step, words);
+  CHECK(state_bits(optimizer) == before);
+}
+
+TEST_CASE("blocks of another shape are refused with the name, both shapes and the remedy") {
   Optimizer<Update<LmHead>> optimizer(4, 3, {.parameter = "lm_head"});
   Matrix<float> weights = Matrix<float>::Ones(4, 3);
   Matrix<float> other = Matrix<float>::Ones(3, 4);
-  check_refused([&] { optimizer.step(other, weights); }, {"lm_head", "weights", "3x4", "4x3"});
-  check_refused([&] { optimizer.step(weights, other); }, {"lm_head", "gradient", "3x4", "4x3"});
-  check_refused([&] { optimizer.step(weights, other * 2); }, {"lm_head", "gradient", "3x4", "4x3"});
-  CHECK(weights == Matrix<float>::Ones(4, 3));
-  CHECK(optimizer.steps() == 0);
+  optimizer.step(weights, Matrix<float>{{1, 2, 3}, {4, 5, 7}, {7, 8, 9}, {0, 1, 0}});
+  const Matrix<float> before = weights;
+  const char* remedy = "make one optimizer per block";
+  check_step_refused(optimizer, [&] { optimizer.step(other, weights); },
+                     {"lm_head", "weights", "3x4", "4x3", remedy});
+  check_step_refused(optimizer, [&] { optimizer.step(weights, other); },
+                     {"lm_head", "gradient", "3x4", "4x3", remedy});
+  check_step_refused(optimizer, [&] { optimizer.step(weights, other * 2); },
+                     {"lm_head", "gradient", "3x4", "4x3"});
+  CHECK(same_bits(weights, before));
+  CHECK(optimizer.steps() == 1);
 }
 
 TEST_CASE("a block cannot have a negative size") {
@@ -57,25 +72,47 @@ TEST_CASE("memory with an inner stride is refused with the name and the stride")
   Eigen::Map<Matrix<double>, 0, Strides> every_other(memory.data(), 4, 3, Strides(6, 2));
   Matrix<double> weights = Matrix<double>::Ones(4, 3);
   Optimizer<Sign, double> optimizer(4, 3, {.parameter = "gate"});
-  check_refused([&] { optimizer.step(every_other, weights); }, {"gate", "weights", "stride", "2"});
-  check_refused([&] { optimizer.step(weights, every_other); }, {"gate", "gradient", "stride", "2"});
-  CHECK(weights == Matrix<double>::Ones(4, 3));
+  optimizer.step(weights, Matrix<double>::Ones(4, 3));
+  const Matrix<double> before = weights;
+  const char* remedy = "pass memory whose rows or columns are contiguous";
+  check_step_refused(optimizer, [&] { optimizer.step(every_other, weights); },
+                     {"gate", "weights", "stride", "2", remedy});
+  check_step_refused(optimizer, [&] { optimizer.step(weights, every_other); },
+                     {"gate", "gradient", "stride", "2", remedy});
+  CHECK(same_bits(weights, before));
+  CHECK(memory == std::vector<double>(memory.size(), 1.0));
+}
+
+TEST_CASE("weights whose lines overlap each other are refused; a gradient may be one line for all") {
+  std::vector<double> line{1, 2, 3};
+  using Repeated = Eigen::Map<Matrix<double>, 0, Eigen::OuterStride<>>;
+  Repeated repeated(line.data(), 4, 3, Eigen::OuterStride<>(0));
+  Matrix<double> weights = Matrix<double>::Ones(4, 3);
+  Optimizer<Sign, double> optimizer(4, 3, {.learning_rate = 0.5, .momentum = 0, .parameter = "gate"});
+  check_step_refused(optimizer, [&] { optimizer.step(repeated, weights); },
+                     {"'gate'", "overlap", "memory of their own"});
+  CHECK(line == std::vector<double>{1, 2, 3});
+  optimizer.step(weights, std::as_const(repeated));
+  CHECK(weights == Matrix<double>::Constant(4, 3, 0.5));
 }
 
 TEST_CASE("weights and gradient that share memory are refused") {
   Optimizer<Sign, double> optimizer(4, 3, {.parameter = "tied"});
   Matrix<double> memory = Matrix<double>::Ones(6, 8);
+  optimizer.step(memory.bottomRightCorner(4, 3), Matrix<double>::Ones(4, 3));
   const Matrix<double> before = memory;
-  check_refused([&] { optimizer.step(memory.topLeftCorner(4, 3), memory.topLeftCorner(4, 3)); },
-                {"tied", "overlap"});
-  check_refused([&] { optimizer.step(memory.block(0, 0, 4, 3), memory.block(2, 2, 4, 3)); },
-                {"tied", "overlap"});
-  check_refused([&] { optimizer.step(memory.block(1, 1, 4, 3), memory.block(0, 0, 4, 3)); },
-                {"tied", "overlap"});
-  CHECK(memory == before);
+  check_step_refused(optimizer,
+                     [&] { optimizer.step(memory.topLeftCorner(4, 3), memory.topLeftCorner(4, 3)); },
+                     {"'tied'", "overlap", "keep them apart"});
+  check_step_refused(optimizer, [&] { optimizer.step(memory.block(0, 0, 4, 3), memory.block(2, 2, 4, 3)); },
+                     {"'tied'", "overlap", "keep them apart"});
+  check_step_refused(optimizer, [&] { optimizer.step(memory.block(1, 1, 4, 3), memory.block(0, 0, 4, 3)); },
+                     {"'tied'", "overlap", "keep them apart"});
+  CHECK(same_bits(memory, before));
   Matrix<double> square = Matrix<double>::Ones(4, 4);
   Optimizer<Sign, double> of_square(4, 4, {.parameter = "tied"});
-  check_refused([&] { of_square.step(square, square.transpose()); }, {"tied", "overlap"});
+  check_refused([&] { of_square.step(square, square.transpose()); },
+                {"'tied'", "overlap", "keep them apart"});
   CHECK(refusal([&] { optimizer.step(memory.block(0, 0, 4, 3), memory.block(0, 4, 4, 3)); }) == "");
 }
 

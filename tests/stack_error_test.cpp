@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Wrong use of a stack is refused with the parameter's name and the remedy, and the stack stays as it was.
 #include "support/named_model.hpp"
+#include "support/state_bits.hpp"
 
 #include <symopt/symopt.hpp>
 
@@ -66,8 +67,10 @@ struct Fixture {
   void refuses(const std::function<void()>& call, const std::vector<std::string>& words) {
     const std::string plan = printed(stack);
     const auto weights = model.weights();
+    const std::string state = state_bits(stack);
     check_refused(call, words);
     CHECK(printed(stack) == plan);
+    CHECK(state_bits(stack) == state);
     CHECK(stack.size() == 3);
     CHECK(stack.steps() == 1);
     CHECK(stack.schedule_factor() == 1);
@@ -512,8 +515,10 @@ void check_without_trace(NonFinite policy, const std::function<void(Trained&)>& 
       CAPTURE(with.model.parameters[p].name);
       const float good = std::exchange(gradient[place], bad);
       const auto before = with.model.weights();
+      const std::string state_before = state_bits(with.stack);
       bad_step(with);
       CHECK(same_bits(with.model.weights(), before));
+      CHECK(state_bits(with.stack) == state_before);
       CHECK(with.stack.steps() == 1);
       with.model.parameters[p].gradient[place] = good;
     }

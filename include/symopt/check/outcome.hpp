@@ -175,4 +175,4 @@ class Subject {
   std::optional<Evaluation<float>> in_float_;
 };
 
-}  // namespace symopt::inline SYMOPT_ABI::check::detail
+}  // namespace symopt::check::detail

@@ -177,4 +177,4 @@ struct Zolotarev {
   }
 };
 
-}  // namespace symopt::inline SYMOPT_ABI::polar
+}  // namespace symopt::polar

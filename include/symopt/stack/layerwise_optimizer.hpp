@@ -432,4 +432,4 @@ class BasicLayerwiseOptimizer {
 /// The stack of float models.
 using LayerwiseOptimizer = BasicLayerwiseOptimizer<float>;
 
-}  // namespace symopt::inline SYMOPT_ABI
+}  // namespace symopt

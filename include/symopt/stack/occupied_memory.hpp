@@ -75,4 +75,4 @@ class OccupiedMemory {
   Pieces pieces_;
 };
 
-}  // namespace symopt::inline SYMOPT_ABI::detail
+}  // namespace symopt::detail

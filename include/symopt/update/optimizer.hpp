@@ -275,7 +275,8 @@ class Optimizer {
       throw std::invalid_argument("symopt: parameter '" + options_.parameter + "': the inner stride of the " +
                                   what + " is " + std::to_string(block.innerStride()) +
                                   "; pass memory whose rows or columns are contiguous");
-    if (block.size() > 0 && reinterpret_cast<std::uintptr_t>(block.data()) % alignof(typename Block::Scalar) != 0)
+    if (block.size() > 0 &&
+        reinterpret_cast<std::uintptr_t>(block.data()) % alignof(typename Block::Scalar) != 0)
       throw std::invalid_argument("symopt: parameter '" + options_.parameter + "': the memory of the " +
                                   what + " begins between two scalars; it must begin at a multiple of " +
                                   std::to_string(alignof(typename Block::Scalar)) + " bytes");
@@ -315,6 +316,11 @@ class Optimizer {
   template <class Weights, class Gradient>
   StepReport step_on(const kernel::WeightsMemory<Scalar>& memory, const Weights& weights,
                      const Gradient& gradient) {
+    if (weights.outerSize() > 1 && weights.outerStride() < weights.innerSize())
+      throw std::invalid_argument(
+          "symopt: parameter '" + options_.parameter +
+          "': the lines of the weights overlap each other, so that some entries would "
+          "be updated more than once; give them memory of their own");
     const double rate = options_.learning_rate * schedule_factor_;
     const detail::StepFactors factors{rate * options_.weight_decay,
                                       rate * scale_factor(options_.scale, shape_)};
