@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A run that is interrupted, saved and resumed ends with the same bits as one that is not; and what a step is
-// about to do, on request.
+// about to do and where a router sends its tokens, on request.
 #include <symopt/interop/state.hpp>
 #include <symopt/stack/diagnostics.hpp>
+#include <symopt/stack/router_diagnostics.hpp>
 #include <symopt/symopt.hpp>
 
 #include <cstdio>
@@ -69,6 +70,10 @@ int main() {
   after.train(10);
 
   std::cout << diagnose(after.optimizer);
+  const Matrix<float> tokens = Matrix<float>::Identity(4, 4);
+  RouterDiagnostics routers(after.optimizer.steps());
+  routers.add("gate", router_statistics(tokens * after.gate.transpose(), 1));
+  std::cout << routers;
   std::remove(path);
   const bool is_same = after.head == through.head && after.gate == through.gate;
   std::cout << "distance " << first << " to " << after.distance() << (is_same ? ", " : ", not ")

@@ -4,7 +4,7 @@
 #include "support/temporary_file.hpp"
 
 #include <symopt/stack/diagnostics.hpp>
-#include <symopt/stack/router_statistics.hpp>
+#include <symopt/stack/router_diagnostics.hpp>
 
 #include <doctest/doctest.h>
 
@@ -241,6 +241,33 @@ TEST_CASE("a router's load, by hand") {
   CHECK_THROWS_AS(router_statistics(logits, 5), std::invalid_argument);
   logits(2, 1) = std::numeric_limits<float>::quiet_NaN();
   CHECK_THROWS_AS(router_statistics(logits, 1), std::invalid_argument);
+}
+
+TEST_CASE("routers make a table under 80 columns and a file of all digits") {
+  const Matrix<float> logits{{3, 1, 0, -9}, {0, 2, 1, -9}, {5, 4, 0, 0}, {1, 1, 1, 1}};
+  RouterDiagnostics routers(7);
+  routers.add("layers.0.router", router_statistics(logits, 1));
+  routers.add("a name, with a comma, longer than a column", router_statistics(logits, 4));
+  std::ostringstream table, csv;
+  table << routers;
+  MESSAGE(table.str());
+  std::istringstream lines(table.str());
+  for (std::string line; std::getline(lines, line);) CHECK(line.size() <= 80);
+  CHECK(table.str().find("layers.0.router              0.41      0.5        3         9\n") !=
+        std::string::npos);
+  CHECK(table.str().find("longer than a column\n") != std::string::npos);
+  routers.write_csv(csv);
+  routers.write_csv(csv, false);
+  std::istringstream rows(csv.str());
+  std::string header, first, second;
+  std::getline(rows, header);
+  std::getline(rows, first);
+  std::getline(rows, second);
+  CHECK(header == "step,router,load_entropy,dead_fraction,largest_load,largest_logit");
+  CHECK(first.starts_with("7,layers.0.router,0.4056390622295"));
+  CHECK(first.ends_with(",0.5,3,9"));
+  CHECK(second.starts_with("7,\"a name, with a comma, longer than a column\",1,0,1,9"));
+  CHECK(std::ranges::count(csv.str(), '\n') == 5);
 }
 
 }  // namespace

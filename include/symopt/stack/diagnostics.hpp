@@ -5,10 +5,10 @@
 #include <symopt/stack/sampled_element.hpp>
 #include <symopt/stack/singular_band.hpp>
 #include <symopt/stack/state_access.hpp>
+#include <symopt/stack/table_text.hpp>
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <optional>
 #include <ostream>
 #include <string>
@@ -52,13 +52,11 @@ class Diagnostics {
         << "; s: singular values of the direction; drift: along the shift\n"
         << "parameter                      rms    s min    s max  nuclear    drift   equiv.\n";
     for (const ParameterDiagnostics& row : diagnostics.rows_) {
-      constexpr std::size_t width = 24;
-      out << row.name;
-      if (row.name.size() > width) out << '\n';
-      out << std::string(row.name.size() > width ? width : width - row.name.size(), ' ');
       const char mark = row.is_exact ? ' ' : '~';
-      out << cell(row.rms, ' ') << cell(row.smallest, mark) << cell(row.largest, mark)
-          << cell(row.nuclear_norm, mark) << cell(row.drift, ' ') << cell(row.equivariance, ' ') << '\n';
+      out << detail::name_cell(row.name) << detail::number_cell(row.rms)
+          << detail::number_cell(row.smallest, mark) << detail::number_cell(row.largest, mark)
+          << detail::number_cell(row.nuclear_norm, mark) << detail::number_cell(row.drift)
+          << detail::number_cell(row.equivariance) << '\n';
     }
     return out;
   }
@@ -69,35 +67,15 @@ class Diagnostics {
     if (with_header)
       out << "step,parameter,blocks,rms,smallest,largest,nuclear_norm,is_exact,drift,equivariance\n";
     for (const ParameterDiagnostics& row : rows_) {
-      out << step_ + 1 << ',' << quoted(row.name) << ',' << row.blocks << ',' << digits(row.rms) << ','
-          << digits(row.smallest) << ',' << digits(row.largest) << ',' << digits(row.nuclear_norm) << ','
-          << (row.is_exact ? 1 : 0) << ',' << digits(row.drift) << ',' << digits(row.equivariance) << '\n';
+      out << step_ + 1 << ',' << detail::name_field(row.name) << ',' << row.blocks << ','
+          << detail::number_field(row.rms) << ',' << detail::number_field(row.smallest) << ','
+          << detail::number_field(row.largest) << ',' << detail::number_field(row.nuclear_norm) << ','
+          << (row.is_exact ? 1 : 0) << ',' << detail::number_field(row.drift) << ','
+          << detail::number_field(row.equivariance) << '\n';
     }
   }
 
  private:
-  template <int size>
-  static std::string formatted(const char* format, double value) {
-    char text[size];
-    std::snprintf(text, size, format, value);
-    return text;
-  }
-  static std::string cell(std::optional<double> value, char mark) {
-    std::string text = value ? formatted<32>("%.2g", *value) : "-";
-    if (value && mark != ' ') text.insert(text.begin(), mark);
-    return std::string(9 - std::min<std::size_t>(9, text.size()), ' ') + text;
-  }
-  static std::string digits(std::optional<double> value) {
-    return value ? formatted<40>("%.17g", *value) : "";
-  }
-  /// A name with a comma or a quotation mark in it goes between quotation marks.
-  static std::string quoted(const std::string& name) {
-    if (name.find_first_of(",\"\n") == std::string::npos) return name;
-    std::string text = "\"";
-    for (const char c : name) text += c == '"' ? std::string("\"\"") : std::string(1, c);
-    return text + "\"";
-  }
-
   std::int64_t step_;
   std::vector<ParameterDiagnostics> rows_;
 };

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/abi.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdio>
+#include <optional>
+#include <string>
+
+// Cells of the tables that diagnostics print, and fields of the files that they write.
+namespace symopt::inline SYMOPT_ABI::detail {
+
+/// The first column: 24 characters, or a line of its own for a longer name.
+inline std::string name_cell(const std::string& name) {
+  constexpr std::size_t width = 24;
+  return name.size() > width ? name + '\n' + std::string(width, ' ')
+                             : name + std::string(width - name.size(), ' ');
+}
+
+/// A number in 9 characters, after its mark; "-" where there is none.
+inline std::string number_cell(std::optional<double> value, char mark = ' ') {
+  char text[32] = "-";
+  if (value) std::snprintf(text, sizeof text, "%.2g", *value);
+  const std::string marked = (value && mark != ' ' ? std::string(1, mark) : "") + text;
+  return std::string(9 - std::min<std::size_t>(9, marked.size()), ' ') + marked;
+}
+
+/// All digits of a number; nothing where there is none.
+inline std::string number_field(std::optional<double> value) {
+  char text[40] = "";
+  if (value) std::snprintf(text, sizeof text, "%.17g", *value);
+  return text;
+}
+
+/// A name; one with a comma, a quotation mark or a new line in it between quotation marks.
+inline std::string name_field(const std::string& name) {
+  if (name.find_first_of(",\"\r\n") == std::string::npos) return name;
+  std::string text = "\"";
+  for (const char c : name) text += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return text + "\"";
+}
+
+}  // namespace symopt::detail
