@@ -2,19 +2,20 @@
 #ifndef SYMOPT_SYMOPT_H
 #define SYMOPT_SYMOPT_H
 
-/* symopt for C and for everything that can call C: the layerwise optimizer over flat buffers. A trainer with all
+/** @file
+ * symopt for C and for everything that can call C: the layerwise optimizer over flat buffers. A trainer with all
  * its parameters in one array and all gradients in another says where the blocks lie and what they are; the
  * optimizer keeps the momenta and updates the parameters in place:
  *
- *   symopt_block blocks[2] = {
- *       {.struct_size = sizeof(symopt_block), .name = "wte", .offset = 0, .rows = V, .cols = C, .role = SYMOPT_EMBEDDING},
- *       {.struct_size = sizeof(symopt_block), .name = "head", .offset = V * C, .rows = V, .cols = C, .role = SYMOPT_LM_HEAD}};
- *   symopt_optimizer* optimizer;
- *   if (symopt_create(NULL, blocks, 2, parameters, &optimizer) != SYMOPT_OK) puts(symopt_last_error());
- *   for each batch: compute gradients; symopt_step(optimizer, gradients, NULL);
- *   symopt_free(optimizer);
+ *     symopt_block blocks[2] = {
+ *         {.struct_size = sizeof(symopt_block), .name = "wte", .offset = 0, .rows = V, .cols = C, .role = SYMOPT_EMBEDDING},
+ *         {.struct_size = sizeof(symopt_block), .name = "head", .offset = V * C, .rows = V, .cols = C, .role = SYMOPT_LM_HEAD}};
+ *     symopt_optimizer* optimizer;
+ *     if (symopt_create(NULL, blocks, 2, parameters, &optimizer) != SYMOPT_OK) puts(symopt_last_error());
+ *     for each batch: compute gradients; symopt_step(optimizer, gradients, NULL);
+ *     symopt_free(optimizer);
  *
- * Every call but symopt_free and the two that return text returns a symopt_status, and after any but SYMOPT_OK
+ * Every call but symopt_free and those that return text returns a symopt_status, and after any but SYMOPT_OK
  * nothing has changed. Structs begin with their size, which the caller sets: a library of a later version reads
  * those of an earlier one, with zeros for what came later. Zero is the default of every field. Optimizers share
  * nothing: different ones may be used by different threads at a time, one by one thread at a time.
@@ -23,6 +24,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/** Marks what the shared library shows. */
 #if defined(_WIN32)
 #define SYMOPT_API
 #else
@@ -33,119 +35,122 @@
 extern "C" {
 #endif
 
+/** How a call ended. */
 typedef enum symopt_status {
-  SYMOPT_OK = 0,
-  SYMOPT_INVALID_ARGUMENT = 1, /* wrong use; the last error names the block and the remedy */
-  SYMOPT_NON_FINITE = 2,       /* a gradient has an Inf or NaN; nothing was changed */
-  SYMOPT_BROKEN_FILE = 3,      /* a state that is no such file */
-  SYMOPT_OTHER_STATE = 4,      /* a sound file, but the state of another optimizer */
-  SYMOPT_FILE_ERROR = 5,       /* a file that cannot be read or written */
-  SYMOPT_OUT_OF_MEMORY = 6,
-  SYMOPT_INTERNAL_ERROR = 7
+  SYMOPT_OK = 0,               /**< done */
+  SYMOPT_INVALID_ARGUMENT = 1, /**< wrong use; the last error names the block and the remedy */
+  SYMOPT_NON_FINITE = 2,       /**< a gradient has an Inf or NaN; nothing was changed */
+  SYMOPT_BROKEN_FILE = 3,      /**< a state that is no such file */
+  SYMOPT_OTHER_STATE = 4,      /**< a sound file, but the state of another optimizer */
+  SYMOPT_FILE_ERROR = 5,       /**< a file that cannot be read or written */
+  SYMOPT_OUT_OF_MEMORY = 6,    /**< nothing was changed */
+  SYMOPT_INTERNAL_ERROR = 7    /**< a fault of the library, to be reported with the last error */
 } symopt_status;
 
-/* What a block is in a transformer; each has the update that its group of symmetries derives. */
+/** What a block is in a transformer; each has the update that its group of symmetries derives. */
 typedef enum symopt_role {
-  SYMOPT_ADAMW = 0,          /* vectors, and whatever has no better role */
-  SYMOPT_HIDDEN_MATRIX = 1,  /* attention and plain matrices, [out, in] */
-  SYMOPT_EMBEDDING = 2,      /* [vocabulary, width] */
-  SYMOPT_TIED_EMBEDDING = 3, /* an embedding that is also the head */
-  SYMOPT_LM_HEAD = 4,        /* [vocabulary, width] */
-  SYMOPT_SWIGLU_INPUT = 5,   /* gate or up, [neurons, width] */
-  SYMOPT_SWIGLU_OUTPUT = 6,  /* down, [width, neurons] */
-  SYMOPT_ROUTER = 7          /* [experts, width] */
+  SYMOPT_ADAMW = 0,          /**< vectors, and whatever has no better role */
+  SYMOPT_HIDDEN_MATRIX = 1,  /**< attention and plain matrices, [out, in] */
+  SYMOPT_EMBEDDING = 2,      /**< [vocabulary, width] */
+  SYMOPT_TIED_EMBEDDING = 3, /**< an embedding that is also the head */
+  SYMOPT_LM_HEAD = 4,        /**< [vocabulary, width] */
+  SYMOPT_SWIGLU_INPUT = 5,   /**< gate or up, [neurons, width] */
+  SYMOPT_SWIGLU_OUTPUT = 6,  /**< down, [width, neurons] */
+  SYMOPT_ROUTER = 7          /**< [experts, width] */
 } symopt_role;
 
-/* How a block lies in memory. */
+/** How a block lies in memory. */
 typedef enum symopt_layout {
-  SYMOPT_ROW_MAJOR = 0, /* rows x cols, row after row */
-  SYMOPT_TRANSPOSED = 1 /* stored (in, out): cols x rows, so that the block is the transpose of what is stored */
+  SYMOPT_ROW_MAJOR = 0, /**< rows x cols, row after row */
+  SYMOPT_TRANSPOSED = 1 /**< stored (in, out): cols x rows, so that the block is the transpose of what is stored */
 } symopt_layout;
 
-/* Scalars of a buffer. */
+/** Scalars of a buffer. */
 typedef enum symopt_dtype {
-  SYMOPT_F32 = 0,
-  SYMOPT_BF16 = 1 /* bfloat16, the upper half of a float: gradients, and copies of the parameters */
+  SYMOPT_F32 = 0, /**< float */
+  SYMOPT_BF16 = 1 /**< bfloat16, the upper half of a float: gradients, and copies of the parameters */
 } symopt_dtype;
 
-/* What a step does with a gradient that has an Inf or NaN. */
+/** What a step does with a gradient that has an Inf or NaN. */
 typedef enum symopt_non_finite {
-  SYMOPT_REFUSE = 0, /* SYMOPT_NON_FINITE */
-  SYMOPT_SKIP = 1,   /* SYMOPT_OK, and the report says that it was not applied */
-  SYMOPT_UNCHECKED = 2
+  SYMOPT_REFUSE = 0, /**< SYMOPT_NON_FINITE */
+  SYMOPT_SKIP = 1,   /**< SYMOPT_OK, and the report says that it was not applied */
+  SYMOPT_UNCHECKED = 2 /**< gradients are taken as they are: who calls has checked them */
 } symopt_non_finite;
 
-/* One entry of the block table. */
+/** One entry of the block table. */
 typedef struct symopt_block {
-  size_t struct_size;       /* sizeof(symopt_block) */
-  const char* name;         /* not NULL, unlike all others; kept as a copy */
-  int64_t offset;           /* scalars from the beginning of the parameters, and of the gradients */
-  int64_t rows;             /* of one block; 1 for a vector */
-  int64_t cols;
-  int64_t batch;            /* so many blocks one after the other: layers or experts; 0 or 1: one */
-  int32_t role;             /* symopt_role */
-  int32_t layout;           /* symopt_layout */
-  int64_t row_heads;        /* each block is that many heads below each other; 0 or 1: one */
-  int64_t column_heads;     /* or beside each other */
-  int64_t existing_rows;    /* rows beyond are padding; 0: all exist */
-  double learning_rate;     /* 0: the role's default */
-  double weight_decay;      /* the block shrinks by learning rate times this per step */
+  size_t struct_size;       /**< sizeof(symopt_block) */
+  const char* name;         /**< not NULL, unlike all others; kept as a copy */
+  int64_t offset;           /**< scalars from the beginning of the parameters, and of the gradients */
+  int64_t rows;             /**< of one block; 1 for a vector */
+  int64_t cols;             /**< of one block */
+  int64_t batch;            /**< so many blocks one after the other: layers or experts; 0 or 1: one */
+  int32_t role;             /**< symopt_role */
+  int32_t layout;           /**< symopt_layout */
+  int64_t row_heads;        /**< each block is that many heads below each other; 0 or 1: one */
+  int64_t column_heads;     /**< or beside each other */
+  int64_t existing_rows;    /**< rows beyond are padding; 0: all exist */
+  double learning_rate;     /**< 0: the role's default */
+  double weight_decay;      /**< the block shrinks by learning rate times this per step */
 } symopt_block;
 
-/* What holds for all blocks. */
+/** What holds for all blocks. */
 typedef struct symopt_options {
-  size_t struct_size;      /* sizeof(symopt_options) */
-  int32_t non_finite;      /* symopt_non_finite */
-  int32_t parameter_dtype; /* symopt_dtype of the parameters: SYMOPT_F32 */
-  int32_t gradient_dtype;  /* of the gradients: either */
-  double max_norm; /* gradients of rules that see their length are clipped to it, all together; 0: not clipped */
+  size_t struct_size;      /**< sizeof(symopt_options) */
+  int32_t non_finite;      /**< symopt_non_finite */
+  int32_t parameter_dtype; /**< symopt_dtype of the parameters: SYMOPT_F32 */
+  int32_t gradient_dtype;  /**< of the gradients: either */
+  double max_norm; /**< gradients of rules that see their length are clipped to it, all together; 0: not clipped */
 } symopt_options;
 
-/* What a step did. */
+/** What a step did. */
 typedef struct symopt_report {
-  size_t struct_size;   /* sizeof(symopt_report), set by the caller */
-  int32_t applied;      /* 0 when it was skipped for a gradient that is not finite */
-  int64_t step;         /* steps applied so far */
-  double gradient_norm; /* of the gradients that are clipped; 0 without max_norm */
-  double clip_factor;   /* what they were multiplied by; 1 without max_norm */
+  size_t struct_size;   /**< sizeof(symopt_report), set by the caller */
+  int32_t applied;      /**< 0 when it was skipped for a gradient that is not finite */
+  int64_t step;         /**< steps applied so far */
+  double gradient_norm; /**< of the gradients that are clipped; 0 without max_norm */
+  double clip_factor;   /**< what they were multiplied by; 1 without max_norm */
 } symopt_report;
 
+/** Momenta, rates and steps of some blocks; made by symopt_create. */
 typedef struct symopt_optimizer symopt_optimizer;
 
-/* An optimizer of these blocks of `parameters`, which stays the caller's and in its place. options: NULL for the
+/** An optimizer of these blocks of `parameters`, which stays the caller's and in its place. options: NULL for the
  * defaults. On an error *optimizer is NULL. */
 SYMOPT_API symopt_status symopt_create(const symopt_options* options, const symopt_block* blocks, size_t count,
                                        float* parameters, symopt_optimizer** optimizer);
-/* NULL is allowed. */
+/** Gives its memory back. NULL is allowed. */
 SYMOPT_API void symopt_free(symopt_optimizer* optimizer);
 
-/* One step along `gradients`, of the options' gradient_dtype, which are only read. report: NULL, or what was
+/** One step along `gradients`, of the options' gradient_dtype, which are only read. report: NULL, or what was
  * done. */
 SYMOPT_API symopt_status symopt_step(symopt_optimizer* optimizer, const void* gradients, symopt_report* report);
 
-/* From now on each step writes the parameters that it moves to `copy` too, rounded to the nearest bfloat16, each at
+/** From now on each step writes the parameters that it moves to `copy` too, rounded to the nearest bfloat16, each at
  * its own offset: what the model computes with beside the floats that are trained. Nothing is written before the
  * next step. NULL: no more copies. */
 SYMOPT_API symopt_status symopt_copy_to(symopt_optimizer* optimizer, uint16_t* copy);
 
-/* The parameters lie there now. */
+/** The parameters lie there now. */
 SYMOPT_API symopt_status symopt_move_parameters(symopt_optimizer* optimizer, float* parameters);
-/* The base rate of one block. */
+/** The base rate of one block. */
 SYMOPT_API symopt_status symopt_set_learning_rate(symopt_optimizer* optimizer, const char* name, double rate);
-/* Multiplies all rates from now on: the value of a schedule. */
+/** Multiplies all rates from now on: the value of a schedule. */
 SYMOPT_API symopt_status symopt_set_schedule_factor(symopt_optimizer* optimizer, double factor);
-/* A frozen block takes no part in steps, decay included. */
+/** A frozen block takes no part in steps, decay included. */
 SYMOPT_API symopt_status symopt_set_frozen(symopt_optimizer* optimizer, const char* name, int32_t is_frozen);
 
-/* Momenta, steps and rates to a safetensors file, which replaces an older one in one go, and back. */
+/** Momenta, steps and rates to a safetensors file, which replaces an older one in one go. */
 SYMOPT_API symopt_status symopt_save(const symopt_optimizer* optimizer, const char* path);
+/** Loads what symopt_save wrote, of an optimizer of the same block table and options; see docs/state.md. */
 SYMOPT_API symopt_status symopt_load(symopt_optimizer* optimizer, const char* path);
 
-/* What was understood of the block table, as text: to be printed once. It lives as long as the optimizer. */
+/** What was understood of the block table, as text: to be printed once. It lives as long as the optimizer. */
 SYMOPT_API const char* symopt_plan(symopt_optimizer* optimizer);
-/* What the last call that failed in this thread said; never NULL. */
+/** What the last call that failed in this thread said; never NULL. */
 SYMOPT_API const char* symopt_last_error(void);
-/* "symopt 0.1.0: avx2_fma, ..." */
+/** "symopt 0.1.0: avx2_fma, ..." */
 SYMOPT_API const char* symopt_configuration(void);
 
 #ifdef __cplusplus

@@ -211,7 +211,7 @@ class StateReader {
   void find_unknown(const StateTable& table) {
     std::unordered_set<std::string> names;
     for (const SavedParameter& parameter : table.parameters) names.insert(parameter.name);
-    std::vector<std::string> passed_over;  // the beginnings of the tensors that go with them
+    std::unordered_set<std::string> passed_over;
     for (const auto& [key, value] : file_.notes()) {
       constexpr std::string_view prefix = "parameter/";
       if (!key.starts_with(prefix)) continue;
@@ -219,17 +219,23 @@ class StateReader {
       if (names.contains(name)) continue;
       if (options_.allow_unknown) {
         report_.unknown.push_back(name);
-        passed_over.push_back(name + "/");
+        passed_over.insert(name);
       } else {
         wrong("parameter '" + name +
               "' is not in this optimizer; LoadOptions::allow_unknown would pass over it");
       }
     }
-    for (const auto& [name, tensor] : file_.tensors()) {
-      const bool is_passed_over = std::ranges::any_of(
-          passed_over, [&, &own = name](const std::string& prefix) { return own.starts_with(prefix); });
-      if (!used_.contains(name) && !is_passed_over) wrong("'" + name + "' belongs to no parameter here");
-    }
+    for (const auto& [name, tensor] : file_.tensors())
+      if (!used_.contains(name) && !belongs_to(name, passed_over))
+        wrong("'" + name + "' belongs to no parameter here");
+  }
+
+  /// True for PARAMETER/BLOCK/FIELD of one of the parameters; their names may have slashes too.
+  static bool belongs_to(const std::string& name, const std::unordered_set<std::string>& parameters) {
+    if (parameters.empty()) return false;
+    for (std::size_t slash = name.find('/'); slash != std::string::npos; slash = name.find('/', slash + 1))
+      if (parameters.contains(name.substr(0, slash))) return true;
+    return false;
   }
 
   void fill_copy(SavedParameter& parameter) {
