@@ -138,6 +138,30 @@ TEST_CASE("a closure is run with gradients and its loss returned") {
   CHECK(parameter[0][0].item<float>() < 1.0F);
 }
 
+TEST_CASE("a closure that throws leaves weights and momentum as they were") {
+  torch::Tensor parameter = torch::ones({2, 2}).requires_grad_();
+  torch::Tensor other = torch::ones({2, 2}).requires_grad_();
+  const auto make = [](torch::Tensor& tensor) {
+    Groups groups;
+    groups.push_back(parameter_group<Update<Embedding>>({tensor}, {.weight_decay = 0.5}));
+    return TorchOptimizer(std::move(groups));
+  };
+  TorchOptimizer optimizer = make(parameter), undisturbed = make(other);
+  const auto good_step = [](TorchOptimizer& one, torch::Tensor& tensor) {
+    tensor.mutable_grad() = torch::arange(4, torch::kFloat).reshape({2, 2});
+    one.step();
+  };
+  good_step(optimizer, parameter);
+  good_step(undisturbed, other);
+  const torch::Tensor before = parameter.detach().clone();
+  CHECK_THROWS_AS(optimizer.step([]() -> torch::Tensor { throw std::runtime_error("no data"); }),
+                  std::runtime_error);
+  CHECK(torch::equal(parameter.detach(), before));
+  good_step(optimizer, parameter);
+  good_step(undisturbed, other);
+  CHECK(torch::equal(parameter.detach(), other.detach()));
+}
+
 /// The message of the std::exception that `action` throws; empty when it throws none.
 std::string message_of(auto action) {
   try {
