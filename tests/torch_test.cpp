@@ -8,8 +8,10 @@
 #include <torch/optim/schedulers/step_lr.h>
 #include <torch/serialize.h>
 
+#include <cmath>
 #include <memory>
 #include <sstream>
+#include <stdexcept>
 
 namespace {
 
@@ -323,6 +325,47 @@ TEST_CASE("an optimizer saved to an archive and loaded goes on bit for bit, with
   std::stringstream again;
   torch::save(*before.optimizer, again);
   CHECK_THROWS_AS(torch::load(*other.optimizer, again), interop::StateMismatch);
+}
+
+TEST_CASE("an archive with a rate that cannot be is refused, and nothing of it is loaded") {
+  torch::Tensor trained = torch::ones({3, 2}).requires_grad_(), fresh = torch::ones({3, 2}).requires_grad_();
+  const auto make = [](torch::Tensor& tensor) {
+    Groups groups;
+    groups.push_back(parameter_group<Sign>({tensor}, {.learning_rate = 0.1}));
+    return TorchOptimizer(std::move(groups));
+  };
+  TorchOptimizer source = make(trained), target = make(fresh);
+  trained.mutable_grad() = torch::ones({3, 2});
+  source.step();
+  const auto archived = [](const auto& write) {
+    std::stringstream file;
+    torch::serialize::OutputArchive archive;
+    write(archive);
+    archive.save_to(file);
+    torch::serialize::InputArchive read;
+    read.load_from(file);
+    return read;
+  };
+  const auto bytes = [&](TorchOptimizer& optimizer) {
+    torch::Tensor floats;
+    archived([&](auto& archive) { optimizer.save(archive); }).try_read("symopt.float", floats, true);
+    return floats;
+  };
+  const torch::Tensor before = bytes(target);
+  for (const double rate : {-1.0, std::nan(""), HUGE_VAL}) {
+    CAPTURE(rate);
+    torch::serialize::InputArchive sound = archived([&](auto& archive) { source.save(archive); });
+    torch::serialize::InputArchive broken = archived([&](auto& archive) {
+      for (const char* key : {"symopt.float", "symopt.double"}) {
+        torch::Tensor part;
+        sound.try_read(key, part, true);
+        archive.write(key, part, true);
+      }
+      archive.write("symopt.rates", torch::full({1}, rate, torch::kDouble), true);
+    });
+    CHECK(message_of([&] { target.load(broken); }).find("a rate of the archive") != std::string::npos);
+    CHECK(torch::equal(bytes(target), before));
+  }
 }
 
 TEST_CASE("a small torch model learns") {

@@ -189,14 +189,18 @@ class TorchOptimizer : public torch::optim::Optimizer {
   void save(torch::serialize::OutputArchive& archive) const override {
     archive.write("symopt.float", as_tensor(state_bytes(floats_)), true);
     archive.write("symopt.double", as_tensor(state_bytes(doubles_)), true);
-    archive.write("symopt.rates", rates(), true);  // the groups', which a scheduler may have set since the step
+    archive.write("symopt.rates", rates(),
+                  true);  // the groups', which a scheduler may have set since the step
   }
   void load(torch::serialize::InputArchive& archive) override {
     torch::Tensor floats, doubles, saved_rates;
-    if (!archive.try_read("symopt.float", floats, true) || !archive.try_read("symopt.double", doubles, true) ||
+    if (!archive.try_read("symopt.float", floats, true) ||
+        !archive.try_read("symopt.double", doubles, true) ||
         !archive.try_read("symopt.rates", saved_rates, true) || saved_rates.sizes() != rates().sizes() ||
         saved_rates.scalar_type() != torch::kDouble)
       throw std::invalid_argument("symopt: the archive is not of a TorchOptimizer");
+    if (!(torch::isfinite(saved_rates) & (saved_rates >= 0)).all().item<bool>())
+      throw std::invalid_argument("symopt: a rate of the archive is not finite or is negative");
     const torch::Tensor before = as_tensor(state_bytes(floats_, {.allow_non_finite = true}));
     load_state_bytes(floats_, bytes_of(floats), {}, "archive");
     try {
