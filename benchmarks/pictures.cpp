@@ -56,23 +56,37 @@ std::vector<std::pair<double, double>> points(const Medians& medians, const std:
 }
 
 void draw_spectral(const fs::path& folder, const Medians& medians) {
+  struct Peer {
+    const char *benchmark, *title, *colour;
+  };
+  constexpr Peer peers[] = {{"newton_schulz_blas", "Newton–Schulz, BLAS", "blue"},
+                            {"newton_schulz_eigen", "by Eigen", "green"},
+                            {"newton_schulz_torch", "libtorch", "orange"},
+                            {"gram_newton_schulz", "symopt's Gram Newton–Schulz", "purple"}};
+  const auto time = [&](const std::string& who, const std::string& shape) {
+    const auto found = medians.find(who + "/spectral/" + shape);
+    return found == medians.end() ? 0.0 : found->second;
+  };
   std::ostringstream data;
-  int count = 0;
-  for (const char* shape : {"768x768", "768x3072", "1024x1024", "2048x2048", "50304x768"}) {
-    const auto time = [&](const std::string& who) {
-      const auto found = medians.find(who + "/spectral/" + shape);
-      return found == medians.end() ? 0.0 : found->second;
-    };
-    const double own = time("symopt");
-    if (own == 0) continue;
-    ++count;
+  std::string plot;
+  std::vector<std::string> shapes;
+  for (const char* shape : {"768x768", "768x3072", "1024x1024", "2048x2048", "50304x768"})
+    if (time("symopt", shape) > 0) shapes.push_back(shape);
+  for (const std::string& shape : shapes) {
     data << '"' << shape << '"';
-    for (const char* peer :
-         {"newton_schulz_blas", "newton_schulz_eigen", "newton_schulz_torch", "gram_newton_schulz"})
-      data << ' ' << time(peer) / own;
+    for (const Peer& peer : peers) data << ' ' << time(peer.benchmark, shape) / time("symopt", shape);
     data << '\n';
   }
-  if (count == 0) return;
+  int column = 1;
+  for (const Peer& peer : peers) {
+    ++column;
+    double most = 0;
+    for (const std::string& shape : shapes) most = std::max(most, time(peer.benchmark, shape));
+    if (most == 0) continue;  // not in this run
+    plot += std::string(plot.empty() ? "" : ", ") + "$data using " + std::to_string(column) +
+            ":xtic(1) linecolor rgb " + peer.colour + " title \"" + peer.title + '"';
+  }
+  if (plot.empty()) return;
   draw(folder, "performance-spectral", "760,380", "$data << end\n" + data.str() + R"(end
 set style data histogram
 set style histogram cluster gap 1.5
@@ -82,11 +96,7 @@ set ylabel "time of the peer over time of symopt"
 set yrange [0:*]
 set key outside top center horizontal
 set arrow from graph 0, first 1 to graph 1, first 1 nohead linecolor rgb grey
-plot $data using 2:xtic(1) linecolor rgb blue title "Newton–Schulz, BLAS", \
-     $data using 3 linecolor rgb green title "by Eigen", \
-     $data using 4 linecolor rgb orange title "libtorch", \
-     $data using 5 linecolor rgb purple title "symopt's Gram Newton–Schulz"
-)");
+plot )" + plot + "\n");
 }
 
 void draw_roofline(const fs::path& folder, const nlohmann::json& run) {
@@ -164,8 +174,9 @@ void draw_growth(const fs::path& folder, const Medians& medians) {
     const double power = panel.kind == "edge" ? 3 : 1;
     script << "set title \"" << panel.title << "\"\nset xlabel \"" << panel.label << "\"\nset ylabel \""
            << (panel.is_speed ? "times as fast as one" : "time, over the first") << "\"\n"
-           << (panel.is_speed ? "unset logscale\nset xtics 1\nset ytics 0.5\nset xrange [0.8:*]\nset yrange [0:*]\n"
-                              : "set logscale x 4\nset logscale y 4\nset xrange [*:*]\nset yrange [*:*]\n")
+           << (panel.is_speed
+                   ? "unset logscale\nset xtics 1\nset ytics 0.5\nset xrange [0.8:*]\nset yrange [0:*]\n"
+                   : "set logscale x 4\nset logscale y 4\nset xrange [*:*]\nset yrange [*:*]\n")
            << "plot (x / " << first_x << ") ** " << power
            << " with lines dashtype 2 linecolor rgb grey title \""
            << (panel.is_speed ? "ideal"
