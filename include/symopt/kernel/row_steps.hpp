@@ -84,7 +84,7 @@ SYMOPT_INLINE DoubleLanes<Scalar> advance_row(const Streams<Scalar>& streams, co
         const GradientWindow<Scalar> gradient(streams.gradient, row, col, count);
         const Scalar* g = gradient.data();
         Scalar* m = streams.momentum.row(row) + col;
-        DoubleLanes<Scalar> sums = squares;
+        DoubleLanes<Scalar> sums = squares;  // local, so that it stays in registers across the stores
         for_each_place<Scalar>(count, [&](auto at) {
           const Lanes<Scalar> slope = load(g, at), next = average.next(load(m, at), slope);
           store(m, at, next);
