@@ -3,6 +3,7 @@
 
 #include <symopt/block_view.hpp>
 #include <symopt/kernel/buffer.hpp>
+#include <symopt/kernel/momentum_sums.hpp>
 
 #include <utility>
 
@@ -29,12 +30,13 @@ void transpose_in_place(Scalar* data, Index rows, Index cols) {
   }
 }
 
-/// State of the size of a block, kept in the order in which the block's weights lie in memory. Starts at
-/// zero.
+/// State of the size of a block, kept in the order in which the block's weights lie in memory, with room for
+/// some sums over it. Starts at zero.
 template <class Scalar>
 class FramedBuffer {
  public:
-  explicit FramedBuffer(Shape shape) : shape_(shape), buffer_(shape.rows * shape.cols) {}
+  explicit FramedBuffer(Shape shape, Index sums = 0)
+      : shape_(shape), buffer_(shape.rows * shape.cols), sums_(sums) {}
 
   /// The state in that frame, rows contiguous: cols x rows where it is the transposed one. Turns the memory
   /// if it was in the other one.
@@ -42,6 +44,7 @@ class FramedBuffer {
     if (is_transposed_ != is_transposed && is_used_) {
       const Shape lies = is_transposed_ ? transposed(shape_) : shape_;
       transpose_in_place(buffer_.data(), lies.rows, lies.cols);
+      sums_.forget();
     }
     is_transposed_ = is_transposed;
     is_used_ = true;
@@ -52,9 +55,14 @@ class FramedBuffer {
   /// rows x cols, to be saved and loaded, whichever way it lies.
   BlockView<Scalar> saved_block() {
     is_used_ = true;
+    sums_.forget();
     if (is_transposed_) return {buffer_.data(), {shape_.rows, 1}, {shape_.cols, shape_.rows}};
     return {buffer_.data(), {shape_.rows, shape_.cols}, {shape_.cols, 1}};
   }
+
+  /// Over the rows of the frame that was asked for last. They are forgotten when the state turns, and when it
+  /// may be loaded.
+  MomentumSums& sums() { return sums_; }
 
   /// rows x cols, read-only, whichever way it lies.
   auto view() const {
@@ -67,6 +75,7 @@ class FramedBuffer {
  private:
   Shape shape_;
   Buffer<Scalar> buffer_;
+  MomentumSums sums_;
   bool is_transposed_ = false;
   bool is_used_ = false;  // all zeros until then, which are their own transpose
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/kernel/momentum_sums.hpp>
 #include <symopt/kernel/places.hpp>
 #include <symopt/kernel/scaling.hpp>
 #include <symopt/kernel/threads.hpp>
@@ -28,6 +29,7 @@ struct Streams {
   GradientMemory<Scalar> gradient;
   BlockView<Scalar> momentum;
   WeightsMemory<Scalar> weights;
+  MomentumSums* momentum_sums = nullptr;  ///< for a step that keeps them; without, it makes them each time
 
   Shape shape() const { return weights.shape(); }
 };

@@ -384,8 +384,12 @@ class MappedParameter final : public RuleOfParameter<Rule, Scalar> {
   MappedParameter(const Rule& rule, Map map, auto&&... binding)
       : RuleOfParameter<Rule, Scalar>(rule, std::forward<decltype(binding)>(binding)...),
         map_(std::move(map)) {
-    for (const BlockView<Scalar>& block : this->weights_)
-      momentum_.emplace_back(block.rows.size * block.cols.size);
+    for (const BlockView<Scalar>& block : this->weights_) {
+      const Shape shape{block.rows.size, block.cols.size};
+      momentum_.emplace_back(shape.rows * shape.cols);
+      momentum_sums_.emplace_back(
+          momentum_sums_count<Map, Projection>(is_transposed ? transposed(shape) : shape));
+    }
     take_memory();
   }
 
@@ -402,6 +406,7 @@ class MappedParameter final : public RuleOfParameter<Rule, Scalar> {
           "be given when the parameter is added");
     this->mask_ = std::move(mask);
     this->shapes_ = std::move(shapes);
+    forget_sums();
     take_memory();
   }
 
@@ -412,7 +417,7 @@ class MappedParameter final : public RuleOfParameter<Rule, Scalar> {
       for (std::size_t b = static_cast<std::size_t>(slot); b < this->weights_.size(); b += slots_) {
         const kernel::Streams<Scalar> streams{framed(this->gradient_memory(b)),
                                               framed(this->mask_.existing(momentum_of(b))),
-                                              framed(this->weights_memory(b))};
+                                              framed(this->weights_memory(b)), &momentum_sums_[b]};
         step_block<Projection>(map_, step_numbers(this->options_, this->factors(b, schedule_factor)),
                                kernel::Check::nothing, streams, *memory_[b]);
       }
@@ -464,13 +469,19 @@ class MappedParameter final : public RuleOfParameter<Rule, Scalar> {
   void restore() override {
     RuleOfParameter<Rule, Scalar>::restore();
     momentum_ = momentum_copy_;
+    forget_sums();
   }
   void forget() override {
     RuleOfParameter<Rule, Scalar>::forget();
     momentum_copy_ = {};
   }
 
+  void forget_sums() {
+    for (kernel::MomentumSums& sums : momentum_sums_) sums.forget();
+  }
+
   void describe_state(SavedParameter& saved) override {
+    forget_sums();  // what is described may be loaded
     for (std::size_t b = 0; b < momentum_.size(); ++b) {
       const BlockView<Scalar> momentum = momentum_of(b);
       saved.fields.push_back({.name = std::to_string(b) + "/momentum",
@@ -485,6 +496,7 @@ class MappedParameter final : public RuleOfParameter<Rule, Scalar> {
   Map map_;
   std::size_t slots_ = 1;
   std::vector<kernel::Buffer<Scalar>> momentum_;
+  std::vector<kernel::MomentumSums> momentum_sums_;
   std::vector<kernel::Buffer<Scalar>> momentum_copy_;  // as weights_copy_
   std::vector<std::shared_ptr<Memory>> memory_;
 };

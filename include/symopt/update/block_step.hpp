@@ -10,6 +10,7 @@
 #include <symopt/update/options.hpp>
 #include <symopt/update/rule.hpp>
 
+#include <algorithm>
 #include <stdexcept>
 
 // One step of one block, in the frame in which its memory runs along rows: what Optimizer does for its block
@@ -108,6 +109,14 @@ auto step_of(const Map& map) {
   }
 }
 
+/// How many sums of the momentum are kept between the steps of a map on blocks of a shape: none, or one for each
+/// column.
+template <class Map, class Projection>
+constexpr Index momentum_sums_count(Shape shape) {
+  using Step = decltype(step_of<Map, Projection>(std::declval<const Map&>()));
+  return requires { requires Step::keeps_momentum_sums; } ? shape.cols : 0;
+}
+
 /// The memory that the steps of a map work in, for blocks of a shape. They may take turns in it.
 template <class Map, class Projection, class Scalar>
 using StepMemory =
@@ -142,6 +151,16 @@ class StepMemoryOfEitherOrder {
   StepMemory<Rule, Projection, Scalar> along_rows_;
   std::conditional_t<is_shared, Nothing, StepMemory<Mirror, MirroredProjection, Scalar>> along_columns_;
 };
+
+/// momentum_sums_count of the steps of a rule in either storage order.
+template <class Rule>
+constexpr Index momentum_sums_count_of_either_order(Shape shape) {
+  using Projection = projection_of_t<Rule>;
+  using Mirror = std::remove_cvref_t<decltype(mirror(std::declval<const Rule&>()))>;
+  using MirroredProjection = std::remove_cvref_t<decltype(Projection{}.mirrored())>;
+  return std::max(momentum_sums_count<Rule, Projection>(shape),
+                  momentum_sums_count<Mirror, MirroredProjection>(transposed(shape)));
+}
 
 /// The step of a rule that maps the momentum. Returns false, and has changed nothing, where the gradient was
 /// to be checked and is not finite.

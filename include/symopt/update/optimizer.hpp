@@ -32,7 +32,8 @@ struct StateAccess;
 /// What one block remembers between steps: the momentum, or the state of a stateful rule.
 template <class Rule, class Scalar>
 struct BlockState {
-  explicit BlockState(Shape shape) : momentum(shape) {}
+  explicit BlockState(Shape shape)
+      : momentum(shape, momentum_sums_count_of_either_order<Rule>(shape)) {}
 
   kernel::FramedBuffer<Scalar> momentum;
 };
@@ -352,7 +353,8 @@ class Optimizer {
       });
       return true;
     } else {
-      const kernel::Streams<Scalar> streams{g, state_.momentum.in_frame(is_transposed), w};
+      const kernel::Streams<Scalar> streams{g, state_.momentum.in_frame(is_transposed), w,
+                                            &state_.momentum.sums()};
       auto& work = memory_.template in_frame<is_transposed>();
       if constexpr (is_transposed) {
         return detail::step_block<decltype(Projection{}.mirrored())>(mirror(rule_), numbers, check, streams,
