@@ -105,6 +105,7 @@ struct CentredRowNormStep {
             const Scalar* g = gradient.data();
             auto found_here = found;  // in registers: what is written to the line cannot be it
             for_each_place<Scalar>(count, [&](auto at) {
+              fetch_ahead(g, at);
               const Lanes<Scalar> slope = load(g, at);
               found_here |= non_finite_bits(slope);
               add_to(line + col, at, slope);
@@ -179,6 +180,8 @@ struct CentredRowNormStep {
             Scalar* m = streams.momentum.row(i) + col;
             const Scalar *mean = memory.mean.data() + col, *rest = memory.mean_rest.data() + col;
             for_each_place<Scalar>(count, [&](auto at) {
+              fetch_ahead(g, at);
+              fetch_ahead(m, at);
               const Lanes<Scalar> slope = load(g, at), next = average.next(load(m, at), slope);
               store(m, at, next);
               squares.add_square((average.ahead(next, slope) - load(mean, at)) - load(rest, at));
@@ -234,6 +237,8 @@ struct CentredRowNormStep {
             const Scalar* shift = memory.shift.data() + col;
             double* sums = line + col;
             for_each_place<Scalar>(count, [&](auto at) {
+              fetch_ahead(m, at);
+              fetch_ahead(w, at);
               L x = load(m, at);
               add_to(sums, at, x);
               if (average.nesterov) x = average.ahead(x, load(g, at));

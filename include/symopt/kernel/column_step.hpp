@@ -76,6 +76,8 @@ struct ColumnNormStep {
             Scalar* m = streams.momentum.row(i) + col;
             double* line = squares + (col - begin);
             for_each_place<Scalar>(count, [&](auto at) {
+              fetch_ahead(g, at);
+              fetch_ahead(m, at);
               const Lanes<Scalar> slope = load(g, at), next = average.next(load(m, at), slope);
               store(m, at, next);
               add_square_to(line, at, average.ahead(next, slope));
@@ -114,6 +116,8 @@ struct ColumnNormStep {
             const Scalar* m = streams.momentum.row(i) + col;
             const Scalar *power = scale + (col - begin), *length = minus_factor + (col - begin);
             for_each_place<Scalar>(count, [&](auto at) {
+              fetch_ahead(m, at);
+              fetch_ahead(w, at);
               L x = load(m, at);
               if (average.nesterov) x = average.ahead(x, load(g, at));
               store(w, at, moved(load(w, at), keep, load(length, at), x * load(power, at)));
