@@ -170,6 +170,49 @@ TEST_CASE("every fused step agrees with its reference from 1e-30 to 1e30") {
   }
 }
 
+TEST_CASE_TEMPLATE("sums of the momentum that are kept are those that are made again, to the bit", Scalar, float,
+                   double) {
+  CAPTURE(default_seed);
+  const kernel::CentredRowNormStep rule{1e-8};
+  for (const Shape shape : {Shape{1, 5}, Shape{7, 37}, Shape{300, 333}, Shape{4000, 9}}) {
+    CAPTURE(symopt::to_string(shape));
+    Random random(default_seed);
+    Matrix<Scalar> weights = gaussian_block(shape, random).cast<Scalar>();
+    Matrix<Scalar> momentum = gaussian_block(shape, random).cast<Scalar>();
+    Matrix<Scalar> other_weights = weights, other_momentum = momentum;
+    kernel::MomentumSums kept(shape.cols);
+    kernel::CentredRowNormStep::Memory<Scalar> memory(shape, {}), other_memory(shape, {});
+    const auto step = [&](const StepNumbers& numbers) {
+      const Matrix<Scalar> gradient = gaussian_block(shape, random).cast<Scalar>();
+      const BlockView<const Scalar> slope(gradient);
+      CHECK(rule.run(Streams<Scalar>{slope, BlockView<Scalar>(momentum), BlockView<Scalar>(weights), &kept},
+                     numbers, Check::gradient, memory));
+      CHECK(rule.run(
+          Streams<Scalar>{slope, BlockView<Scalar>(other_momentum), BlockView<Scalar>(other_weights)}, numbers,
+          Check::gradient, other_memory));
+    };
+    for (const StepNumbers& numbers : {ema, nesterov, ema}) {
+      step(numbers);
+      CHECK(kept.are_known());
+      CHECK(same_bits(momentum, other_momentum));
+      CHECK(same_bits(weights, other_weights));
+    }
+    // They are used: of a momentum that changed behind them they are wrong until they are forgotten.
+    if (shape.rows == 1) continue;
+    momentum.row(0).array() += 1;
+    other_momentum = momentum;
+    const Matrix<Scalar> before = weights;
+    step(ema);
+    CHECK_FALSE(same_bits(weights, other_weights));
+    weights = other_weights = before;
+    momentum.row(0).array() += 1;
+    other_momentum = momentum;
+    kept.forget();
+    step(ema);
+    CHECK(same_bits(weights, other_weights));
+  }
+}
+
 TEST_CASE("a momentum that leaves the normal numbers becomes zero, and a zero row does not move") {
   Matrix<float> w = Matrix<float>::Ones(2, 19), g = Matrix<float>::Zero(2, 19), m = g;
   m.row(0).setConstant(std::numeric_limits<float>::min());

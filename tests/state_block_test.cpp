@@ -37,6 +37,7 @@ void check_one_block(Rule rule = {}) {
   steps(through, 0, 10);
   steps(before, 0, 5);
   interop::save_state(before.second, file.path);
+  steps(after, 3, 5);  // a state that is replaced
   after.first = before.first;
   CHECK(interop::load_state(after.second, file.path).steps == 5);
   CHECK(after.second.steps() == 5);

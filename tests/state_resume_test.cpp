@@ -78,6 +78,7 @@ TEST_CASE("ten steps are five, a save, a load and five, under every rule and in 
         through.steps(0, 10);
         before.steps(0, 5);
         const std::string saved = interop::state_bytes(before.stack);
+        after.steps(7, 9);  // a state that is replaced
         after.weights.set_blocks(before.weights.blocks());
         CHECK(interop::load_state_bytes(after.stack, as_bytes(saved)).steps == 5);
         CHECK(after.stack.steps() == 5);

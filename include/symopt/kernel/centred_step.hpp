@@ -116,8 +116,7 @@ struct CentredRowNormStep {
     return !has_top_bit<Scalar>(found);
   }
 
-  /// The mean row of what the rule is given, from the sums of momentum and gradient. Below the smallest normal
-  /// number it is zero, as an entry of the momentum is.
+  /// The mean row of what the rule is given, from the sums of momentum and gradient.
   template <class Scalar>
   static void set_mean(const StepNumbers& numbers, const double* momentum, const double* gradient,
                        Shape shape, auto& memory) {
@@ -125,8 +124,7 @@ struct CentredRowNormStep {
     for (Index j = 0; j < shape.cols; ++j) {
       double sum = keep * momentum[j] + add * gradient[j];
       if (numbers.nesterov) sum = keep * sum + add * gradient[j];
-      double mean = sum / static_cast<double>(shape.rows);
-      if (std::abs(mean) < static_cast<double>(std::numeric_limits<Scalar>::min())) mean = 0;
+      const double mean = sum / static_cast<double>(shape.rows);
       memory.mean.data()[j] = static_cast<Scalar>(mean);
       memory.mean_rest.data()[j] = static_cast<Scalar>(mean - static_cast<double>(memory.mean.data()[j]));
     }
