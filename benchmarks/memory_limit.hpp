@@ -25,7 +25,7 @@ class Memory {
  public:
   explicit Memory(Index size) : data_(new (std::align_val_t{64}) T[static_cast<std::size_t>(size)]) {
     const Index piece = 1 << 16;
-    symopt::kernel::parallel_for((size + piece - 1) / piece, [&](Index p) {
+    symopt::kernel::parallel_sweep((size + piece - 1) / piece, [&](Index p) {
       for (Index k = p * piece; k < std::min(size, (p + 1) * piece); ++k) {
         const auto bits = symopt::kernel::mixed_32(static_cast<std::uint32_t>(k) + 12345U);
         data_.get()[k] = T(1e-3F * (static_cast<float>(bits >> 8) * 0x1p-23F - 1.0F));
@@ -56,7 +56,7 @@ void memory_limit(benchmark::State& state, Shape shape) {
                                 Memory<float>(reads > 3 ? size : 64)};
   const Index piece = 1 << 15;
   for (auto _ : state) {
-    symopt::kernel::parallel_for((size + piece - 1) / piece, [&](Index p) {
+    symopt::kernel::parallel_sweep((size + piece - 1) / piece, [&](Index p) {
       const Index end = std::min(size, (p + 1) * piece);
       for (Index k = p * piece; k < end; k += L::size) {
         auto bits = L::load(blocks[reads - 1].data() + k).bits();

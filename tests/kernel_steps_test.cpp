@@ -170,8 +170,8 @@ TEST_CASE("every fused step agrees with its reference from 1e-30 to 1e30") {
   }
 }
 
-TEST_CASE_TEMPLATE("sums of the momentum that are kept are those that are made again, to the bit", Scalar, float,
-                   double) {
+TEST_CASE_TEMPLATE("sums of the momentum that are kept are those that are made again, to the bit", Scalar,
+                   float, double) {
   CAPTURE(default_seed);
   const kernel::CentredRowNormStep rule{1e-8};
   for (const Shape shape : {Shape{1, 5}, Shape{7, 37}, Shape{300, 333}, Shape{4000, 9}}) {
@@ -188,8 +188,8 @@ TEST_CASE_TEMPLATE("sums of the momentum that are kept are those that are made a
       CHECK(rule.run(Streams<Scalar>{slope, BlockView<Scalar>(momentum), BlockView<Scalar>(weights), &kept},
                      numbers, Check::gradient, memory));
       CHECK(rule.run(
-          Streams<Scalar>{slope, BlockView<Scalar>(other_momentum), BlockView<Scalar>(other_weights)}, numbers,
-          Check::gradient, other_memory));
+          Streams<Scalar>{slope, BlockView<Scalar>(other_momentum), BlockView<Scalar>(other_weights)},
+          numbers, Check::gradient, other_memory));
     };
     for (const StepNumbers& numbers : {ema, nesterov, ema}) {
       step(numbers);

@@ -12,7 +12,12 @@
 #include <doctest/doctest.h>
 #include <omp.h>
 
+#include <algorithm>
+#include <atomic>
+#include <functional>
 #include <set>
+#include <stdexcept>
+#include <vector>
 
 namespace {
 
@@ -68,6 +73,32 @@ TEST_CASE("there really are several threads") {
       seen.insert(kernel::thread_index());
     });
   CHECK(seen.size() >= 2);
+}
+
+TEST_CASE(
+    "every piece is worked on once, whatever the number of threads, and an error comes out at the end") {
+  omp_set_dynamic(0);
+  const auto loops = {
+      +[](Index count, const std::function<void(Index)>& work) { kernel::parallel_for(count, work); },
+      +[](Index count, const std::function<void(Index)>& work) { kernel::parallel_sweep(count, work); }};
+  for (const auto loop : loops)
+    for (const int threads : {1, 2, 3, 8, 70})  // the last are more than there are shares
+      for (const Index count : {0, 1, 2, 7, 64, 1000}) {
+        CAPTURE(threads);
+        CAPTURE(count);
+        omp_set_num_threads(threads);
+        std::vector<std::atomic<int>> times(static_cast<std::size_t>(count));
+        loop(count, [&](Index i) { ++times[static_cast<std::size_t>(i)]; });
+        CHECK(std::ranges::all_of(times, [](const auto& n) { return n == 1; }));
+        if (count < 2) continue;
+        CHECK_THROWS_AS(loop(count,
+                             [&](Index i) {
+                               ++times[static_cast<std::size_t>(i)];
+                               if (i == 1) throw std::out_of_range("one");
+                             }),
+                        std::out_of_range);
+        if (threads > 1) CHECK(std::ranges::all_of(times, [](const auto& n) { return n == 2; }));
+      }
 }
 
 TEST_CASE("one, two, three and eight threads give the same bits") {

@@ -16,7 +16,7 @@ bool all_finite(const Scalar* numbers, Shape shape) {
   constexpr Index part = 16384, piece = 4 * part;
   const Index size = shape.rows * shape.cols;
   std::atomic<bool> finite = true;
-  parallel_for((size + piece - 1) / piece, [&](Index p) {
+  parallel_sweep((size + piece - 1) / piece, [&](Index p) {
     const Scalar* x = numbers + p * piece;
     typename Lanes<Scalar>::BitVector found{};
     if (size - p * piece >= piece) {
@@ -45,7 +45,7 @@ bool all_finite(const GradientMemory<Scalar>& block) {
   const Shape shape = block.shape();
   const Pieces pieces = pieces_of(shape);
   std::atomic<bool> finite = true;
-  parallel_for(pieces.count, [&](Index piece) {
+  parallel_sweep(pieces.count, [&](Index piece) {
     typename Lanes<Scalar>::BitVector found{};
     for (Index i = pieces.first(piece); i < pieces.end(piece); ++i)
       for_each_stretch(

@@ -7,12 +7,12 @@
 namespace symopt::inline SYMOPT_ABI::kernel {
 
 /// P RowNorm P with P = I - 1 1^T / rows: the mean row subtracted before and after the rows are normalized.
-/// Three sweeps, of seven streams together: one reads the gradient for its mean row and checks, one advances the
-/// momentum and adds up the normalized rows, one moves the weights and adds up the momentum for the next step.
-/// The first step and one after loading read the momentum once more, and so does horizontal decay the weights.
-/// Means and sums of squares in double: relative errors of at most rows * 2^-53 and cols * 2^-53. The mean row
-/// is that of the momentum before its entries are rounded: half a unit in their last place away from that of
-/// the stored ones, at most.
+/// Three sweeps, of seven streams together: one reads the gradient for its mean row and checks, one advances
+/// the momentum and adds up the normalized rows, one moves the weights and adds up the momentum for the next
+/// step. The first step and one after loading read the momentum once more, and so does horizontal decay the
+/// weights. Means and sums of squares in double: relative errors of at most rows * 2^-53 and cols * 2^-53.
+/// The mean row is that of the momentum before its entries are rounded: half a unit in their last place away
+/// from that of the stored ones, at most.
 struct CentredRowNormStep {
   double eps;
 
@@ -46,11 +46,10 @@ struct CentredRowNormStep {
 
     MomentumSums& momentum_sums = kept(streams, memory);
     if (!momentum_sums.are_known())
-      momentum_sums.set(memory.sums.over(shape,
-                                         [&](Index first, Index last, double* line) {
-                                           add_momentum(streams.momentum, first, last, line);
-                                         }),
-                        shape.cols);
+      momentum_sums.set(
+          memory.sums.over(shape, [&](Index first, Index last,
+                                      double* line) { add_momentum(streams.momentum, first, last, line); }),
+          shape.cols);
     std::atomic<bool> finite = true;
     const double* sums = memory.sums.over(shape, [&](Index first, Index last, double* line) {
       if (!add_gradient(streams, first, last, line)) finite.store(false, std::memory_order_relaxed);
@@ -211,8 +210,8 @@ struct CentredRowNormStep {
     }
   }
 
-  /// W <- W - decay W - length * (normalized - mean) with the mean row, and that of the decay, in `shift`. Adds
-  /// up the momentum.
+  /// W <- W - decay W - length * (normalized - mean) with the mean row, and that of the decay, in `shift`.
+  /// Adds up the momentum.
   template <class Scalar>
   static void move(const Streams<Scalar>& streams, const StepNumbers& numbers, auto& memory, Index first,
                    Index last, double* line) {
@@ -241,8 +240,7 @@ struct CentredRowNormStep {
               add_to(sums, at, x);
               if (average.nesterov) x = average.ahead(x, load(g, at));
               x = ((x - load(mean, at)) - load(rest, at)) * scale;
-              store(w, at,
-                    multiply_add(minus_length, x, multiply_add(keep, load(w, at), load(shift, at))));
+              store(w, at, multiply_add(minus_length, x, multiply_add(keep, load(w, at), load(shift, at))));
             });
           },
           streams.gradient, streams.weights);

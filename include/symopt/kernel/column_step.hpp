@@ -30,7 +30,7 @@ struct ColumnNormStep {
     const Shape shape = streams.shape();
     const Index width = strip_width<Scalar>(shape);
     if (width > 0) {
-      parallel_for((shape.cols + width - 1) / width, [&](Index strip) {
+      parallel_sweep((shape.cols + width - 1) / width, [&](Index strip) {
         alignas(64) double squares[widest_strip + line_padding] = {};
         alignas(64) Scalar scale[widest_strip], minus_factor[widest_strip];
         const Index begin = strip * width, end = std::min(shape.cols, begin + width);
@@ -141,7 +141,7 @@ struct FrobeniusStep {
     const Shape shape = streams.shape();
     const Pieces pieces = summed_pieces_of(shape);
     std::atomic<bool> finite = true;
-    parallel_for(pieces.count, [&](Index piece) {
+    parallel_sweep(pieces.count, [&](Index piece) {
       const Average<Scalar> average(numbers);
       typename Lanes<Scalar>::BitVector found{};
       DoubleLanes<Scalar> squares;

@@ -27,7 +27,7 @@ class ColumnSums {
   template <class Add>
   const double* over(Shape shape, Add&& add) {
     const Pieces pieces = summed_pieces_of(shape);
-    parallel_for(pieces.count, [&](Index piece) {
+    parallel_sweep(pieces.count, [&](Index piece) {
       double* line = lines_.data() + piece * stride_;
       std::fill(line, line + stride_, 0.0);
       add(pieces.first(piece), pieces.end(piece), line);

@@ -9,7 +9,7 @@ namespace symopt::inline SYMOPT_ABI::kernel {
 inline constexpr Index strip_columns = 128;
 template <class Work>
 void for_each_strip(Index cols, Work&& work) {
-  parallel_for((cols + strip_columns - 1) / strip_columns, [&](Index strip) {
+  parallel_sweep((cols + strip_columns - 1) / strip_columns, [&](Index strip) {
     work(strip * strip_columns, std::min(cols, (strip + 1) * strip_columns));
   });
 }

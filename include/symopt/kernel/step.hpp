@@ -146,7 +146,7 @@ void scan_row(const Streams<Scalar>& streams, const StepNumbers& numbers, Index 
 /// work(first row, end row) for the pieces of a block, on all threads.
 template <class Work>
 void for_each_piece(const Pieces& pieces, Work&& work) {
-  parallel_for(pieces.count, [&](Index piece) { work(pieces.first(piece), pieces.end(piece)); });
+  parallel_sweep(pieces.count, [&](Index piece) { work(pieces.first(piece), pieces.end(piece)); });
 }
 
 /// A step without memory of its own.

@@ -175,8 +175,7 @@ class StackParameter {
       const Exchanged<Slopes> scaled(gradient_, scaled_gradient_.of(gradient_, mask_, gradient_factor_));
       step_along(schedule_factor);
     } else {
-      const Exchanged<Slopes> scaled(gradient_,
-                                     scaled_gradient_.of(half_gradient_, mask_, gradient_factor_));
+      const Exchanged<Slopes> scaled(gradient_, scaled_gradient_.of(half_gradient_, mask_, gradient_factor_));
       const Exchanged<std::vector<BlockView<const bfloat16>>> none(half_gradient_, {});
       step_along(schedule_factor);
     }
@@ -257,15 +256,14 @@ class StackParameter {
     return {weights};
   }
 
-  /// Memory to work in, one for each block; in its frame, which may be the transposed one. Block b has that of
-  /// slot b % slots.
+  /// Memory to work in, one for each block; in its frame, which may be the transposed one. Block b has that
+  /// of slot b % slots.
   template <class Memory>
   std::vector<std::shared_ptr<Memory>> work_memory(bool is_transposed = false, std::size_t slots = 1) const {
     std::vector<std::shared_ptr<Memory>> memory;
     for (const Shape shape : shapes_)
-      memory.push_back(
-          work_->template of<Memory>(is_transposed ? transposed(shape) : shape, step_needs(options_),
-                                        memory.size() % slots));
+      memory.push_back(work_->template of<Memory>(is_transposed ? transposed(shape) : shape,
+                                                  step_needs(options_), memory.size() % slots));
     return memory;
   }
 

@@ -109,12 +109,16 @@ auto step_of(const Map& map) {
   }
 }
 
-/// How many sums of the momentum are kept between the steps of a map on blocks of a shape: none, or one for each
-/// column.
+/// How many sums of the momentum are kept between the steps of a map on blocks of a shape: none, or one for
+/// each column.
 template <class Map, class Projection>
 constexpr Index momentum_sums_count(Shape shape) {
   using Step = decltype(step_of<Map, Projection>(std::declval<const Map&>()));
-  return requires { requires Step::keeps_momentum_sums; } ? shape.cols : 0;
+  if constexpr (requires { requires Step::keeps_momentum_sums; }) {
+    return shape.cols;
+  } else {
+    return 0;
+  }
 }
 
 /// The memory that the steps of a map work in, for blocks of a shape. They may take turns in it.

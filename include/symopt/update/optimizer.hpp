@@ -32,8 +32,7 @@ struct StateAccess;
 /// What one block remembers between steps: the momentum, or the state of a stateful rule.
 template <class Rule, class Scalar>
 struct BlockState {
-  explicit BlockState(Shape shape)
-      : momentum(shape, momentum_sums_count_of_either_order<Rule>(shape)) {}
+  explicit BlockState(Shape shape) : momentum(shape, momentum_sums_count_of_either_order<Rule>(shape)) {}
 
   kernel::FramedBuffer<Scalar> momentum;
 };
