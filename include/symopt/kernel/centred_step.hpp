@@ -119,7 +119,9 @@ struct CentredRowNormStep {
   template <class Scalar>
   static void set_mean(const StepNumbers& numbers, const double* momentum, const double* gradient,
                        Shape shape, auto& memory) {
-    const double keep = static_cast<Scalar>(numbers.keep), add = static_cast<Scalar>(numbers.add);
+    // As the sweeps round them.
+    const double keep = static_cast<double>(static_cast<Scalar>(numbers.keep));
+    const double add = static_cast<double>(static_cast<Scalar>(numbers.add));
     for (Index j = 0; j < shape.cols; ++j) {
       double sum = keep * momentum[j] + add * gradient[j];
       if (numbers.nesterov) sum = keep * sum + add * gradient[j];
