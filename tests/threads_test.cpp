@@ -101,6 +101,16 @@ TEST_CASE(
       }
 }
 
+TEST_CASE("a thread begins with its own share, and takes what fewer threads than shares leave") {
+  kernel::SharedPieces pieces(10, 4);
+  std::vector<Index> taken;
+  pieces.take(2, [&](Index i) { taken.push_back(i); });
+  CHECK(taken == std::vector<Index>{5, 6, 7, 8, 9, 0, 1, 2, 3, 4});
+  taken.clear();
+  pieces.take(0, [&](Index i) { taken.push_back(i); });
+  CHECK(taken.empty());
+}
+
 TEST_CASE("one, two, three and eight threads give the same bits") {
   CAPTURE(default_seed);
   check<Update<Embedding>>();
