@@ -41,6 +41,15 @@ void step(benchmark::State& state, Shape shape, NonFinite policy, bool nesterov 
   count(state, size, 20);
 }
 
+/// The check of a gradient alone: one stream.
+void gradient_check(benchmark::State& state, Shape shape) {
+  const Index size = shape.rows * shape.cols;
+  const Memory<float> g(size);
+  const BlockView<const float> gradient(g.data(), {shape.rows, shape.cols}, {shape.cols, 1});
+  for (auto _ : state) benchmark::DoNotOptimize(kernel::all_finite(gradient));
+  count(state, size, 4);
+}
+
 /// Gate and up matrices in one tensor [2 r, d], a row for each neuron: rows in two parts.
 void pair_rows(benchmark::State& state, Layout layout, NonFinite policy) {
   const Index neurons = 3072, width = 768, size = 2 * neurons * width;
@@ -87,8 +96,10 @@ int registered = [] {
   constexpr NonFinite checked = NonFinite::throw_error, unchecked = NonFinite::unchecked;
   for (const Shape shape : {vocabulary, down, square}) {
     const std::string at = "/" + to_string(shape);
+    add("limit/3_streams" + at, memory_limit<2, 1>, shape);
     add("limit/5_streams" + at, memory_limit<3, 2>, shape);
     add("limit/7_streams" + at, memory_limit<4, 3>, shape);
+    add("symopt/gradient_check" + at, gradient_check, shape);
     add("symopt/row_norm" + at, step<Update<Embedding>>, shape, checked, false, false);
     add("symopt/row_norm_unchecked" + at, step<Update<Embedding>>, shape, unchecked, false, false);
     add("symopt/centred_row_norm" + at, step<Update<LmHead>>, shape, checked, false, false);
