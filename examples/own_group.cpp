@@ -4,6 +4,7 @@
 #include <symopt/symopt.hpp>
 
 #include <iostream>
+#include <random>
 
 using namespace symopt;
 

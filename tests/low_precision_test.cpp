@@ -146,6 +146,24 @@ TEST_CASE("every storage steps as floats do: row rules, AdamW, and a rule withou
   check_storages<Update<LmHead, Then<RowNorm, FrobeniusNorm>>>();
 }
 
+TEST_CASE("every bfloat16 that is not finite is found at every place, and no other is") {
+  const auto is_finite = [](const Halves& block) {
+    return kernel::all_finite(kernel::GradientMemory<float>(BlockView<const bfloat16>(block)));
+  };
+  for (std::uint32_t bits = 0; bits <= 0xffffU; ++bits) {
+    const Halves block = Halves::Constant(1, 1, half(static_cast<std::uint16_t>(bits)));
+    if (is_finite(block) != std::isfinite(to_float(block(0, 0)))) FAIL(bits);
+  }
+  const Halves largest = Halves::Constant(1, 71003, half(0xff7fU));  // of several pieces, the last one ragged
+  CHECK(is_finite(largest));
+  for (const Index place : {0, 1, 15, 16, 16383, 16384, 40000, 65535, 65536, 70999, 71001, 71002})
+    for (const std::uint16_t bad : {std::uint16_t(0x7f80U), std::uint16_t(0xff80U), std::uint16_t(0x7f81U)}) {
+      Halves block = largest;
+      block(0, place) = half(bad);
+      CHECK_FALSE(is_finite(block));
+    }
+}
+
 TEST_CASE("a bfloat16 gradient that is not finite changes nothing") {
   for (const std::uint16_t bad : {std::uint16_t(0x7f80U), std::uint16_t(0xff80U), std::uint16_t(0x7fc0U)}) {
     Matrix<float> weights = Matrix<float>::Ones(2, 40);

@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <optional>
 #include <ostream>
+#include <random>
 #include <string>
 #include <string_view>
 #include <utility>

@@ -3,6 +3,8 @@
 
 #include <symopt/check/law_check.hpp>
 
+#include <random>
+
 namespace symopt::inline SYMOPT_ABI::check {
 
 namespace detail {

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cmath>
+#include <random>
 #include <string>
 
 namespace symopt::inline SYMOPT_ABI::check {

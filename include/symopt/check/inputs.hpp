@@ -10,6 +10,7 @@
 #include <array>
 #include <cmath>
 #include <functional>
+#include <random>
 #include <stdexcept>
 #include <string>
 #include <string_view>

@@ -4,6 +4,8 @@
 #include <symopt/check/outcome.hpp>
 #include <symopt/check/storage.hpp>
 
+#include <random>
+
 namespace symopt::inline SYMOPT_ABI::check {
 
 namespace detail {

@@ -3,6 +3,8 @@
 
 #include <symopt/check/storage.hpp>
 
+#include <random>
+
 namespace symopt::inline SYMOPT_ABI::check {
 
 /// Does no block influence another? Changes the gradient of one block at a time (a million times it, none of

@@ -4,6 +4,7 @@
 #include <symopt/check/law_check.hpp>
 #include <symopt/update/horizontal_projection.hpp>
 
+#include <random>
 #include <stdexcept>
 #include <string>
 #include <utility>

@@ -14,6 +14,7 @@
 #include <concepts>
 #include <limits>
 #include <optional>
+#include <random>
 #include <string>
 #include <type_traits>
 #include <utility>

@@ -7,7 +7,6 @@
 #include <cmath>
 #include <concepts>
 #include <cstdint>
-#include <random>  // engines, for whoever draws elements
 #include <utility>
 #include <vector>
 

@@ -33,13 +33,13 @@ struct AdamWStep {
       for (Index i = begin; i < end; ++i)
         for_each_stretch(
             0, cols,
-            [&](Index col, Index count) {
+            [&](Index col, Index count) SYMOPT_INLINE_LAMBDA {
               const GradientWindow<Scalar> gradient(streams.gradient, i, col, count);
               const WeightsWindow<Scalar> weights(streams.weights, i, col, count);
               Scalar* w = weights.data();
               const Scalar* g = gradient.data();
               Scalar *m = streams.momentum.row(i) + col, *v = second_moment.row(i) + col;
-              for_each_place<Scalar>(count, [&](auto at) {
+              for_each_place<Scalar>(count, [&](auto at) SYMOPT_INLINE_LAMBDA {
                 const L slope = load(g, at);
                 const L first = without_subnormals(multiply_add(keep_first, load(m, at), add_first * slope));
                 const L second =

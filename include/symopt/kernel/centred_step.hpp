@@ -88,7 +88,8 @@ struct CentredRowNormStep {
   static void add_momentum(const BlockView<Scalar>& momentum, Index first, Index last, double* line) {
     for (Index i = first; i < last; ++i) {
       const Scalar* m = momentum.row(i);
-      for_each_place<Scalar>(momentum.cols.size, [&](auto at) { add_to(line, at, load(m, at)); });
+      for_each_place<Scalar>(momentum.cols.size,
+                             [&](auto at) SYMOPT_INLINE_LAMBDA { add_to(line, at, load(m, at)); });
     }
   }
 
@@ -99,11 +100,11 @@ struct CentredRowNormStep {
     for (Index i = first; i < last; ++i)
       for_each_stretch(
           0, streams.shape().cols,
-          [&](Index col, Index count) {
+          [&](Index col, Index count) SYMOPT_INLINE_LAMBDA {
             const GradientWindow<Scalar> gradient(streams.gradient, i, col, count);
             const Scalar* g = gradient.data();
             auto found_here = found;  // in registers: what is written to the line cannot be it
-            for_each_place<Scalar>(count, [&](auto at) {
+            for_each_place<Scalar>(count, [&](auto at) SYMOPT_INLINE_LAMBDA {
               fetch_ahead(g, at);
               const Lanes<Scalar> slope = load(g, at);
               found_here |= non_finite_bits(slope);
@@ -136,80 +137,109 @@ struct CentredRowNormStep {
     for (Index i = first; i < last; ++i)
       for_each_stretch(
           0, streams.shape().cols,
-          [&](Index col, Index count) {
+          [&](Index col, Index count) SYMOPT_INLINE_LAMBDA {
             const WeightsWindow<Scalar> weights(streams.weights, i, col, count, false);
             const Scalar* w = weights.data();
-            for_each_place<Scalar>(count, [&](auto at) { add_to(line + col, at, load(w, at)); });
+            for_each_place<Scalar>(
+                count, [&](auto at) SYMOPT_INLINE_LAMBDA { add_to(line + col, at, load(w, at)); });
           },
           streams.weights);
   }
 
-  /// visit(place, column, centred entries) on a row whose momentum has advanced.
-  template <class Scalar, class Visit>
-  SYMOPT_INLINE static void for_each_centred(const Streams<Scalar>& streams, const Average<Scalar>& average,
-                                             auto& memory, Index row, Visit&& visit) {
-    for_each_stretch(
-        0, streams.shape().cols,
-        [&](Index col, Index count) {
-          const GradientWindow<Scalar> gradient(streams.gradient, row, col, average.nesterov ? count : 0);
-          const Scalar* g = gradient.data();
-          const Scalar* m = streams.momentum.row(row) + col;
-          const Scalar *mean = memory.mean.data() + col, *rest = memory.mean_rest.data() + col;
-          for_each_place<Scalar>(count, [&](auto at) {
-            Lanes<Scalar> x = load(m, at);
-            if (average.nesterov) x = average.ahead(x, load(g, at));
-            visit(at, col, (x - load(mean, at)) - load(rest, at));
-          });
-        },
-        streams.gradient);
-  }
-
-  /// Advances the momentum, finds the rows' factors and adds up the normalized rows.
+  /// Advances the momentum, finds the rows' factors and adds up the normalized rows: eight of them in Scalar,
+  /// their sums in double.
   template <class Scalar>
   void normalize(const Streams<Scalar>& streams, const StepNumbers& numbers, auto& memory, Index first,
                  Index last, double* line) const {
     const Average<Scalar> average(numbers);
-    for (Index i = first; i < last; ++i) {
-      DoubleLanes<Scalar> squares;
-      for_each_stretch(
-          0, streams.shape().cols,
-          [&](Index col, Index count) {
-            const GradientWindow<Scalar> gradient(streams.gradient, i, col, count);
-            const Scalar* g = gradient.data();
-            Scalar* m = streams.momentum.row(i) + col;
-            const Scalar *mean = memory.mean.data() + col, *rest = memory.mean_rest.data() + col;
-            for_each_place<Scalar>(count, [&](auto at) {
-              fetch_ahead(g, at);
-              fetch_ahead(m, at);
-              const Lanes<Scalar> slope = load(g, at), next = average.next(load(m, at), slope);
-              store(m, at, next);
-              squares.add_square((average.ahead(next, slope) - load(mean, at)) - load(rest, at));
-            });
-          },
-          streams.gradient);
-      const double norm = norm_from<Scalar>(squares.sum(), [&](auto&& visit) {
-        Index j = 0;
-        scan_row(streams, numbers, i, 0, streams.shape().cols, [&](Scalar x) {
-          visit((x - memory.mean.data()[j]) - memory.mean_rest.data()[j]);
-          ++j;
+    for_each_rows<8>(first, last, [&](auto rows, Index i) {
+      bool is_scaled = false;
+      for (int r = 0; r < rows; ++r) {
+        const DoubleLanes<Scalar> squares = advance_centred(streams, average, memory, i + r);
+        const double norm = norm_from<Scalar>(squares.sum(), [&](auto&& visit) {
+          Index j = 0;
+          scan_row(streams, numbers, i + r, 0, streams.shape().cols, [&](Scalar x) {
+            visit((x - memory.mean.data()[j]) - memory.mean_rest.data()[j]);
+            ++j;
+          });
         });
-      });
-      const NormFactors<Scalar> factors(norm, eps, 1.0);
-      memory.scale.data()[i] = factors.scale;
-      memory.factor.data()[i] = factors.factor;
-      const Lanes<Scalar> scale(factors.scale);
-      const Lanes<double> factor(static_cast<double>(factors.factor));
-      // This pass finds its row in the cache: meanwhile the next one is on its way.
-      const Scalar* own = streams.momentum.row(i);
-      const Scalar* next_momentum = i + 1 < last ? streams.momentum.row(i + 1) : own;
-      const Scalar* ahead = i + 1 < last ? streams.gradient.row_ahead(i + 1) : nullptr;
-      const Scalar* next_gradient = ahead != nullptr ? ahead : own;
-      for_each_centred(streams, average, memory, i, [&](auto at, Index col, Lanes<Scalar> x) {
-        __builtin_prefetch(next_momentum + col + at.j);
-        __builtin_prefetch(next_gradient + col + at.j);
-        add_multiple_to(line + col, at, factor, x * scale);
-      });
+        const NormFactors<Scalar> factors(norm, eps, 1.0);
+        memory.scale.data()[i + r] = factors.scale;
+        memory.factor.data()[i + r] = factors.factor;
+        is_scaled |= factors.scale != Scalar(1);
+      }
+      if (is_scaled) {
+        for (int r = 0; r < rows; ++r) add_normalized<1, true>(streams, average, memory, i + r, line);
+      } else {
+        add_normalized<rows, false>(streams, average, memory, i, line);
+      }
+    });
+  }
+
+  /// The momentum of a row advances; returns the sums of squares of what the rule sees there, centred.
+  template <class Scalar>
+  static DoubleLanes<Scalar> advance_centred(const Streams<Scalar>& streams, Average<Scalar> average,
+                                             auto& memory, Index row) {
+    DoubleLanes<Scalar> squares;
+    for_each_stretch(
+        0, streams.shape().cols,
+        [&](Index col, Index count) SYMOPT_INLINE_LAMBDA {
+          const GradientWindow<Scalar> gradient(streams.gradient, row, col, count);
+          const Scalar* g = gradient.data();
+          Scalar* m = streams.momentum.row(row) + col;
+          const Scalar *mean = memory.mean.data() + col, *rest = memory.mean_rest.data() + col;
+          DoubleLanes<Scalar> sums = squares;  // local, so that it stays in registers across the stores
+          for_each_place<Scalar>(count, [&](auto at) SYMOPT_INLINE_LAMBDA {
+            fetch_ahead(g, at);
+            fetch_ahead(m, at);
+            fetch_far_ahead(g, at);
+            fetch_far_ahead(m, at);
+            const Lanes<Scalar> slope = load(g, at), next = average.next(load(m, at), slope);
+            store(m, at, next);
+            sums.add_square((average.ahead(next, slope) - load(mean, at)) - load(rest, at));
+          });
+          squares = sums;
+        },
+        streams.gradient);
+    return squares;
+  }
+
+  /// Adds rows whose momentum has advanced, and which are in the cache, normalized.
+  template <int rows, bool is_scaled, class Scalar>
+  static void add_normalized(const Streams<Scalar>& streams, Average<Scalar> average, auto& memory, Index row,
+                             double* line) {
+    using L = Lanes<Scalar>;
+    L scale[rows], factor[rows];
+    for (int r = 0; r < rows; ++r) {
+      scale[r] = L(memory.scale.data()[row + r]);
+      factor[r] = L(memory.factor.data()[row + r]);
     }
+    for_each_stretch(
+        0, streams.shape().cols,
+        [&](Index col, Index count) SYMOPT_INLINE_LAMBDA {
+          const RowWindows<GradientWindow<Scalar>, rows> gradient(streams.gradient, row, col,
+                                                                  average.nesterov ? count : 0);
+          const Scalar *g[rows], *m[rows];
+          for (int r = 0; r < rows; ++r) {
+            g[r] = gradient[r];
+            m[r] = streams.momentum.row(row + r) + col;
+          }
+          const Scalar *mean = memory.mean.data() + col, *rest = memory.mean_rest.data() + col;
+          for_each_place<Scalar>(count, [&](auto at) SYMOPT_INLINE_LAMBDA {
+            const L mean_here = load(mean, at), rest_here = load(rest, at);
+            L sum(Scalar(0));
+#pragma GCC unroll 8
+            for (int r = 0; r < rows; ++r) {
+              L x = load(m[r], at);
+              if (average.nesterov) x = average.ahead(x, load(g[r], at));
+              x = (x - mean_here) - rest_here;
+              if constexpr (is_scaled) x = x * scale[r];
+              sum = multiply_add(factor[r], x, sum);
+            }
+            add_to(line + col, at, sum);
+          });
+        },
+        streams.gradient);
   }
 
   /// W <- W - decay W - length * (normalized - mean) with the mean row, and that of the decay, in `shift`.
@@ -217,36 +247,67 @@ struct CentredRowNormStep {
   template <class Scalar>
   static void move(const Streams<Scalar>& streams, const StepNumbers& numbers, auto& memory, Index first,
                    Index last, double* line) {
+    const auto move_these = [&](auto rows, Index i) {
+      move_rows<rows>(streams, numbers, memory, i, i + 2 * rows <= last ? i + rows : i, line);
+    };
+    // Rows a multiple of a page apart fall on the same lines of the first cache, which has room for few.
+    constexpr Index page = 4096;
+    if (streams.momentum.rows.stride * static_cast<Index>(sizeof(Scalar)) % page == 0) {
+      for_each_rows<2>(first, last, move_these);
+    } else {
+      for_each_rows<4>(first, last, move_these);
+    }
+  }
+
+  /// Moves rows side by side, and asks for as many from `next_row` on.
+  template <int rows, class Scalar>
+  static void move_rows(const Streams<Scalar>& streams, const StepNumbers& numbers, auto& memory, Index row,
+                        Index next_row, double* line) {
     using L = Lanes<Scalar>;
     const Average<Scalar> average(numbers);
     const L keep(static_cast<Scalar>(1.0 - numbers.decay));
-    for (Index i = first; i < last; ++i) {
-      const L scale(memory.scale.data()[i]);
-      const L minus_length(
-          static_cast<Scalar>(-numbers.length * static_cast<double>(memory.factor.data()[i])));
-      for_each_stretch(
-          0, streams.shape().cols,
-          [&](Index col, Index count) {
-            const GradientWindow<Scalar> gradient(streams.gradient, i, col, average.nesterov ? count : 0);
-            const WeightsWindow<Scalar> weights(streams.weights, i, col, count);
-            Scalar* w = weights.data();
-            const Scalar* g = gradient.data();
-            const Scalar* m = streams.momentum.row(i) + col;
-            const Scalar *mean = memory.mean.data() + col, *rest = memory.mean_rest.data() + col;
-            const Scalar* shift = memory.shift.data() + col;
-            double* sums = line + col;
-            for_each_place<Scalar>(count, [&](auto at) {
-              fetch_ahead(m, at);
-              fetch_ahead(w, at);
-              L x = load(m, at);
-              add_to(sums, at, x);
-              if (average.nesterov) x = average.ahead(x, load(g, at));
-              x = ((x - load(mean, at)) - load(rest, at)) * scale;
-              store(w, at, multiply_add(minus_length, x, multiply_add(keep, load(w, at), load(shift, at))));
-            });
-          },
-          streams.gradient, streams.weights);
+    L scale[rows], minus_length[rows];
+    for (int r = 0; r < rows; ++r) {
+      scale[r] = L(memory.scale.data()[row + r]);
+      minus_length[r] =
+          L(static_cast<Scalar>(-numbers.length * static_cast<double>(memory.factor.data()[row + r])));
     }
+    for_each_stretch(
+        0, streams.shape().cols,
+        [&](Index col, Index count) SYMOPT_INLINE_LAMBDA {
+          const RowWindows<GradientWindow<Scalar>, rows> gradient(streams.gradient, row, col,
+                                                                  average.nesterov ? count : 0);
+          const RowWindows<WeightsWindow<Scalar>, rows> weights(streams.weights, row, col, count);
+          const Scalar *g[rows], *m[rows];
+          Scalar* w[rows];
+          for (int r = 0; r < rows; ++r) {
+            g[r] = gradient[r];
+            m[r] = streams.momentum.row(row + r) + col;
+            w[r] = weights[r];
+          }
+          const Scalar *mean = memory.mean.data() + col, *rest = memory.mean_rest.data() + col;
+          const Scalar* shift = memory.shift.data() + col;
+          const Index to_next_m = streams.momentum.row(next_row) - streams.momentum.row(row);
+          const Index to_next_w = streams.weights.contiguous(next_row, col, w[0]) - w[0];
+          double* sums = line + col;
+          for_each_place<Scalar>(count, [&](auto at) SYMOPT_INLINE_LAMBDA {
+            const L mean_here = load(mean, at), rest_here = load(rest, at), shift_here = load(shift, at);
+            DoubleLanes<Scalar> momentum = DoubleLanes<Scalar>::load(sums + at.j);
+#pragma GCC unroll 4
+            for (int r = 0; r < rows; ++r) {
+              fetch(m[r], at, to_next_m);
+              fetch(w[r], at, to_next_w);
+              L x = load(m[r], at);
+              momentum.add(x);
+              if (average.nesterov) x = average.ahead(x, load(g[r], at));
+              x = ((x - mean_here) - rest_here) * scale[r];
+              store(w[r], at,
+                    multiply_add(minus_length[r], x, multiply_add(keep, load(w[r], at), shift_here)));
+            }
+            momentum.store(sums + at.j);
+          });
+        },
+        streams.gradient, streams.weights);
   }
 };
 

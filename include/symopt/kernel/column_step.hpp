@@ -35,15 +35,15 @@ struct ColumnNormStep {
         alignas(64) Scalar scale[widest_strip], minus_factor[widest_strip];
         const Index begin = strip * width, end = std::min(shape.cols, begin + width);
         advance(streams, numbers, 0, shape.rows, begin, end, squares);
-        set_factors(streams, numbers, begin, end, squares, scale, minus_factor);
-        move(streams, numbers, 0, shape.rows, begin, end, scale, minus_factor);
+        const bool is_scaled = set_factors(streams, numbers, begin, end, squares, scale, minus_factor);
+        move(streams, numbers, 0, shape.rows, begin, end, is_scaled ? scale : nullptr, minus_factor);
       });
     } else if (shape.rows > 0) {
       const double* squares = memory.sums.over(shape, [&](Index first, Index last, double* line) {
         advance(streams, numbers, first, last, 0, shape.cols, line);
       });
       Scalar *scale = memory.scale.data(), *minus_factor = memory.minus_factor.data();
-      set_factors(streams, numbers, 0, shape.cols, squares, scale, minus_factor);
+      if (!set_factors(streams, numbers, 0, shape.cols, squares, scale, minus_factor)) scale = nullptr;
       for_each_piece(pieces_of(shape), [&](Index first, Index last) {
         move(streams, numbers, first, last, 0, shape.cols, scale, minus_factor);
       });
@@ -63,32 +63,60 @@ struct ColumnNormStep {
     return fits ? widest_strip : 0;
   }
 
+  /// Advances the momentum and adds up squares. Rows side by side read and write the sums once for all of
+  /// them; where memory is slower than that, rows come one by one and early.
   template <class Scalar>
   static void advance(const Streams<Scalar>& streams, const StepNumbers& numbers, Index first, Index last,
                       Index begin, Index end, double* squares) {
+    constexpr Index near = 16 * 1024 * 1024;
+    const Shape shape = streams.shape();
+    const auto add_rows = [&](auto rows, Index i) {
+      advance_rows<rows>(streams, numbers, i, begin, end, squares);
+    };
+    if (shape.rows * shape.cols * static_cast<Index>(sizeof(Scalar)) <= near) {
+      for_each_rows<4>(first, last, add_rows);
+    } else {
+      for_each_rows<1>(first, last, add_rows);
+    }
+  }
+  template <int rows, class Scalar>
+  SYMOPT_INLINE static void advance_rows(const Streams<Scalar>& streams, const StepNumbers& numbers,
+                                         Index row, Index begin, Index end, double* squares) {
     const Average<Scalar> average(numbers);
-    for (Index i = first; i < last; ++i)
-      for_each_stretch(
-          begin, end,
-          [&](Index col, Index count) {
-            const GradientWindow<Scalar> gradient(streams.gradient, i, col, count);
-            const Scalar* g = gradient.data();
-            Scalar* m = streams.momentum.row(i) + col;
-            double* line = squares + (col - begin);
-            for_each_place<Scalar>(count, [&](auto at) {
-              fetch_ahead(g, at);
-              fetch_ahead(m, at);
-              const Lanes<Scalar> slope = load(g, at), next = average.next(load(m, at), slope);
-              store(m, at, next);
-              add_square_to(line, at, average.ahead(next, slope));
-            });
-          },
-          streams.gradient);
+    for_each_stretch(
+        begin, end,
+        [&](Index col, Index count) SYMOPT_INLINE_LAMBDA {
+          const RowWindows<GradientWindow<Scalar>, rows> gradient(streams.gradient, row, col, count);
+          const Scalar* g[rows];
+          Scalar* m[rows];
+          for (int r = 0; r < rows; ++r) {
+            g[r] = gradient[r];
+            m[r] = streams.momentum.row(row + r) + col;
+          }
+          double* line = squares + (col - begin);
+          for_each_place<Scalar>(count, [&](auto at) SYMOPT_INLINE_LAMBDA {
+            DoubleLanes<Scalar> sums = DoubleLanes<Scalar>::load(line + at.j);
+#pragma GCC unroll 4
+            for (int r = 0; r < rows; ++r) {
+              if constexpr (rows == 1) {
+                fetch_ahead(g[r], at);
+                fetch_ahead(m[r], at);
+              }
+              const Lanes<Scalar> slope = load(g[r], at), next = average.next(load(m[r], at), slope);
+              store(m[r], at, next);
+              sums.add_square(average.ahead(next, slope));
+            }
+            sums.store(line + at.j);
+          });
+        },
+        streams.gradient);
   }
 
+  /// Returns whether any column has a scale.
   template <class Scalar>
-  void set_factors(const Streams<Scalar>& streams, const StepNumbers& numbers, Index begin, Index end,
+  bool set_factors(const Streams<Scalar>& streams, const StepNumbers& numbers, Index begin, Index end,
                    const double* squares, Scalar* scale, Scalar* minus_factor) const {
+    bool is_scaled = false;
     for (Index j = begin; j < end; ++j) {
       const double norm = norm_from<Scalar>(squares[j - begin], [&](auto&& visit) {
         for (Index i = 0; i < streams.shape().rows; ++i) scan_row(streams, numbers, i, j, j + 1, visit);
@@ -96,31 +124,47 @@ struct ColumnNormStep {
       const NormFactors<Scalar> factors(norm, eps, numbers.length);
       scale[j - begin] = factors.scale;
       minus_factor[j - begin] = -factors.factor;
+      is_scaled |= factors.scale != Scalar(1);
     }
+    return is_scaled;
   }
 
+  /// W <- W - decay W - momentum * scale * factor; without `scale` where all are 1, which is one table less
+  /// to read.
   template <class Scalar>
   static void move(const Streams<Scalar>& streams, const StepNumbers& numbers, Index first, Index last,
                    Index begin, Index end, const Scalar* scale, const Scalar* minus_factor) {
+    using L = Lanes<Scalar>;
+    if (scale != nullptr) {
+      move_scaled(streams, numbers, first, last, begin, end, minus_factor,
+                  [scale](L x, Index col, auto at) { return x * load(scale + col, at); });
+    } else {
+      move_scaled(streams, numbers, first, last, begin, end, minus_factor,
+                  [](L x, Index, auto) { return x; });
+    }
+  }
+  template <class Scalar, class Scaled>
+  static void move_scaled(const Streams<Scalar>& streams, const StepNumbers& numbers, Index first, Index last,
+                          Index begin, Index end, const Scalar* minus_factor, Scaled scaled) {
     using L = Lanes<Scalar>;
     const Average<Scalar> average(numbers);
     const L keep(static_cast<Scalar>(1.0 - numbers.decay));
     for (Index i = first; i < last; ++i)
       for_each_stretch(
           begin, end,
-          [&](Index col, Index count) {
+          [&](Index col, Index count) SYMOPT_INLINE_LAMBDA {
             const GradientWindow<Scalar> gradient(streams.gradient, i, col, average.nesterov ? count : 0);
             const WeightsWindow<Scalar> weights(streams.weights, i, col, count);
             Scalar* w = weights.data();
             const Scalar* g = gradient.data();
             const Scalar* m = streams.momentum.row(i) + col;
-            const Scalar *power = scale + (col - begin), *length = minus_factor + (col - begin);
-            for_each_place<Scalar>(count, [&](auto at) {
+            const Scalar* length = minus_factor + (col - begin);
+            for_each_place<Scalar>(count, [&](auto at) SYMOPT_INLINE_LAMBDA {
               fetch_ahead(m, at);
               fetch_ahead(w, at);
               L x = load(m, at);
               if (average.nesterov) x = average.ahead(x, load(g, at));
-              store(w, at, moved(load(w, at), keep, load(length, at), x * load(power, at)));
+              store(w, at, moved(load(w, at), keep, load(length, at), scaled(x, col - begin, at)));
             });
           },
           streams.gradient, streams.weights);
@@ -148,13 +192,13 @@ struct FrobeniusStep {
       for (Index i = pieces.first(piece); i < pieces.end(piece); ++i)
         for_each_stretch(
             0, shape.cols,
-            [&](Index col, Index count) {
+            [&](Index col, Index count) SYMOPT_INLINE_LAMBDA {
               const GradientWindow<Scalar> gradient(streams.gradient, i, col, count);
               const Scalar* g = gradient.data();
               const Scalar* m = streams.momentum.row(i) + col;
               auto found_here = found;
               DoubleLanes<Scalar> sums = squares;
-              for_each_place<Scalar>(count, [&](auto at) {
+              for_each_place<Scalar>(count, [&](auto at) SYMOPT_INLINE_LAMBDA {
                 const Lanes<Scalar> slope = load(g, at);
                 found_here |= non_finite_bits(slope);
                 sums.add_square(average.ahead(average.next(load(m, at), slope), slope));

@@ -18,13 +18,13 @@ bool look_ahead(const Streams<Scalar>& streams, const StepNumbers& numbers,
     for (Index i = first; i < end; ++i)
       for_each_stretch(
           0, streams.shape().cols,
-          [&](Index col, Index count) {
+          [&](Index col, Index count) SYMOPT_INLINE_LAMBDA {
             const GradientWindow<Scalar> gradient(streams.gradient, i, col, count);
             const Scalar* g = gradient.data();
             const Scalar* m = streams.momentum.row(i) + col;
             Scalar* d = direction.row(i) + col;
             auto found_here = found;
-            for_each_place<Scalar>(count, [&](auto at) {
+            for_each_place<Scalar>(count, [&](auto at) SYMOPT_INLINE_LAMBDA {
               const Lanes<Scalar> slope = load(g, at);
               found_here |= non_finite_bits(slope);
               store(d, at, average.ahead(average.next(load(m, at), slope), slope));
@@ -44,11 +44,11 @@ void copy_weights(const WeightsMemory<Scalar>& weights, const BlockView<Scalar>&
     for (Index i = first; i < end; ++i)
       for_each_stretch(
           0, weights.shape().cols,
-          [&](Index col, Index count) {
+          [&](Index col, Index count) SYMOPT_INLINE_LAMBDA {
             const WeightsWindow<Scalar> window(weights, i, col, count, false);
             const Scalar* w = window.data();
             Scalar* to = copy.row(i) + col;
-            for_each_place<Scalar>(count, [&](auto at) { store(to, at, load(w, at)); });
+            for_each_place<Scalar>(count, [&](auto at) SYMOPT_INLINE_LAMBDA { store(to, at, load(w, at)); });
           },
           weights);
   });
@@ -70,7 +70,7 @@ void move_along(const Streams<Scalar>& streams, const StepNumbers& numbers,
     for (Index i = first; i < end; ++i)
       for_each_stretch(
           0, streams.shape().cols,
-          [&](Index col, Index count) {
+          [&](Index col, Index count) SYMOPT_INLINE_LAMBDA {
             const GradientWindow<Scalar> gradient(streams.gradient, i, col, advances ? count : 0);
             const WeightsWindow<Scalar> weights(streams.weights, i, col, count);
             const Scalar* g = gradient.data();
@@ -78,7 +78,7 @@ void move_along(const Streams<Scalar>& streams, const StepNumbers& numbers,
             Scalar* w = weights.data();
             const Scalar* d = direction.row(i) + col;
             const Scalar* p = decayed == nullptr ? d : decayed->row(i) + col;
-            for_each_place<Scalar>(count, [&](auto at) {
+            for_each_place<Scalar>(count, [&](auto at) SYMOPT_INLINE_LAMBDA {
               if (advances) store(m, at, average.next(load(m, at), load(g, at)));
               L x = load(w, at);
               if (decayed != nullptr) x = multiply_add(minus_decay, load(p, at), x);

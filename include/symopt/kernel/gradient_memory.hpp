@@ -5,6 +5,7 @@
 #include <symopt/kernel/windows.hpp>
 
 #include <cstdint>
+#include <cstdlib>
 
 namespace symopt::inline SYMOPT_ABI::kernel {
 
@@ -41,16 +42,9 @@ class GradientMemory {
     return is_halves_ ? along(halves_) : along(values_);
   }
 
-  /// The numbers as one row of all of them, where they lie without gaps; null otherwise.
-  const Scalar* without_gaps() const {
-    const bool is_whole = !is_halves_ && values_.selected_rows == nullptr && values_.rows.parts == 1 &&
-                          values_.has_contiguous_rows() && values_.rows.stride == values_.cols.size;
-    return is_whole ? values_.data : nullptr;
-  }
-  /// Where a row begins, to ask for it early: null where that is not known.
-  const Scalar* row_ahead(Index row) const {
-    return !is_halves_ && values_.cols.stride == 1 && row < values_.row_count() ? values_.row(row) : nullptr;
-  }
+  /// The numbers as one row of all of them, where they lie without gaps and are of that type; null otherwise.
+  const Scalar* values_without_gaps() const { return is_halves_ ? nullptr : without_gaps(values_); }
+  const bfloat16* halves_without_gaps() const { return is_halves_ ? without_gaps(halves_) : nullptr; }
 
   Index stretch_from(Index col) const {
     const Index run = is_halves_ ? 0 : contiguous_from(values_, col);
@@ -85,12 +79,19 @@ class GradientMemory {
   };
 
  private:
+  template <class T>
+  static const T* without_gaps(const BlockView<const T>& view) {
+    const bool is_whole = view.selected_rows == nullptr && view.rows.parts == 1 &&
+                          view.has_contiguous_rows() && view.rows.stride == view.cols.size;
+    return is_whole ? view.data : nullptr;
+  }
+
   void copy(Index row, Index col, Index count, Scalar* to) const {
     if constexpr (std::same_as<Scalar, float>) {
       if (is_halves_) {
         bfloat16 scratch[window_size];
         const bfloat16* from = contiguous_halves(halves_, row, col, count, scratch);
-        for_each_place<float>(count, [&](auto at) { store(to, at, load(from, at)); });
+        for_each_place<float>(count, [&](auto at) SYMOPT_INLINE_LAMBDA { store(to, at, load(from, at)); });
         return;
       }
     }

@@ -34,6 +34,9 @@ inline constexpr int lane_bytes = 16;
 #endif
 
 #define SYMOPT_INLINE [[gnu::always_inline]] inline
+/// After the parameters of a lambda that is the body of a loop: called, it would read what it captures from
+/// memory in every turn.
+#define SYMOPT_INLINE_LAMBDA __attribute__((always_inline))
 
 template <RealScalar Scalar>
 struct VectorTypes;

@@ -25,8 +25,9 @@ void subtract_mean_row(const BlockView<Scalar>& block) {
     alignas(64) Scalar mean[strip_columns], rest[strip_columns];
     for (Index i = 0; i < rows; ++i) {
       const Scalar* x = block.row(i) + begin;
-      for_each_place<Scalar>(end - begin,
-                             [&](auto at) { add_to(static_cast<double*>(sums), at, load(x, at)); });
+      for_each_place<Scalar>(end - begin, [&](auto at) SYMOPT_INLINE_LAMBDA {
+        add_to(static_cast<double*>(sums), at, load(x, at));
+      });
     }
     for (Index j = 0; j < end - begin; ++j) {
       const double exact = sums[j] / static_cast<double>(rows);
@@ -36,8 +37,9 @@ void subtract_mean_row(const BlockView<Scalar>& block) {
     for (Index i = 0; i < rows; ++i) {
       Scalar* x = block.row(i) + begin;
       const Scalar *m = mean, *r = rest;
-      for_each_place<Scalar>(end - begin,
-                             [&](auto at) { store(x, at, (load(x, at) - load(m, at)) - load(r, at)); });
+      for_each_place<Scalar>(end - begin, [&](auto at) SYMOPT_INLINE_LAMBDA {
+        store(x, at, (load(x, at) - load(m, at)) - load(r, at));
+      });
     }
   });
 }
@@ -51,11 +53,12 @@ void subtract_mean_column(const BlockView<Scalar>& block) {
     for (Index i = first; i < end; ++i) {
       Scalar* x = block.row(i);
       DoubleLanes<Scalar> sums;
-      for_each_place<Scalar>(cols, [&](auto at) { sums.add(load(x, at)); });
+      for_each_place<Scalar>(cols, [&](auto at) SYMOPT_INLINE_LAMBDA { sums.add(load(x, at)); });
       const double exact = sums.sum() / static_cast<double>(cols);
       const Scalar rounded = static_cast<Scalar>(exact);
       const Lanes<Scalar> mean(rounded), rest(static_cast<Scalar>(exact - static_cast<double>(rounded)));
-      for_each_place<Scalar>(cols, [&](auto at) { store(x, at, (load(x, at) - mean) - rest); });
+      for_each_place<Scalar>(
+          cols, [&](auto at) SYMOPT_INLINE_LAMBDA { store(x, at, (load(x, at) - mean) - rest); });
     }
   });
 }

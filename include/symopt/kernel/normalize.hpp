@@ -15,14 +15,15 @@ void normalize_rows(const BlockView<Scalar>& block, double eps) {
     for (Index i = first; i < end; ++i) {
       Scalar* x = block.row(i);
       DoubleLanes<Scalar> squares;
-      for_each_place<Scalar>(cols, [&](auto at) { squares.add_square(load(x, at)); });
+      for_each_place<Scalar>(cols, [&](auto at) SYMOPT_INLINE_LAMBDA { squares.add_square(load(x, at)); });
       const double norm = norm_from<Scalar>(squares.sum(), [&](auto&& visit) {
         for (Index j = 0; j < cols; ++j) visit(x[j]);
       });
       if (norm == 0) continue;
       const NormFactors<Scalar> factors(norm, eps, 1.0);
       const Lanes<Scalar> scale(factors.scale), factor(factors.factor);
-      for_each_place<Scalar>(cols, [&](auto at) { store(x, at, (load(x, at) * scale) * factor); });
+      for_each_place<Scalar>(
+          cols, [&](auto at) SYMOPT_INLINE_LAMBDA { store(x, at, (load(x, at) * scale) * factor); });
     }
   });
 }
@@ -36,8 +37,9 @@ void normalize_columns(const BlockView<Scalar>& block, double eps) {
     alignas(64) Scalar scale[strip_columns], factor[strip_columns];
     for (Index i = 0; i < rows; ++i) {
       const Scalar* x = block.row(i) + begin;
-      for_each_place<Scalar>(end - begin,
-                             [&](auto at) { add_square_to(static_cast<double*>(squares), at, load(x, at)); });
+      for_each_place<Scalar>(end - begin, [&](auto at) SYMOPT_INLINE_LAMBDA {
+        add_square_to(static_cast<double*>(squares), at, load(x, at));
+      });
     }
     for (Index j = 0; j < end - begin; ++j) {
       const double norm = norm_from<Scalar>(squares[j], [&](auto&& visit) {
@@ -50,8 +52,9 @@ void normalize_columns(const BlockView<Scalar>& block, double eps) {
     for (Index i = 0; i < rows; ++i) {
       Scalar* x = block.row(i) + begin;
       const Scalar *s = scale, *f = factor;
-      for_each_place<Scalar>(end - begin,
-                             [&](auto at) { store(x, at, (load(x, at) * load(s, at)) * load(f, at)); });
+      for_each_place<Scalar>(end - begin, [&](auto at) SYMOPT_INLINE_LAMBDA {
+        store(x, at, (load(x, at) * load(s, at)) * load(f, at));
+      });
     }
   });
 }
@@ -63,7 +66,8 @@ void normalize_block(const BlockView<Scalar>& block) {
   DoubleLanes<Scalar> squares;
   for (Index i = 0; i < shape.rows; ++i) {
     const Scalar* x = block.row(i);
-    for_each_place<Scalar>(shape.cols, [&](auto at) { squares.add_square(load(x, at)); });
+    for_each_place<Scalar>(shape.cols,
+                           [&](auto at) SYMOPT_INLINE_LAMBDA { squares.add_square(load(x, at)); });
   }
   const double norm = norm_from<Scalar>(squares.sum(), [&](auto&& visit) {
     for (Index i = 0; i < shape.rows; ++i)
@@ -75,7 +79,8 @@ void normalize_block(const BlockView<Scalar>& block) {
   for_each_piece(pieces_of(shape), [&](Index first, Index end) {
     for (Index i = first; i < end; ++i) {
       Scalar* x = block.row(i);
-      for_each_place<Scalar>(shape.cols, [&](auto at) { store(x, at, (load(x, at) * scale) * factor); });
+      for_each_place<Scalar>(
+          shape.cols, [&](auto at) SYMOPT_INLINE_LAMBDA { store(x, at, (load(x, at) * scale) * factor); });
     }
   });
 }
@@ -86,7 +91,8 @@ void take_signs(const BlockView<Scalar>& block) {
   for_each_piece(pieces_of(shape_of(block)), [&](Index first, Index end) {
     for (Index i = first; i < end; ++i) {
       Scalar* x = block.row(i);
-      for_each_place<Scalar>(block.cols.size, [&](auto at) { store(x, at, sign(load(x, at))); });
+      for_each_place<Scalar>(block.cols.size,
+                             [&](auto at) SYMOPT_INLINE_LAMBDA { store(x, at, sign(load(x, at))); });
     }
   });
 }

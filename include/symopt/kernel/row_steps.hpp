@@ -41,13 +41,13 @@ struct EntrywiseStep {
       for (Index i = first; i < end; ++i)
         for_each_stretch(
             0, cols,
-            [&](Index col, Index count) {
+            [&](Index col, Index count) SYMOPT_INLINE_LAMBDA {
               const GradientWindow<Scalar> gradient(streams.gradient, i, col, count);
               const WeightsWindow<Scalar> weights(streams.weights, i, col, count);
               Scalar* w = weights.data();
               const Scalar* g = gradient.data();
               Scalar* m = streams.momentum.row(i) + col;
-              for_each_place<Scalar>(count, [&](auto at) {
+              for_each_place<Scalar>(count, [&](auto at) SYMOPT_INLINE_LAMBDA {
                 const L slope = load(g, at), next = average.next(load(m, at), slope);
                 store(m, at, next);
                 store(w, at, moved(load(w, at), keep, minus_length, function(average.ahead(next, slope))));
@@ -75,17 +75,17 @@ using SignStep = EntrywiseStep<SignOfLanes>;
 
 /// The momentum of some columns of a row advances; returns the sums of squares of what the rule sees there.
 template <class Scalar>
-SYMOPT_INLINE DoubleLanes<Scalar> advance_row(const Streams<Scalar>& streams, const Average<Scalar>& average,
+SYMOPT_INLINE DoubleLanes<Scalar> advance_row(const Streams<Scalar>& streams, Average<Scalar> average,
                                               Index row) {
   DoubleLanes<Scalar> squares;
   for_each_stretch(
       0, streams.shape().cols,
-      [&](Index col, Index count) {
+      [&](Index col, Index count) SYMOPT_INLINE_LAMBDA {
         const GradientWindow<Scalar> gradient(streams.gradient, row, col, count);
         const Scalar* g = gradient.data();
         Scalar* m = streams.momentum.row(row) + col;
         DoubleLanes<Scalar> sums = squares;  // local, so that it stays in registers across the stores
-        for_each_place<Scalar>(count, [&](auto at) {
+        for_each_place<Scalar>(count, [&](auto at) SYMOPT_INLINE_LAMBDA {
           const Lanes<Scalar> slope = load(g, at), next = average.next(load(m, at), slope);
           store(m, at, next);
           sums.add_square(average.ahead(next, slope));
@@ -98,19 +98,19 @@ SYMOPT_INLINE DoubleLanes<Scalar> advance_row(const Streams<Scalar>& streams, co
 
 /// W <- W - decay W - x * scale * factor on a row whose momentum has advanced.
 template <class Scalar>
-SYMOPT_INLINE void move_row(const Streams<Scalar>& streams, const Average<Scalar>& average,
-                            Lanes<Scalar> keep, NormFactors<Scalar> factors, Index row) {
+SYMOPT_INLINE void move_row(const Streams<Scalar>& streams, Average<Scalar> average, Lanes<Scalar> keep,
+                            NormFactors<Scalar> factors, Index row) {
   using L = Lanes<Scalar>;
   const L scale(factors.scale), minus_length(-factors.factor);
   for_each_stretch(
       0, streams.shape().cols,
-      [&](Index col, Index count) {
+      [&](Index col, Index count) SYMOPT_INLINE_LAMBDA {
         const GradientWindow<Scalar> gradient(streams.gradient, row, col, average.nesterov ? count : 0);
         const WeightsWindow<Scalar> weights(streams.weights, row, col, count);
         Scalar* w = weights.data();
         const Scalar* g = gradient.data();
         const Scalar* m = streams.momentum.row(row) + col;
-        for_each_place<Scalar>(count, [&](auto at) {
+        for_each_place<Scalar>(count, [&](auto at) SYMOPT_INLINE_LAMBDA {
           L x = load(m, at);
           if (average.nesterov) x = average.ahead(x, load(g, at));
           store(w, at, moved(load(w, at), keep, minus_length, x * scale));

@@ -89,8 +89,9 @@ inline double power_of_two(int exponent) {
   return std::bit_cast<double>(static_cast<std::uint64_t>(exponent + 1023) << 52);
 }
 
-/// x -> length * x / (norm + eps) as two products, (x * scale) * factor, with a power of two that brings x
-/// near 1: nothing overflows, and what underflows would have been lost in the sum. Zero for a zero norm.
+/// x -> length * x / (norm + eps) as (x * scale) * factor. The scale is 1 but for a quotient length / (norm +
+/// eps) that is no normal number: then it is a power of two that brings x near 1, so that nothing overflows,
+/// and what underflows would have been lost in the sum. Zero for a zero norm.
 template <class Scalar>
 struct NormFactors {
   Scalar scale = 1;
@@ -99,13 +100,17 @@ struct NormFactors {
   NormFactors() = default;
   NormFactors(double norm, double eps, double length) {
     if (norm == 0) return;
-    const double divisor = norm + eps;
-    constexpr int most = std::numeric_limits<Scalar>::max_exponent - 2;
+    const double divisor = norm + eps, quotient = length / divisor;
+    using Limits = std::numeric_limits<Scalar>;
+    const double magnitude = std::abs(quotient);
+    const bool is_normal = magnitude >= static_cast<double>(Limits::min()) &&
+                           magnitude <= static_cast<double>(Limits::max() / 2);
     const int exponent = static_cast<int>(std::bit_cast<std::uint64_t>(divisor) >> 52) - 1023;
-    if (exponent == 1024) {  // Inf or NaN
-      factor = static_cast<Scalar>(length / divisor);
+    if (is_normal || exponent == 1024) {  // Inf or NaN
+      factor = static_cast<Scalar>(quotient);
       return;
     }
+    constexpr int most = Limits::max_exponent - 2;
     const double power = power_of_two(std::clamp(-exponent, -most, most));
     scale = static_cast<Scalar>(power);
     factor = static_cast<Scalar>(length / (divisor * power));
@@ -141,6 +146,14 @@ void scan_row(const Streams<Scalar>& streams, const StepNumbers& numbers, Index 
           static_cast<Scalar>(numbers.add) * streams.gradient.at(row, j);
     visit(x);
   }
+}
+
+/// One entry as the rule will see it, of a momentum that has yet to advance.
+template <class Scalar>
+Scalar entry_ahead(const Streams<Scalar>& streams, Average<Scalar> average, Index row, Index col) {
+  const Lanes<Scalar> slope(streams.gradient.at(row, col));
+  const Lanes<Scalar> next = average.next(Lanes<Scalar>(streams.momentum.row(row)[col]), slope);
+  return static_cast<Scalar>(average.ahead(next, slope).value[0]);
 }
 
 /// work(first row, end row) for the pieces of a block, on all threads.

@@ -62,6 +62,12 @@ class WeightsMemory {
     return run > 0 ? run : window_size;
   }
 
+  /// Where a stretch of a row lies in Scalar, or `otherwise`: to ask for it early.
+  const Scalar* contiguous(Index row, Index col, const Scalar* otherwise) const {
+    const bool is_direct = has_values() && values_.cols.stride == 1;
+    return is_direct ? values_.row(row) + values_.cols.offset(col) : otherwise;
+  }
+
   /// A stretch of a row, as numbers; what becomes of them goes back when it closes.
   class Window {
    public:
@@ -109,7 +115,7 @@ class WeightsMemory {
         const bfloat16* high = contiguous_halves(halves_, row, col, count, scratch);
         const std::uint16_t* low =
             kind_ == Kind::split ? contiguous_halves(low_, row, col, count, low_scratch) : nullptr;
-        for_each_place<float>(count, [&](auto at) {
+        for_each_place<float>(count, [&](auto at) SYMOPT_INLINE_LAMBDA {
           FloatBits bits = load_halves(high, at) << 16;
           if (low != nullptr) bits |= load_halves(low, at);
           store(to, at, Lanes<float>::of_bits(bits));
@@ -132,12 +138,13 @@ class WeightsMemory {
       const bool is_direct = contiguous_from(halves_, col) >= count;
       bfloat16* high = is_direct ? halves_.row(row) + halves_.cols.offset(col) : scratch;
       if (kind_ != Kind::split) {
-        for_each_place<float>(
-            count, [&](auto at) { store_halves(high, at, rounder_(load(from, at), row, col + at.j)); });
+        for_each_place<float>(count, [&](auto at) SYMOPT_INLINE_LAMBDA {
+          store_halves(high, at, rounder_(load(from, at), row, col + at.j));
+        });
       } else {
         const bool low_is_direct = contiguous_from(low_, col) >= count;
         std::uint16_t* low = low_is_direct ? low_.row(row) + low_.cols.offset(col) : low_scratch;
-        for_each_place<float>(count, [&](auto at) {
+        for_each_place<float>(count, [&](auto at) SYMOPT_INLINE_LAMBDA {
           const FloatBits bits = load(from, at).bits();
           store_halves(high, at, bits >> 16);
           store_halves(low, at, bits & 0xffffU);

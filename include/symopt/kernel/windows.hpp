@@ -5,6 +5,8 @@
 #include <symopt/kernel/lanes.hpp>
 
 #include <algorithm>
+#include <type_traits>
+#include <utility>
 
 // Rows of a block as contiguous numbers. Where a stretch of a row is contiguous and in the scalar that a step
 // computes in, a window onto it is the memory itself; elsewhere (a gradient in the other storage order, rows
@@ -49,6 +51,33 @@ template <class T>
 void scatter(const T* from, Index count, const BlockView<T>& view, Index row, Index col) {
   T* first = view.row(row);
   for (Index j = 0; j < count; ++j) first[view.cols.offset(col + j)] = from[j];
+}
+
+/// Windows onto the same stretch of `rows` rows that follow each other.
+template <class Window, int rows>
+class RowWindows {
+ public:
+  template <class Block>
+  RowWindows(const Block& block, Index first_row, Index col, Index count)
+      : RowWindows(block, first_row, col, count, std::make_integer_sequence<int, rows>{}) {}
+
+  auto* operator[](int row) const { return windows_[row].data(); }
+
+ private:
+  template <class Block, int... row>
+  RowWindows(const Block& block, Index first_row, Index col, Index count, std::integer_sequence<int, row...>)
+      : windows_{Window(block, first_row + row, col, count)...} {}
+
+  Window windows_[rows];
+};
+
+/// visit(how many, row) for the rows from `first` to `last`, so many side by side as a constant, and one by
+/// one what is left. Side by side they share what a sweep reads for each column.
+template <int rows, class Visit>
+SYMOPT_INLINE void for_each_rows(Index first, Index last, Visit&& visit) {
+  Index i = first;
+  for (; i + rows <= last; i += rows) visit(std::integral_constant<int, rows>{}, i);
+  for (; i < last; ++i) visit(std::integral_constant<int, 1>{}, i);
 }
 
 /// Rows cut into pieces for threads, by the size of the block alone.
