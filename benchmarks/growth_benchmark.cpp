@@ -84,7 +84,7 @@ int registered = [] {
   constexpr std::type_identity<Spectral> spectral;
   const int threads = omp_get_max_threads();
 
-  add("growth/limit/memory", [](auto& state) { memory_limit<3, 2>(state, {50304, 768}); });
+  add("growth/limit/memory", [](auto& state) { memory_limit<3>(state, {50304, 768}); });
   add("growth/limit/products", [](auto& state) { product_limit(state, 2048); });
   for (Index rows = 1024; rows <= 65536; rows *= 2) {
     const Shape shape{rows, 768};

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <symopt/bfloat16.hpp>
+#include <symopt/kernel/all_finite.hpp>
 #include <symopt/kernel/lanes.hpp>
 #include <symopt/kernel/random_bits.hpp>
 #include <symopt/kernel/threads.hpp>
@@ -47,29 +48,50 @@ inline void count(benchmark::State& state, Index parameters, int bytes_per_param
   state.SetBytesProcessed(state.iterations() * parameters * bytes_per_parameter);
 }
 
-/// The limit: reads `reads` blocks and writes the first `writes` of them.
+/// Reads `reads` blocks and writes the first `writes` of them, without arithmetic.
 template <int reads, int writes>
-void memory_limit(benchmark::State& state, Shape shape) {
+void stream(const Memory<float>* const (&blocks)[reads], Index size) {
   using L = symopt::kernel::Lanes<float>;
-  const Index size = shape.rows * shape.cols;
-  const Memory<float> blocks[4]{Memory<float>(size), Memory<float>(size), Memory<float>(size),
-                                Memory<float>(reads > 3 ? size : 64)};
   const Index piece = 1 << 15;
-  for (auto _ : state) {
-    symopt::kernel::parallel_sweep((size + piece - 1) / piece, [&](Index p) {
-      const Index end = std::min(size, (p + 1) * piece);
-      for (Index k = p * piece; k < end; k += L::size) {
-        auto bits = L::load(blocks[reads - 1].data() + k).bits();
-        for (int b = reads - 2; b >= writes; --b) bits ^= L::load(blocks[b].data() + k).bits();
-        for (int b = 0; b < writes; ++b) {
-          float* to = blocks[b].data() + k;
-          L::of_bits((L::load(to).bits() ^ bits) & 0x3fffffffU).store(to);
-        }
+  symopt::kernel::parallel_sweep((size + piece - 1) / piece, [&](Index p) {
+    const Index end = std::min(size, (p + 1) * piece);
+    for (Index k = p * piece; k < end; k += L::size) {
+      auto bits = L::load(blocks[reads - 1]->data() + k).bits();
+      for (int b = reads - 2; b >= writes; --b) bits ^= L::load(blocks[b]->data() + k).bits();
+      for (int b = 0; b < writes; ++b) {
+        float* to = blocks[b]->data() + k;
+        L::of_bits((L::load(to).bits() ^ bits) & 0x3fffffffU).store(to);
       }
-    });
-    benchmark::ClobberMemory();
+    }
+  });
+  benchmark::ClobberMemory();
+}
+
+/// The limit of one sweep: momentum and weights are read and written, and what else there is is read.
+template <int reads>
+void memory_limit(benchmark::State& state, Shape shape) {
+  const Index size = shape.rows * shape.cols;
+  const Memory<float> a(size), b(size), c(reads > 2 ? size : 64), d(reads > 3 ? size : 64);
+  for (auto _ : state) {
+    if constexpr (reads == 2) stream<2, 1>({&a, &b}, size);
+    if constexpr (reads == 3) stream<3, 2>({&a, &b, &c}, size);
+    if constexpr (reads == 4) stream<4, 3>({&a, &b, &c, &d}, size);
   }
-  count(state, size, 4 * (reads + writes));
+  count(state, size, 4 * (2 * reads - 1));
+}
+
+/// The limit of a step in three sweeps: the check of the gradient, then one that reads it and writes the
+/// momentum, then one that reads that and writes the weights.
+inline void three_sweeps_limit(benchmark::State& state, Shape shape) {
+  const Index size = shape.rows * shape.cols;
+  const Memory<float> gradient(size), momentum(size), weights(size);
+  const symopt::BlockView<const float> checked(gradient.data(), {shape.rows, shape.cols}, {shape.cols, 1});
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(symopt::kernel::all_finite(checked));
+    stream<2, 1>({&momentum, &gradient}, size);
+    stream<2, 1>({&weights, &momentum}, size);
+  }
+  count(state, size, 28);
 }
 
 }  // namespace symopt_benchmark

@@ -96,9 +96,10 @@ int registered = [] {
   constexpr NonFinite checked = NonFinite::throw_error, unchecked = NonFinite::unchecked;
   for (const Shape shape : {vocabulary, down, square}) {
     const std::string at = "/" + to_string(shape);
-    add("limit/3_streams" + at, memory_limit<2, 1>, shape);
-    add("limit/5_streams" + at, memory_limit<3, 2>, shape);
-    add("limit/7_streams" + at, memory_limit<4, 3>, shape);
+    add("limit/3_streams" + at, memory_limit<2>, shape);
+    add("limit/5_streams" + at, memory_limit<3>, shape);
+    add("limit/7_streams" + at, memory_limit<4>, shape);
+    add("limit/three_sweeps" + at, three_sweeps_limit, shape);
     add("symopt/gradient_check" + at, gradient_check, shape);
     add("symopt/row_norm" + at, step<Update<Embedding>>, shape, checked, false, false);
     add("symopt/row_norm_unchecked" + at, step<Update<Embedding>>, shape, unchecked, false, false);
@@ -117,7 +118,7 @@ int registered = [] {
   add("symopt/centred_row_norm_column_major/50304x768", step<Update<LmHead>>, vocabulary, checked, false,
       true);
   add("symopt/adamw_column_major/50304x768", step<AdamW>, vocabulary, checked, false, true);
-  add("limit/5_streams/6144x768", memory_limit<3, 2>, Shape{6144, 768});
+  add("limit/5_streams/6144x768", memory_limit<3>, Shape{6144, 768});
   for (const auto& [name, policy] :
        {std::pair{"pair_rows", checked}, std::pair{"pair_rows_unchecked", unchecked}}) {
     add(std::string("symopt/") + name + "/6144x768", pair_rows,

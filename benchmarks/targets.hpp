@@ -23,12 +23,16 @@ inline std::vector<Target> targets() {
   add("symopt/row_norm_unchecked" + large, "limit/5_streams" + large, 0.90);
   add("symopt/row_norm" + large, "libtorch/row_norm" + large, 4);
   add("symopt/centred_row_norm" + large, "limit/5_streams" + large, 0.55);
+  add("symopt/centred_row_norm" + large, "limit/three_sweeps" + large, 0);
   add("symopt/column_norm" + down, "limit/5_streams" + down, 0.6);
+  add("symopt/column_norm" + down, "limit/three_sweeps" + down, 0);
   add("symopt/column_norm_unchecked" + down, "limit/5_streams" + down, 0.8);
   add("symopt/pair_rows" + pair, "limit/5_streams" + pair, 0.6);
   add("symopt/pair_rows_unchecked" + pair, "limit/5_streams" + pair, 0.8);
   add("symopt/pair_rows_interleaved" + pair, "limit/5_streams" + pair, 0.6);
   add("symopt/pair_rows_unchecked_interleaved" + pair, "limit/5_streams" + pair, 0.8);
+  add("symopt/row_norm_bfloat16_gradient" + large, "symopt/row_norm" + large, 0);
+  add("symopt/row_norm_bfloat16_copy" + large, "symopt/row_norm" + large, 0);
   add("symopt/adamw" + large, "limit/7_streams" + large, 0);
   add("symopt/adamw" + large, "libtorch/adamw" + large, 0);
   // The default spectral step against five Newton-Schulz steps.

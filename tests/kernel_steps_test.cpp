@@ -70,6 +70,7 @@ struct Trial {
   double gradient_scale = 1;
   double momentum_scale = 1;
   double eps = 1e-8;
+  double weight_scale = 1;
 };
 
 /// The largest error of two steps, in units of roundoff: of the weights on the scale of weights and
@@ -79,7 +80,8 @@ double error_of(const StepPair<Scalar>& pair, const Trial& trial, Index gap = 0,
                 bool gradient_is_transposed = false) {
   Random random(default_seed);
   const Shape shape = trial.shape;
-  Matrix<double> w = gaussian_block(shape, random), m = trial.momentum_scale * gaussian_block(shape, random);
+  Matrix<double> w = trial.weight_scale * gaussian_block(shape, random),
+                 m = trial.momentum_scale * gaussian_block(shape, random);
   if (shape.rows > 2) m.row(1).setZero();
   Fenced<Scalar> weights(shape, gap), gradient(shape, gap, gradient_is_transposed), momentum(shape, 0);
   Fenced<Scalar> plain_weights(shape, 0), plain_momentum(shape, 0);
@@ -163,6 +165,7 @@ TEST_CASE("every fused step agrees with its reference from 1e-30 to 1e37") {
       if (!pair.is_scale_free) continue;
       if (scale < 1e37) CHECK(error_of(pair, {{7, 37}, nesterov, scale, scale}) <= tolerance);
       CHECK(error_of(pair, {{25, 37}, ema, scale, scale}) <= tolerance);
+      if (scale == 1e37) CHECK(error_of(pair, {{9, 40000}, ema, scale, scale, 0, 1e-9}) <= tolerance);
       CHECK(error_of(pair, {{1200, 37}, ema, scale, scale}) <= tolerance);
     }
   }
@@ -174,6 +177,34 @@ TEST_CASE("every fused step agrees with its reference from 1e-30 to 1e37") {
       CHECK(error_of(pair, {{7, 37}, ema, scale, scale}) <= tolerance);
       CHECK(error_of(pair, {{1200, 37}, nesterov, scale, scale}) <= tolerance);
     }
+  }
+}
+
+TEST_CASE("a large common row is taken away to more digits than a float has") {
+  CAPTURE(default_seed);
+  for (const Shape shape : {Shape{13, 37}, Shape{300, 333}}) {
+    CAPTURE(symopt::to_string(shape));
+    Random random(default_seed);
+    const auto near = [&](double common) -> Matrix<float> {  // sums and halves of these are exact
+      return ((256 * gaussian_block(shape, random)).array().round() / 256 + common).matrix().cast<float>();
+    };
+    const Matrix<float> gradient = near(8192);
+    Matrix<float> momentum = near(4096), weights = near(0);
+    const auto centred = [](const Matrix<double>& x) -> Matrix<double> {
+      return x.rowwise() - x.colwise().mean();
+    };
+    const Matrix<double> middle = (momentum.cast<double>() + gradient.cast<double>()) / 2;
+    const Matrix<double> rows = centred(middle).rowwise().normalized();
+    const Matrix<double> expected = weights.cast<double>() - 0.1 * centred(rows);
+    const kernel::CentredRowNormStep rule{0};
+    kernel::CentredRowNormStep::Memory<float> memory(shape, {});
+    const Streams<float> streams{BlockView<const float>(gradient), BlockView<float>(momentum),
+                                 BlockView<float>(weights)};
+    CHECK(rule.run(streams, {.keep = 0.5, .add = 0.5, .length = 0.1}, Check::gradient, memory));
+    CHECK(momentum.cast<double>() == middle);
+    const double unit = double(std::numeric_limits<float>::epsilon());
+    CHECK((weights.cast<double>() - expected).cwiseAbs().maxCoeff() <=
+          tolerance * unit * expected.cwiseAbs().maxCoeff());
   }
 }
 

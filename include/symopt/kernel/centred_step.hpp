@@ -11,8 +11,9 @@ namespace symopt::inline SYMOPT_ABI::kernel {
 /// the momentum and adds up the normalized rows, one moves the weights and adds up the momentum for the next
 /// step. The first step and one after loading read the momentum once more, and so does horizontal decay the
 /// weights. Means and sums of squares in double: relative errors of at most rows * 2^-53 and cols * 2^-53.
-/// The mean row is that of the momentum before its entries are rounded: half a unit in their last place away
-/// from that of the stored ones, at most.
+/// The mean row before is that of the momentum before its entries are rounded: half a unit in their last
+/// place away from that of the stored ones, at most. The one after adds up eight rows at a time in Scalar:
+/// eight roundoffs of the mean size of its entries, at most.
 struct CentredRowNormStep {
   double eps;
 
@@ -288,7 +289,7 @@ struct CentredRowNormStep {
           const Scalar *mean = memory.mean.data() + col, *rest = memory.mean_rest.data() + col;
           const Scalar* shift = memory.shift.data() + col;
           const Index to_next_m = streams.momentum.row(next_row) - streams.momentum.row(row);
-          const Index to_next_w = streams.weights.contiguous(next_row, col, w[0]) - w[0];
+          const Index to_next_w = streams.weights.between_rows(row, next_row);
           double* sums = line + col;
           for_each_place<Scalar>(count, [&](auto at) SYMOPT_INLINE_LAMBDA {
             const L mean_here = load(mean, at), rest_here = load(rest, at), shift_here = load(shift, at);

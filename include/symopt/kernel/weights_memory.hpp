@@ -62,10 +62,9 @@ class WeightsMemory {
     return run > 0 ? run : window_size;
   }
 
-  /// Where a stretch of a row lies in Scalar, or `otherwise`: to ask for it early.
-  const Scalar* contiguous(Index row, Index col, const Scalar* otherwise) const {
-    const bool is_direct = has_values() && values_.cols.stride == 1;
-    return is_direct ? values_.row(row) + values_.cols.offset(col) : otherwise;
+  /// How many numbers lie between the same place of two rows; 0 where they are not in Scalar.
+  Index between_rows(Index from, Index to) const {
+    return has_values() ? values_.row(to) - values_.row(from) : 0;
   }
 
   /// A stretch of a row, as numbers; what becomes of them goes back when it closes.
