@@ -67,9 +67,10 @@ void stream(const Memory<float>* const (&blocks)[reads], Index size) {
   benchmark::ClobberMemory();
 }
 
-/// The limit of one sweep: momentum and weights are read and written, and what else there is is read.
+/// The limit of one sweep that reads so many blocks and writes all of them but one.
 template <int reads>
 void memory_limit(benchmark::State& state, Shape shape) {
+  static_assert(reads >= 2 && reads <= 4);
   const Index size = shape.rows * shape.cols;
   const Memory<float> a(size), b(size), c(reads > 2 ? size : 64), d(reads > 3 ? size : 64);
   for (auto _ : state) {

@@ -149,6 +149,9 @@ TEST_CASE_TEMPLATE("every fused step agrees with its reference on blocks of many
   for (const Shape shape : {Shape{300, 333}, Shape{2100, 70}, Shape{2, 40000}, Shape{5000, 9}})
     check_all<Scalar>({shape, ema});
   check_all<Scalar>({{2100, 70}, nesterov}, 5, true);
+  // Rows that lie a page apart, and rows of which eight do not fit the second cache.
+  for (const Index gap : {0, 3}) check_all<Scalar>({{13, 4096 / Index(sizeof(Scalar))}, nesterov}, gap);
+  check_all<Scalar>({{11, 10000}, nesterov});
 }
 
 TEST_CASE("columns are summed alike in a block that is too large for rows side by side") {
@@ -165,6 +168,9 @@ TEST_CASE("every fused step agrees with its reference from 1e-30 to 1e37") {
       if (!pair.is_scale_free) continue;
       if (scale < 1e37) CHECK(error_of(pair, {{7, 37}, nesterov, scale, scale}) <= tolerance);
       CHECK(error_of(pair, {{25, 37}, ema, scale, scale}) <= tolerance);
+      StepNumbers short_step = ema;
+      short_step.length = 1e-3;
+      CHECK(error_of(pair, {{25, 37}, short_step, scale, scale, 0, 1e-9}) <= tolerance);
       if (scale == 1e37) CHECK(error_of(pair, {{9, 40000}, ema, scale, scale, 0, 1e-9}) <= tolerance);
       CHECK(error_of(pair, {{1200, 37}, ema, scale, scale}) <= tolerance);
     }

@@ -18,7 +18,7 @@ using namespace symopt;
 using namespace symopt_test;
 
 using Halves = Matrix<bfloat16>;
-constexpr Shape shape{6, 37};
+constexpr Shape shape{13, 37};
 const OptimizerOptions options{.learning_rate = 0.1, .parameter = "w"};
 
 bfloat16 half(std::uint16_t bits) {
@@ -142,6 +142,7 @@ TEST_CASE("every storage steps as floats do: row rules, AdamW, and a rule withou
   CAPTURE(default_seed);
   check_storages<Update<Embedding>>();
   check_storages<Update<LmHead>>();
+  check_storages<Update<SwigluOutput>>();
   check_storages<AdamW>();
   check_storages<Update<LmHead, Then<RowNorm, FrobeniusNorm>>>();
 }

@@ -7,10 +7,10 @@ cmake_minimum_required(VERSION 3.25)
 file(MAKE_DIRECTORY ${folder})
 
 # What each may cost at most, in percent of <Eigen/Dense>, and how often it is compiled. The goals are 150, 400 and
-# 800. The umbrella takes 139 to 150, of which 115 are the headers of others (Eigen's core and its eigensolvers, for
-# Exact; the standard library's, <memory> above all; Hana's). Its bound is what was measured and a fifth: on a machine
-# whose caches others use, single readings were a tenth above.
-set(most_umbrella 175)
+# 800. The umbrella takes 137 to 163 as the machine is used, and 138 of instructions; most are the headers of others
+# (Eigen's core and its eigensolvers, for Exact; the standard library's, <memory> above all; Hana's). Its bound leaves
+# a tenth above the most that was measured.
+set(most_umbrella 180)
 set(most_lm_head 400)
 set(most_hidden_matrix 800)
 set(runs_eigen 6)

@@ -35,8 +35,8 @@ struct FiniteProbe<bfloat16> {
   static bool any(Marks marks) { return has_top_bit<float>(marks | marks << 16); }
 };
 
-/// The same for numbers without gaps between them. Four stretches of a piece at a time: one alone leaves the
-/// memory waiting.
+/// all_finite for numbers without gaps between them. Four stretches of a piece at a time: one alone leaves
+/// the memory waiting.
 template <class Number>
 bool all_finite(const Number* numbers, Shape shape) {
   using Probe = FiniteProbe<Number>;

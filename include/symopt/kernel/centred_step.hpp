@@ -10,10 +10,11 @@ namespace symopt::inline SYMOPT_ABI::kernel {
 /// Three sweeps, of seven streams together: one reads the gradient for its mean row and checks, one advances
 /// the momentum and adds up the normalized rows, one moves the weights and adds up the momentum for the next
 /// step. The first step and one after loading read the momentum once more, and so does horizontal decay the
-/// weights. Means and sums of squares in double: relative errors of at most rows * 2^-53 and cols * 2^-53.
-/// The mean row before is that of the momentum before its entries are rounded: half a unit in their last
-/// place away from that of the stored ones, at most. The one after adds up eight rows at a time in Scalar:
-/// eight roundoffs of the mean size of its entries, at most.
+/// weights. Sums of squares and the mean row before in double: relative errors of at most cols * 2^-53 and
+/// rows * 2^-53. That mean row is the one of the momentum before its entries are rounded: half a unit in
+/// their last place away from that of the stored ones, at most. The mean row after adds up eight normalized
+/// rows at a time in Scalar: an error of eight roundoffs of the mean size of a column's normalized entries,
+/// at most.
 struct CentredRowNormStep {
   double eps;
 
@@ -147,13 +148,13 @@ struct CentredRowNormStep {
           streams.weights);
   }
 
-  /// Advances the momentum, finds the rows' factors and adds up the normalized rows: eight of them in Scalar,
-  /// their sums in double.
+  /// Advances the momentum, finds the rows' factors and adds up the normalized rows: those of a group in
+  /// Scalar, the sums of groups in double.
   template <class Scalar>
   void normalize(const Streams<Scalar>& streams, const StepNumbers& numbers, auto& memory, Index first,
                  Index last, double* line) const {
     const Average<Scalar> average(numbers);
-    for_each_rows<8>(first, last, [&](auto rows, Index i) {
+    const auto normalize_these = [&](auto rows, Index i) {
       bool is_scaled = false;
       for (int r = 0; r < rows; ++r) {
         const DoubleLanes<Scalar> squares = advance_centred(streams, average, memory, i + r);
@@ -174,7 +175,14 @@ struct CentredRowNormStep {
       } else {
         add_normalized<rows, false>(streams, average, memory, i, line);
       }
-    });
+    };
+    constexpr int most = 8;
+    constexpr Index cache = 256 * 1024;  // from which a group is read once more
+    if (most * streams.shape().cols * static_cast<Index>(sizeof(Scalar)) <= cache) {
+      for_each_row_group<most>(first, last, normalize_these);
+    } else {
+      for_each_row_group<1>(first, last, normalize_these);
+    }
   }
 
   /// The momentum of a row advances; returns the sums of squares of what the rule sees there, centred.
@@ -252,11 +260,11 @@ struct CentredRowNormStep {
       move_rows<rows>(streams, numbers, memory, i, i + 2 * rows <= last ? i + rows : i, line);
     };
     // Rows a multiple of a page apart fall on the same lines of the first cache, which has room for few.
-    constexpr Index page = 4096;
-    if (streams.momentum.rows.stride * static_cast<Index>(sizeof(Scalar)) % page == 0) {
-      for_each_rows<2>(first, last, move_these);
+    constexpr Index page = 4096 / static_cast<Index>(sizeof(Scalar));
+    if (streams.momentum.rows.stride % page == 0 || streams.weights.row_stride() % page == 0) {
+      for_each_row_group<2>(first, last, move_these);
     } else {
-      for_each_rows<4>(first, last, move_these);
+      for_each_row_group<4>(first, last, move_these);
     }
   }
 
@@ -289,7 +297,7 @@ struct CentredRowNormStep {
           const Scalar *mean = memory.mean.data() + col, *rest = memory.mean_rest.data() + col;
           const Scalar* shift = memory.shift.data() + col;
           const Index to_next_m = streams.momentum.row(next_row) - streams.momentum.row(row);
-          const Index to_next_w = streams.weights.between_rows(row, next_row);
+          const Index to_next_w = streams.weights.between_rows(row, next_row, col, count);
           double* sums = line + col;
           for_each_place<Scalar>(count, [&](auto at) SYMOPT_INLINE_LAMBDA {
             const L mean_here = load(mean, at), rest_here = load(rest, at), shift_here = load(shift, at);

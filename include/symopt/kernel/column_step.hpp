@@ -63,20 +63,20 @@ struct ColumnNormStep {
     return fits ? widest_strip : 0;
   }
 
-  /// Advances the momentum and adds up squares. Rows side by side read and write the sums once for all of
-  /// them; where memory is slower than that, rows come one by one and early.
+  /// Advances the momentum and adds up squares. A group of rows reads and writes the sums once for all of
+  /// them; where memory is slower than that, rows come one by one and are asked for early.
   template <class Scalar>
   static void advance(const Streams<Scalar>& streams, const StepNumbers& numbers, Index first, Index last,
                       Index begin, Index end, double* squares) {
-    constexpr Index near = 16 * 1024 * 1024;
+    constexpr Index largest_momentum_for_groups = 16 * 1024 * 1024;
     const Shape shape = streams.shape();
     const auto add_rows = [&](auto rows, Index i) {
       advance_rows<rows>(streams, numbers, i, begin, end, squares);
     };
-    if (shape.rows * shape.cols * static_cast<Index>(sizeof(Scalar)) <= near) {
-      for_each_rows<4>(first, last, add_rows);
+    if (shape.rows * shape.cols * static_cast<Index>(sizeof(Scalar)) <= largest_momentum_for_groups) {
+      for_each_row_group<4>(first, last, add_rows);
     } else {
-      for_each_rows<1>(first, last, add_rows);
+      for_each_row_group<1>(first, last, add_rows);
     }
   }
   template <int rows, class Scalar>
@@ -112,7 +112,7 @@ struct ColumnNormStep {
         streams.gradient);
   }
 
-  /// Returns whether any column has a scale.
+  /// Returns whether any scale is not 1.
   template <class Scalar>
   bool set_factors(const Streams<Scalar>& streams, const StepNumbers& numbers, Index begin, Index end,
                    const double* squares, Scalar* scale, Scalar* minus_factor) const {
@@ -137,10 +137,11 @@ struct ColumnNormStep {
     using L = Lanes<Scalar>;
     if (scale != nullptr) {
       move_scaled(streams, numbers, first, last, begin, end, minus_factor,
-                  [scale](L x, Index col, auto at) { return x * load(scale + col, at); });
+                  [scale](L x, Index col, auto at)
+                      SYMOPT_INLINE_LAMBDA { return x * load(scale + col, at); });
     } else {
       move_scaled(streams, numbers, first, last, begin, end, minus_factor,
-                  [](L x, Index, auto) { return x; });
+                  [](L x, Index, auto) SYMOPT_INLINE_LAMBDA { return x; });
     }
   }
   template <class Scalar, class Scaled>
@@ -217,11 +218,7 @@ struct FrobeniusStep {
     const double norm = norm_from<Scalar>(sum, [&](auto&& visit) {
       const Average<Scalar> average(numbers);
       for (Index i = 0; i < shape.rows; ++i)
-        for (Index j = 0; j < shape.cols; ++j) {
-          const Lanes<Scalar> slope(streams.gradient.at(i, j));
-          const Lanes<Scalar> next = average.next(Lanes<Scalar>(streams.momentum.row(i)[j]), slope);
-          visit(static_cast<Scalar>(average.ahead(next, slope).value[0]));
-        }
+        for (Index j = 0; j < shape.cols; ++j) visit(entry_ahead(streams, average, i, j));
     });
     const NormFactors<Scalar> factors(norm, 0, numbers.length);
     StepNumbers scaled = numbers;

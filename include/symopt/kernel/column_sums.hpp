@@ -46,7 +46,7 @@ class ColumnSums {
   Buffer<double> lines_;
 };
 
-/// line[at] += x, or its square, or its multiple.
+/// line[at] += x, or its square.
 template <class Scalar, class At>
 SYMOPT_INLINE void add_to(double* line, At at, Lanes<Scalar> x) {
   DoubleLanes<Scalar> sums = DoubleLanes<Scalar>::load(line + at.j);
@@ -57,12 +57,6 @@ template <class Scalar, class At>
 SYMOPT_INLINE void add_square_to(double* line, At at, Lanes<Scalar> x) {
   DoubleLanes<Scalar> sums = DoubleLanes<Scalar>::load(line + at.j);
   sums.add_square(x);
-  sums.store(line + at.j);
-}
-template <class Scalar, class At>
-SYMOPT_INLINE void add_multiple_to(double* line, At at, Lanes<double> factor, Lanes<Scalar> x) {
-  DoubleLanes<Scalar> sums = DoubleLanes<Scalar>::load(line + at.j);
-  sums.add_multiple(factor, x);
   sums.store(line + at.j);
 }
 

@@ -9,14 +9,28 @@
 
 namespace symopt::inline SYMOPT_ABI::kernel {
 
-/// Bits of 16 as the numbers of a contiguous stretch: those of a row, gathered into `scratch` where they lie
-/// apart.
-template <class Half>
-const Half* contiguous_halves(const BlockView<Half>& view, Index row, Index col, Index count,
-                              std::remove_const_t<Half>* scratch) {
-  if (contiguous_from(view, col) >= count) return view.row(row) + view.cols.offset(col);
-  gather(view, row, col, count, scratch);
-  return scratch;
+/// visit(numbers) with a stretch of a row of halves: where it lies, or, where its numbers lie apart, in a
+/// copy.
+template <class Half, class Visit>
+void read_halves(const BlockView<Half>& view, Index row, Index col, Index count, Visit&& visit) {
+  if (contiguous_from(view, col) >= count) {
+    visit(view.row(row) + view.cols.offset(col));
+  } else {
+    std::remove_const_t<Half> copy[window_size];
+    gather(view, row, col, count, copy);
+    visit(copy);
+  }
+}
+/// The same for a visitor that writes all of them.
+template <class Half, class Visit>
+void write_halves(const BlockView<Half>& view, Index row, Index col, Index count, Visit&& visit) {
+  if (contiguous_from(view, col) >= count) {
+    visit(view.row(row) + view.cols.offset(col));
+  } else {
+    Half copy[window_size];
+    visit(copy);
+    scatter(copy, count, view, row, col);
+  }
 }
 
 /// A gradient that is read: in the scalar that the step computes in, or in bfloat16 where that is float.
@@ -89,9 +103,9 @@ class GradientMemory {
   void copy(Index row, Index col, Index count, Scalar* to) const {
     if constexpr (std::same_as<Scalar, float>) {
       if (is_halves_) {
-        bfloat16 scratch[window_size];
-        const bfloat16* from = contiguous_halves(halves_, row, col, count, scratch);
-        for_each_place<float>(count, [&](auto at) SYMOPT_INLINE_LAMBDA { store(to, at, load(from, at)); });
+        read_halves(halves_, row, col, count, [&](const bfloat16* from) {
+          for_each_place<float>(count, [&](auto at) SYMOPT_INLINE_LAMBDA { store(to, at, load(from, at)); });
+        });
         return;
       }
     }

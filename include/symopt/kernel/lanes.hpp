@@ -227,9 +227,6 @@ struct DoubleLanes<double> {
   SYMOPT_INLINE void store(double* to) const { all.store(to); }
   SYMOPT_INLINE void add(Lanes<double> x) { all = all + x; }
   SYMOPT_INLINE void add_square(Lanes<double> x) { all = multiply_add(x, x, all); }
-  SYMOPT_INLINE void add_multiple(Lanes<double> factor, Lanes<double> x) {
-    all = multiply_add(factor, x, all);
-  }
   SYMOPT_INLINE double sum() const { return sum_of(all); }
 };
 template <>
@@ -253,10 +250,6 @@ struct DoubleLanes<float> {
     const Lanes<double> a = lower_half(x), b = upper_half(x);
     lower = multiply_add(a, a, lower);
     upper = multiply_add(b, b, upper);
-  }
-  SYMOPT_INLINE void add_multiple(Lanes<double> factor, Lanes<float> x) {
-    lower = multiply_add(factor, lower_half(x), lower);
-    upper = multiply_add(factor, upper_half(x), upper);
   }
   SYMOPT_INLINE double sum() const { return sum_of(lower) + sum_of(upper); }
 };

@@ -78,7 +78,7 @@ SYMOPT_INLINE void fetch_far_ahead(const Scalar* from, At at) {
 using FloatBits = Lanes<float>::BitVector;
 
 /// 16 bits for each lane of a float, zero-extended. By name: GCC's __builtin_convertvector does it in two
-/// parts.
+/// parts. AVX without AVX2 has no such instruction.
 SYMOPT_INLINE FloatBits load_halves(const void* from) {
 #if defined(__AVX512F__)
   return FloatBits(

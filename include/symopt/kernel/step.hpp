@@ -90,8 +90,9 @@ inline double power_of_two(int exponent) {
 }
 
 /// x -> length * x / (norm + eps) as (x * scale) * factor. The scale is 1 but for a quotient length / (norm +
-/// eps) that is no normal number: then it is a power of two that brings x near 1, so that nothing overflows,
-/// and what underflows would have been lost in the sum. Zero for a zero norm.
+/// eps) far out in the scalar's range, beyond 2^64 or 2^-64 in float: then it is a power of two that brings x
+/// near 1. So nothing overflows, also where the factor is multiplied by a length later, and what underflows
+/// would have been lost in the sum. Zero for a zero norm.
 template <class Scalar>
 struct NormFactors {
   Scalar scale = 1;
@@ -101,16 +102,13 @@ struct NormFactors {
   NormFactors(double norm, double eps, double length) {
     if (norm == 0) return;
     const double divisor = norm + eps, quotient = length / divisor;
-    using Limits = std::numeric_limits<Scalar>;
-    const double magnitude = std::abs(quotient);
-    const bool is_normal = magnitude >= static_cast<double>(Limits::min()) &&
-                           magnitude <= static_cast<double>(Limits::max() / 2);
+    constexpr int most = std::numeric_limits<Scalar>::max_exponent - 2;
+    const double magnitude = std::abs(quotient), far = power_of_two(most / 2 + 1);
     const int exponent = static_cast<int>(std::bit_cast<std::uint64_t>(divisor) >> 52) - 1023;
-    if (is_normal || exponent == 1024) {  // Inf or NaN
+    if ((magnitude <= far && magnitude >= 1 / far) || exponent == 1024) {  // the latter is Inf or NaN
       factor = static_cast<Scalar>(quotient);
       return;
     }
-    constexpr int most = Limits::max_exponent - 2;
     const double power = power_of_two(std::clamp(-exponent, -most, most));
     scale = static_cast<Scalar>(power);
     factor = static_cast<Scalar>(length / (divisor * power));

@@ -62,9 +62,11 @@ class WeightsMemory {
     return run > 0 ? run : window_size;
   }
 
-  /// How many numbers lie between the same place of two rows; 0 where they are not in Scalar.
-  Index between_rows(Index from, Index to) const {
-    return has_values() ? values_.row(to) - values_.row(from) : 0;
+  /// From a row to the next in memory, in entries.
+  Index row_stride() const { return has_values() ? values_.rows.stride : halves_.rows.stride; }
+  /// From a stretch of a row to that of another one, in entries; 0 where windows onto them are copies.
+  Index between_rows(Index from, Index to, Index col, Index count) const {
+    return is_direct(col, count) ? values_.row(to) - values_.row(from) : 0;
   }
 
   /// A stretch of a row, as numbers; what becomes of them goes back when it closes.
@@ -72,7 +74,7 @@ class WeightsMemory {
    public:
     Window(const WeightsMemory& weights, Index row, Index col, Index count, bool is_written = true)
         : weights_(weights), row_(row), col_(col), count_(count), is_written_(is_written) {
-      is_direct_ = weights.has_values() && contiguous_from(weights.values_, col) >= count;
+      is_direct_ = weights.is_direct(col, count);
       if (is_direct_) {
         data_ = weights.values_.row(row) + weights.values_.cols.offset(col);
       } else {
@@ -109,15 +111,17 @@ class WeightsMemory {
   void read(Index row, Index col, Index count, Scalar* to) const {
     if constexpr (std::same_as<Scalar, float>) {
       if (!has_values()) {
-        bfloat16 scratch[window_size];
-        std::uint16_t low_scratch[window_size];
-        const bfloat16* high = contiguous_halves(halves_, row, col, count, scratch);
-        const std::uint16_t* low =
-            kind_ == Kind::split ? contiguous_halves(low_, row, col, count, low_scratch) : nullptr;
-        for_each_place<float>(count, [&](auto at) SYMOPT_INLINE_LAMBDA {
-          FloatBits bits = load_halves(high, at) << 16;
-          if (low != nullptr) bits |= load_halves(low, at);
-          store(to, at, Lanes<float>::of_bits(bits));
+        read_halves(halves_, row, col, count, [&](const bfloat16* high) {
+          if (kind_ == Kind::split) {
+            read_halves(low_, row, col, count, [&](const std::uint16_t* low) {
+              for_each_place<float>(count, [&](auto at) SYMOPT_INLINE_LAMBDA {
+                store(to, at, Lanes<float>::of_bits(load_halves(high, at) << 16 | load_halves(low, at)));
+              });
+            });
+          } else {
+            for_each_place<float>(count,
+                                  [&](auto at) SYMOPT_INLINE_LAMBDA { store(to, at, load(high, at)); });
+          }
         });
         return;
       }
@@ -128,29 +132,29 @@ class WeightsMemory {
  private:
   enum class Kind { values, copied, split, rounded };
 
+  bool is_direct(Index col, Index count) const {
+    return has_values() && contiguous_from(values_, col) >= count;
+  }
   bool has_values() const { return kind_ == Kind::values || kind_ == Kind::copied; }
 
   void write_halves(const Scalar* from, Index row, Index col, Index count) const {
     if constexpr (std::same_as<Scalar, float>) {
-      bfloat16 scratch[window_size];
-      std::uint16_t low_scratch[window_size];
-      const bool is_direct = contiguous_from(halves_, col) >= count;
-      bfloat16* high = is_direct ? halves_.row(row) + halves_.cols.offset(col) : scratch;
-      if (kind_ != Kind::split) {
-        for_each_place<float>(count, [&](auto at) SYMOPT_INLINE_LAMBDA {
-          store_halves(high, at, rounder_(load(from, at), row, col + at.j));
-        });
-      } else {
-        const bool low_is_direct = contiguous_from(low_, col) >= count;
-        std::uint16_t* low = low_is_direct ? low_.row(row) + low_.cols.offset(col) : low_scratch;
-        for_each_place<float>(count, [&](auto at) SYMOPT_INLINE_LAMBDA {
-          const FloatBits bits = load(from, at).bits();
-          store_halves(high, at, bits >> 16);
-          store_halves(low, at, bits & 0xffffU);
-        });
-        if (!low_is_direct) scatter(low_scratch, count, low_, row, col);
-      }
-      if (!is_direct) scatter(scratch, count, halves_, row, col);
+      kernel::write_halves(halves_, row, col, count, [&](bfloat16* high) {
+        if (kind_ == Kind::split) {
+          kernel::write_halves(low_, row, col, count, [&](std::uint16_t* low) {
+            for_each_place<float>(count, [&](auto at) SYMOPT_INLINE_LAMBDA {
+              const FloatBits bits = load(from, at).bits();
+              store_halves(high, at, bits >> 16);
+              store_halves(low, at, bits & 0xffffU);
+            });
+          });
+        } else {
+          const Rounder rounder = rounder_;  // a copy: what is written cannot be it
+          for_each_place<float>(count, [&](auto at) SYMOPT_INLINE_LAMBDA {
+            store_halves(high, at, rounder(load(from, at), row, col + at.j));
+          });
+        }
+      });
     }
   }
 

@@ -71,12 +71,12 @@ class RowWindows {
   Window windows_[rows];
 };
 
-/// visit(how many, row) for the rows from `first` to `last`, so many side by side as a constant, and one by
-/// one what is left. Side by side they share what a sweep reads for each column.
-template <int rows, class Visit>
-SYMOPT_INLINE void for_each_rows(Index first, Index last, Visit&& visit) {
+/// visit(size, first row) for groups of rows from `first` to `last`: of `most`, as a constant, and of one for
+/// what is left. The rows of a group share what a sweep reads and writes for each column.
+template <int most, class Visit>
+SYMOPT_INLINE void for_each_row_group(Index first, Index last, Visit&& visit) {
   Index i = first;
-  for (; i + rows <= last; i += rows) visit(std::integral_constant<int, rows>{}, i);
+  for (; i + most <= last; i += most) visit(std::integral_constant<int, most>{}, i);
   for (; i < last; ++i) visit(std::integral_constant<int, 1>{}, i);
 }
 
