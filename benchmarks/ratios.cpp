@@ -16,7 +16,10 @@ void print_ratios(const Medians& medians) {
     if (own == medians.end() || peer == medians.end()) continue;
     char left[96], right[96], goal[16] = "";
     std::snprintf(left, sizeof left, "%s (%.3g)", target.benchmark.c_str(), own->second);
-    const std::string who = target.peer.substr(0, target.peer.find('/'));
+    // Peers are named by who they are, limits and other steps of symopt by what they do.
+    const auto first = target.peer.find('/'), second = target.peer.find('/', first + 1);
+    std::string who = target.peer.substr(0, first);
+    if (who == "limit" || who == "symopt") who = target.peer.substr(first + 1, second - first - 1);
     std::snprintf(right, sizeof right, "%s (%.3g)", who.c_str(), peer->second);
     const double ratio = peer->second / own->second;
     if (target.goal > 0)
