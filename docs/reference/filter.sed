@@ -1,10 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Doxygen reads every header through this. Lines stay lines, so its warnings point to the right ones.
 
-# Namespaces are opened as `namespace symopt::inline SYMOPT_ABI {` (include/symopt/abi.hpp), which doxygen 1.9
-# cannot parse; the name of the instruction set is no reader's business either.
-s/::inline SYMOPT_ABI//
-
 # How option structs are adapted to Boost.Hana (include/symopt/reflection.hpp) is no reader's business either.
 /^template <class (Options|Map)>$/{
   N

@@ -7,7 +7,7 @@
 #include <concepts>
 #include <cstdint>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// The upper half of a float: 8 bits of exponent, 8 of precision. A storage type: gradients come in it and
 /// weights go out in it, nothing is computed in it. Eigen's, so that matrices, maps and blocks of it are
@@ -66,4 +66,4 @@ inline bfloat16 to_bfloat16(float x) {
   return rounded_by(x, static_cast<std::uint16_t>(0x7fffU + ((bits >> 16) & 1U)));
 }
 
-}  // namespace symopt
+}}  // namespace symopt

@@ -6,7 +6,7 @@
 #include <concepts>
 #include <type_traits>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// Where the rows (or the columns) of a block lie: line i starts at offset(i) scalars from the first. The
 /// lines come in equal parts, each of them regular: one part in a matrix, two where a gate and an up matrix
@@ -99,4 +99,4 @@ void for_each_segment(const BlockView<Scalar>& view, Visit&& visit) {
   }
 }
 
-}  // namespace symopt
+}}  // namespace symopt

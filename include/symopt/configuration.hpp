@@ -6,7 +6,7 @@
 
 #include <string>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// What this translation unit was compiled with, in one line:
 ///   symopt 0.1.0: avx512, OpenMP with 2 threads, BLAS
@@ -31,4 +31,4 @@ inline std::string configuration() {
   return text;
 }
 
-}  // namespace symopt
+}}  // namespace symopt

@@ -9,7 +9,7 @@
 #include <string>
 #include <type_traits>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// Signed sizes and places, 64 bits where addresses have as many.
 using Index = Eigen::Index;
@@ -98,4 +98,4 @@ auto row_major_view(Derived& block) {
                                                      Eigen::OuterStride<>(block.outerStride()));
 }
 
-}  // namespace symopt
+}}  // namespace symopt

@@ -19,7 +19,7 @@
 //       return make_tuple(make_pair(BOOST_HANA_STRING("eps"), symopt::detail::Member<&Options::eps>{}));
 //     }
 //   };
-namespace symopt::inline SYMOPT_ABI::detail {
+namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
 /// A member of an object as a function of the object.
 template <auto pointer>
@@ -30,4 +30,4 @@ struct Member {
   }
 };
 
-}  // namespace symopt::detail
+}}}  // namespace symopt::detail

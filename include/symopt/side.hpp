@@ -3,7 +3,7 @@
 
 #include <symopt/matrix.hpp>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// The side of a block W on which a group acts: left moves rows, W -> A W; right moves columns,
 /// W -> W B^T.
@@ -20,4 +20,4 @@ constexpr Index line_count(Shape block, Side side) {
   return side == Side::left ? block.rows : block.cols;
 }
 
-}  // namespace symopt
+}}  // namespace symopt

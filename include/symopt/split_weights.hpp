@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <stdexcept>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// Weights in float whose upper and lower 16 bits lie apart, as a step takes them: see split_weights.
 template <class High, class Low>
@@ -57,4 +57,4 @@ Matrix<float> joined(SplitWeights<High, Low> halves) {
   return weights;
 }
 
-}  // namespace symopt
+}}  // namespace symopt

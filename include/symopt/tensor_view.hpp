@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// A parameter tensor in the trainer's memory: any number of dimensions, any strides (in scalars). `Scalar`
 /// may be const. Owns sizes and strides, never the elements.
@@ -113,4 +113,4 @@ class TensorView {
   std::vector<Index> strides_;
 };
 
-}  // namespace symopt
+}}  // namespace symopt

@@ -13,7 +13,7 @@
 #include <type_traits>
 #include <vector>
 
-namespace symopt::inline SYMOPT_ABI::check {
+namespace symopt { inline namespace SYMOPT_ABI { namespace check {
 
 /// Group elements and differences are computed one precision above a rule in double.
 using Wide = long double;
@@ -97,4 +97,4 @@ class ErasedGroup final : public AnyGroup {
   }
 };
 
-}  // namespace symopt::check
+}}}  // namespace symopt::check

@@ -12,7 +12,7 @@
 #include <string>
 #include <type_traits>
 
-namespace symopt::inline SYMOPT_ABI::check {
+namespace symopt { inline namespace SYMOPT_ABI { namespace check {
 
 /// A rule as checks call it: the direction for weights and gradient, in one precision.
 template <class Scalar>
@@ -189,4 +189,4 @@ inline AnyRule in_float_only(AnyRule rule) {
   return rule;
 }
 
-}  // namespace symopt::check
+}}}  // namespace symopt::check

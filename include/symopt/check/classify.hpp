@@ -19,7 +19,7 @@
 #include <utility>
 #include <vector>
 
-namespace symopt::inline SYMOPT_ABI::check {
+namespace symopt { inline namespace SYMOPT_ABI { namespace check {
 
 /// Under which motions of the lines of one side a rule is equivariant.
 class SideSymmetry {
@@ -214,4 +214,4 @@ Classification classify(const Rule& rule, CheckOptions options = {}, int head_si
   return detail::Classifier(any, std::move(options), head_size).run();
 }
 
-}  // namespace symopt::check
+}}}  // namespace symopt::check

@@ -5,7 +5,7 @@
 
 #include <ostream>
 
-namespace symopt::inline SYMOPT_ABI::check {
+namespace symopt { inline namespace SYMOPT_ABI { namespace check {
 
 /// What the translations of a group make constant in time. A member is 0 x 0 when the group has no such
 /// shift.
@@ -59,4 +59,4 @@ Conserved conserved(Group, const Eigen::MatrixBase<Derived>& weights) {
   return conserved<Group>(weights);
 }
 
-}  // namespace symopt::check
+}}}  // namespace symopt::check

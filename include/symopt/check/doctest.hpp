@@ -14,7 +14,7 @@
 #error "symopt: include <doctest/doctest.h> before <symopt/check/doctest.hpp>"
 #endif
 
-namespace symopt::inline SYMOPT_ABI::check::detail {
+namespace symopt { inline namespace SYMOPT_ABI { namespace check::detail {
 
 inline std::string report_text(const Report& report) {
   std::ostringstream text;
@@ -22,7 +22,7 @@ inline std::string report_text(const Report& report) {
   return text.str();
 }
 
-}  // namespace symopt::check::detail
+}}}  // namespace symopt::check::detail
 
 // Variadic, since a call may hold commas.
 #define SYMOPT_CHECK(...)                                                                     \

@@ -5,7 +5,7 @@
 
 #include <random>
 
-namespace symopt::inline SYMOPT_ABI::check {
+namespace symopt { inline namespace SYMOPT_ABI { namespace check {
 
 namespace detail {
 
@@ -80,4 +80,4 @@ Report expect_violation(const Rule& rule, CheckOptions options = {}) {
   return expect_violation(ErasedGroup<Group>(), rule, std::move(options));
 }
 
-}  // namespace symopt::check
+}}}  // namespace symopt::check

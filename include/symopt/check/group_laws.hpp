@@ -15,7 +15,7 @@
 #include <utility>
 #include <vector>
 
-namespace symopt::inline SYMOPT_ABI::check {
+namespace symopt { inline namespace SYMOPT_ABI { namespace check {
 
 namespace detail {
 
@@ -195,4 +195,4 @@ Report check_action_laws(CheckOptions options = {}) {
       });
 }
 
-}  // namespace symopt::check
+}}}  // namespace symopt::check

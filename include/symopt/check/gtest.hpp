@@ -13,7 +13,7 @@
 #error "symopt: include <gtest/gtest.h> before <symopt/check/gtest.hpp>"
 #endif
 
-namespace symopt::inline SYMOPT_ABI::check::detail {
+namespace symopt { inline namespace SYMOPT_ABI { namespace check::detail {
 
 inline ::testing::AssertionResult assertion_of(const Report& report) {
   if (report) return ::testing::AssertionSuccess();
@@ -22,7 +22,7 @@ inline ::testing::AssertionResult assertion_of(const Report& report) {
   return ::testing::AssertionFailure() << text.str();
 }
 
-}  // namespace symopt::check::detail
+}}}  // namespace symopt::check::detail
 
 // Variadic, since a call may hold commas. The switch keeps a following `else` the caller's.
 #define SYMOPT_EXPECT(...)                                                                                 \

@@ -9,7 +9,7 @@
 #include <random>
 #include <string>
 
-namespace symopt::inline SYMOPT_ABI::check {
+namespace symopt { inline namespace SYMOPT_ABI { namespace check {
 
 namespace detail {
 
@@ -90,4 +90,4 @@ Report check_homogeneous_to_the_bit(const Rule& rule, double degree, CheckOption
   return detail::run_without_group(detail::exact_homogeneity_law(degree), any_rule(rule), std::move(options));
 }
 
-}  // namespace symopt::check
+}}}  // namespace symopt::check

@@ -16,7 +16,7 @@
 #include <string_view>
 #include <vector>
 
-namespace symopt::inline SYMOPT_ABI::check {
+namespace symopt { inline namespace SYMOPT_ABI { namespace check {
 
 namespace detail {
 
@@ -148,4 +148,4 @@ inline std::vector<Shape> chosen_shapes(std::vector<Shape> shapes, const AnyGrou
 
 }  // namespace detail
 
-}  // namespace symopt::check
+}}}  // namespace symopt::check

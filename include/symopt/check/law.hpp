@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-namespace symopt::inline SYMOPT_ABI::check::detail {
+namespace symopt { inline namespace SYMOPT_ABI { namespace check::detail {
 
 /// A law of the form U(x moved) = U(x) moved, for motions that a group has.
 struct Law {
@@ -35,4 +35,4 @@ struct Trial {
   Input input;
 };
 
-}  // namespace symopt::check::detail
+}}}  // namespace symopt::check::detail

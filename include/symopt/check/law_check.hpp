@@ -17,7 +17,7 @@
 #include <utility>
 #include <vector>
 
-namespace symopt::inline SYMOPT_ABI::check::detail {
+namespace symopt { inline namespace SYMOPT_ABI { namespace check::detail {
 
 /// Tries a rule on a law and reaches the verdict.
 class LawCheck {
@@ -200,4 +200,4 @@ class LawCheck {
   double largest_in_double_ = 0, largest_in_float_ = 0;
 };
 
-}  // namespace symopt::check::detail
+}}}  // namespace symopt::check::detail

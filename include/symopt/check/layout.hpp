@@ -6,7 +6,7 @@
 
 #include <random>
 
-namespace symopt::inline SYMOPT_ABI::check {
+namespace symopt { inline namespace SYMOPT_ABI { namespace check {
 
 namespace detail {
 
@@ -102,4 +102,4 @@ Report check_layout(const Rule& rule, const Layout& a, const Layout& b, CheckOpt
   return check_layout(rule, in_a, in_b, std::move(options));
 }
 
-}  // namespace symopt::check
+}}}  // namespace symopt::check

@@ -5,7 +5,7 @@
 
 #include <random>
 
-namespace symopt::inline SYMOPT_ABI::check {
+namespace symopt { inline namespace SYMOPT_ABI { namespace check {
 
 /// Does no block influence another? Changes the gradient of one block at a time (a million times it, none of
 /// it, its negative, another draw) and compares the directions of all the other blocks, bit for bit. Rule:
@@ -72,4 +72,4 @@ Report check_locality(const Rule& rule, const Layout& layout, CheckOptions optio
   return check_locality(rule, detail::small_storage(layout, 3), std::move(options));
 }
 
-}  // namespace symopt::check
+}}}  // namespace symopt::check

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-namespace symopt::inline SYMOPT_ABI::check {
+namespace symopt { inline namespace SYMOPT_ABI { namespace check {
 
 /// One group element as it moves the three kinds of matrix.
 struct Motion {
@@ -119,4 +119,4 @@ inline std::vector<SimpleMove> simple_moves(const AnyGroup& group, Shape shape) 
   return moves;
 }
 
-}  // namespace symopt::check
+}}}  // namespace symopt::check

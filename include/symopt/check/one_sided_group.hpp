@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-namespace symopt::inline SYMOPT_ABI::check {
+namespace symopt { inline namespace SYMOPT_ABI { namespace check {
 
 /// Kinds of linear motions of the lines of one side: those that tell apart the largest groups of rules.
 enum class LineMotions {
@@ -215,4 +215,4 @@ class OneSidedGroup final : public AnyGroup {
   int block_size_;
 };
 
-}  // namespace symopt::check
+}}}  // namespace symopt::check

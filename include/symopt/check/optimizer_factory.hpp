@@ -9,16 +9,16 @@
 #include <stdexcept>
 #include <type_traits>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 template <class Rule, class Scalar>
 class Optimizer;
 
-}  // namespace symopt
+}}  // namespace symopt
 
 // What makes an optimizer for a block: callable with a Shape or with (rows, cols), returning anything with
 // step(weights, gradient).
-namespace symopt::inline SYMOPT_ABI::check::detail {
+namespace symopt { inline namespace SYMOPT_ABI { namespace check::detail {
 
 template <class Factory>
 auto make_optimizer(const Factory& factory, Shape shape) {
@@ -92,4 +92,4 @@ concept MakesOptimizer = requires(const Factory& factory) {
 template <class Factory>
 concept OptimizerFactory = (TakesShape<Factory> || TakesSizes<Factory>)&&MakesOptimizer<Factory>;
 
-}  // namespace symopt::check::detail
+}}}  // namespace symopt::check::detail

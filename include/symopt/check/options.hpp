@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-namespace symopt::inline SYMOPT_ABI::check {
+namespace symopt { inline namespace SYMOPT_ABI { namespace check {
 
 /// The seed of checks that name none: the environment's SYMOPT_SEED, or a fixed one. Never the clock.
 inline std::uint64_t default_seed() {
@@ -43,4 +43,4 @@ inline std::mt19937_64 engine_for(std::uint64_t seed, std::string_view purpose, 
   return std::mt19937_64(state);
 }
 
-}  // namespace symopt::check
+}}}  // namespace symopt::check

@@ -14,7 +14,7 @@
 #include <utility>
 
 // One trial of a law, in one precision: U(gW, g_* G) against Dg U(W, G).
-namespace symopt::inline SYMOPT_ABI::check::detail {
+namespace symopt { inline namespace SYMOPT_ABI { namespace check::detail {
 
 struct Outcome {
   double error = 0;     ///< the violation over what rounding allows
@@ -175,4 +175,4 @@ class Subject {
   std::optional<Evaluation<float>> in_float_;
 };
 
-}  // namespace symopt::check::detail
+}}}  // namespace symopt::check::detail

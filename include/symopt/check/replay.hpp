@@ -10,7 +10,7 @@
 #include <string>
 #include <string_view>
 
-namespace symopt::inline SYMOPT_ABI::check::detail {
+namespace symopt { inline namespace SYMOPT_ABI { namespace check::detail {
 
 /// What the environment's SYMOPT_REPRODUCE asks of one check: its seed, and one of its trials or all of
 /// them. The line is `law|rule|group|seed=7 trial`, so it reaches the check that printed it through any test
@@ -46,4 +46,4 @@ inline std::optional<Replay> replay_of(Report& report) {
   return replay;
 }
 
-}  // namespace symopt::check::detail
+}}}  // namespace symopt::check::detail

@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-namespace symopt::inline SYMOPT_ABI::check {
+namespace symopt { inline namespace SYMOPT_ABI { namespace check {
 
 /// What a check found.
 ///   holds          every well-posed trial passed, and at least half of all trials were well-posed
@@ -171,4 +171,4 @@ inline std::ostream& operator<<(std::ostream& out, const Report& report) {
   return out;
 }
 
-}  // namespace symopt::check
+}}}  // namespace symopt::check

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-namespace symopt::inline SYMOPT_ABI::check {
+namespace symopt { inline namespace SYMOPT_ABI { namespace check {
 
 namespace detail {
 
@@ -129,4 +129,4 @@ Report check_shift_invariant(const Rule& rule, CheckOptions options = {}) {
   return check_shift_invariant(ErasedGroup<Group>(), rule, std::move(options));
 }
 
-}  // namespace symopt::check
+}}}  // namespace symopt::check

@@ -15,7 +15,7 @@
 #include <utility>
 #include <vector>
 
-namespace symopt::inline SYMOPT_ABI::check::detail {
+namespace symopt { inline namespace SYMOPT_ABI { namespace check::detail {
 
 /// The gradient without a line, and the trial's own element or any of a smaller block.
 inline WideMatrix without_line(const WideMatrix& block, Side side, Index line) {
@@ -173,4 +173,4 @@ class Shrink {
   std::optional<SimpleMove> move_;
 };
 
-}  // namespace symopt::check::detail
+}}}  // namespace symopt::check::detail

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-namespace symopt::inline SYMOPT_ABI::check {
+namespace symopt { inline namespace SYMOPT_ABI { namespace check {
 
 /// A parameter tensor as it is stored: its sizes, row-major, and how it is made of blocks.
 struct Storage {
@@ -95,4 +95,4 @@ inline std::pair<Storage, Storage> small_storages(const Layout& a, const Layout&
 
 }  // namespace detail
 
-}  // namespace symopt::check
+}}}  // namespace symopt::check

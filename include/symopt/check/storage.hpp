@@ -19,7 +19,7 @@
 #include <utility>
 #include <vector>
 
-namespace symopt::inline SYMOPT_ABI::check {
+namespace symopt { inline namespace SYMOPT_ABI { namespace check {
 
 /// A rule for whole tensors as users write them: reads the gradient, writes the direction.
 using TensorRule = std::function<void(TensorView<const double> gradient, TensorView<double> direction)>;
@@ -135,4 +135,4 @@ inline void conclude_storage(Report& report, bool output_varies) {
 
 }  // namespace detail
 
-}  // namespace symopt::check
+}}}  // namespace symopt::check

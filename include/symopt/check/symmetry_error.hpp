@@ -11,7 +11,7 @@
 #include <stdexcept>
 #include <vector>
 
-namespace symopt::inline SYMOPT_ABI::check {
+namespace symopt { inline namespace SYMOPT_ABI { namespace check {
 
 /// How far a rule is from equivariance, as numbers of its own output; see symmetry_error.
 struct SymmetryError {
@@ -136,4 +136,4 @@ requires(!EigenObject<Range>) SymmetryError symmetry_error(const Rule& rule, con
   return detail::error_over_generators<Group>(rule, blocks);
 }
 
-}  // namespace symopt::check
+}}}  // namespace symopt::check

@@ -20,7 +20,7 @@
 #include <utility>
 #include <vector>
 
-namespace symopt::inline SYMOPT_ABI::check {
+namespace symopt { inline namespace SYMOPT_ABI { namespace check {
 
 /// How long and how twin runs go.
 struct TrajectoryOptions {
@@ -305,4 +305,4 @@ Report check_trajectory(const Factory& factory, TrajectoryOptions options = {}) 
   return detail::TrajectoryCheck<Factory>(group, factory, std::move(options)).run();
 }
 
-}  // namespace symopt::check
+}}}  // namespace symopt::check

@@ -8,7 +8,7 @@
 #include <concepts>
 #include <vector>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// A group that states a shipped group which contains it.
 template <class G>
@@ -79,4 +79,4 @@ concept SymmetryGroup = HasElements<G, double> && HasElements<G, float> && ActsO
   { families_of<G> } -> std::convertible_to<Families>;
 };
 
-}  // namespace symopt
+}}  // namespace symopt

@@ -5,7 +5,7 @@
 
 #include <numeric>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// Which families of generators a group has on one side of a block. Every question about the order
 /// of groups (subgroup, meet, admissibility) is answered here, family by family, at compile time:
@@ -127,4 +127,4 @@ constexpr Families families_on(Side side, const SideFamilies& families) {
   return side == Side::left ? Families{families, {}} : Families{{}, families};
 }
 
-}  // namespace symopt
+}}  // namespace symopt

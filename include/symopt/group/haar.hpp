@@ -6,7 +6,7 @@
 #include <cmath>
 #include <vector>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// An orthogonal n x n matrix from the Haar measure of O(n), by its recursion: the first column is a uniform unit
 /// vector u, and behind the reflection that takes the first axis to u comes a matrix from O(n - 1). By plain
@@ -69,4 +69,4 @@ std::vector<Matrix<Scalar>> orthogonal_generators(Index n) {
   return matrices;
 }
 
-}  // namespace symopt
+}}  // namespace symopt

@@ -6,7 +6,7 @@
 
 #include <stdexcept>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// An orthogonal matrix in each head, and exchanges of heads. A head is `head_size` consecutive rows
 /// (left: query, key and value matrices) or columns (right: the output matrix) of an m x n block.
@@ -93,4 +93,4 @@ struct HeadRotations : IsometricAction<HeadRotations<side, head_size>, side> {
   }
 };
 
-}  // namespace symopt
+}}  // namespace symopt

@@ -4,7 +4,7 @@
 #include <symopt/matrix.hpp>
 #include <symopt/side.hpp>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// The rows of the block for a group that acts on the left, its columns for one on the right: what
 /// the group moves is always the rows of the result.
@@ -36,4 +36,4 @@ struct IsometricAction {
   }
 };
 
-}  // namespace symopt
+}}  // namespace symopt

@@ -12,7 +12,7 @@
 #include <boost/hana/length.hpp>
 #include <boost/hana/unpack.hpp>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// G is a subgroup of H, for blocks of every size. Decided on generator families; for a user's group
 /// through its bound: what is contained there is contained (sound), and no group but itself and the
@@ -72,4 +72,4 @@ constexpr auto shipped_group() {
 template <class G, class H>
 using meet_t = typename decltype(detail::shipped_group<meet(families_of<G>, families_of<H>)>())::type;
 
-}  // namespace symopt
+}}  // namespace symopt

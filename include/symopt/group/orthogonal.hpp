@@ -5,7 +5,7 @@
 #include <symopt/group/haar.hpp>
 #include <symopt/group/isometric_action.hpp>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// All orthogonal matrices (rotations and reflections) on one side of an m x n block: O(m) on the
 /// left, O(n) on the right.
@@ -59,4 +59,4 @@ using LeftOrthogonal = Orthogonal<Side::left>;
 /// O(n), on the columns: W -> W Q^T.
 using RightOrthogonal = Orthogonal<Side::right>;
 
-}  // namespace symopt
+}}  // namespace symopt

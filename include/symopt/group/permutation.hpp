@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <numeric>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// Where each line goes: line i becomes line image[i].
 using Image = std::vector<Index>;
@@ -98,4 +98,4 @@ using RowPermutation = Permutation<Side::left>;
 /// S(n): the columns change places.
 using ColumnPermutation = Permutation<Side::right>;
 
-}  // namespace symopt
+}}  // namespace symopt

@@ -13,7 +13,7 @@
 #include <type_traits>
 #include <utility>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 namespace hana = boost::hana;
 
@@ -224,4 +224,4 @@ struct FlatProduct {
 /// O(m) x O(n): W -> Q W R^T.
 using BiOrthogonal = Product<Orthogonal<Side::left>, Orthogonal<Side::right>>;
 
-}  // namespace symopt
+}}  // namespace symopt

@@ -12,7 +12,7 @@
 
 // What the groups draw their elements with. The distributions of <random> give other numbers with every
 // standard library; these give the same ones, so that a seed names the same element everywhere.
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// A source of uniform random integers in [min(), max()]: the engines of <random> among them.
 template <class G>
@@ -78,4 +78,4 @@ Matrix<Scalar> gaussian(Shape shape, Engine& engine) {
   return block;
 }
 
-}  // namespace symopt
+}}  // namespace symopt

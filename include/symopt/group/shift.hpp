@@ -4,7 +4,7 @@
 #include <symopt/group/concept.hpp>
 #include <symopt/group/haar.hpp>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// The same row added to all rows (left: W -> W + 1 c^T, the freedom of a softmax head), or the same
 /// column to all columns (right: W -> W + a 1^T), of an m x n block.
@@ -81,4 +81,4 @@ using SharedShift = Shift<Side::left>;
 /// W -> W + a 1^T: one column is added to all columns.
 using ColumnShift = Shift<Side::right>;
 
-}  // namespace symopt
+}}  // namespace symopt

@@ -3,7 +3,7 @@
 
 #include <symopt/group/permutation.hpp>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// All permutations with changes of sign of the rows (left) or the columns (right) of an m x n block:
 /// the symmetries of the coordinate axes, and the largest group of a row norm on the left.
@@ -72,4 +72,4 @@ using SignedRowPermutation = SignedPermutation<Side::left>;
 /// B(n): columns change places and signs.
 using SignedColumnPermutation = SignedPermutation<Side::right>;
 
-}  // namespace symopt
+}}  // namespace symopt

@@ -4,7 +4,7 @@
 #include <symopt/group/concept.hpp>
 #include <symopt/group/isometric_action.hpp>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// The group of one element.
 /// Action: none. Families: none. Generators: none. Cost: none.
@@ -40,4 +40,4 @@ struct Trivial : IsometricAction<Trivial, Side::left> {
   static void act(const Element<Scalar>&, auto&) {}
 };
 
-}  // namespace symopt
+}}  // namespace symopt

@@ -8,7 +8,7 @@
 #include <string>
 #include <utility>
 
-namespace symopt::inline SYMOPT_ABI::interop {
+namespace symopt { inline namespace SYMOPT_ABI { namespace interop {
 
 /// A rule as an update policy of ensmallen's SGD, for Armadillo's matrices, column-major and in place:
 ///   ens::SGD<interop::EnsmallenUpdate<Update<HiddenMatrix>>> sgd(0.01, 32, epochs * samples, 1e-5, true,
@@ -81,4 +81,4 @@ class EnsmallenUpdate {
   Settings settings_;
 };
 
-}  // namespace symopt::interop
+}}}  // namespace symopt::interop

@@ -17,7 +17,7 @@
 #include <system_error>
 #include <utility>
 
-namespace symopt::inline SYMOPT_ABI::interop {
+namespace symopt { inline namespace SYMOPT_ABI { namespace interop {
 
 /// New contents for a file, all or nothing: they go to PATH.partial in the same folder and replace PATH at
 /// commit(), once they are on the disk. Whatever happens before (an exception, a crash, a power cut) leaves
@@ -110,4 +110,4 @@ class FileReplacement {
   int file_ = -1;
 };
 
-}  // namespace symopt::interop
+}}}  // namespace symopt::interop

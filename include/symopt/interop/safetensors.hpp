@@ -23,7 +23,7 @@
 
 // The safetensors format (github.com/huggingface/safetensors): eight bytes for the length of a JSON header,
 // the header, then the arrays one after the other, row-major, little-endian.
-namespace symopt::inline SYMOPT_ABI::interop {
+namespace symopt { inline namespace SYMOPT_ABI { namespace interop {
 
 static_assert(std::endian::native == std::endian::little, "safetensors files are little-endian");
 
@@ -224,4 +224,4 @@ inline std::string safetensors_header(const std::vector<TensorToSave>& tensors,
   return bytes + header;
 }
 
-}  // namespace symopt::interop
+}}}  // namespace symopt::interop

@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-namespace symopt::inline SYMOPT_ABI::interop {
+namespace symopt { inline namespace SYMOPT_ABI { namespace interop {
 
 /// Saves what an optimizer remembers, of a LayerwiseOptimizer or of an Optimizer: momenta and states of
 /// rules, steps, rates, and what must agree for them to mean the same. The weights are the trainer's own to
@@ -84,4 +84,4 @@ LoadReport load_state(AnyOptimizer& optimizer, const std::filesystem::path& path
   return load_state_bytes(optimizer, bytes, options, path.string());
 }
 
-}  // namespace symopt::interop
+}}}  // namespace symopt::interop

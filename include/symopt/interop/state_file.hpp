@@ -26,7 +26,7 @@
 //   steps, schedule_factor
 //   parameter/NAME        a JSON object: sizes, scalar, layout, rows, group, rule, rule_options and the
 //   options
-namespace symopt::inline SYMOPT_ABI::interop {
+namespace symopt { inline namespace SYMOPT_ABI { namespace interop {
 
 /// How a state is saved.
 struct SaveOptions {
@@ -176,4 +176,4 @@ inline void write_state(const StateTable& table, const SaveOptions& options, con
 
 }  // namespace detail
 
-}  // namespace symopt::interop
+}}}  // namespace symopt::interop

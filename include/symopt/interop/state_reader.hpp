@@ -7,7 +7,7 @@
 #include <optional>
 #include <sstream>
 
-namespace symopt::inline SYMOPT_ABI::interop::detail {
+namespace symopt { inline namespace SYMOPT_ABI { namespace interop::detail {
 
 inline std::string shape_text(const std::vector<Index>& shape) {
   std::string text;
@@ -272,4 +272,4 @@ class StateReader {
   std::vector<StateCopy> copies_;
 };
 
-}  // namespace symopt::interop::detail
+}}}  // namespace symopt::interop::detail

@@ -21,7 +21,7 @@
 #include <utility>
 #include <vector>
 
-namespace symopt::inline SYMOPT_ABI::interop {
+namespace symopt { inline namespace SYMOPT_ABI { namespace interop {
 
 /// The memory of a CPU tensor, with its shape and strides. Scalar: that of the tensor, or const.
 template <class Scalar>
@@ -325,4 +325,4 @@ class TorchOptimizer : public torch::optim::Optimizer {
   std::unordered_map<const c10::TensorImpl*, Bound> bound_;
 };
 
-}  // namespace symopt::interop
+}}}  // namespace symopt::interop

@@ -3,7 +3,7 @@
 
 #include <symopt/kernel/row_steps.hpp>
 
-namespace symopt::inline SYMOPT_ABI::kernel {
+namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
 /// The numbers of AdamW at one step: the moments' factors, and what takes their bias out.
 struct AdamWNumbers {
@@ -57,4 +57,4 @@ struct AdamWStep {
   }
 };
 
-}  // namespace symopt::kernel
+}}}  // namespace symopt::kernel

@@ -8,7 +8,7 @@
 #include <atomic>
 #include <cstring>
 
-namespace symopt::inline SYMOPT_ABI::kernel {
+namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
 /// A register's worth of numbers as they lie in memory, in which Inf and NaN leave a mark.
 template <class Number>
@@ -99,4 +99,4 @@ bool all_finite(const BlockView<const Scalar>& block) {
   return all_finite(GradientMemory<Scalar>(block));
 }
 
-}  // namespace symopt::kernel
+}}}  // namespace symopt::kernel

@@ -19,7 +19,7 @@ void dgemm_(const char* transa, const char* transb, const int* m, const int* n, 
             const double* beta, double* c, const int* ldc);
 }
 
-namespace symopt::inline SYMOPT_ABI::kernel::blas {
+namespace symopt { inline namespace SYMOPT_ABI { namespace kernel::blas {
 
 /// Calls work() where an OpenMP BLAS does not start threads of its own, which would change the bits: inside
 /// of a parallel region. Without OpenMP the library's own number of threads counts: set it to one.
@@ -53,5 +53,5 @@ void gemm(bool transpose_a, bool transpose_b, Index m, Index n, Index k, const S
   });
 }
 
-}  // namespace symopt::kernel::blas
+}}}  // namespace symopt::kernel::blas
 #endif

@@ -9,7 +9,7 @@
 #include <new>
 #include <utility>
 
-namespace symopt::inline SYMOPT_ABI::kernel {
+namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
 /// Memory for rows * cols scalars, taken once and viewed as a row-major block of any shape of at
 /// most that size; a block and its transpose can take turns in it. Starts at zero, on a cache line.
@@ -61,4 +61,4 @@ class Buffer {
   Index size_ = 0;
 };
 
-}  // namespace symopt::kernel
+}}}  // namespace symopt::kernel

@@ -4,7 +4,7 @@
 #include <symopt/kernel/column_sums.hpp>
 #include <symopt/kernel/row_steps.hpp>
 
-namespace symopt::inline SYMOPT_ABI::kernel {
+namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
 /// P RowNorm P with P = I - 1 1^T / rows: the mean row subtracted before and after the rows are normalized.
 /// Three sweeps, of seven streams together: one reads the gradient for its mean row and checks, one advances
@@ -320,4 +320,4 @@ struct CentredRowNormStep {
   }
 };
 
-}  // namespace symopt::kernel
+}}}  // namespace symopt::kernel

@@ -4,7 +4,7 @@
 #include <symopt/kernel/column_sums.hpp>
 #include <symopt/kernel/row_steps.hpp>
 
-namespace symopt::inline SYMOPT_ABI::kernel {
+namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
 /// Every column over its norm plus eps, on memory that runs along rows: a sweep that advances the momentum
 /// and adds up squares, and one that moves the weights. Six streams, and one more read of the gradient where
@@ -229,4 +229,4 @@ struct FrobeniusStep {
   }
 };
 
-}  // namespace symopt::kernel
+}}}  // namespace symopt::kernel

@@ -6,7 +6,7 @@
 
 // Sums over the rows of a block, one for each column: every piece of rows adds up a line of its own, and the
 // lines are added in the order of the pieces, whichever thread made them.
-namespace symopt::inline SYMOPT_ABI::kernel {
+namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
 /// What a line of columns is padded by, so that whole lanes may be read and written from its last entry on.
 /// Ragged lanes hold zeros, which change no sum.
@@ -60,4 +60,4 @@ SYMOPT_INLINE void add_square_to(double* line, At at, Lanes<Scalar> x) {
   sums.store(line + at.j);
 }
 
-}  // namespace symopt::kernel
+}}}  // namespace symopt::kernel

@@ -5,7 +5,7 @@
 
 // The sweeps around a rule that needs the whole direction in memory: what it is given, and what follows.
 // Between them nothing but the direction has been written, so that a rule may throw.
-namespace symopt::inline SYMOPT_ABI::kernel {
+namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
 /// direction <- what the rule sees, contiguous rows. Returns whether the gradient is finite. Three streams.
 template <class Scalar>
@@ -89,4 +89,4 @@ void move_along(const Streams<Scalar>& streams, const StepNumbers& numbers,
   });
 }
 
-}  // namespace symopt::kernel
+}}}  // namespace symopt::kernel

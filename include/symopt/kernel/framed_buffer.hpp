@@ -7,7 +7,7 @@
 
 #include <utility>
 
-namespace symopt::inline SYMOPT_ABI::kernel {
+namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
 /// Turns a contiguous rows x cols block into its transpose where it lies, cycle by cycle of the permutation:
 /// no memory, and of the order of n log n reads far apart, which is slow.
@@ -80,4 +80,4 @@ class FramedBuffer {
   bool is_used_ = false;  // all zeros until then, which are their own transpose
 };
 
-}  // namespace symopt::kernel
+}}}  // namespace symopt::kernel

@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <cstdlib>
 
-namespace symopt::inline SYMOPT_ABI::kernel {
+namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
 /// visit(numbers) with a stretch of a row of halves: where it lies, or, where its numbers lie apart, in a
 /// copy.
@@ -117,4 +117,4 @@ class GradientMemory {
   bool is_halves_ = false;
 };
 
-}  // namespace symopt::kernel
+}}}  // namespace symopt::kernel

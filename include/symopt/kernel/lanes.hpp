@@ -23,7 +23,7 @@
 // too, and every entry of a block goes through the same arithmetic wherever it lies: in the body or in the
 // ragged end of a row, in either storage order, on any thread. Sums of products are fused where the processor
 // can, always by name, never left to the compiler.
-namespace symopt::inline SYMOPT_ABI::kernel {
+namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
 #if defined(__AVX512F__)
 inline constexpr int lane_bytes = 64;
@@ -254,4 +254,4 @@ struct DoubleLanes<float> {
   SYMOPT_INLINE double sum() const { return sum_of(lower) + sum_of(upper); }
 };
 
-}  // namespace symopt::kernel
+}}}  // namespace symopt::kernel

@@ -3,7 +3,7 @@
 
 #include <symopt/kernel/column_sums.hpp>
 
-namespace symopt::inline SYMOPT_ABI::kernel {
+namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
 /// work(begin, end) for strips of columns, on all threads: for what sums over rows without memory of its own.
 inline constexpr Index strip_columns = 128;
@@ -63,4 +63,4 @@ void subtract_mean_column(const BlockView<Scalar>& block) {
   });
 }
 
-}  // namespace symopt::kernel
+}}}  // namespace symopt::kernel

@@ -11,7 +11,7 @@
 // strips of `rows` lanes, of which each is broadcast; columns are strips of `cols` lanes, which are loaded as
 // vectors. Lanes past the end of a matrix are zero. Vectors are those of the compiler (GCC and Clang), as
 // wide as the instruction set that the translation unit is compiled for; the sizes fill its registers.
-namespace symopt::inline SYMOPT_ABI::kernel {
+namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
 #if defined(__AVX512F__)
 inline constexpr Index vector_bytes = 64;
@@ -119,4 +119,4 @@ void add_packed_product(Index depth, const Scalar* row_strips, Index row_depth, 
   }
 }
 
-}  // namespace symopt::kernel
+}}}  // namespace symopt::kernel

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-namespace symopt::inline SYMOPT_ABI::kernel {
+namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
 /// The sums of a momentum over its rows, one for each column, kept beside it from step to step: the next step
 /// then reads the momentum once less. They are sums of the stored numbers, so that they can be made again, to
@@ -32,4 +32,4 @@ class MomentumSums {
   bool are_known_ = false;
 };
 
-}  // namespace symopt::kernel
+}}}  // namespace symopt::kernel

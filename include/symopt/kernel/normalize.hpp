@@ -5,7 +5,7 @@
 
 // Norms of lines on a block in place, for rules of several stages. The block's rows are contiguous. Sums of
 // squares in double, as in the fused steps.
-namespace symopt::inline SYMOPT_ABI::kernel {
+namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
 /// x <- x / (norm + eps) for every row; a zero row stays zero. One read and one write with each row in cache.
 template <class Scalar>
@@ -97,4 +97,4 @@ void take_signs(const BlockView<Scalar>& block) {
   });
 }
 
-}  // namespace symopt::kernel
+}}}  // namespace symopt::kernel

@@ -6,7 +6,7 @@
 #include <algorithm>
 
 // Operands of products are copied into the strips that the micro-kernel reads.
-namespace symopt::inline SYMOPT_ABI::kernel {
+namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
 /// One operand seen along the contraction: the entry of term k and lane j is data[k * term + j * lane], one
 /// of the two strides being 1.
@@ -75,4 +75,4 @@ void pack_rows_from_cols(const Scalar* cols, Index depth, Index width, Scalar* t
   }
 }
 
-}  // namespace symopt::kernel
+}}}  // namespace symopt::kernel

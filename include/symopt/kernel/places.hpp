@@ -8,7 +8,7 @@
 #include <cstring>
 
 // How lanes come from memory and go to it, in every storage type and at the ragged end of a row.
-namespace symopt::inline SYMOPT_ABI::kernel {
+namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
 /// As many entries as there are lanes, from entry j on.
 struct Whole {
@@ -147,4 +147,4 @@ SYMOPT_INLINE FloatBits nearest_halves(Lanes<float> x) {
   return rounded_halves(x, 0x7fffU + ((x.bits() >> 16) & 1U));
 }
 
-}  // namespace symopt::kernel
+}}}  // namespace symopt::kernel

@@ -16,7 +16,7 @@
 // symmetric matrix times a block. Work is cut into blocks of fixed size, which threads share, so the bits of
 // a result depend on the shape alone. Each entry is a sum of partial sums of at most `summed_at_once` terms:
 // |error| <= (summed_at_once + terms / summed_at_once) * unit roundoff * sum |a b|.
-namespace symopt::inline SYMOPT_ABI::kernel {
+namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
 /// Edge of the square tiles that threads share: a multiple of every MicroTile's rows and columns.
 inline constexpr Index block_edge = 96;
@@ -277,4 +277,4 @@ void full_product(const Staged<Scalar>& rows, const Staged<Scalar>& cols, Index 
   });
 }
 
-}  // namespace symopt::kernel
+}}}  // namespace symopt::kernel

@@ -7,7 +7,7 @@
 // square times a block. The bits of a result depend on the shape alone, for any number of threads. Without a
 // BLAS each entry is a sum of partial sums of at most `summed_at_once` terms:
 //   |error| <= (summed_at_once + terms / summed_at_once) * unit roundoff * sum |a b|.
-namespace symopt::inline SYMOPT_ABI::kernel {
+namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
 /// out <- the Gram matrix of scale * block: block block^T on the left, block^T block on the right. Half the
 /// flops of a general product: k^2 n for a k x k Gram with n terms per entry.
@@ -69,4 +69,4 @@ void multiply_square(const MatrixRef<Scalar>& square, MatrixRef<Scalar> block, S
   }
 }
 
-}  // namespace symopt::kernel
+}}}  // namespace symopt::kernel

@@ -8,7 +8,7 @@
 
 // Random bits by counting: a function of a key and of the place in the block, so that they are the same on
 // any thread, in any order and in either storage order, and no generator has a state to keep.
-namespace symopt::inline SYMOPT_ABI::kernel {
+namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
 /// The finalizer of SplitMix64 (Steele, Lea and Flood 2014): a bijection in which every bit depends on all.
 constexpr std::uint64_t mixed(std::uint64_t x) {
@@ -50,4 +50,4 @@ SYMOPT_INLINE auto random_bits(RandomKey key, Row row, Column column) {
   return mixed_32(mixed_32(both) ^ key.row);
 }
 
-}  // namespace symopt::kernel
+}}}  // namespace symopt::kernel

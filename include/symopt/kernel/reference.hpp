@@ -12,7 +12,7 @@
 
 // What the fused steps do, in plain loops in double: no lanes, no pieces, no threads, no windows. Slow, and the
 // oracle that they are tested against.
-namespace symopt::inline SYMOPT_ABI::kernel::reference {
+namespace symopt { inline namespace SYMOPT_ABI { namespace kernel::reference {
 
 /// A block in double, row by row.
 struct Block {
@@ -107,4 +107,4 @@ void adamw_step(const BlockView<const Scalar>& gradient, const BlockView<Scalar>
     }
 }
 
-}  // namespace symopt::kernel::reference
+}}}  // namespace symopt::kernel::reference

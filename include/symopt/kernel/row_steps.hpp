@@ -6,7 +6,7 @@
 
 // Steps that see one row at a time: one sweep over memory. Five streams (gradient, momentum and weights in,
 // momentum and weights out), and one more read of the gradient where it is checked.
-namespace symopt::inline SYMOPT_ABI::kernel {
+namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
 /// The check of steps whose one sweep writes at once.
 template <class Scalar>
@@ -144,4 +144,4 @@ struct RowNormStep {
   }
 };
 
-}  // namespace symopt::kernel
+}}}  // namespace symopt::kernel

@@ -7,7 +7,7 @@
 #include <cmath>
 #include <limits>
 
-namespace symopt::inline SYMOPT_ABI::kernel {
+namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
 /// The largest absolute entry; NaN when any entry is NaN, zero for an empty block.
 template <class Derived>
@@ -41,4 +41,4 @@ double norm(const Eigen::MatrixBase<Derived>& block) {
   return std::sqrt((block.template cast<double>() * scale).squaredNorm()) / scale;
 }
 
-}  // namespace symopt::kernel
+}}}  // namespace symopt::kernel

@@ -16,7 +16,7 @@
 // triangle, so that threads share it evenly, and several matrices go through the sweeps together.
 // Source: Goodnight, "A Tutorial on the SWEEP Operator", 1979; Bauer and Reinsch, "Inversion of positive
 // definite matrices by the Gauss-Jordan method", 1971, for the stability.
-namespace symopt::inline SYMOPT_ABI::kernel {
+namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
 /// The Cholesky factor of a block on the diagonal, packed for solves with strips of columns.
 template <class Scalar>
@@ -345,4 +345,4 @@ struct InverseSum {
   }
 };
 
-}  // namespace symopt::kernel
+}}}  // namespace symopt::kernel

@@ -21,7 +21,7 @@
 // the frame in which the weights' memory runs along rows. It returns false, and has changed nothing, when it
 // was told to check the gradient and found an Inf or a NaN. It throws nothing and allocates nothing.
 // kernel/reference.hpp says the same in plain loops.
-namespace symopt::inline SYMOPT_ABI::kernel {
+namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
 /// The memory of one block. The momentum's rows are contiguous.
 template <class Scalar>
@@ -167,4 +167,4 @@ struct NoStepMemory {
   NoStepMemory(Shape, StepNeeds) {}
 };
 
-}  // namespace symopt::kernel
+}}}  // namespace symopt::kernel

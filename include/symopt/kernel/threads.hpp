@@ -14,7 +14,7 @@
 // Threads appear when the program is compiled with OpenMP, and nothing here depends on how many there are:
 // work is cut into pieces by its size, never by the number of threads, so that 1, 2 or 16 of them give the
 // same bits.
-namespace symopt::inline SYMOPT_ABI::kernel {
+namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
 /// Threads that parallel_for would use here: 1 without OpenMP, and inside of a parallel region.
 inline int thread_count() {
@@ -103,4 +103,4 @@ void parallel_sweep(Index count, Work&& work) {
   in_shares(count, thread_count(), work);
 }
 
-}  // namespace symopt::kernel
+}}}  // namespace symopt::kernel

@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <type_traits>
 
-namespace symopt::inline SYMOPT_ABI::kernel {
+namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
 /// Rounds lanes of a block to the upper halves of their bits.
 struct Rounder {
@@ -165,4 +165,4 @@ class WeightsMemory {
   Rounder rounder_;
 };
 
-}  // namespace symopt::kernel
+}}}  // namespace symopt::kernel

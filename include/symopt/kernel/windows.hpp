@@ -13,7 +13,7 @@
 // in parts, other storage types) a small copy on the stack, in the first cache, which is written back when
 // the window closes. So one kernel serves every layout and every storage, with the same arithmetic in the
 // same order.
-namespace symopt::inline SYMOPT_ABI::kernel {
+namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
 /// Entries in a window that is a copy. A multiple of every number of lanes.
 inline constexpr Index window_size = 512;
@@ -105,4 +105,4 @@ inline Pieces summed_pieces_of(Shape shape) {
   return {shape.rows, rows, (shape.rows + rows - 1) / rows};
 }
 
-}  // namespace symopt::kernel
+}}}  // namespace symopt::kernel

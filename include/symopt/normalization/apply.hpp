@@ -5,7 +5,7 @@
 
 #include <stdexcept>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// For maps that need no memory of their own.
 struct NoWorkspace {
@@ -94,4 +94,4 @@ Matrix<typename Derived::Scalar> applied(const Map& map, const Eigen::MatrixBase
   return result;
 }
 
-}  // namespace symopt
+}}  // namespace symopt

@@ -3,7 +3,7 @@
 
 #include <symopt/normalization/row_norm.hpp>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// Definition: every column x of the block becomes x / (|x| + eps), and a zero column stays zero: the
 /// row norm of the transposed block, with its remarks on eps.
@@ -35,4 +35,4 @@ inline ColumnNorm RowNorm::mirrored() const {
   return {.eps = eps};
 }
 
-}  // namespace symopt
+}}  // namespace symopt

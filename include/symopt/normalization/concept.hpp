@@ -6,7 +6,7 @@
 
 #include <concepts>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// The families of generators under which a map is equivariant, as it claims them: `families`, or
 /// those of its `largest_group`.
@@ -78,4 +78,4 @@ constexpr bool keeps_horizontal(Side side) {
   }
 }
 
-}  // namespace symopt
+}}  // namespace symopt

@@ -9,7 +9,7 @@
 #include <cmath>
 #include <stdexcept>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// Definition: X -> nu^alpha N(X) with nu = <X, N(X)>, the dual norm that goes with the normalization
 /// N: the nuclear norm for a polar factor, the sum of the row norms for RowNorm, the l1 norm for Sign.
@@ -63,4 +63,4 @@ struct DualNorm {
   }
 };
 
-}  // namespace symopt
+}}  // namespace symopt

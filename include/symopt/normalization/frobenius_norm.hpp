@@ -5,7 +5,7 @@
 #include <symopt/kernel/normalize.hpp>
 #include <symopt/normalization/apply.hpp>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// Definition: X -> X / |X|_F, and 0 -> 0. Homogeneous of degree 0.
 /// Largest group: O(m) x O(n). Keeps horizontal blocks: both sides.
@@ -28,4 +28,4 @@ struct FrobeniusNorm {
   FrobeniusNorm mirrored() const { return {}; }
 };
 
-}  // namespace symopt
+}}  // namespace symopt

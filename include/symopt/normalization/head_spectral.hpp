@@ -4,7 +4,7 @@
 #include <symopt/group/head_rotations.hpp>
 #include <symopt/normalization/spectral.hpp>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// Definition: the polar factor of each head alone, a head being `head_size` consecutive rows (left) or
 /// columns (right). Homogeneous of degree 0 (as the method).
@@ -53,4 +53,4 @@ struct HeadSpectral {
   }
 };
 
-}  // namespace symopt
+}}  // namespace symopt

@@ -4,7 +4,7 @@
 #include <symopt/kernel/mean.hpp>
 #include <symopt/normalization/apply.hpp>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// Definition: the orthogonal projection onto the horizontal space of the shifts on the given sides:
 /// left subtracts the mean row, (I - 1 1^T / m) X; right the mean column, X (I - 1 1^T / n); none is
@@ -42,4 +42,4 @@ struct HorizontalProjection {
   HorizontalProjection<opposite(sides)...> mirrored() const { return {}; }
 };
 
-}  // namespace symopt
+}}  // namespace symopt

@@ -4,7 +4,7 @@
 #include <symopt/group/product.hpp>
 #include <symopt/normalization/apply.hpp>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// Definition: X -> X. Homogeneous of degree 1.
 /// Largest group: O(m) x O(n). Keeps horizontal blocks: both sides. Cost: none.
@@ -24,4 +24,4 @@ struct Identity {
   Identity mirrored() const { return {}; }
 };
 
-}  // namespace symopt
+}}  // namespace symopt

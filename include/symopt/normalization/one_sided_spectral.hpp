@@ -3,7 +3,7 @@
 
 #include <symopt/normalization/spectral.hpp>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// Definition: the polar factor, as Spectral, through the Gram matrix of a fixed side. The map is the
 /// same, f(X X^T) X = X f(X^T X); the side decides the cost, and which of the two spaces is never mixed.
@@ -46,4 +46,4 @@ using LeftSpectral = OneSidedSpectral<Side::left, Method>;
 template <polar::PolarMethod Method = DefaultPolar>
 using RightSpectral = OneSidedSpectral<Side::right, Method>;
 
-}  // namespace symopt
+}}  // namespace symopt

@@ -12,7 +12,7 @@
 
 #include <utility>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 namespace hana = boost::hana;
 
@@ -120,4 +120,4 @@ constexpr auto make_pipeline(const N& normalization) {
   });
 }
 
-}  // namespace symopt
+}}  // namespace symopt

@@ -10,7 +10,7 @@
 #include <stdexcept>
 #include <string>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// Throws unless eps is finite and not negative.
 inline void validate_eps(const char* normalization, double eps) {
@@ -49,6 +49,6 @@ struct RowNorm {
   ColumnNorm mirrored() const;
 };
 
-}  // namespace symopt
+}}  // namespace symopt
 
 #include <symopt/normalization/column_norm.hpp>

@@ -10,7 +10,7 @@
 #include <symopt/normalization/sign.hpp>
 #include <symopt/normalization/spectral.hpp>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// True for maps of degree 0: map(c X) = map(X) for c > 0, up to an absolute eps. They forget how long a
 /// gradient is, so clipping it does nothing for them. Specialize it for a map of your own, or give that a
@@ -58,4 +58,4 @@ constexpr bool is_scale_free_rule() {
 
 }  // namespace detail
 
-}  // namespace symopt
+}}  // namespace symopt

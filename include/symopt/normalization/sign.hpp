@@ -6,7 +6,7 @@
 #include <symopt/kernel/normalize.hpp>
 #include <symopt/normalization/apply.hpp>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// Definition: every entry becomes its sign, with Sign(0) = 0 and Sign(NaN) = NaN. Homogeneous of degree 0.
 /// Largest group: signed permutations of the rows and of the columns. Keeps horizontal blocks: neither
@@ -29,4 +29,4 @@ struct Sign {
   Sign mirrored() const { return {}; }
 };
 
-}  // namespace symopt
+}}  // namespace symopt

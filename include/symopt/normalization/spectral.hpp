@@ -7,7 +7,7 @@
 
 #include <string>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// The side with the smaller Gram matrix; left for a square block.
 constexpr Side smaller_gram(Shape shape) {
@@ -48,4 +48,4 @@ struct Spectral {
   Spectral mirrored() const { return *this; }
 };
 
-}  // namespace symopt
+}}  // namespace symopt

@@ -5,7 +5,7 @@
 
 #include <boost/hana/flatten.hpp>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// Definition: X -> N_k(...N_2(N_1(X))): the normalizations one after the other, the first one first.
 /// Inside an Update whose group has a shift, the horizontal projection is inserted after each stage
@@ -62,4 +62,4 @@ constexpr auto stages_of(const Then<Ns...>& then) {
       then.stages, [](const auto&... stage) { return hana::flatten(hana::make_tuple(stages_of(stage)...)); });
 }
 
-}  // namespace symopt
+}}  // namespace symopt

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 namespace detail {
 
@@ -172,4 +172,4 @@ std::vector<BlockView<Scalar>> blocks_of(const TensorView<Scalar>& tensor, const
   return std::move(splitter.blocks);
 }
 
-}  // namespace symopt
+}}  // namespace symopt

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// How a gate and an up matrix share one tensor, seen as rows [2 neurons, width]:
 ///   concatenated   all gate rows, then all up rows            (OLMoE's experts)
@@ -149,4 +149,4 @@ inline std::string to_string(const Layout& layout) {
   return text;
 }
 
-}  // namespace symopt
+}}  // namespace symopt

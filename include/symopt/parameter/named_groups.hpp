@@ -6,7 +6,7 @@
 #include <symopt/group/product.hpp>
 #include <symopt/group/shift.hpp>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 // The groups of a transformer's weight blocks (arXiv 2605.18106). Distinct types, so that each parameter
 // class can carry its own default rule. Shapes are [rows, cols] with the block applied as W x.
@@ -35,4 +35,4 @@ struct SwigluOutput : Product<LeftOrthogonal, ColumnPermutation> {};
 /// router z-loss.
 struct Router : Product<RowPermutation, RightOrthogonal, SharedShift> {};
 
-}  // namespace symopt
+}}  // namespace symopt

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// Which rows of a block exist. The others (the padding of a vocabulary) are not there for the rule: they
 /// count in no mean and no norm, are never read and never written, and their momentum stays as it is.
@@ -102,4 +102,4 @@ class RowMask {
   std::vector<Index> rows_;
 };
 
-}  // namespace symopt
+}}  // namespace symopt

@@ -7,7 +7,7 @@
 #include <ostream>
 #include <string>
 
-namespace symopt::inline SYMOPT_ABI::polar {
+namespace symopt { inline namespace SYMOPT_ABI { namespace polar {
 
 /// The method that fits the block: what Spectral and its kin use when none is named.
 /// A single line is divided by its norm. Any other block takes Zolotarev with 3 terms where many singular
@@ -65,11 +65,11 @@ struct Automatic {
   }
 };
 
-}  // namespace symopt::polar
+}}}  // namespace symopt::polar
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// The method behind Spectral<> and its one-sided forms.
 using DefaultPolar = polar::Automatic;
 
-}  // namespace symopt
+}}  // namespace symopt

@@ -6,7 +6,7 @@
 
 #include <concepts>
 
-namespace symopt::inline SYMOPT_ABI::polar {
+namespace symopt { inline namespace SYMOPT_ABI { namespace polar {
 
 /// A way to compute the polar factor (M M^T)^(-1/2) M of a block M, or an approximation whose
 /// singular values lie in a stated band around 1.
@@ -32,4 +32,4 @@ concept PolarMethod = requires(const Method method, MatrixRef<float> block,
   method.apply(block, Side::left, workspace);
 };
 
-}  // namespace symopt::polar
+}}}  // namespace symopt::polar

@@ -5,7 +5,7 @@
 
 #include <utility>
 
-namespace symopt::inline SYMOPT_ABI::polar {
+namespace symopt { inline namespace SYMOPT_ABI { namespace polar {
 
 /// The memory of a coupled iteration: five Gram-sized squares and what products work in.
 template <class Scalar>
@@ -121,4 +121,4 @@ struct CoupledPolarExpress {
   }
 };
 
-}  // namespace symopt::polar
+}}}  // namespace symopt::polar

@@ -13,7 +13,7 @@
 #include <stdexcept>
 #include <type_traits>
 
-namespace symopt::inline SYMOPT_ABI::polar {
+namespace symopt { inline namespace SYMOPT_ABI { namespace polar {
 
 /// The polar factor by an eigendecomposition of the Gram matrix, in double whatever the scalar.
 /// Singular values at or below `cutoff` times the largest give zero: the result is the partial isometry,
@@ -113,4 +113,4 @@ struct Exact {
   }
 };
 
-}  // namespace symopt::polar
+}}}  // namespace symopt::polar

@@ -6,7 +6,7 @@
 #include <concepts>
 #include <utility>
 
-namespace symopt::inline SYMOPT_ABI::polar {
+namespace symopt { inline namespace SYMOPT_ABI { namespace polar {
 
 /// The steps of PolarExpress or NewtonSchulz taken in the space of the Gram matrix R = X X^T: with
 /// Z = a I + b R + c R^2 a step is Q <- Q Z, R <- R Z^2, and X is multiplied by Q once, at the end. All of
@@ -93,4 +93,4 @@ struct GramNewtonSchulz {
   }
 };
 
-}  // namespace symopt::polar
+}}}  // namespace symopt::polar

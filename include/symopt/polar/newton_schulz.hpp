@@ -3,7 +3,7 @@
 
 #include <symopt/polar/quintic.hpp>
 
-namespace symopt::inline SYMOPT_ABI::polar {
+namespace symopt { inline namespace SYMOPT_ABI { namespace polar {
 
 /// Newton-Schulz: the same polynomial step repeated on X (or any list of steps given as values).
 /// Band: that of the list; for the default, five of the tuned steps, singular values between 1e-3
@@ -29,4 +29,4 @@ struct NewtonSchulz {
   }
 };
 
-}  // namespace symopt::polar
+}}}  // namespace symopt::polar

@@ -3,7 +3,7 @@
 
 #include <symopt/polar/quintic.hpp>
 
-namespace symopt::inline SYMOPT_ABI::polar {
+namespace symopt { inline namespace SYMOPT_ABI { namespace polar {
 
 /// Polar Express: each step is the best odd quintic for the interval that the steps before it leave.
 /// Band with the default eight steps: within 3e-8 of 1 for singular values of at least 1e-3 of the
@@ -33,4 +33,4 @@ struct PolarExpress {
   }
 };
 
-}  // namespace symopt::polar
+}}}  // namespace symopt::polar

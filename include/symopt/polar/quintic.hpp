@@ -12,7 +12,7 @@
 #include <stdexcept>
 #include <string>
 
-namespace symopt::inline SYMOPT_ABI::polar {
+namespace symopt { inline namespace SYMOPT_ABI { namespace polar {
 
 /// One step of an odd polynomial iteration: X <- a X + b (X X^T) X + c (X X^T)^2 X, which sends each
 /// singular value s to a s + b s^3 + c s^5.
@@ -143,4 +143,4 @@ void iterate(MatrixRef<Scalar> block, Side gram_side, const QuinticList& steps, 
   }
 }
 
-}  // namespace symopt::polar
+}}}  // namespace symopt::polar

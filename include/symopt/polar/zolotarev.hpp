@@ -12,7 +12,7 @@
 #include <stdexcept>
 #include <string>
 
-namespace symopt::inline SYMOPT_ABI::polar {
+namespace symopt { inline namespace SYMOPT_ABI { namespace polar {
 
 /// The polar factor by Zolotarev's rational map: with A = M M^T / |M|^2 (Frobenius),
 ///   M -> gain / |M| * (M + sum_j weight_j (A + shift_j I)^-1 M),
@@ -177,4 +177,4 @@ struct Zolotarev {
   }
 };
 
-}  // namespace symopt::polar
+}}}  // namespace symopt::polar

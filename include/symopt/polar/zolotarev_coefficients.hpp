@@ -7,7 +7,7 @@
 #include <cmath>
 #include <numbers>
 
-namespace symopt::inline SYMOPT_ABI::polar {
+namespace symopt { inline namespace SYMOPT_ABI { namespace polar {
 
 /// The best odd rational map of type (2r + 1, 2r) for the sign of s on [l, 1] and [-1, -l], in partial
 /// fractions: s -> gain * s * (1 + sum_j weight[j] / (s^2 + shift[j])). It alternates between 1 - deviation
@@ -86,4 +86,4 @@ inline ZolotarevCoefficients zolotarev_coefficients(int r, double l) {
   return result;
 }
 
-}  // namespace symopt::polar
+}}}  // namespace symopt::polar

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <vector>
 
-namespace symopt::inline SYMOPT_ABI::detail {
+namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
 /// The entries of some blocks, to be put back. Taking as many again allocates nothing.
 template <class Scalar>
@@ -31,4 +31,4 @@ class BlocksCopy {
   std::vector<Scalar> entries_;
 };
 
-}  // namespace symopt::detail
+}}}  // namespace symopt::detail

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// What clipping did.
 struct ClipReport {
@@ -52,4 +52,4 @@ ClipReport clip_by_global_norm(BasicLayerwiseOptimizer<Scalar>& stack, double ma
   return report;
 }
 
-}  // namespace symopt
+}}  // namespace symopt

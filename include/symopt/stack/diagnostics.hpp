@@ -15,7 +15,7 @@
 #include <utility>
 #include <vector>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// What the next step does to one parameter.
 struct ParameterDiagnostics {
@@ -159,4 +159,4 @@ Diagnostics diagnose(BasicLayerwiseOptimizer<Scalar>& stack, const DiagnosticsOp
   return Diagnostics(stack.steps(), std::move(rows));
 }
 
-}  // namespace symopt
+}}  // namespace symopt

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-namespace symopt::inline SYMOPT_ABI::detail {
+namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
 /// How many characters must be put in, left out or changed to make `a` of `b` (Levenshtein's distance).
 inline std::size_t edit_distance(std::string_view a, std::string_view b) {
@@ -26,4 +26,4 @@ inline std::size_t edit_distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
-}  // namespace symopt::detail
+}}}  // namespace symopt::detail

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// A pattern for parameter names, which are words between dots:
 ///   *      any run of characters inside a word ("layers.*.mlp" has one word for the star)
@@ -86,4 +86,4 @@ class Glob {
   std::vector<std::string> patterns_;
 };
 
-}  // namespace symopt
+}}  // namespace symopt

@@ -24,7 +24,7 @@
 #include <utility>
 #include <vector>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// What a step of a stack did.
 struct StackReport {
@@ -432,4 +432,4 @@ class BasicLayerwiseOptimizer {
 /// The stack of float models.
 using LayerwiseOptimizer = BasicLayerwiseOptimizer<float>;
 
-}  // namespace symopt
+}}  // namespace symopt

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-namespace symopt::inline SYMOPT_ABI::detail {
+namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
 /// Parameter names that differ only in numbers, written as one: "layers.[0-27].mlp.up_proj.weight". A number
 /// is a whole word between dots: the 3 of "layers.3", but not the 1 of "fc1".
@@ -91,4 +91,4 @@ class NumberedNames {
   std::size_t count_ = 1;
 };
 
-}  // namespace symopt::detail
+}}}  // namespace symopt::detail

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-namespace symopt::inline SYMOPT_ABI::detail {
+namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
 /// Who lies at which addresses, to find those that a new range meets without asking all of them. Ranges that
 /// meet each other, as the column ranges of one matrix do, are kept together as one.
@@ -76,4 +76,4 @@ class OccupiedMemory {
   std::vector<Piece> pieces_;  // by address; no two meet
 };
 
-}  // namespace symopt::detail
+}}}  // namespace symopt::detail

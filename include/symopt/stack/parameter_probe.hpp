@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-namespace symopt::inline SYMOPT_ABI::detail {
+namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
 /// What a parameter's next step would do, without doing it: the step is run on weights of its own, with the
 /// momenta and states put back afterwards, bit for bit.
@@ -163,4 +163,4 @@ class ParameterProbe {
   StackParameter<Scalar>& parameter_;
 };
 
-}  // namespace symopt::detail
+}}}  // namespace symopt::detail

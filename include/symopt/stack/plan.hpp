@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// What a stack does with one parameter.
 struct PlanRow {
@@ -80,4 +80,4 @@ class Plan {
   std::vector<PlanRow> rows_;
 };
 
-}  // namespace symopt
+}}  // namespace symopt

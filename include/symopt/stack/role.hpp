@@ -9,7 +9,7 @@
 #include <string>
 #include <utility>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// What is done with a parameter: a rule, its options, and how the tensor is made of blocks. A value,
 /// whatever the rule. Made by role<Class>(...).
@@ -88,4 +88,4 @@ BasicRole<Scalar> role(OptimizerOptions options = default_options<ClassOrRule>()
   return {std::move(rule), std::move(options), std::move(layout), std::move(mask)};
 }
 
-}  // namespace symopt
+}}  // namespace symopt

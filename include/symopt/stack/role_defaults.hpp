@@ -8,7 +8,7 @@
 
 #include <concepts>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 namespace detail {
 
@@ -86,4 +86,4 @@ inline OptimizerOptions default_options<AdamW>() {
 }
 ///@}
 
-}  // namespace symopt
+}}  // namespace symopt

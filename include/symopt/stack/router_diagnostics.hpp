@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// The statistics of a model's routers at one step, to be printed or added to a file:
 ///   RouterDiagnostics routers(step);
@@ -54,4 +54,4 @@ class RouterDiagnostics {
   std::vector<std::pair<std::string, RouterStatistics>> rows_;
 };
 
-}  // namespace symopt
+}}  // namespace symopt

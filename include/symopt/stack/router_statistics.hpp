@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// How a router spreads some tokens over its experts.
 struct RouterStatistics {
@@ -62,4 +62,4 @@ RouterStatistics router_statistics(const Eigen::MatrixBase<Derived>& logits, Ind
   return statistics;
 }
 
-}  // namespace symopt
+}}  // namespace symopt

@@ -14,7 +14,7 @@
 #include <utility>
 #include <vector>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// A parameter of the trainer: its name and its memory. Without a gradient it is left alone until it gets
 /// one.
@@ -200,4 +200,4 @@ class BasicRouting {
 /// The routing of float models.
 using Routing = BasicRouting<float>;
 
-}  // namespace symopt
+}}  // namespace symopt

@@ -42,7 +42,7 @@ struct boost::hana::accessors_impl<Map, boost::hana::when<std::same_as<Map, symo
   }
 };
 
-namespace symopt::inline SYMOPT_ABI::detail {
+namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
 /// Adds "Name.option=value" for the options of a map that is adapted to Boost.Hana; DualNorm's alpha too.
 template <class Map>
@@ -85,4 +85,4 @@ std::string rule_options_text(const Rule& rule) {
   return text;
 }
 
-}  // namespace symopt::detail
+}}}  // namespace symopt::detail

@@ -9,7 +9,7 @@
 #include <random>
 #include <vector>
 
-namespace symopt::inline SYMOPT_ABI::detail {
+namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
 /// The linear part of one element of a group on one side of a block, drawn so that acting with it is cheap:
 /// permutations and signs of the lines, and for rotations two reflections at random hyperplanes, of all lines
@@ -88,4 +88,4 @@ class SampledElement {
   SampledSide left_, right_;
 };
 
-}  // namespace symopt::detail
+}}}  // namespace symopt::detail

@@ -6,7 +6,7 @@
 
 #include <vector>
 
-namespace symopt::inline SYMOPT_ABI::detail {
+namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
 /// A number of a gradient, exactly.
 inline double as_double(float x) {
@@ -51,4 +51,4 @@ class ScaledGradient {
   std::vector<Scalar> entries_;
 };
 
-}  // namespace symopt::detail
+}}}  // namespace symopt::detail

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-namespace symopt::inline SYMOPT_ABI::detail {
+namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
 template <class Scalar>
 void for_each_address(const TensorView<Scalar>& tensor, const auto& visit) {
@@ -75,4 +75,4 @@ bool overlaps_itself(const TensorView<Scalar>& tensor) {
   return is_shared;
 }
 
-}  // namespace symopt::detail
+}}}  // namespace symopt::detail

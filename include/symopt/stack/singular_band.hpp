@@ -9,7 +9,7 @@
 #include <cmath>
 #include <random>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// What is known of the singular values of a block.
 struct SingularBand {
@@ -104,4 +104,4 @@ SingularBand singular_band(const Eigen::MatrixBase<Derived>& block, const Singul
   return {band.smallest * scale, band.largest * scale, band.nuclear_norm * scale, band.is_exact};
 }
 
-}  // namespace symopt
+}}  // namespace symopt

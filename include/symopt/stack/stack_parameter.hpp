@@ -32,7 +32,7 @@
 #include <vector>
 
 // The parameters of a LayerwiseOptimizer: StackParameter hides the rule's type.
-namespace symopt::inline SYMOPT_ABI::detail {
+namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
 template <class Scalar>
 class ParameterProbe;
@@ -651,4 +651,4 @@ std::unique_ptr<StackParameter<Scalar>> make_parameter(const Rule& rule,
   }
 }
 
-}  // namespace symopt::detail
+}}}  // namespace symopt::detail

@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <span>
 
-namespace symopt::inline SYMOPT_ABI::detail {
+namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
 struct StateAccess {
   template <class Scalar>
@@ -62,4 +62,4 @@ struct StateAccess {
   }
 };
 
-}  // namespace symopt::detail
+}}}  // namespace symopt::detail

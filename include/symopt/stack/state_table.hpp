@@ -15,7 +15,7 @@
 #include <vector>
 
 // What of an optimizer outlives a process, and what must be the same for it to mean the same.
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// A copy of the states of a parameter that a file is read into when it cannot go straight to its place.
 struct StateCopy {
@@ -96,4 +96,4 @@ void describe_states(std::span<State> states, SavedParameter& saved) {
 
 }  // namespace detail
 
-}  // namespace symopt
+}}  // namespace symopt

@@ -10,7 +10,7 @@
 #include <string>
 
 // Cells of the tables that diagnostics print, and fields of the files that they write.
-namespace symopt::inline SYMOPT_ABI::detail {
+namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
 /// The first column: 24 characters, or a line of its own for a longer name.
 inline std::string name_cell(const std::string& name) {
@@ -42,4 +42,4 @@ inline std::string name_field(const std::string& name) {
   return text + "\"";
 }
 
-}  // namespace symopt::detail
+}}}  // namespace symopt::detail

@@ -13,7 +13,7 @@
 #include <vector>
 
 // Types as a plan prints them.
-namespace symopt::inline SYMOPT_ABI::detail {
+namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
 /// The name of T as the compiler spells it.
 template <class T>
@@ -153,4 +153,4 @@ std::string rule_group_text() {
   }
 }
 
-}  // namespace symopt::detail
+}}}  // namespace symopt::detail

@@ -9,7 +9,7 @@
 #include <typeinfo>
 #include <vector>
 
-namespace symopt::inline SYMOPT_ABI::detail {
+namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
 /// The memory that the steps of a stack work in. Its parameters step one after the other, so those with the
 /// same rule and blocks of the same shape take turns in one piece; blocks that step side by side have one for
@@ -49,4 +49,4 @@ class WorkMemory {
   std::vector<Piece> pieces_;
 };
 
-}  // namespace symopt::detail
+}}}  // namespace symopt::detail

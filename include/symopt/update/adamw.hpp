@@ -12,7 +12,7 @@
 #include <stdexcept>
 #include <string>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// Definition: m <- beta1 m + (1 - beta1) g, v <- beta2 v + (1 - beta2) g^2 entry by entry; the direction
 /// is m' / (sqrt(v') + eps) with the bias-corrected m' = m / (1 - beta1^t), v' = v / (1 - beta2^t).
@@ -106,4 +106,4 @@ struct AdamW {
   }
 };
 
-}  // namespace symopt
+}}  // namespace symopt

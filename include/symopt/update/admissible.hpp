@@ -3,7 +3,7 @@
 
 #include <symopt/normalization/concept.hpp>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// Rule is equivariant under Group: the families of generators that it claims contain the linear
 /// families of the group, on both sides. Translations do not move a gradient, so they make no map of
@@ -76,4 +76,4 @@ struct RequireAdmissible {
 
 }  // namespace detail
 
-}  // namespace symopt
+}}  // namespace symopt

@@ -16,7 +16,7 @@
 // One step of one block, in the frame in which its memory runs along rows: what Optimizer does for its block
 // and LayerwiseOptimizer for each of its own. A block that runs along columns comes transposed, with the
 // mirrored map and the mirrored projection.
-namespace symopt::inline SYMOPT_ABI::detail {
+namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
 /// The projection of a rule's group; none for a rule without one.
 template <class Rule>
@@ -192,4 +192,4 @@ void validate_for_rule(const OptimizerOptions& options) {
   }
 }
 
-}  // namespace symopt::detail
+}}}  // namespace symopt::detail

@@ -3,7 +3,7 @@
 
 #include <symopt/abi.hpp>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// What decoupled weight decay shrinks, by learning rate times weight decay, before the direction is
 /// applied:
@@ -17,4 +17,4 @@ constexpr const char* to_string(Decay decay) {
   return decay == Decay::all ? "all" : "horizontal";
 }
 
-}  // namespace symopt
+}}  // namespace symopt

@@ -9,7 +9,7 @@
 #include <symopt/normalization/sign.hpp>
 #include <symopt/normalization/spectral.hpp>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 namespace detail {
 
@@ -89,4 +89,4 @@ template <class Group>
 using default_normalization_t = typename detail::RequireDecided<
     typename decltype(detail::default_normalization<families_of<Group>>())::type>::type;
 
-}  // namespace symopt
+}}  // namespace symopt

@@ -7,7 +7,7 @@
 #include <type_traits>
 #include <utility>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 namespace detail {
 
@@ -56,4 +56,4 @@ FrameAveraged<Group, Rule> frame_average(Rule rule, FrameOptions options = {}) {
   return FrameAveraged<Group, Rule>(std::move(rule), options);
 }
 
-}  // namespace symopt
+}}  // namespace symopt

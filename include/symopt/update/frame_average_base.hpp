@@ -11,7 +11,7 @@
 #include <string>
 #include <utility>
 
-namespace symopt::inline SYMOPT_ABI::detail {
+namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
 inline void validate_frame(const FrameOptions& options, bool is_stateful) {
   const auto require = [](bool good, const char* what) {
@@ -119,4 +119,4 @@ class FrameAverageBase : public FrameClaim<FramePlan<Group, Rule>> {
   FrameOptions options_;
 };
 
-}  // namespace symopt::detail
+}}}  // namespace symopt::detail

@@ -8,7 +8,7 @@
 #include <limits>
 #include <utility>
 
-namespace symopt::inline SYMOPT_ABI::detail {
+namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
 /// The average of a rule without a state.
 template <class Group, class Rule>
@@ -141,4 +141,4 @@ class FrameAveragedMap : public FrameAverageBase<Group, Rule> {
   }
 };
 
-}  // namespace symopt::detail
+}}}  // namespace symopt::detail

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-namespace symopt::inline SYMOPT_ABI::detail {
+namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
 /// The average of a rule with a state.
 template <class Group, class Rule>
@@ -169,4 +169,4 @@ class FrameAveragedStateful : public FrameAverageBase<Group, Rule> {
   }
 };
 
-}  // namespace symopt::detail
+}}}  // namespace symopt::detail

@@ -5,7 +5,7 @@
 
 #include <ostream>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// How a frame is taken.
 struct FrameOptions {
@@ -31,4 +31,4 @@ inline std::ostream& operator<<(std::ostream& out, const FrameReport& report) {
   return report.is_exact ? out : out << ": " << report.reason;
 }
 
-}  // namespace symopt
+}}  // namespace symopt

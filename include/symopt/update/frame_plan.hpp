@@ -4,7 +4,7 @@
 #include <symopt/update/horizontal_projection.hpp>
 #include <symopt/update/rule.hpp>
 
-namespace symopt::inline SYMOPT_ABI::detail {
+namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
 /// What a frame average does about one side of a block.
 enum class Framing {
@@ -119,4 +119,4 @@ struct FrameClaim {
 template <class Plan>
 struct FrameClaim<Plan, false> {};
 
-}  // namespace symopt::detail
+}}}  // namespace symopt::detail

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <random>
 
-namespace symopt::inline SYMOPT_ABI::detail {
+namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
 inline constexpr Index most_signs_in_full = 8;
 
@@ -28,4 +28,4 @@ inline Matrix<double> sign_choices(Index r, bool is_averaged) {
   return signs;
 }
 
-}  // namespace symopt::detail
+}}}  // namespace symopt::detail

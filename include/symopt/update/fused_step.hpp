@@ -18,7 +18,7 @@
 // FusedStep<Map>::of(map) is that kernel (see kernel/step.hpp for its interface); a map without one goes
 // through DirectionStep, which keeps the direction in memory between two sweeps. An update is looked up by
 // the pipeline that its group derived. To give a map of your own a kernel, specialise FusedStep for it.
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// The kernel of a map's whole step: none, unless this is specialised with of(map), which returns it.
 template <class Map>
@@ -100,4 +100,4 @@ concept HasFusedState = requires(const Rule& rule, typename Rule::template State
   rule.fused_step(gradient, weights, false, state, numbers, kernel::Check::gradient);
 };
 
-}  // namespace symopt
+}}  // namespace symopt

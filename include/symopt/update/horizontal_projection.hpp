@@ -3,7 +3,7 @@
 
 #include <symopt/normalization/horizontal_projection.hpp>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 namespace detail {
 
@@ -28,4 +28,4 @@ constexpr auto horizontal_projection() {
 template <class Group>
 using horizontal_projection_t = decltype(detail::horizontal_projection<families_of<Group>>());
 
-}  // namespace symopt
+}}  // namespace symopt

@@ -9,7 +9,7 @@
 #include <stdexcept>
 #include <vector>
 
-namespace symopt::inline SYMOPT_ABI::detail {
+namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
 /// The rows of a block in sorted order: the frame of the permutations of the rows. Equal rows share a
 /// group; which of them comes first is arbitrary and must not matter. Refining by another block sorts within
@@ -95,4 +95,4 @@ class LineOrder {
   std::vector<Index> group_at_;  ///< position -> group
 };
 
-}  // namespace symopt::detail
+}}}  // namespace symopt::detail

@@ -3,7 +3,7 @@
 
 #include <symopt/abi.hpp>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// How gradients g are averaged into the momentum m, which starts at zero, without bias correction:
 ///   ema         m <- beta m + (1 - beta) g     in the units of a gradient
@@ -17,4 +17,4 @@ constexpr const char* to_string(MomentumConvention convention) {
   return convention == MomentumConvention::ema ? "ema" : "heavy_ball";
 }
 
-}  // namespace symopt
+}}  // namespace symopt

@@ -16,7 +16,7 @@
 #include <string>
 #include <type_traits>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// What a step did.
 struct StepReport {
@@ -400,4 +400,4 @@ class Optimizer {
   std::int64_t steps_ = 0;
 };
 
-}  // namespace symopt
+}}  // namespace symopt

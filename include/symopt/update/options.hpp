@@ -18,7 +18,7 @@
 #include <stdexcept>
 #include <string>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// What happens to a step whose gradient has an Inf or a NaN. In the first two cases weights and state
 /// stay as they were, bit for bit.
@@ -52,7 +52,7 @@ struct OptimizerOptions {
   std::string parameter = "block";  ///< the name by which errors call the block
 };
 
-}  // namespace symopt
+}}  // namespace symopt
 
 /// Every option by its name; see reflection.hpp.
 template <class Options>
@@ -73,7 +73,7 @@ struct boost::hana::accessors_impl<Options,
   }
 };
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 namespace detail {
 
@@ -115,4 +115,4 @@ Out& operator<<(Out& out, const OptimizerOptions& options) {
   return out;
 }
 
-}  // namespace symopt
+}}  // namespace symopt

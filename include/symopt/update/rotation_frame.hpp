@@ -12,7 +12,7 @@
 #include <vector>
 
 // The frame of a rotation group: the eigenvectors of a Gram matrix, which turn with the block.
-namespace symopt::inline SYMOPT_ABI::detail {
+namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
 /// Two singular values within `tie` of each other are not told apart, one up to `cut` is not told from zero;
 /// both relative to the largest. In the frame, an entry up to `noise` relative to its line is zero.
@@ -224,4 +224,4 @@ struct MovingFrame {
   }
 };
 
-}  // namespace symopt::detail
+}}}  // namespace symopt::detail

@@ -5,7 +5,7 @@
 
 #include <concepts>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// A rule that maps the momentum to a direction: an Update, a normalization, or any callable on a dense
 /// expression that returns one of the same shape. The optimizer keeps its momentum.
@@ -39,4 +39,4 @@ State make_state(Shape shape) {
   }
 }
 
-}  // namespace symopt
+}}  // namespace symopt

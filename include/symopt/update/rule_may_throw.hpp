@@ -4,7 +4,7 @@
 #include <symopt/normalization/pipeline.hpp>
 #include <symopt/update/rule.hpp>
 
-namespace symopt::inline SYMOPT_ABI::detail {
+namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
 /// False for a map that works in place, which is not to throw: it has validate() for that.
 template <class Map, class Scalar>
@@ -38,4 +38,4 @@ constexpr bool rule_may_throw_of() {
 template <class Rule, class Scalar>
 inline constexpr bool rule_may_throw = rule_may_throw_of<Rule, Scalar>();
 
-}  // namespace symopt::detail
+}}}  // namespace symopt::detail

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// A factor on the direction from the shape [fan_out, fan_in] of the block that was normalized:
 ///   none       1
@@ -48,4 +48,4 @@ inline double scale_factor(Scale scale, Shape block) {
   return 1.0;
 }
 
-}  // namespace symopt
+}}  // namespace symopt

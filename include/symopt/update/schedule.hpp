@@ -9,7 +9,7 @@
 #include <numbers>
 #include <stdexcept>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 // Learning-rate schedules: values that give the factor on the base rate at a step, counted from 0. They
 // are dimensionless, in [0, 1], and 0 from total_steps on. Multiply by hand, or give the factor to
@@ -55,4 +55,4 @@ struct ConstantThenLinear {
   }
 };
 
-}  // namespace symopt
+}}  // namespace symopt

@@ -21,7 +21,7 @@
 #include <vector>
 
 // What a rule remembers, as a list of named arrays: how a state is saved, loaded and copied without its type.
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 namespace hana = boost::hana;
 
@@ -178,4 +178,4 @@ void visit_fields(const std::string& name, T& object, const StateVisitor& visit)
 template <class State>
 concept SavableState = detail::can_be_visited<State>();
 
-}  // namespace symopt
+}}  // namespace symopt

@@ -7,7 +7,7 @@
 
 // The step of a rule with a state of its own and no kernel: it is given weights and gradient, and writes a
 // direction.
-namespace symopt::inline SYMOPT_ABI::detail {
+namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
 /// The memory that such steps work in: a direction; nothing for a rule with a kernel.
 template <class Rule, class Scalar>
@@ -56,4 +56,4 @@ void step_with_state(const Rule& rule, const auto& weights, const auto& gradient
   move_along<Projection>(slope, framed, numbers, direction, memory);
 }
 
-}  // namespace symopt::detail
+}}}  // namespace symopt::detail

@@ -7,7 +7,7 @@
 #include <symopt/update/default_normalization.hpp>
 #include <symopt/update/horizontal_projection.hpp>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// The update that a symmetry group derives: the map U = P o N o P from a momentum (or gradient) to a
 /// direction, with P the horizontal projection of the group's shifts and N the normalization, a stage
@@ -87,4 +87,4 @@ class Update : detail::RequireAdmissible<Group, Normalization> {
   Stages stages_;
 };
 
-}  // namespace symopt
+}}  // namespace symopt

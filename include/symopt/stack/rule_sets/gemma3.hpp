@@ -3,7 +3,7 @@
 
 #include <symopt/stack/rule_sets/transformer_roles.hpp>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// The roles of a Gemma 3 text model by its parameters' names (Gemma3ForCausalLM). Its embedding is also the
 /// head; the GeGLU has the symmetry of a SwiGLU. AdamW for the gains. Source: arXiv 2605.18106.
@@ -14,4 +14,4 @@ BasicRouting<Scalar> gemma3(AttentionHeads heads, const TransformerRoles<Scalar>
   return routing;
 }
 
-}  // namespace symopt
+}}  // namespace symopt

@@ -3,7 +3,7 @@
 
 #include <symopt/stack/rule_sets/transformer_roles.hpp>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// The roles of a gpt-oss by its parameters' names (GptOssForCausalLM): router and experts in every layer,
 /// all experts in one tensor stored (in, out), gate and up interleaved: experts.gate_up_proj [E, d, 2r],
@@ -23,4 +23,4 @@ BasicRouting<Scalar> gpt_oss(AttentionHeads heads, Embeddings embeddings = Embed
   return routing;
 }
 
-}  // namespace symopt
+}}  // namespace symopt

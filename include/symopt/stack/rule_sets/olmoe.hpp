@@ -3,7 +3,7 @@
 
 #include <symopt/stack/rule_sets/transformer_roles.hpp>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// The roles of an OLMoE by its parameters' names (OlmoeForCausalLM): router and SwiGLU experts in every
 /// layer, the experts each in its own tensors (experts.7.gate_proj.weight) or all in one, gate above up
@@ -25,4 +25,4 @@ BasicRouting<Scalar> olmoe(AttentionHeads heads, Embeddings embeddings = Embeddi
   return routing;
 }
 
-}  // namespace symopt
+}}  // namespace symopt

@@ -3,7 +3,7 @@
 
 #include <symopt/stack/rule_sets/transformer_roles.hpp>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// The roles of a dense Qwen3 by its parameters' names (Qwen3ForCausalLM): attention by heads, SwiGLU by
 /// neurons, an embedding that is also the head in the small models. AdamW for the gains. Source: arXiv
@@ -16,4 +16,4 @@ BasicRouting<Scalar> qwen3(AttentionHeads heads, Embeddings embeddings,
   return routing;
 }
 
-}  // namespace symopt
+}}  // namespace symopt

@@ -6,7 +6,7 @@
 #include <stdexcept>
 #include <string>
 
-namespace symopt::inline SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI {
 
 /// The roles of a transformer's parameter classes, for the rule sets; each may be replaced by another rule,
 /// rate or option:
@@ -75,4 +75,4 @@ void add_dense_mlp(BasicRouting<Scalar>& routing, const TransformerRoles<Scalar>
 
 }  // namespace detail
 
-}  // namespace symopt
+}}  // namespace symopt
