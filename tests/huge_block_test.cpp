@@ -50,17 +50,17 @@ void check_strides(Index row_stride, Index col_stride) {
   CAPTURE(col_stride);
   const Shape shape{4, 3};
   const Index extent = 3 * row_stride + 2 * col_stride + 1;
-  const AddressSpace weights_memory(extent), gradient_memory(extent);
-  Spread weights(weights_memory.data(), 4, 3, Strides(row_stride, col_stride));
-  Spread gradient(gradient_memory.data(), 4, 3, Strides(row_stride, col_stride));
+  const AddressSpace weights_view_of(extent), gradient_view_of(extent);
+  Spread weights(weights_view_of.data(), 4, 3, Strides(row_stride, col_stride));
+  Spread gradient(gradient_view_of.data(), 4, 3, Strides(row_stride, col_stride));
   Random random(default_seed);
   Matrix<float> small = gaussian_block(shape, random).cast<float>(), small_gradient(4, 3);
   weights = small;
   const OptimizerOptions options{.learning_rate = 0.1, .weight_decay = 0.1};
   LayerwiseOptimizer stack, reference;
   const std::vector<Index> sizes{4, 3}, strides{row_stride, col_stride};
-  stack.add<ClassOrRule>("w", TensorView<float>(weights_memory.data(), sizes, strides),
-                         TensorView<const float>(gradient_memory.data(), sizes, strides), options);
+  stack.add<ClassOrRule>("w", TensorView<float>(weights_view_of.data(), sizes, strides),
+                         TensorView<const float>(gradient_view_of.data(), sizes, strides), options);
   reference.add<ClassOrRule>("w", small, std::as_const(small_gradient), options);
   for (int step = 0; step < 3; ++step) {
     small_gradient = gaussian_block(shape, random).cast<float>();

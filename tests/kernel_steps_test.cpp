@@ -11,7 +11,7 @@ namespace {
 using namespace symopt;
 using namespace symopt_test;
 using kernel::Check;
-using kernel::StepNumbers;
+using kernel::StepCoefficients;
 using kernel::Streams;
 
 /// Numbers inside of a larger memory full of NaN, at an odd address: reading past an end shows in the result,
@@ -66,7 +66,7 @@ class Fenced {
 
 struct Trial {
   Shape shape;
-  StepNumbers numbers;
+  StepCoefficients coefficients;
   double gradient_scale = 1;
   double momentum_scale = 1;
   double eps = 1e-8;
@@ -96,10 +96,10 @@ double error_of(const StepPair<Scalar>& pair, const Trial& trial, Index gap = 0,
     gradient.assign(g);
     const double scale_of_momentum = plain_momentum.values().cwiseAbs().maxCoeff() + g.cwiseAbs().maxCoeff();
     const Streams<Scalar> streams{BlockView<const Scalar>(gradient.view()), momentum.view(), weights.view()};
-    REQUIRE(pair.fused(streams, trial.numbers, Check::gradient));
+    REQUIRE(pair.fused(streams, trial.coefficients, Check::gradient));
     const Matrix<double> before = plain_weights.values();
     kernel::reference::step<Scalar>(gradient.view(), plain_momentum.view(), plain_weights.view(),
-                                    trial.numbers, pair.direction);
+                                    trial.coefficients, pair.direction);
     const double unit = double(std::numeric_limits<Scalar>::epsilon());
     const double smallest = double(std::numeric_limits<Scalar>::min());
     const double reach = (plain_weights.values() - before).cwiseAbs().maxCoeff();
@@ -117,8 +117,8 @@ double error_of(const StepPair<Scalar>& pair, const Trial& trial, Index gap = 0,
   return worst.value();
 }
 
-const StepNumbers ema{.keep = 0.95, .add = 0.05, .decay = 0.01, .length = 0.1};
-const StepNumbers nesterov{.keep = 0.9, .add = 1, .nesterov = true, .decay = 0.01, .length = 0.1};
+const StepCoefficients ema{.beta = 0.95, .gradient_weight = 0.05, .decay = 0.01, .step_size = 0.1};
+const StepCoefficients nesterov{.beta = 0.9, .gradient_weight = 1, .nesterov = true, .decay = 0.01, .step_size = 0.1};
 constexpr double tolerance = 8;  // roundings
 
 template <class Scalar>
@@ -130,7 +130,7 @@ void check_all(const Trial& trial, Index gap = 0, bool gradient_is_transposed = 
     CHECK(error_of(pair, trial, gap, gradient_is_transposed) <= tolerance);
     if (pair.can_decay_horizontally) {
       Trial horizontal = trial;
-      horizontal.numbers.decay_is_horizontal = true;
+      horizontal.coefficients.decay_is_horizontal = true;
       CHECK(error_of(pair, horizontal, gap, gradient_is_transposed) <= tolerance);
     }
   }
@@ -169,8 +169,8 @@ TEST_CASE("every fused step agrees with its reference from 1e-30 to 1e37") {
       if (!pair.is_scale_free) continue;
       if (scale < 1e37) CHECK(error_of(pair, {{7, 37}, nesterov, scale, scale}) <= tolerance);
       CHECK(error_of(pair, {{25, 37}, ema, scale, scale}) <= tolerance);
-      StepNumbers short_step = ema;
-      short_step.length = 1e-3;
+      StepCoefficients short_step = ema;
+      short_step.step_size = 1e-3;
       CHECK(error_of(pair, {{25, 37}, short_step, scale, scale, 0, 1e-9}) <= tolerance);
       if (scale == 1e37) CHECK(error_of(pair, {{9, 40000}, ema, scale, scale, 0, 1e-9}) <= tolerance);
       CHECK(error_of(pair, {{1200, 37}, ema, scale, scale}) <= tolerance);
@@ -207,7 +207,7 @@ TEST_CASE("a large common row is taken away to more digits than a float has") {
     kernel::CentredRowNormStep::Memory<float> memory(shape, {});
     const Streams<float> streams{BlockView<const float>(gradient), BlockView<float>(momentum),
                                  BlockView<float>(weights)};
-    CHECK(rule.run(streams, {.keep = 0.5, .add = 0.5, .length = 0.1}, Check::gradient, memory));
+    CHECK(rule.run(streams, {.beta = 0.5, .gradient_weight = 0.5, .step_size = 0.1}, Check::gradient, memory));
     CHECK(momentum.cast<double>() == middle);
     const double unit = double(std::numeric_limits<float>::epsilon());
     CHECK((weights.cast<double>() - expected).cwiseAbs().maxCoeff() <=
@@ -227,17 +227,17 @@ TEST_CASE_TEMPLATE("sums of the momentum that are kept are those that are made a
     Matrix<Scalar> other_weights = weights, other_momentum = momentum;
     kernel::MomentumSums kept(shape.cols);
     kernel::CentredRowNormStep::Memory<Scalar> memory(shape, {}), other_memory(shape, {});
-    const auto step = [&](const StepNumbers& numbers) {
+    const auto step = [&](const StepCoefficients& coefficients) {
       const Matrix<Scalar> gradient = gaussian_block(shape, random).cast<Scalar>();
       const BlockView<const Scalar> slope(gradient);
       CHECK(rule.run(Streams<Scalar>{slope, BlockView<Scalar>(momentum), BlockView<Scalar>(weights), &kept},
-                     numbers, Check::gradient, memory));
+                     coefficients, Check::gradient, memory));
       CHECK(rule.run(
           Streams<Scalar>{slope, BlockView<Scalar>(other_momentum), BlockView<Scalar>(other_weights)},
-          numbers, Check::gradient, other_memory));
+          coefficients, Check::gradient, other_memory));
     };
-    for (const StepNumbers& numbers : {ema, nesterov, ema}) {
-      step(numbers);
+    for (const StepCoefficients& coefficients : {ema, nesterov, ema}) {
+      step(coefficients);
       CHECK(kept.are_known());
       CHECK(same_bits(momentum, other_momentum));
       CHECK(same_bits(weights, other_weights));
@@ -258,7 +258,7 @@ TEST_CASE_TEMPLATE("sums of the momentum that are kept are those that are made a
   }
 }
 
-TEST_CASE("a momentum that leaves the normal numbers becomes zero, and a zero row does not move") {
+TEST_CASE("a momentum that leaves the normal coefficients becomes zero, and a zero row does not move") {
   Matrix<float> w = Matrix<float>::Ones(2, 19), g = Matrix<float>::Zero(2, 19), m = g;
   m.row(0).setConstant(std::numeric_limits<float>::min());
   for (StepPair<float>& pair : step_pairs<float>(0)) {
@@ -266,7 +266,7 @@ TEST_CASE("a momentum that leaves the normal numbers becomes zero, and a zero ro
     Matrix<float> weights = w, momentum = m;
     const Streams<float> streams{BlockView<const float>(std::as_const(g)), BlockView<float>(momentum),
                                  BlockView<float>(weights)};
-    CHECK(pair.fused(streams, {.keep = 0.5, .add = 0.5, .length = 1}, Check::gradient));
+    CHECK(pair.fused(streams, {.beta = 0.5, .gradient_weight = 0.5, .step_size = 1}, Check::gradient));
     CHECK(momentum == Matrix<float>::Zero(2, 19));
     CHECK(weights == w);
   }
@@ -312,7 +312,7 @@ TEST_CASE("the largest finite gradients pass the check") {
 
 TEST_CASE_TEMPLATE("fused AdamW agrees with its reference at every width", Scalar, float, double) {
   CAPTURE(default_seed);
-  const kernel::AdamWNumbers own{.first_correction = 3, .second_correction = 7};
+  const kernel::AdamWCoefficients own{.first_correction = 3, .second_correction = 7};
   for (Index cols = 1; cols <= 70; ++cols)
     for (const double scale : {1e-12, 1.0, 1e12}) {
       const Shape shape{3, cols};

@@ -18,7 +18,7 @@ namespace symopt_test {
 template <class Scalar>
 struct StepPair {
   std::string name;
-  std::function<bool(const symopt::kernel::Streams<Scalar>&, const symopt::kernel::StepNumbers&,
+  std::function<bool(const symopt::kernel::Streams<Scalar>&, const symopt::kernel::StepCoefficients&,
                      symopt::kernel::Check)>
       fused;
   std::function<void(symopt::kernel::reference::Block&)> direction;
@@ -31,10 +31,10 @@ std::vector<StepPair<Scalar>> step_pairs(double eps) {
   using namespace symopt::kernel;
   namespace plain = symopt::kernel::reference;
   const auto runner = [](auto step) {
-    return [step](const Streams<Scalar>& streams, const StepNumbers& numbers, Check check) {
+    return [step](const Streams<Scalar>& streams, const StepCoefficients& coefficients, Check check) {
       typename decltype(step)::template Memory<Scalar> memory(
-          streams.shape(), StepNeeds{.decay_is_horizontal = numbers.decay_is_horizontal});
-      return step.run(streams, numbers, check, memory);
+          streams.shape(), StepNeeds{.decay_is_horizontal = coefficients.decay_is_horizontal});
+      return step.run(streams, coefficients, check, memory);
     };
   };
   return {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <symopt/group/product.hpp>
-#include <symopt/stack/text.hpp>
+#include <symopt/type_name.hpp>
 
 #include <boost/hana/unpack.hpp>
 

@@ -3,7 +3,7 @@
 
 #include <symopt/check/optimizer_factory.hpp>
 #include <symopt/matrix.hpp>
-#include <symopt/stack/text.hpp>
+#include <symopt/update/rule_text.hpp>
 #include <symopt/update/rule.hpp>
 
 #include <concepts>

@@ -6,7 +6,7 @@
 namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
 /// The numbers of AdamW at one step: the moments' factors, and what takes their bias out.
-struct AdamWNumbers {
+struct AdamWCoefficients {
   double keep_first = 0.9, add_first = 0.1;
   double keep_second = 0.999, add_second = 0.001;
   double first_correction = 1;   ///< 1 / (1 - beta1^t)
@@ -20,14 +20,14 @@ struct AdamWNumbers {
 struct AdamWStep {
   template <class Scalar>
   static bool run(const Streams<Scalar>& streams, const BlockView<Scalar>& second_moment,
-                  const StepNumbers& numbers, const AdamWNumbers& own, Check check) {
+                  const StepCoefficients& coefficients, const AdamWCoefficients& own, Check check) {
     using L = Lanes<Scalar>;
     if (!passes(check, streams)) return false;
     const auto lanes = [](double x) { return L(static_cast<Scalar>(x)); };
     const L keep_first = lanes(own.keep_first), add_first = lanes(own.add_first);
     const L keep_second = lanes(own.keep_second), add_second = lanes(own.add_second);
     const L first_correction = lanes(own.first_correction), second_correction = lanes(own.second_correction);
-    const L eps = lanes(own.eps), keep = lanes(1.0 - numbers.decay), minus_length = lanes(-numbers.length);
+    const L eps = lanes(own.eps), keep = lanes(1.0 - coefficients.decay), minus_length = lanes(-coefficients.step_size);
     const Index cols = streams.shape().cols;
     for_each_piece(pieces_of(streams.shape()), [&](Index begin, Index end) {
       for (Index i = begin; i < end; ++i)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/kernel/gradient_memory.hpp>
+#include <symopt/kernel/gradient_view.hpp>
 #include <symopt/kernel/threads.hpp>
 
 #include <algorithm>
@@ -71,7 +71,7 @@ bool all_finite(const Number* numbers, Shape shape) {
 /// True when no entry of `block` is Inf or NaN, to the bit, also under -ffast-math. One read of the block, in
 /// the order of its memory, on all threads; no allocation.
 template <class Scalar>
-bool all_finite(const GradientMemory<Scalar>& block) {
+bool all_finite(const GradientView<Scalar>& block) {
   if (block.runs_along_columns()) return all_finite(block.transposed());
   if (const Scalar* numbers = block.values_without_gaps()) return all_finite(numbers, block.shape());
   if (const bfloat16* halves = block.halves_without_gaps()) return all_finite(halves, block.shape());
@@ -84,7 +84,7 @@ bool all_finite(const GradientMemory<Scalar>& block) {
       for_each_stretch(
           0, shape.cols,
           [&](Index col, Index count) SYMOPT_INLINE_LAMBDA {
-            const typename GradientMemory<Scalar>::Window window(block, i, col, count);
+            const typename GradientView<Scalar>::Window window(block, i, col, count);
             const Scalar* x = window.data();
             for_each_place<Scalar>(
                 count, [&](auto at) SYMOPT_INLINE_LAMBDA { found |= non_finite_bits(load(x, at)); });
@@ -96,7 +96,7 @@ bool all_finite(const GradientMemory<Scalar>& block) {
 }
 template <RealScalar Scalar>
 bool all_finite(const BlockView<const Scalar>& block) {
-  return all_finite(GradientMemory<Scalar>(block));
+  return all_finite(GradientView<Scalar>(block));
 }
 
 }}}  // namespace symopt::kernel

@@ -41,7 +41,7 @@ struct CentredRowNormStep {
   };
 
   template <class Scalar>
-  bool run(const Streams<Scalar>& streams, const StepNumbers& numbers, Check check, auto& memory) const {
+  bool run(const Streams<Scalar>& streams, const StepCoefficients& coefficients, Check check, auto& memory) const {
     const Shape shape = streams.shape();
     if (shape.rows == 0 || shape.cols == 0) return true;
     const double rows = static_cast<double>(shape.rows);
@@ -57,22 +57,22 @@ struct CentredRowNormStep {
       if (!add_gradient(streams, first, last, line)) finite.store(false, std::memory_order_relaxed);
     });
     if (check == Check::gradient && !finite) return false;
-    set_mean<Scalar>(numbers, momentum_sums.data(), sums, shape, memory);
+    set_mean<Scalar>(coefficients, momentum_sums.data(), sums, shape, memory);
 
     sums = memory.sums.over(shape, [&](Index first, Index last, double* line) {
-      normalize(streams, numbers, memory, first, last, line);
+      normalize(streams, coefficients, memory, first, last, line);
     });
     for (Index j = 0; j < shape.cols; ++j)
-      memory.shift.data()[j] = static_cast<Scalar>(numbers.length * (sums[j] / rows));
-    if (numbers.decay != 0 && numbers.decay_is_horizontal) {
+      memory.shift.data()[j] = static_cast<Scalar>(coefficients.step_size * (sums[j] / rows));
+    if (coefficients.decay != 0 && coefficients.decay_is_horizontal) {
       sums = memory.weight_sums.over(
           shape, [&](Index first, Index last, double* line) { add_weights(streams, first, last, line); });
       for (Index j = 0; j < shape.cols; ++j)
         memory.shift.data()[j] = static_cast<Scalar>(static_cast<double>(memory.shift.data()[j]) +
-                                                     numbers.decay * (sums[j] / rows));
+                                                     coefficients.decay * (sums[j] / rows));
     }
     sums = memory.sums.over(shape, [&](Index first, Index last, double* line) {
-      move(streams, numbers, memory, first, last, line);
+      move(streams, coefficients, memory, first, last, line);
     });
     momentum_sums.set(sums, shape.cols);
     return true;
@@ -120,14 +120,14 @@ struct CentredRowNormStep {
 
   /// The mean row of what the rule is given, from the sums of momentum and gradient.
   template <class Scalar>
-  static void set_mean(const StepNumbers& numbers, const double* momentum, const double* gradient,
+  static void set_mean(const StepCoefficients& coefficients, const double* momentum, const double* gradient,
                        Shape shape, auto& memory) {
     // As the sweeps round them.
-    const double keep = static_cast<double>(static_cast<Scalar>(numbers.keep));
-    const double add = static_cast<double>(static_cast<Scalar>(numbers.add));
+    const double keep = static_cast<double>(static_cast<Scalar>(coefficients.beta));
+    const double add = static_cast<double>(static_cast<Scalar>(coefficients.gradient_weight));
     for (Index j = 0; j < shape.cols; ++j) {
       double sum = keep * momentum[j] + add * gradient[j];
-      if (numbers.nesterov) sum = keep * sum + add * gradient[j];
+      if (coefficients.nesterov) sum = keep * sum + add * gradient[j];
       const double mean = sum / static_cast<double>(shape.rows);
       memory.mean.data()[j] = static_cast<Scalar>(mean);
       memory.mean_rest.data()[j] = static_cast<Scalar>(mean - static_cast<double>(memory.mean.data()[j]));
@@ -151,16 +151,16 @@ struct CentredRowNormStep {
   /// Advances the momentum, finds the rows' factors and adds up the normalized rows: those of a group in
   /// Scalar, the sums of groups in double.
   template <class Scalar>
-  void normalize(const Streams<Scalar>& streams, const StepNumbers& numbers, auto& memory, Index first,
+  void normalize(const Streams<Scalar>& streams, const StepCoefficients& coefficients, auto& memory, Index first,
                  Index last, double* line) const {
-    const Average<Scalar> average(numbers);
+    const Average<Scalar> average(coefficients);
     const auto normalize_these = [&](auto rows, Index i) {
       bool is_scaled = false;
       for (int r = 0; r < rows; ++r) {
         const DoubleLanes<Scalar> squares = advance_centred(streams, average, memory, i + r);
         const double norm = norm_from<Scalar>(squares.sum(), [&](auto&& visit) {
           Index j = 0;
-          scan_row(streams, numbers, i + r, 0, streams.shape().cols, [&](Scalar x) {
+          scan_row(streams, coefficients, i + r, 0, streams.shape().cols, [&](Scalar x) {
             visit((x - memory.mean.data()[j]) - memory.mean_rest.data()[j]);
             ++j;
           });
@@ -254,10 +254,10 @@ struct CentredRowNormStep {
   /// W <- W - decay W - length * (normalized - mean) with the mean row, and that of the decay, in `shift`.
   /// Adds up the momentum.
   template <class Scalar>
-  static void move(const Streams<Scalar>& streams, const StepNumbers& numbers, auto& memory, Index first,
+  static void move(const Streams<Scalar>& streams, const StepCoefficients& coefficients, auto& memory, Index first,
                    Index last, double* line) {
     const auto move_these = [&](auto rows, Index i) {
-      move_rows<rows>(streams, numbers, memory, i, i + 2 * rows <= last ? i + rows : i, line);
+      move_rows<rows>(streams, coefficients, memory, i, i + 2 * rows <= last ? i + rows : i, line);
     };
     // Rows a multiple of a page apart fall on the same lines of the first cache, which has room for few.
     constexpr Index page = 4096 / static_cast<Index>(sizeof(Scalar));
@@ -270,16 +270,16 @@ struct CentredRowNormStep {
 
   /// Moves rows side by side, and asks for as many from `next_row` on.
   template <int rows, class Scalar>
-  static void move_rows(const Streams<Scalar>& streams, const StepNumbers& numbers, auto& memory, Index row,
+  static void move_rows(const Streams<Scalar>& streams, const StepCoefficients& coefficients, auto& memory, Index row,
                         Index next_row, double* line) {
     using L = Lanes<Scalar>;
-    const Average<Scalar> average(numbers);
-    const L keep(static_cast<Scalar>(1.0 - numbers.decay));
+    const Average<Scalar> average(coefficients);
+    const L keep(static_cast<Scalar>(1.0 - coefficients.decay));
     L scale[rows], minus_length[rows];
     for (int r = 0; r < rows; ++r) {
       scale[r] = L(memory.scale.data()[row + r]);
       minus_length[r] =
-          L(static_cast<Scalar>(-numbers.length * static_cast<double>(memory.factor.data()[row + r])));
+          L(static_cast<Scalar>(-coefficients.step_size * static_cast<double>(memory.factor.data()[row + r])));
     }
     for_each_stretch(
         0, streams.shape().cols,

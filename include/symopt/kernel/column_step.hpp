@@ -25,7 +25,7 @@ struct ColumnNormStep {
   };
 
   template <class Scalar>
-  bool run(const Streams<Scalar>& streams, const StepNumbers& numbers, Check check, auto& memory) const {
+  bool run(const Streams<Scalar>& streams, const StepCoefficients& coefficients, Check check, auto& memory) const {
     if (!passes(check, streams)) return false;
     const Shape shape = streams.shape();
     const Index width = strip_width<Scalar>(shape);
@@ -34,18 +34,18 @@ struct ColumnNormStep {
         alignas(64) double squares[widest_strip + line_padding] = {};
         alignas(64) Scalar scale[widest_strip], minus_factor[widest_strip];
         const Index begin = strip * width, end = std::min(shape.cols, begin + width);
-        advance(streams, numbers, 0, shape.rows, begin, end, squares);
-        const bool is_scaled = set_factors(streams, numbers, begin, end, squares, scale, minus_factor);
-        move(streams, numbers, 0, shape.rows, begin, end, is_scaled ? scale : nullptr, minus_factor);
+        advance(streams, coefficients, 0, shape.rows, begin, end, squares);
+        const bool is_scaled = set_factors(streams, coefficients, begin, end, squares, scale, minus_factor);
+        move(streams, coefficients, 0, shape.rows, begin, end, is_scaled ? scale : nullptr, minus_factor);
       });
     } else if (shape.rows > 0) {
       const double* squares = memory.sums.over(shape, [&](Index first, Index last, double* line) {
-        advance(streams, numbers, first, last, 0, shape.cols, line);
+        advance(streams, coefficients, first, last, 0, shape.cols, line);
       });
       Scalar *scale = memory.scale.data(), *minus_factor = memory.minus_factor.data();
-      if (!set_factors(streams, numbers, 0, shape.cols, squares, scale, minus_factor)) scale = nullptr;
+      if (!set_factors(streams, coefficients, 0, shape.cols, squares, scale, minus_factor)) scale = nullptr;
       for_each_piece(pieces_of(shape), [&](Index first, Index last) {
-        move(streams, numbers, first, last, 0, shape.cols, scale, minus_factor);
+        move(streams, coefficients, first, last, 0, shape.cols, scale, minus_factor);
       });
     }
     return true;
@@ -66,12 +66,12 @@ struct ColumnNormStep {
   /// Advances the momentum and adds up squares. A group of rows reads and writes the sums once for all of
   /// them; where memory is slower than that, rows come one by one and are asked for early.
   template <class Scalar>
-  static void advance(const Streams<Scalar>& streams, const StepNumbers& numbers, Index first, Index last,
+  static void advance(const Streams<Scalar>& streams, const StepCoefficients& coefficients, Index first, Index last,
                       Index begin, Index end, double* squares) {
     constexpr Index largest_momentum_for_groups = 16 * 1024 * 1024;
     const Shape shape = streams.shape();
     const auto add_rows = [&](auto rows, Index i) {
-      advance_rows<rows>(streams, numbers, i, begin, end, squares);
+      advance_rows<rows>(streams, coefficients, i, begin, end, squares);
     };
     if (shape.rows * shape.cols * static_cast<Index>(sizeof(Scalar)) <= largest_momentum_for_groups) {
       for_each_row_group<4>(first, last, add_rows);
@@ -80,9 +80,9 @@ struct ColumnNormStep {
     }
   }
   template <int rows, class Scalar>
-  SYMOPT_INLINE static void advance_rows(const Streams<Scalar>& streams, const StepNumbers& numbers,
+  SYMOPT_INLINE static void advance_rows(const Streams<Scalar>& streams, const StepCoefficients& coefficients,
                                          Index row, Index begin, Index end, double* squares) {
-    const Average<Scalar> average(numbers);
+    const Average<Scalar> average(coefficients);
     for_each_stretch(
         begin, end,
         [&](Index col, Index count) SYMOPT_INLINE_LAMBDA {
@@ -114,14 +114,14 @@ struct ColumnNormStep {
 
   /// Returns whether any scale is not 1.
   template <class Scalar>
-  bool set_factors(const Streams<Scalar>& streams, const StepNumbers& numbers, Index begin, Index end,
+  bool set_factors(const Streams<Scalar>& streams, const StepCoefficients& coefficients, Index begin, Index end,
                    const double* squares, Scalar* scale, Scalar* minus_factor) const {
     bool is_scaled = false;
     for (Index j = begin; j < end; ++j) {
       const double norm = norm_from<Scalar>(squares[j - begin], [&](auto&& visit) {
-        for (Index i = 0; i < streams.shape().rows; ++i) scan_row(streams, numbers, i, j, j + 1, visit);
+        for (Index i = 0; i < streams.shape().rows; ++i) scan_row(streams, coefficients, i, j, j + 1, visit);
       });
-      const NormFactors<Scalar> factors(norm, eps, numbers.length);
+      const NormFactors<Scalar> factors(norm, eps, coefficients.step_size);
       scale[j - begin] = factors.scale;
       minus_factor[j - begin] = -factors.factor;
       is_scaled |= factors.scale != Scalar(1);
@@ -132,24 +132,24 @@ struct ColumnNormStep {
   /// W <- W - decay W - momentum * scale * factor; without `scale` where all are 1, which is one table less
   /// to read.
   template <class Scalar>
-  static void move(const Streams<Scalar>& streams, const StepNumbers& numbers, Index first, Index last,
+  static void move(const Streams<Scalar>& streams, const StepCoefficients& coefficients, Index first, Index last,
                    Index begin, Index end, const Scalar* scale, const Scalar* minus_factor) {
     using L = Lanes<Scalar>;
     if (scale != nullptr) {
-      move_scaled(streams, numbers, first, last, begin, end, minus_factor,
+      move_scaled(streams, coefficients, first, last, begin, end, minus_factor,
                   [scale](L x, Index col, auto at)
                       SYMOPT_INLINE_LAMBDA { return x * load(scale + col, at); });
     } else {
-      move_scaled(streams, numbers, first, last, begin, end, minus_factor,
+      move_scaled(streams, coefficients, first, last, begin, end, minus_factor,
                   [](L x, Index, auto) SYMOPT_INLINE_LAMBDA { return x; });
     }
   }
   template <class Scalar, class Scaled>
-  static void move_scaled(const Streams<Scalar>& streams, const StepNumbers& numbers, Index first, Index last,
+  static void move_scaled(const Streams<Scalar>& streams, const StepCoefficients& coefficients, Index first, Index last,
                           Index begin, Index end, const Scalar* minus_factor, Scaled scaled) {
     using L = Lanes<Scalar>;
-    const Average<Scalar> average(numbers);
-    const L keep(static_cast<Scalar>(1.0 - numbers.decay));
+    const Average<Scalar> average(coefficients);
+    const L keep(static_cast<Scalar>(1.0 - coefficients.decay));
     for (Index i = first; i < last; ++i)
       for_each_stretch(
           begin, end,
@@ -182,12 +182,12 @@ struct FrobeniusStep {
   };
 
   template <class Scalar>
-  bool run(const Streams<Scalar>& streams, const StepNumbers& numbers, Check check, auto& memory) const {
+  bool run(const Streams<Scalar>& streams, const StepCoefficients& coefficients, Check check, auto& memory) const {
     const Shape shape = streams.shape();
     const Pieces pieces = summed_pieces_of(shape);
     std::atomic<bool> finite = true;
     parallel_sweep(pieces.count, [&](Index piece) {
-      const Average<Scalar> average(numbers);
+      const Average<Scalar> average(coefficients);
       typename Lanes<Scalar>::BitVector found{};
       DoubleLanes<Scalar> squares;
       for (Index i = pieces.first(piece); i < pieces.end(piece); ++i)
@@ -216,13 +216,13 @@ struct FrobeniusStep {
     double sum = 0;
     for (Index piece = 0; piece < pieces.count; ++piece) sum += memory.squares.data()[piece];
     const double norm = norm_from<Scalar>(sum, [&](auto&& visit) {
-      const Average<Scalar> average(numbers);
+      const Average<Scalar> average(coefficients);
       for (Index i = 0; i < shape.rows; ++i)
         for (Index j = 0; j < shape.cols; ++j) visit(entry_ahead(streams, average, i, j));
     });
-    const NormFactors<Scalar> factors(norm, 0, numbers.length);
-    StepNumbers scaled = numbers;
-    scaled.length = static_cast<double>(factors.factor);
+    const NormFactors<Scalar> factors(norm, 0, coefficients.step_size);
+    StepCoefficients scaled = coefficients;
+    scaled.step_size = static_cast<double>(factors.factor);
     const Lanes<Scalar> scale(factors.scale);
     IdentityStep::sweep(streams, scaled, [scale](Lanes<Scalar> x) { return x * scale; });
     return true;

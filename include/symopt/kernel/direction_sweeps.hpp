@@ -9,11 +9,11 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
 /// direction <- what the rule sees, contiguous rows. Returns whether the gradient is finite. Three streams.
 template <class Scalar>
-bool look_ahead(const Streams<Scalar>& streams, const StepNumbers& numbers,
+bool look_ahead(const Streams<Scalar>& streams, const StepCoefficients& coefficients,
                 const BlockView<Scalar>& direction) {
   std::atomic<bool> finite = true;
   for_each_piece(pieces_of(streams.shape()), [&](Index first, Index end) {
-    const Average<Scalar> average(numbers);
+    const Average<Scalar> average(coefficients);
     typename Lanes<Scalar>::BitVector found{};
     for (Index i = first; i < end; ++i)
       for_each_stretch(
@@ -39,7 +39,7 @@ bool look_ahead(const Streams<Scalar>& streams, const StepNumbers& numbers,
 
 /// copy <- W, contiguous rows.
 template <class Scalar>
-void copy_weights(const WeightsMemory<Scalar>& weights, const BlockView<Scalar>& copy) {
+void copy_weights(const WeightsView<Scalar>& weights, const BlockView<Scalar>& copy) {
   for_each_piece(pieces_of(weights.shape()), [&](Index first, Index end) {
     for (Index i = first; i < end; ++i)
       for_each_stretch(
@@ -58,14 +58,14 @@ void copy_weights(const WeightsMemory<Scalar>& weights, const BlockView<Scalar>&
 /// given: the part of W that decays. The momentum, where there is one, advances in the same sweep. Six
 /// streams; three without.
 template <class Scalar>
-void move_along(const Streams<Scalar>& streams, const StepNumbers& numbers,
+void move_along(const Streams<Scalar>& streams, const StepCoefficients& coefficients,
                 const BlockView<Scalar>& direction, const BlockView<Scalar>* decayed) {
   using L = Lanes<Scalar>;
-  const Average<Scalar> average(numbers);
+  const Average<Scalar> average(coefficients);
   const bool advances = streams.momentum.data != nullptr;
-  const L keep(static_cast<Scalar>(decayed == nullptr ? 1.0 - numbers.decay : 1.0));
-  const L minus_length(static_cast<Scalar>(-numbers.length)),
-      minus_decay(static_cast<Scalar>(-numbers.decay));
+  const L keep(static_cast<Scalar>(decayed == nullptr ? 1.0 - coefficients.decay : 1.0));
+  const L minus_length(static_cast<Scalar>(-coefficients.step_size)),
+      minus_decay(static_cast<Scalar>(-coefficients.decay));
   for_each_piece(pieces_of(streams.shape()), [&](Index first, Index end) {
     for (Index i = first; i < end; ++i)
       for_each_stretch(

@@ -66,31 +66,31 @@ double without_subnormals(double x) {
 /// advances. direction(Block&) works in place.
 template <class Scalar>
 void step(const BlockView<const Scalar>& gradient, const BlockView<Scalar>& momentum,
-          const BlockView<Scalar>& weights, const StepNumbers& numbers, auto&& direction) {
+          const BlockView<Scalar>& weights, const StepCoefficients& coefficients, auto&& direction) {
   const Shape shape = shape_of(weights);
   Block x(shape), decayed(shape);
   for (Index i = 0; i < shape.rows; ++i)
     for (Index j = 0; j < shape.cols; ++j) {
       const double g = double(gradient.row(i)[gradient.cols.offset(j)]);
       Scalar& m = momentum.row(i)[momentum.cols.offset(j)];
-      const double next = without_subnormals<Scalar>(numbers.keep * double(m) + numbers.add * g);
+      const double next = without_subnormals<Scalar>(coefficients.beta * double(m) + coefficients.gradient_weight * g);
       m = static_cast<Scalar>(next);
-      x.at(i, j) = numbers.nesterov ? numbers.keep * next + numbers.add * g : next;
+      x.at(i, j) = coefficients.nesterov ? coefficients.beta * next + coefficients.gradient_weight * g : next;
       decayed.at(i, j) = double(weights.row(i)[weights.cols.offset(j)]);
     }
   direction(x);
-  if (numbers.decay_is_horizontal) subtract_mean_row(decayed);
+  if (coefficients.decay_is_horizontal) subtract_mean_row(decayed);
   for (Index i = 0; i < shape.rows; ++i)
     for (Index j = 0; j < shape.cols; ++j) {
       Scalar& w = weights.row(i)[weights.cols.offset(j)];
-      w = static_cast<Scalar>(double(w) - numbers.decay * decayed.at(i, j) - numbers.length * x.at(i, j));
+      w = static_cast<Scalar>(double(w) - coefficients.decay * decayed.at(i, j) - coefficients.step_size * x.at(i, j));
     }
 }
 
 template <class Scalar>
 void adamw_step(const BlockView<const Scalar>& gradient, const BlockView<Scalar>& first,
                 const BlockView<Scalar>& second, const BlockView<Scalar>& weights,
-                const StepNumbers& numbers, const AdamWNumbers& own) {
+                const StepCoefficients& coefficients, const AdamWCoefficients& own) {
   for (Index i = 0; i < weights.row_count(); ++i)
     for (Index j = 0; j < weights.cols.size; ++j) {
       const double g = double(gradient.row(i)[gradient.cols.offset(j)]);
@@ -101,8 +101,8 @@ void adamw_step(const BlockView<const Scalar>& gradient, const BlockView<Scalar>
       const double v_next = without_subnormals<Scalar>(own.keep_second * double(v) + own.add_second * g * g);
       m = static_cast<Scalar>(m_next);
       v = static_cast<Scalar>(v_next);
-      w = static_cast<Scalar>(double(w) * (1 - numbers.decay) -
-                              numbers.length * m_next * own.first_correction /
+      w = static_cast<Scalar>(double(w) * (1 - coefficients.decay) -
+                              coefficients.step_size * m_next * own.first_correction /
                                   (std::sqrt(v_next) * own.second_correction + own.eps));
     }
 }

@@ -23,19 +23,19 @@ struct EntrywiseStep {
   using Memory = NoStepMemory<Scalar>;
 
   template <class Scalar>
-  bool run(const Streams<Scalar>& streams, const StepNumbers& numbers, Check check, auto&) const {
+  bool run(const Streams<Scalar>& streams, const StepCoefficients& coefficients, Check check, auto&) const {
     if (!passes(check, streams)) return false;
-    sweep(streams, numbers, map);
+    sweep(streams, coefficients, map);
     return true;
   }
 
   /// W <- W - decay W - length * map(momentum), the momentum advancing.
   template <class Scalar, class Function>
-  static void sweep(const Streams<Scalar>& streams, const StepNumbers& numbers, Function function) {
+  static void sweep(const Streams<Scalar>& streams, const StepCoefficients& coefficients, Function function) {
     using L = Lanes<Scalar>;
-    const Average<Scalar> average(numbers);
-    const L keep(static_cast<Scalar>(1.0 - numbers.decay)),
-        minus_length(static_cast<Scalar>(-numbers.length));
+    const Average<Scalar> average(coefficients);
+    const L keep(static_cast<Scalar>(1.0 - coefficients.decay)),
+        minus_length(static_cast<Scalar>(-coefficients.step_size));
     const Index cols = streams.shape().cols;
     for_each_piece(pieces_of(streams.shape()), [&](Index first, Index end) {
       for (Index i = first; i < end; ++i)
@@ -128,16 +128,16 @@ struct RowNormStep {
   using Memory = NoStepMemory<Scalar>;
 
   template <class Scalar>
-  bool run(const Streams<Scalar>& streams, const StepNumbers& numbers, Check check, auto&) const {
+  bool run(const Streams<Scalar>& streams, const StepCoefficients& coefficients, Check check, auto&) const {
     if (!passes(check, streams)) return false;
-    const Average<Scalar> average(numbers);
-    const Lanes<Scalar> keep(static_cast<Scalar>(1.0 - numbers.decay));
+    const Average<Scalar> average(coefficients);
+    const Lanes<Scalar> keep(static_cast<Scalar>(1.0 - coefficients.decay));
     for_each_piece(pieces_of(streams.shape()), [&](Index first, Index end) {
       for (Index i = first; i < end; ++i) {
         const double norm = norm_from<Scalar>(advance_row(streams, average, i).sum(), [&](auto&& visit) {
-          scan_row(streams, numbers, i, 0, streams.shape().cols, visit);
+          scan_row(streams, coefficients, i, 0, streams.shape().cols, visit);
         });
-        move_row(streams, average, keep, NormFactors<Scalar>(norm, eps, numbers.length), i);
+        move_row(streams, average, keep, NormFactors<Scalar>(norm, eps, coefficients.step_size), i);
       }
     });
     return true;

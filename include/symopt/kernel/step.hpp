@@ -5,7 +5,7 @@
 #include <symopt/kernel/places.hpp>
 #include <symopt/kernel/scaling.hpp>
 #include <symopt/kernel/threads.hpp>
-#include <symopt/kernel/weights_memory.hpp>
+#include <symopt/kernel/weights_view.hpp>
 #include <symopt/kernel/windows.hpp>
 
 #include <algorithm>
@@ -16,7 +16,7 @@
 
 // What the fused steps have in common. A fused step is a struct with
 //   template <class Scalar> struct Memory            made once from a Shape and StepNeeds
-//   template <class Scalar> bool run(streams, numbers, check, memory) const
+//   template <class Scalar> bool run(streams, coefficients, check, memory) const
 // that reads gradient, momentum and weights as seldom as it can, and writes momentum and weights. It works in
 // the frame in which the weights' memory runs along rows. It returns false, and has changed nothing, when it
 // was told to check the gradient and found an Inf or a NaN. It throws nothing and allocates nothing.
@@ -26,27 +26,27 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 /// The memory of one block. The momentum's rows are contiguous.
 template <class Scalar>
 struct Streams {
-  GradientMemory<Scalar> gradient;
+  GradientView<Scalar> gradient;
   BlockView<Scalar> momentum;
-  WeightsMemory<Scalar> weights;
+  WeightsView<Scalar> weights;
   MomentumSums* momentum_sums = nullptr;  ///< for a step that keeps them; without, it makes them each time
 
   Shape shape() const { return weights.shape(); }
 };
 template <class Scalar>
-using GradientWindow = typename GradientMemory<Scalar>::Window;
+using GradientWindow = typename GradientView<Scalar>::Window;
 template <class Scalar>
-using WeightsWindow = typename WeightsMemory<Scalar>::Window;
+using WeightsWindow = typename WeightsView<Scalar>::Window;
 
-/// The numbers of one step:
-///   m <- keep m + add g,   W <- W - decay W (or decay P W) - length * direction
-struct StepNumbers {
-  double keep = 0;
-  double add = 1;
+/// The coefficients of one step:
+///   m <- beta m + gradient_weight g,   W <- W - decay W (or decay P W) - step_size * direction
+struct StepCoefficients {
+  double beta = 0;
+  double gradient_weight = 1;
   bool nesterov = false;
   double decay = 0;
   bool decay_is_horizontal = false;
-  double length = 0;
+  double step_size = 0;
 };
 
 /// What a step's memory depends on besides the shape.
@@ -63,10 +63,10 @@ struct Average {
   Lanes<Scalar> keep, add;
   bool nesterov;
 
-  explicit Average(const StepNumbers& numbers)
-      : keep(static_cast<Scalar>(numbers.keep)),
-        add(static_cast<Scalar>(numbers.add)),
-        nesterov(numbers.nesterov) {}
+  explicit Average(const StepCoefficients& coefficients)
+      : keep(static_cast<Scalar>(coefficients.beta)),
+        add(static_cast<Scalar>(coefficients.gradient_weight)),
+        nesterov(coefficients.nesterov) {}
 
   SYMOPT_INLINE Lanes<Scalar> next(Lanes<Scalar> momentum, Lanes<Scalar> gradient) const {
     return without_subnormals(multiply_add(keep, momentum, add * gradient));
@@ -134,14 +134,14 @@ double norm_from(double sum_of_squares, Scan&& scan) {
 /// One row, or some of its columns, as the rule sees it after the momentum has advanced: visit(x) entry by
 /// entry, for what is rare.
 template <class Scalar, class Visit>
-void scan_row(const Streams<Scalar>& streams, const StepNumbers& numbers, Index row, Index begin, Index end,
+void scan_row(const Streams<Scalar>& streams, const StepCoefficients& coefficients, Index row, Index begin, Index end,
               Visit&& visit) {
   const Scalar* momentum = streams.momentum.row(row);
   for (Index j = begin; j < end; ++j) {
     Scalar x = momentum[j];
-    if (numbers.nesterov)
-      x = static_cast<Scalar>(numbers.keep) * x +
-          static_cast<Scalar>(numbers.add) * streams.gradient.at(row, j);
+    if (coefficients.nesterov)
+      x = static_cast<Scalar>(coefficients.beta) * x +
+          static_cast<Scalar>(coefficients.gradient_weight) * streams.gradient.at(row, j);
     visit(x);
   }
 }

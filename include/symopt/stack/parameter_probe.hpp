@@ -127,7 +127,7 @@ class ParameterProbe {
     return values;
   }
   Matrix<double> gradient_of(std::size_t b) const {
-    const kernel::GradientMemory<Scalar> gradient = parameter_.gradient_memory(b);
+    const kernel::GradientView<Scalar> gradient = parameter_.gradient_view_of(b);
     Matrix<double> values(gradient.shape().rows, gradient.shape().cols);
     for (Index i = 0; i < values.rows(); ++i)
       for (Index j = 0; j < values.cols(); ++j) values(i, j) = static_cast<double>(gradient.at(i, j));

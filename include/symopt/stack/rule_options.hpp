@@ -5,7 +5,7 @@
 #include <symopt/normalization/pipeline.hpp>
 #include <symopt/normalization/row_norm.hpp>
 #include <symopt/reflection.hpp>
-#include <symopt/stack/text.hpp>
+#include <symopt/update/rule_text.hpp>
 #include <symopt/update/adamw.hpp>
 
 #include <boost/hana/concept/struct.hpp>

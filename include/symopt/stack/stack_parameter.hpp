@@ -12,7 +12,7 @@
 #include <symopt/stack/rule_options.hpp>
 #include <symopt/stack/scaled_gradient.hpp>
 #include <symopt/stack/state_table.hpp>
-#include <symopt/stack/text.hpp>
+#include <symopt/update/rule_text.hpp>
 #include <symopt/stack/work_memory.hpp>
 #include <symopt/update/block_step.hpp>
 #include <symopt/update/rule_may_throw.hpp>
@@ -116,7 +116,7 @@ class StackParameter {
 
   bool gradient_is_finite() const {
     for (std::size_t b = 0; b < std::max(gradient_.size(), half_gradient_.size()); ++b)
-      if (!kernel::all_finite(gradient_memory(b))) return false;
+      if (!kernel::all_finite(gradient_view_of(b))) return false;
     return true;
   }
 
@@ -238,12 +238,12 @@ class StackParameter {
   }
 
   /// The memory of block b, its existing rows.
-  kernel::GradientMemory<Scalar> gradient_memory(std::size_t b) const {
+  kernel::GradientView<Scalar> gradient_view_of(std::size_t b) const {
     if constexpr (std::same_as<Scalar, float>)
       if (!half_gradient_.empty()) return {mask_.existing(half_gradient_[b])};
     return {mask_.existing(gradient_[b])};
   }
-  kernel::WeightsMemory<Scalar> weights_memory(std::size_t b) const {
+  kernel::WeightsView<Scalar> weights_view_of(std::size_t b) const {
     const BlockView<Scalar> weights = mask_.existing(weights_[b]);
     if constexpr (std::same_as<Scalar, float>)
       if (!copy_.empty()) {
@@ -413,10 +413,10 @@ class MappedParameter final : public RuleOfParameter<Rule, Scalar> {
   void step_along(double schedule_factor) override {
     kernel::parallel_for(static_cast<Index>(slots_), [&](Index slot) {
       for (std::size_t b = static_cast<std::size_t>(slot); b < this->weights_.size(); b += slots_) {
-        const kernel::Streams<Scalar> streams{framed(this->gradient_memory(b)),
+        const kernel::Streams<Scalar> streams{framed(this->gradient_view_of(b)),
                                               framed(this->mask_.existing(momentum_of(b))),
-                                              framed(this->weights_memory(b)), &momentum_sums_[b]};
-        step_block<Projection>(map_, step_numbers(this->options_, this->factors(b, schedule_factor)),
+                                              framed(this->weights_view_of(b)), &momentum_sums_[b]};
+        step_block<Projection>(map_, step_coefficients(this->options_, this->factors(b, schedule_factor)),
                                kernel::Check::nothing, streams, *memory_[b]);
       }
     });
@@ -518,19 +518,19 @@ class StatefulParameter final : public RuleOfParameter<Rule, Scalar> {
 
   void step_along(double schedule_factor) override {
     for (std::size_t b = 0; b < this->weights_.size(); ++b) {
-      const kernel::GradientMemory<Scalar> gradient = this->gradient_memory(b);
-      const kernel::WeightsMemory<Scalar> weights = this->weights_memory(b);
-      const kernel::StepNumbers numbers = step_numbers(this->options_, this->factors(b, schedule_factor));
+      const kernel::GradientView<Scalar> gradient = this->gradient_view_of(b);
+      const kernel::WeightsView<Scalar> weights = this->weights_view_of(b);
+      const kernel::StepCoefficients coefficients = step_coefficients(this->options_, this->factors(b, schedule_factor));
       if constexpr (HasFusedState<Rule, Scalar>) {
         const bool is_transposed = runs_along_columns(this->mask_.existing(this->weights_[b]));
         this->rule_.fused_step(is_transposed ? gradient.transposed() : gradient,
                                is_transposed ? weights.transposed() : weights, is_transposed, states_[b],
-                               numbers, kernel::Check::nothing);
+                               coefficients, kernel::Check::nothing);
       } else {
         StateMemory<Rule, Scalar>& memory = *memory_[b];
         MatrixRef<Scalar> direction = memory.direction.as(weights.shape());
         call_rule(b, direction);
-        move_along<projection_of_t<Rule>>(gradient, weights, numbers, direction, memory);
+        move_along<projection_of_t<Rule>>(gradient, weights, coefficients, direction, memory);
       }
     }
   }
@@ -575,8 +575,8 @@ class StatefulParameter final : public RuleOfParameter<Rule, Scalar> {
     if (this->gradient_.empty() || !has_view(weights) || !has_view(gradient)) {
       if (gathered_.empty()) gathered_ = this->template work_memory<Gathered>();  // for a bfloat16 gradient
       Gathered& copy = *gathered_[b];
-      this->rule_(gather(this->weights_memory(b), copy.weights),
-                  gather(this->gradient_memory(b), copy.gradient), state, direction);
+      this->rule_(gather(this->weights_view_of(b), copy.weights),
+                  gather(this->gradient_view_of(b), copy.gradient), state, direction);
     } else if (weights.has_contiguous_rows() && gradient.has_contiguous_rows()) {
       using Stride = Eigen::OuterStride<>;
       this->rule_(view(weights, Stride(weights.rows.stride)), view(gradient, Stride(gradient.rows.stride)),

@@ -65,7 +65,7 @@ struct AdamW {
   template <class Weights, class Gradient, class Scalar, class Direction>
   void operator()(const Weights&, const Gradient& gradient, State<Scalar>& state,
                   Direction& direction) const noexcept {
-    const kernel::AdamWNumbers own = next_numbers(state);
+    const kernel::AdamWCoefficients own = next_coefficients(state);
     const BlockView<Scalar> first = state.first_.in_frame(false), second = state.second_.in_frame(false);
     for (Index i = 0; i < gradient.rows(); ++i)
       for (Index j = 0; j < gradient.cols(); ++j) {
@@ -82,19 +82,19 @@ struct AdamW {
   /// weights' rows are contiguous, of the transposed block where `is_transposed`. False, with nothing
   /// changed, for a gradient that was to be checked and is not finite.
   template <class Scalar>
-  bool fused_step(const kernel::GradientMemory<Scalar>& gradient,
-                  const kernel::WeightsMemory<Scalar>& weights, bool is_transposed, State<Scalar>& state,
-                  const kernel::StepNumbers& numbers, kernel::Check check) const {
+  bool fused_step(const kernel::GradientView<Scalar>& gradient,
+                  const kernel::WeightsView<Scalar>& weights, bool is_transposed, State<Scalar>& state,
+                  const kernel::StepCoefficients& coefficients, kernel::Check check) const {
     if (check == kernel::Check::gradient && !kernel::all_finite(gradient)) return false;
-    const kernel::AdamWNumbers own = next_numbers(state);
+    const kernel::AdamWCoefficients own = next_coefficients(state);
     const kernel::Streams<Scalar> streams{gradient, state.first_.in_frame(is_transposed), weights};
-    return kernel::AdamWStep::run(streams, state.second_.in_frame(is_transposed), numbers, own,
+    return kernel::AdamWStep::run(streams, state.second_.in_frame(is_transposed), coefficients, own,
                                   kernel::Check::nothing);
   }
 
  private:
   template <class Scalar>
-  kernel::AdamWNumbers next_numbers(State<Scalar>& state) const {
+  kernel::AdamWCoefficients next_coefficients(State<Scalar>& state) const {
     const double t = static_cast<double>(++state.step);
     return {.keep_first = beta1,
             .add_first = 1.0 - beta1,

@@ -39,14 +39,14 @@ struct StepFactors {
   double length = 0;  ///< rate * scale: multiplies the direction
 };
 
-inline kernel::StepNumbers step_numbers(const OptimizerOptions& options, StepFactors factors) {
+inline kernel::StepCoefficients step_coefficients(const OptimizerOptions& options, StepFactors factors) {
   const bool is_average = options.momentum_convention == MomentumConvention::ema;
-  return {.keep = options.momentum,
-          .add = is_average ? 1.0 - options.momentum : 1.0,
+  return {.beta = options.momentum,
+          .gradient_weight = is_average ? 1.0 - options.momentum : 1.0,
           .nesterov = options.nesterov,
           .decay = factors.decay,
           .decay_is_horizontal = options.decay == Decay::horizontal,
-          .length = factors.length};
+          .step_size = factors.length};
 }
 
 inline kernel::StepNeeds step_needs(const OptimizerOptions& options) {
@@ -75,22 +75,22 @@ struct DirectionStep {
   };
 
   template <class Scalar>
-  bool run(const kernel::Streams<Scalar>& streams, const kernel::StepNumbers& numbers, kernel::Check check,
+  bool run(const kernel::Streams<Scalar>& streams, const kernel::StepCoefficients& coefficients, kernel::Check check,
            auto& memory) const {
     MatrixRef<Scalar> direction = memory.direction.as(streams.shape());
     const BlockView<Scalar> view(direction);
-    if (!kernel::look_ahead(streams, numbers, view) && check == kernel::Check::gradient) return false;
+    if (!kernel::look_ahead(streams, coefficients, view) && check == kernel::Check::gradient) return false;
     apply_map<Map, Scalar>(map, direction, memory.workspace);
-    const BlockView<Scalar> decayed = decaying(streams.weights, numbers, memory);
-    kernel::move_along(streams, numbers, view, decayed.data == nullptr ? nullptr : &decayed);
+    const BlockView<Scalar> decayed = decaying(streams.weights, coefficients, memory);
+    kernel::move_along(streams, coefficients, view, decayed.data == nullptr ? nullptr : &decayed);
     return true;
   }
 
   /// What horizontal decay takes from: P W. Nothing for the decay of all of W.
   template <class Scalar>
-  static BlockView<Scalar> decaying(const kernel::WeightsMemory<Scalar>& weights,
-                                    const kernel::StepNumbers& numbers, auto& memory) {
-    if (numbers.decay == 0 || !numbers.decay_is_horizontal) return {};
+  static BlockView<Scalar> decaying(const kernel::WeightsView<Scalar>& weights,
+                                    const kernel::StepCoefficients& coefficients, auto& memory) {
+    if (coefficients.decay == 0 || !coefficients.decay_is_horizontal) return {};
     MatrixRef<Scalar> decayed = memory.decayed.as(weights.shape());
     const BlockView<Scalar> view(decayed);
     kernel::copy_weights(weights, view);
@@ -169,9 +169,9 @@ constexpr Index momentum_sums_count_of_either_order(Shape shape) {
 /// The step of a rule that maps the momentum. Returns false, and has changed nothing, where the gradient was
 /// to be checked and is not finite.
 template <class Projection, class Map, class Scalar>
-bool step_block(const Map& map, const kernel::StepNumbers& numbers, kernel::Check check,
+bool step_block(const Map& map, const kernel::StepCoefficients& coefficients, kernel::Check check,
                 const kernel::Streams<Scalar>& streams, auto& memory) {
-  return step_of<Map, Projection>(map).run(streams, numbers, check, memory);
+  return step_of<Map, Projection>(map).run(streams, coefficients, check, memory);
 }
 
 /// Throws std::invalid_argument that names the parameter unless the options suit the rule.

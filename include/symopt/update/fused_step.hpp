@@ -92,12 +92,12 @@ concept HasFusedStep = requires(const Map& map) {
 };
 
 /// A stateful rule whose whole step is one kernel, which works in the order of memory:
-///   rule.fused_step(gradient, weights, is_transposed, state, numbers, check)
+///   rule.fused_step(gradient, weights, is_transposed, state, coefficients, check)
 template <class Rule, class Scalar>
 concept HasFusedState = requires(const Rule& rule, typename Rule::template State<Scalar>& state,
-                                 const kernel::GradientMemory<Scalar>& gradient,
-                                 const kernel::WeightsMemory<Scalar>& weights, kernel::StepNumbers numbers) {
-  rule.fused_step(gradient, weights, false, state, numbers, kernel::Check::gradient);
+                                 const kernel::GradientView<Scalar>& gradient,
+                                 const kernel::WeightsView<Scalar>& weights, kernel::StepCoefficients coefficients) {
+  rule.fused_step(gradient, weights, false, state, coefficients, kernel::Check::gradient);
 };
 
 }}  // namespace symopt

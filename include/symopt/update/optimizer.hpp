@@ -314,7 +314,7 @@ class Optimizer {
   /// The step on memory, all of it in the shape of the block; `weights` is the Eigen object whose storage
   /// order chooses the frame.
   template <class Weights, class Gradient>
-  StepReport step_on(const kernel::WeightsMemory<Scalar>& memory, const Weights& weights,
+  StepReport step_on(const kernel::WeightsView<Scalar>& memory, const Weights& weights,
                      const Gradient& gradient) {
     if (weights.outerSize() > 1 && weights.outerStride() < weights.innerSize())
       throw std::invalid_argument(
@@ -324,10 +324,10 @@ class Optimizer {
     const double rate = options_.learning_rate * schedule_factor_;
     const detail::StepFactors factors{rate * options_.weight_decay,
                                       rate * scale_factor(options_.scale, shape_)};
-    const kernel::StepNumbers numbers = detail::step_numbers(options_, factors);
+    const kernel::StepCoefficients coefficients = detail::step_coefficients(options_, factors);
     const kernel::Check check =
         options_.non_finite == NonFinite::unchecked ? kernel::Check::nothing : kernel::Check::gradient;
-    if (run(memory, weights, gradient, numbers, check)) return {true, ++steps_, rate};
+    if (run(memory, weights, gradient, coefficients, check)) return {true, ++steps_, rate};
     if (options_.non_finite == NonFinite::skip) return {false, steps_, rate};
     throw std::invalid_argument("symopt: parameter '" + options_.parameter +
                                 "': the gradient has an Inf or NaN; nothing was changed. Lower the learning "
@@ -336,19 +336,19 @@ class Optimizer {
 
   /// In the frame in which the weights' memory runs along rows. False for a gradient that is not finite.
   template <class Weights, class Gradient>
-  bool run(const kernel::WeightsMemory<Scalar>& memory, const Weights& weights, const Gradient& gradient,
-           const kernel::StepNumbers& numbers, kernel::Check check) {
+  bool run(const kernel::WeightsView<Scalar>& memory, const Weights& weights, const Gradient& gradient,
+           const kernel::StepCoefficients& coefficients, kernel::Check check) {
     constexpr bool is_transposed = !is_row_major_v<Weights>;
-    const kernel::GradientMemory<Scalar> slope(BlockView<const typename Gradient::Scalar>{gradient});
-    const kernel::GradientMemory<Scalar> g = is_transposed ? slope.transposed() : slope;
-    const kernel::WeightsMemory<Scalar> w = is_transposed ? memory.transposed() : memory;
+    const kernel::GradientView<Scalar> slope(BlockView<const typename Gradient::Scalar>{gradient});
+    const kernel::GradientView<Scalar> g = is_transposed ? slope.transposed() : slope;
+    const kernel::WeightsView<Scalar> w = is_transposed ? memory.transposed() : memory;
     if constexpr (HasFusedState<Rule, Scalar>) {
-      return rule_.fused_step(g, w, is_transposed, state_.state, numbers, check);
+      return rule_.fused_step(g, w, is_transposed, state_.state, coefficients, check);
     } else if constexpr (is_stateful) {
       if (check == kernel::Check::gradient && !kernel::all_finite(slope)) return false;
       keep_state_if_it_throws([&] {
         detail::step_with_state<is_transposed>(rule_, readable(memory, weights), readable(slope, gradient),
-                                               state_.state, g, w, numbers, memory_);
+                                               state_.state, g, w, coefficients, memory_);
       });
       return true;
     } else {
@@ -356,10 +356,10 @@ class Optimizer {
                                             &state_.momentum.sums()};
       auto& work = memory_.template in_frame<is_transposed>();
       if constexpr (is_transposed) {
-        return detail::step_block<decltype(Projection{}.mirrored())>(mirror(rule_), numbers, check, streams,
+        return detail::step_block<decltype(Projection{}.mirrored())>(mirror(rule_), coefficients, check, streams,
                                                                      work);
       } else {
-        return detail::step_block<Projection>(rule_, numbers, check, streams, work);
+        return detail::step_block<Projection>(rule_, coefficients, check, streams, work);
       }
     }
   }

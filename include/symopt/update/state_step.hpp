@@ -34,11 +34,11 @@ auto in_storage_order(MatrixRef<Scalar>& block) {
 
 /// W <- W - decay W (or P W) - length * direction, in the frame.
 template <class Projection, class Rule, class Scalar>
-void move_along(const kernel::GradientMemory<Scalar>& gradient, const kernel::WeightsMemory<Scalar>& weights,
-                const kernel::StepNumbers& numbers, MatrixRef<Scalar>& direction,
+void move_along(const kernel::GradientView<Scalar>& gradient, const kernel::WeightsView<Scalar>& weights,
+                const kernel::StepCoefficients& coefficients, MatrixRef<Scalar>& direction,
                 StateMemory<Rule, Scalar>& memory) {
-  const BlockView<Scalar> decayed = DirectionStep<Rule, Projection>::decaying(weights, numbers, memory);
-  kernel::move_along<Scalar>({gradient, {}, weights}, numbers, BlockView<Scalar>(direction),
+  const BlockView<Scalar> decayed = DirectionStep<Rule, Projection>::decaying(weights, coefficients, memory);
+  kernel::move_along<Scalar>({gradient, {}, weights}, coefficients, BlockView<Scalar>(direction),
                              decayed.data == nullptr ? nullptr : &decayed);
 }
 
@@ -46,14 +46,14 @@ void move_along(const kernel::GradientMemory<Scalar>& gradient, const kernel::We
 /// Eigen objects; `slope` and `framed` are their memory in the frame.
 template <bool is_transposed, class Rule, class Scalar>
 void step_with_state(const Rule& rule, const auto& weights, const auto& gradient, auto& state,
-                     const kernel::GradientMemory<Scalar>& slope, const kernel::WeightsMemory<Scalar>& framed,
-                     const kernel::StepNumbers& numbers, StateMemory<Rule, Scalar>& memory) {
+                     const kernel::GradientView<Scalar>& slope, const kernel::WeightsView<Scalar>& framed,
+                     const kernel::StepCoefficients& coefficients, StateMemory<Rule, Scalar>& memory) {
   using Projection =
       std::conditional_t<is_transposed, decltype(projection_of_t<Rule>{}.mirrored()), projection_of_t<Rule>>;
   MatrixRef<Scalar> direction = memory.direction.as(framed.shape());
   auto own = in_storage_order<is_transposed, Scalar>(direction);
   rule(weights, gradient, state, own);
-  move_along<Projection>(slope, framed, numbers, direction, memory);
+  move_along<Projection>(slope, framed, coefficients, direction, memory);
 }
 
 }}}  // namespace symopt::detail

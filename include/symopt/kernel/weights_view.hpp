@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/kernel/gradient_memory.hpp>
+#include <symopt/kernel/gradient_view.hpp>
 #include <symopt/kernel/random_bits.hpp>
 
 #include <cstdint>
@@ -37,19 +37,19 @@ struct Rounder {
 ///   high and low           floats whose upper 16 bits (a bfloat16) and lower 16 bits lie apart
 ///   rounded                nothing but bfloat16: the step is computed in float and rounded
 template <class Scalar>
-class WeightsMemory {
+class WeightsView {
  public:
-  WeightsMemory(const BlockView<Scalar>& values) : values_(values) {}
-  WeightsMemory(const BlockView<float>& values, const BlockView<bfloat16>& copy, Rounder rounder)
+  WeightsView(const BlockView<Scalar>& values) : values_(values) {}
+  WeightsView(const BlockView<float>& values, const BlockView<bfloat16>& copy, Rounder rounder)
       : kind_(Kind::copied), values_(values), halves_(copy), rounder_(rounder) {}
-  WeightsMemory(const BlockView<bfloat16>& high, const BlockView<std::uint16_t>& low)
+  WeightsView(const BlockView<bfloat16>& high, const BlockView<std::uint16_t>& low)
       : kind_(Kind::split), halves_(high), low_(low) {}
-  WeightsMemory(const BlockView<bfloat16>& rounded, Rounder rounder)
+  WeightsView(const BlockView<bfloat16>& rounded, Rounder rounder)
       : kind_(Kind::rounded), halves_(rounded), rounder_(rounder) {}
 
   Shape shape() const { return has_values() ? shape_of(values_) : shape_of(halves_); }
-  WeightsMemory transposed() const {
-    WeightsMemory turned = *this;
+  WeightsView transposed() const {
+    WeightsView turned = *this;
     turned.values_ = values_.transposed();
     turned.halves_ = halves_.transposed();
     turned.low_ = low_.transposed();
@@ -72,7 +72,7 @@ class WeightsMemory {
   /// A stretch of a row, as numbers; what becomes of them goes back when it closes.
   class Window {
    public:
-    Window(const WeightsMemory& weights, Index row, Index col, Index count, bool is_written = true)
+    Window(const WeightsView& weights, Index row, Index col, Index count, bool is_written = true)
         : weights_(weights), row_(row), col_(col), count_(count), is_written_(is_written) {
       is_direct_ = weights.is_direct(col, count);
       if (is_direct_) {
@@ -93,7 +93,7 @@ class WeightsMemory {
     Scalar* data() const { return data_; }
 
    private:
-    const WeightsMemory& weights_;
+    const WeightsView& weights_;
     Index row_, col_, count_;
     bool is_written_;
     bool is_direct_;

@@ -35,17 +35,17 @@ void write_halves(const BlockView<Half>& view, Index row, Index col, Index count
 
 /// A gradient that is read: in the scalar that the step computes in, or in bfloat16 where that is float.
 template <class Scalar>
-class GradientMemory {
+class GradientView {
  public:
-  GradientMemory(const BlockView<const Scalar>& values) : values_(values) {}
-  GradientMemory(const BlockView<const bfloat16>& halves) requires std::same_as<Scalar, float>
+  GradientView(const BlockView<const Scalar>& values) : values_(values) {}
+  GradientView(const BlockView<const bfloat16>& halves) requires std::same_as<Scalar, float>
       : halves_(halves), is_halves_(true) {}
 
   Shape shape() const { return is_halves_ ? shape_of(halves_) : shape_of(values_); }
-  GradientMemory transposed() const {
+  GradientView transposed() const {
     if constexpr (std::same_as<Scalar, float>)
-      if (is_halves_) return GradientMemory(halves_.transposed());
-    return GradientMemory(values_.transposed());
+      if (is_halves_) return GradientView(halves_.transposed());
+    return GradientView(values_.transposed());
   }
   /// True when neighbours in memory are rather in a column than in a row.
   bool runs_along_columns() const {
@@ -74,7 +74,7 @@ class GradientMemory {
   /// A stretch of a row, as numbers.
   class Window {
    public:
-    Window(const GradientMemory& gradient, Index row, Index col, Index count) {
+    Window(const GradientView& gradient, Index row, Index col, Index count) {
       if (!gradient.is_halves_ && contiguous_from(gradient.values_, col) >= count) {
         data_ = gradient.values_.row(row) + gradient.values_.cols.offset(col);
       } else {
