@@ -67,11 +67,17 @@ TEST_CASE("one that is required ends the test case" * doctest::should_fail()) {
   ++steps_after_requirement;
 }
 
+TEST_CASE("a report of another verdict than the one expected fails" * doctest::should_fail()) {
+  SYMOPT_CHECK_VERDICT(Verdict::violated, failing());
+  SYMOPT_CHECK_VERDICT(Verdict::vacuous, failing());
+}
+
 TEST_CASE("the messages are the reports") {
-  REQUIRE(messages().size() == 2);  // of the test cases above: they run in the order of the file
-  CHECK(messages().front() == check::detail::report_text(failing()));
-  CHECK(messages().front().find("counterexample: ") != std::string::npos);
-  CHECK(messages().back().find("Trivial: vacuous") != std::string::npos);
+  REQUIRE(messages().size() == 3);  // of the test cases above: they run in the order of the file
+  CHECK(messages()[0] == to_string(failing()));
+  CHECK(messages()[0].find("counterexample: ") != std::string::npos);
+  CHECK(messages()[1].find("Trivial: vacuous") != std::string::npos);
+  CHECK(messages()[2] == "vacuous was expected, but\n" + to_string(failing()));
   CHECK(steps_after_check == 1);
   CHECK(steps_after_requirement == 0);
 }

@@ -40,6 +40,11 @@ TEST(GoogleTestAdapter, VacuousReportFails) {
   EXPECT_FATAL_FAILURE(SYMOPT_ASSERT(check_equivariance<Trivial>(RowNorm{})), "Trivial: vacuous");
 }
 
+TEST(GoogleTestAdapter, AnotherVerdictCanBeExpected) {
+  SYMOPT_EXPECT_VERDICT(Verdict::violated, failing());
+  EXPECT_NONFATAL_FAILURE(SYMOPT_EXPECT_VERDICT(Verdict::vacuous, failing()), "vacuous was expected, but\n");
+}
+
 TEST(GoogleTestAdapter, LineOfFailureRepeatsThatTrial) {
   const std::string line = failing().reproduce;
   const std::size_t begin = line.find('"') + 1;

@@ -6,14 +6,14 @@
 
 #include <doctest/doctest.h>
 
+#include <symopt/check/doctest.hpp>
+
 #include <cmath>
 #include <cstdlib>
 #include <ctime>
 #include <limits>
-#include <sstream>
 #include <string>
 
-#include "support/expect_verdict.hpp"
 #include "support/group_list.hpp"
 
 namespace {
@@ -21,14 +21,6 @@ namespace {
 using namespace symopt;
 using namespace symopt::check;
 using symopt_test::CyclicRows;
-using symopt_test::expect;
-using symopt_test::expect_holds;
-
-std::string text_of(const Report& report) {
-  std::ostringstream text;
-  text << report;
-  return text.str();
-}
 
 /// A variable of the environment while it lives.
 class Environment {
@@ -91,21 +83,21 @@ struct Plain {
 TEST_CASE(
     "a rule is generic, for one scalar, of weights too, with a state, an Update, or a factory of "
     "optimizers") {
-  expect_holds(check_equivariance<Embedding>([](const auto& m) { return RowNorm{}(m); }));
-  expect_holds(check_equivariance<Embedding>(Update<Embedding>{}));
-  expect_holds(check_equivariance<HiddenMatrix>(Momentum{}));
-  expect_holds(check_equivariance<HiddenMatrix>([](const auto& w, const auto& g) { return (w + g).eval(); }));
-  expect_holds(check_equivariance<HiddenMatrix>([](Index, Index) { return Plain{}; }));
+  SYMOPT_CHECK(check_equivariance<Embedding>([](const auto& m) { return RowNorm{}(m); }));
+  SYMOPT_CHECK(check_equivariance<Embedding>(Update<Embedding>{}));
+  SYMOPT_CHECK(check_equivariance<HiddenMatrix>(Momentum{}));
+  SYMOPT_CHECK(check_equivariance<HiddenMatrix>([](const auto& w, const auto& g) { return (w + g).eval(); }));
+  SYMOPT_CHECK(check_equivariance<HiddenMatrix>([](Index, Index) { return Plain{}; }));
 
   const auto factory = [](Shape shape) {
     return Optimizer<Update<Embedding>, double>(shape.rows, shape.cols, {.learning_rate = 0.1});
   };
   const Report report = check_equivariance<Embedding>(factory);
-  expect_holds(report);
+  SYMOPT_CHECK(report);
   CHECK(report.rule == "Optimizer<Update<Embedding>, double>");
   CHECK(report.precision == "double");
-  expect(Verdict::violated, check_equivariance<HiddenMatrix>(factory));
-  expect(Verdict::violated, check_equivariance<LmHead>([](Shape shape) {
+  SYMOPT_CHECK_VERDICT(Verdict::violated, check_equivariance<HiddenMatrix>(factory));
+  SYMOPT_CHECK_VERDICT(Verdict::violated, check_equivariance<LmHead>([](Shape shape) {
            return Optimizer<Update<LmHead>, double>(shape.rows, shape.cols,
                                                     {.learning_rate = 0.1, .weight_decay = 0.1});
          }));
@@ -114,9 +106,9 @@ TEST_CASE(
 TEST_CASE("a rule for float alone is checked in float, and the report says so") {
   const Report report =
       check_equivariance<Embedding>([](const Matrix<float>& x) -> Matrix<float> { return RowNorm{}(x); });
-  expect_holds(report);
+  SYMOPT_CHECK(report);
   CHECK(report.precision == "float");
-  CHECK(text_of(report).find("in float, for the rule has no double") != std::string::npos);
+  CHECK(to_string(report).find("in float, for the rule has no double") != std::string::npos);
   CHECK(report.ladder_ratio == 0);
   CHECK(check_equivariance<Embedding>(RowNorm{}).precision == "double");
   CHECK(check_equivariance<Embedding>(in_float_only(any_rule(RowNorm{}))).precision == "float");
@@ -125,9 +117,9 @@ TEST_CASE("a rule for float alone is checked in float, and the report says so") 
 TEST_CASE("a counterexample of a rule that sees weights shows them") {
   const Report report =
       check_equivariance<LmHead>([](const auto& w, const auto& g) { return (0.1 * w + g).eval(); });
-  expect(Verdict::violated, report);
+  SYMOPT_CHECK_VERDICT(Verdict::violated, report);
   CHECK(report.counterexample->element == "weights with 1 added to all of column 0");
-  CHECK(text_of(report).find("W = [[") != std::string::npos);
+  CHECK(to_string(report).find("W = [[") != std::string::npos);
   CHECK(report.counterexample->expected ==
         report.counterexample->input + 0.1 * report.counterexample->weights);
 }
@@ -139,7 +131,7 @@ TEST_CASE("an output that is not finite is a violation, also where only a neighb
     return std::numeric_limits<double>::quiet_NaN() * x;
   };
   const Report report = check_equivariance<RowPermutation>(brittle, {.trials = 0, .inputs = {"integers"}});
-  expect(Verdict::violated, report);
+  SYMOPT_CHECK_VERDICT(Verdict::violated, report);
   CHECK(report.reason == "the output is not finite");
   CHECK(report.worst == std::numeric_limits<double>::infinity());
 }
@@ -152,8 +144,8 @@ TEST_CASE("a violation of a billionth is one, a few roundings are not") {
         },
         {.inputs = {"gaussian", "condition-3"}});
   };
-  expect(Verdict::violated, off_by(1e-9));
-  expect_holds(off_by(1e-16));
+  SYMOPT_CHECK_VERDICT(Verdict::violated, off_by(1e-9));
+  SYMOPT_CHECK(off_by(1e-16));
 }
 
 TEST_CASE("exchanges and signs are tried on integers under rotations too") {
@@ -165,12 +157,12 @@ TEST_CASE("exchanges and signs are tried on integers under rotations too") {
         return is_integer && !is_first_longest ? Matrix<double>(2 * x) : x;
       },
       {.inputs = {"integers"}});
-  expect(Verdict::violated, report);
+  SYMOPT_CHECK_VERDICT(Verdict::violated, report);
 }
 
 TEST_CASE("a rule that calls its output approximate makes a check inconclusive, with its reason") {
   const Report report = check_equivariance<RightOrthogonal>(Approximate{});
-  expect(Verdict::inconclusive, report);
+  SYMOPT_CHECK_VERDICT(Verdict::inconclusive, report);
   CHECK(report.reason.find("approximate") != std::string::npos);
   CHECK(report.reason.find("sampled") != std::string::npos);
 }
@@ -180,7 +172,7 @@ TEST_CASE("where rounding decides, the report names the inputs") {
     return x.unaryExpr([](double entry) { return std::sin(1e18 * entry); });
   };
   const Report report = check_equivariance<RowPermutation>(chaotic, {.inputs = {"gaussian", "condition-3"}});
-  expect(Verdict::inconclusive, report);
+  SYMOPT_CHECK_VERDICT(Verdict::inconclusive, report);
   CHECK(report.reason.find("most of them on '") != std::string::npos);
 }
 
@@ -188,14 +180,14 @@ TEST_CASE("where rounding decides, the report names the inputs") {
 
 TEST_CASE("a user's group goes through the same calls") {
   using Group = Product<CyclicRows, RightOrthogonal, SharedShift>;
-  expect_holds(check_group_laws<Group>());
-  expect_holds(check_action_laws<Group>());
-  expect_holds(check_equivariance<Group>(Update<Group>{}));
-  expect_holds(check_horizontal<Group>(Update<Group>{}));
-  expect_holds(check_shift_invariant<Group>(Update<Group>{}));
-  expect_holds(check_trajectory<Group>(
+  SYMOPT_CHECK(check_group_laws<Group>());
+  SYMOPT_CHECK(check_action_laws<Group>());
+  SYMOPT_CHECK(check_equivariance<Group>(Update<Group>{}));
+  SYMOPT_CHECK(check_horizontal<Group>(Update<Group>{}));
+  SYMOPT_CHECK(check_shift_invariant<Group>(Update<Group>{}));
+  SYMOPT_CHECK(check_trajectory<Group>(
       [](Shape shape) { return Optimizer<Update<Group>, double>(shape.rows, shape.cols); }, {.trials = 8}));
-  expect_holds(expect_violation<CyclicRows>(longest_row));
+  SYMOPT_CHECK(expect_violation<CyclicRows>(longest_row));
   const Report report = check_equivariance<CyclicRows>(longest_row);
   CHECK(report.counterexample->element == "generator 0");
   CHECK(report.group == "CyclicRows");
@@ -205,8 +197,8 @@ TEST_CASE("a user's group goes through the same calls") {
 
 TEST_CASE("a group without a type of its own does too") {
   const OneSidedGroup scalings(Side::left, GeneratorKind::positive_scalings);
-  expect_holds(check_equivariance(scalings, [](const auto& w, const auto&) { return w.eval(); }));
-  expect_holds(expect_violation(scalings, Identity{}));
+  SYMOPT_CHECK(check_equivariance(scalings, [](const auto& w, const auto&) { return w.eval(); }));
+  SYMOPT_CHECK(expect_violation(scalings, Identity{}));
   CHECK_THROWS_AS(check_horizontal(scalings, Identity{}), std::invalid_argument);
 }
 
@@ -226,7 +218,7 @@ TEST_CASE("trials, shapes and inputs change what is tried; what would say nothin
   refuses({.inputs = {"gausian"}}, "no kind 'gausian'; known are gaussian, integers");
   refuses({.inputs = {"zero", "zero"}}, "twice");
   const Report unfilled = check_equivariance<HeadRotations<Side::left, 4>>(RowNorm{}, {.shapes = {{6, 4}}});
-  expect(Verdict::vacuous, unfilled);
+  SYMOPT_CHECK_VERDICT(Verdict::vacuous, unfilled);
   CHECK(unfilled.reason.find("heads fill none") != std::string::npos);
 }
 
@@ -251,16 +243,16 @@ TEST_CASE("the line of a failure repeats that trial alone, whatever the seed is 
   REQUIRE(report.verdict == Verdict::violated);
   const Environment line("SYMOPT_REPRODUCE", value_of(report.reproduce));
   const Report again = check_equivariance<RowPermutation>(longest_row);
-  expect(Verdict::violated, again);
+  SYMOPT_CHECK_VERDICT(Verdict::violated, again);
   CHECK(again.trials == 1);
   CHECK(again.seed == 7);
   CHECK(again.reproduce == report.reproduce);
-  CHECK(text_of(again).substr(0, 200) == text_of(report).substr(0, 200));
+  CHECK(to_string(again).substr(0, 200) == to_string(report).substr(0, 200));
   CHECK(check_equivariance<Embedding>(RowNorm{}).trials > 1);  // another check goes on as usual
   // Once the rule is mended, that trial holds.
   const auto mended = [](const Matrix<double>& x) -> Matrix<double> { return 2 * x; };
   const Report after = check_equivariance<RowPermutation>(mended);
-  expect_holds(after);
+  SYMOPT_CHECK(after);
   CHECK(after.trials == 1);
 }
 
@@ -275,7 +267,7 @@ TEST_CASE("the line of a check that holds repeats the whole check") {
 TEST_CASE("a line for a trial that there is not says so") {
   const Environment line("SYMOPT_REPRODUCE", "equivariance|RowNorm|Embedding|seed=9 trial=4000");
   const Report report = check_equivariance<Embedding>(RowNorm{});
-  expect(Verdict::vacuous, report);
+  SYMOPT_CHECK_VERDICT(Verdict::vacuous, report);
   CHECK(report.reason == "SYMOPT_REPRODUCE names no trial of this check");
 }
 
@@ -285,7 +277,7 @@ TEST_CASE("trajectories, locality, layouts and the laws of groups have such line
   {
     const Environment line("SYMOPT_REPRODUCE", value_of(run.reproduce));
     const Report again = check_trajectory<RightOrthogonal>(adamw);
-    expect(Verdict::violated, again);
+    SYMOPT_CHECK_VERDICT(Verdict::violated, again);
     CHECK(again.trials < run.trials);
     CHECK(again.counterexample->error == run.counterexample->error);
   }
@@ -313,7 +305,7 @@ TEST_CASE("a default check of a 16 x 24 rule under a product group takes less th
   const std::clock_t begin = std::clock();
   const Report report = check_equivariance<Embedding>(counted, {.shapes = {{16, 24}}});
   const double seconds = static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
-  expect_holds(report);
+  SYMOPT_CHECK(report);
   // Five for a trial, and five for the input, which the generators share and random elements do not.
   CHECK(calls <= 5 * (report.trials + static_cast<long>(input_kinds().size()) + 64));
   CHECK(report.trials <= 1500);

@@ -7,6 +7,8 @@
 
 #include <doctest/doctest.h>
 
+#include <symopt/check/doctest.hpp>
+
 #include <algorithm>
 #include <limits>
 #include <sstream>
@@ -15,13 +17,6 @@ namespace {
 
 using namespace symopt;
 using namespace symopt::check;
-
-void expect(Verdict verdict, const Report& report) {
-  std::ostringstream text;
-  text << report;
-  INFO(text.str());
-  CHECK(report.verdict == verdict);
-}
 
 const Storage stacked{{3, 4, 6}, layout::experts()};
 const Storage stacked_transposed{{3, 6, 4}, layout::experts(layout::transposed())};
@@ -33,10 +28,10 @@ const Storage interleaved{
 TEST_CASE("through a stack no block influences another, and storage does not matter") {
   const auto holds = [](const auto& rule) {
     for (const Storage& storage : {stacked, stacked_transposed, heads, paired, interleaved})
-      expect(Verdict::holds, check_locality(rule, storage));
-    expect(Verdict::holds, check_layout(rule, stacked, stacked_transposed));
-    expect(Verdict::holds, check_layout(rule, stacked, heads));
-    expect(Verdict::holds, check_layout(rule, paired, interleaved));
+      SYMOPT_CHECK(check_locality(rule, storage));
+    SYMOPT_CHECK(check_layout(rule, stacked, stacked_transposed));
+    SYMOPT_CHECK(check_layout(rule, stacked, heads));
+    SYMOPT_CHECK(check_layout(rule, paired, interleaved));
   };
   holds(Update<HiddenMatrix, DualNorm<Spectral<>>>{});
   holds(Update<SwigluInput>{});
@@ -59,10 +54,10 @@ void negated(TensorView<const double> gradient, TensorView<double> direction) {
 
 TEST_CASE("experts that share one scale are caught") {
   const Report report = check_locality(coupled_by_one_scale, stacked);
-  expect(Verdict::violated, report);
+  SYMOPT_CHECK_VERDICT(Verdict::violated, report);
   CHECK(report.reason == "block 1 moves when the gradient of block 0 changes");
   CHECK(report.rule == "a rule for tensors");
-  expect(Verdict::holds, check_locality(negated, stacked));
+  SYMOPT_CHECK(check_locality(negated, stacked));
 }
 
 /// Normalizes the rows of the tensor as it is stored, whatever the layout.
@@ -74,9 +69,9 @@ void normalize_stored_rows(TensorView<const double> gradient, TensorView<double>
 }
 
 TEST_CASE("a rule that takes the stored rows for those of the block is caught") {
-  expect(Verdict::holds, check_layout(normalize_stored_rows, stacked, heads));
+  SYMOPT_CHECK(check_layout(normalize_stored_rows, stacked, heads));
   const Report report = check_layout(normalize_stored_rows, stacked, stacked_transposed);
-  expect(Verdict::violated, report);
+  SYMOPT_CHECK_VERDICT(Verdict::violated, report);
   CHECK(report.counterexample->error > 1e-2);
 }
 
@@ -87,11 +82,11 @@ TEST_CASE("a layout alone is tried on a small tensor") {
         layout::gate_up(GateUp::interleaved, Neurons::apart),
         layout::experts(layout::transposed(layout::gate_up(GateUp::concatenated, Neurons::paired))),
         layout::experts(layout::as_matrix())})
-    expect(Verdict::holds, check_locality(update, one));
-  expect(Verdict::holds, check_layout(update, layout::experts(), layout::experts(layout::transposed())));
-  expect(Verdict::holds, check_layout(update, layout::experts(), layout::row_heads(3)));
-  expect(Verdict::violated, check_locality(coupled_by_one_scale, layout::experts()));
-  expect(Verdict::violated,
+    SYMOPT_CHECK(check_locality(update, one));
+  SYMOPT_CHECK(check_layout(update, layout::experts(), layout::experts(layout::transposed())));
+  SYMOPT_CHECK(check_layout(update, layout::experts(), layout::row_heads(3)));
+  SYMOPT_CHECK_VERDICT(Verdict::violated, check_locality(coupled_by_one_scale, layout::experts()));
+  SYMOPT_CHECK_VERDICT(Verdict::violated,
          check_layout(normalize_stored_rows, layout::experts(), layout::experts(layout::transposed())));
   CHECK_THROWS_AS(check_layout(update, layout::row_heads(2), layout::row_heads(3)), std::invalid_argument);
 }
@@ -101,17 +96,17 @@ TEST_CASE("a direction that is not finite is a violation") {
     std::fill_n(direction.data(), gradient.sizes()[0] * gradient.strides()[0],
                 std::numeric_limits<double>::quiet_NaN());
   };
-  expect(Verdict::violated, check_locality(nan, stacked));
-  expect(Verdict::violated, check_layout(nan, stacked, heads));
+  SYMOPT_CHECK_VERDICT(Verdict::violated, check_locality(nan, stacked));
+  SYMOPT_CHECK_VERDICT(Verdict::violated, check_layout(nan, stacked, heads));
 }
 
 TEST_CASE("what cannot fail does not pass") {
   const auto zero = [](TensorView<const double>, TensorView<double> direction) {
     std::fill_n(direction.data(), 72, 0.0);
   };
-  expect(Verdict::vacuous, check_locality(zero, stacked));
-  expect(Verdict::vacuous, check_layout(zero, stacked, heads));
-  expect(Verdict::vacuous, check_locality(RowNorm{}, {{4, 6}}));
+  SYMOPT_CHECK_VERDICT(Verdict::vacuous, check_locality(zero, stacked));
+  SYMOPT_CHECK_VERDICT(Verdict::vacuous, check_layout(zero, stacked, heads));
+  SYMOPT_CHECK_VERDICT(Verdict::vacuous, check_locality(RowNorm{}, {{4, 6}}));
   CHECK_THROWS_AS(check_layout(RowNorm{}, stacked, {{3, 6, 4}, layout::experts()}), std::invalid_argument);
 }
 

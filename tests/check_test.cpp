@@ -6,28 +6,21 @@
 
 #include <doctest/doctest.h>
 
-#include <sstream>
+#include <symopt/check/doctest.hpp>
+
 #include <string>
 
-#include "support/expect_verdict.hpp"
 #include "support/group_list.hpp"
 
 namespace {
 
 using namespace symopt;
 using namespace symopt::check;
-using symopt_test::expect;
 using symopt_test::RowScalings;
-
-std::string text_of(const Report& report) {
-  std::ostringstream text;
-  text << report;
-  return text.str();
-}
 
 TEST_CASE("honest rules hold, with a margin") {
   const auto holds = [](const Report& report) {
-    expect(Verdict::holds, report);
+    SYMOPT_CHECK(report);
     CHECK(report.worst <= 0.5);
     CHECK(report.ill_posed * 10 <= report.trials);
     CHECK(bool(report));
@@ -48,41 +41,41 @@ TEST_CASE("honest rules hold, with a margin") {
 }
 
 TEST_CASE("gradients move by the inverse: a rule that forgets it is caught under scalings") {
-  expect(Verdict::violated, check_equivariance<RowScalings>(Identity{}));
+  SYMOPT_CHECK_VERDICT(Verdict::violated, check_equivariance<RowScalings>(Identity{}));
 }
 
 TEST_CASE("what cannot fail does not pass") {
   const auto zero = [](const auto& x) { return (0 * x).eval(); };
-  expect(Verdict::vacuous, check_equivariance<HiddenMatrix>(zero));
-  expect(Verdict::vacuous, check_horizontal<LmHead>(zero));
-  expect(Verdict::vacuous, check_equivariance<SharedShift>(RowNorm{}));  // gradients do not move
-  expect(Verdict::vacuous, check_equivariance<Trivial>(RowNorm{}));
-  expect(Verdict::vacuous, check_group_laws<Trivial>());
+  SYMOPT_CHECK_VERDICT(Verdict::vacuous, check_equivariance<HiddenMatrix>(zero));
+  SYMOPT_CHECK_VERDICT(Verdict::vacuous, check_horizontal<LmHead>(zero));
+  SYMOPT_CHECK_VERDICT(Verdict::vacuous, check_equivariance<SharedShift>(RowNorm{}));  // gradients do not move
+  SYMOPT_CHECK_VERDICT(Verdict::vacuous, check_equivariance<Trivial>(RowNorm{}));
+  SYMOPT_CHECK_VERDICT(Verdict::vacuous, check_group_laws<Trivial>());
   const auto constant = [](const auto& x) {
     auto ones = x.eval();
     ones.setOnes();
     return ones;
   };
-  expect(Verdict::vacuous, check_equivariance<RowPermutation>(constant));
+  SYMOPT_CHECK_VERDICT(Verdict::vacuous, check_equivariance<RowPermutation>(constant));
 }
 
 TEST_CASE("a negative control holds when the rule is clearly violated, and not otherwise") {
-  expect(Verdict::holds, expect_violation<RightOrthogonal>(AdamW{}));
-  expect(Verdict::violated, expect_violation<RightOrthogonal>(RowNorm{}));
+  SYMOPT_CHECK(expect_violation<RightOrthogonal>(AdamW{}));
+  SYMOPT_CHECK_VERDICT(Verdict::violated, expect_violation<RightOrthogonal>(RowNorm{}));
   const auto slightly = [](const Matrix<double>& x) -> Matrix<double> {
     return RowNorm{.eps = 0}(x) + 1e-4 * Sign{}(x);
   };
-  expect(Verdict::violated, check_equivariance<RightOrthogonal>(slightly));
-  expect(Verdict::inconclusive, expect_violation<RightOrthogonal>(slightly));
+  SYMOPT_CHECK_VERDICT(Verdict::violated, check_equivariance<RightOrthogonal>(slightly));
+  SYMOPT_CHECK_VERDICT(Verdict::inconclusive, expect_violation<RightOrthogonal>(slightly));
 }
 
 TEST_CASE("a counterexample is small and says what it is") {
   const Report report = check_equivariance<Embedding>(Sign{});
-  INFO(text_of(report));
+  INFO(to_string(report));
   REQUIRE(report.counterexample);
   CHECK(report.counterexample->element == "right rotation (0,1) by pi/4");
   CHECK(shape_of(report.counterexample->input) == Shape{1, 2});
-  CHECK(text_of(report).find("1x2, G = [[") != std::string::npos);
+  CHECK(to_string(report).find("1x2, G = [[") != std::string::npos);
 
   // It is one: by hand, what the report says.
   const Matrix<double> x = report.counterexample->input;

@@ -6,6 +6,8 @@
 
 #include <doctest/doctest.h>
 
+#include <symopt/check/doctest.hpp>
+
 #include <sstream>
 #include <string>
 
@@ -13,13 +15,6 @@ namespace {
 
 using namespace symopt;
 using namespace symopt::check;
-
-void expect(Verdict verdict, const Report& report) {
-  std::ostringstream text;
-  text << report;
-  INFO(text.str());
-  CHECK(report.verdict == verdict);
-}
 
 template <class Rule, class Scalar = double>
 auto factory(OptimizerOptions options = {.learning_rate = 0.1}, Rule rule = {}) {
@@ -34,28 +29,28 @@ const OptimizerOptions everything{.learning_rate = 0.1,
                                   .scale = Scale::aspect};
 
 TEST_CASE("derived optimizers stay with their twins, in both precisions, synchronised or free") {
-  expect(Verdict::holds, check_trajectory<Embedding>(factory<Update<Embedding>>(everything)));
-  expect(Verdict::holds, check_trajectory<HiddenMatrix>(factory<Update<HiddenMatrix>>(everything)));
-  expect(Verdict::holds, check_trajectory<SwigluOutput>(factory<Update<SwigluOutput>>(everything)));
-  expect(Verdict::holds, check_trajectory<Embedding>(factory<Update<Embedding>, float>(everything)));
-  expect(Verdict::holds, check_trajectory<LmHead>(factory<Update<LmHead>>()));
-  expect(Verdict::holds, check_trajectory<Embedding>(factory<Update<Embedding>>(everything),
+  SYMOPT_CHECK(check_trajectory<Embedding>(factory<Update<Embedding>>(everything)));
+  SYMOPT_CHECK(check_trajectory<HiddenMatrix>(factory<Update<HiddenMatrix>>(everything)));
+  SYMOPT_CHECK(check_trajectory<SwigluOutput>(factory<Update<SwigluOutput>>(everything)));
+  SYMOPT_CHECK(check_trajectory<Embedding>(factory<Update<Embedding>, float>(everything)));
+  SYMOPT_CHECK(check_trajectory<LmHead>(factory<Update<LmHead>>()));
+  SYMOPT_CHECK(check_trajectory<Embedding>(factory<Update<Embedding>>(everything),
                                                      {.steps = 50, .free_running = true}));
   OptimizerOptions horizontal = everything;
   horizontal.decay = Decay::horizontal;
-  expect(Verdict::holds, check_trajectory<LmHead>(factory<Update<LmHead>>(horizontal)));
+  SYMOPT_CHECK(check_trajectory<LmHead>(factory<Update<LmHead>>(horizontal)));
 }
 
 TEST_CASE("AdamW holds under signed permutations and not under rotations") {
   using Signed = Product<SignedRowPermutation, SignedColumnPermutation>;
-  expect(Verdict::holds, check_trajectory<Signed>(factory<AdamW>()));
+  SYMOPT_CHECK(check_trajectory<Signed>(factory<AdamW>()));
   const Report report = check_trajectory<RightOrthogonal>(factory<AdamW>());
-  expect(Verdict::violated, report);
+  SYMOPT_CHECK_VERDICT(Verdict::violated, report);
   CHECK(report.counterexample->element.find("right rotation") != std::string::npos);
 }
 
 TEST_CASE("decay that is not horizontal is caught under a shift") {
-  expect(Verdict::violated, check_trajectory<LmHead>(factory<Update<LmHead>>(everything)));
+  SYMOPT_CHECK_VERDICT(Verdict::violated, check_trajectory<LmHead>(factory<Update<LmHead>>(everything)));
 }
 
 /// Keeps a basis that starts at the identity, whatever the gradients: its start is not fixed by rotations.
@@ -87,16 +82,16 @@ struct MomentumFromOnes {
 };
 
 TEST_CASE("a state whose start the group moves is caught, also when it shows late") {
-  expect(Verdict::violated, check_trajectory<RightOrthogonal>(factory<FixedBasis>()));
+  SYMOPT_CHECK_VERDICT(Verdict::violated, check_trajectory<RightOrthogonal>(factory<FixedBasis>()));
   const Report late = check_trajectory<RightOrthogonal>(factory<MomentumFromOnes>());
-  expect(Verdict::violated, late);
+  SYMOPT_CHECK_VERDICT(Verdict::violated, late);
   CHECK(late.reason.find("step 2") != std::string::npos);
-  expect(Verdict::holds, check_trajectory<RowPermutation>(factory<MomentumFromOnes>()));
+  SYMOPT_CHECK(check_trajectory<RowPermutation>(factory<MomentumFromOnes>()));
 }
 
 TEST_CASE("an optimizer that does not move, or a group that moves nothing, is vacuous") {
-  expect(Verdict::vacuous, check_trajectory<Embedding>(factory<Update<Embedding>>({.learning_rate = 0})));
-  expect(Verdict::vacuous, check_trajectory<Trivial>(factory<Update<Embedding>>()));
+  SYMOPT_CHECK_VERDICT(Verdict::vacuous, check_trajectory<Embedding>(factory<Update<Embedding>>({.learning_rate = 0})));
+  SYMOPT_CHECK_VERDICT(Verdict::vacuous, check_trajectory<Trivial>(factory<Update<Embedding>>()));
 }
 
 /// Somebody else's optimizer, for float, made from rows and columns.
@@ -107,7 +102,7 @@ struct Plain {
 TEST_CASE("any object with a step is an optimizer") {
   const auto plain = [](Index, Index) { return Plain{}; };
   const Report report = check_trajectory<HiddenMatrix>(plain);
-  expect(Verdict::holds, report);
+  SYMOPT_CHECK(report);
   CHECK(report.precision == "float");
   CHECK(report.rule == "Plain");
 }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The average over a frame makes any rule equivariant, says when it does not, and changes no rule that is.
-#include "support/expect_verdict.hpp"
 #include "support/frame_rules.hpp"
 
 #include <symopt/check/equivariance.hpp>
 #include <symopt/check/symmetry_error.hpp>
 
 #include <doctest/doctest.h>
+
+#include <symopt/check/doctest.hpp>
 
 #include <sstream>
 
@@ -49,7 +50,7 @@ void check_average(const Rule& rule) {
   const check::CheckOptions options{
       .trials = 24, .shapes = {{1, 1}, {2, 2}, {1, 5}, {5, 1}, {3, 2}, {6, 4}, {4, 6}, {5, 5}}};
   const check::Report report = check::check_equivariance<Group>(averaged, options);
-  expect_holds(report);
+  SYMOPT_CHECK(report);
   CHECK(report.ill_posed * 10 <= report.trials);
 }
 
@@ -72,7 +73,7 @@ TEST_CASE("permutations and rotations together, for a rule that has neither") {
 TEST_CASE("in float the violation is that of float") {
   const auto holds_in_float = []<class Group>(std::type_identity<Group>, const auto& rule) {
     const auto averaged = check::in_float_only(check::any_rule(frame_average<Group>(rule)));
-    expect_holds(check::check_equivariance<Group>(
+    SYMOPT_CHECK(check::check_equivariance<Group>(
         averaged,
         {.trials = 8, .shapes = {{6, 4}, {4, 6}}, .inputs = {"gaussian", "condition-3", "integers"}}));
   };
@@ -83,25 +84,25 @@ TEST_CASE("in float the violation is that of float") {
 }
 
 TEST_CASE("the rules alone violate what their averages keep") {
-  expect_holds(check::expect_violation<RightOrthogonal>(Sign{}));
-  expect_holds(check::expect_violation<RightOrthogonal>(MaxAbs{}));
-  expect_holds(check::expect_violation<RowPermutation>(Crooked{}));
-  expect_holds(check::expect_violation<HiddenMatrix>(Crooked{}));
+  SYMOPT_CHECK(check::expect_violation<RightOrthogonal>(Sign{}));
+  SYMOPT_CHECK(check::expect_violation<RightOrthogonal>(MaxAbs{}));
+  SYMOPT_CHECK(check::expect_violation<RowPermutation>(Crooked{}));
+  SYMOPT_CHECK(check::expect_violation<HiddenMatrix>(Crooked{}));
 }
 
 TEST_CASE("the checker finds frame-averaged AdamW equivariant where AdamW is not") {
   using check::Verdict;
-  expect(Verdict::violated, check::check_equivariance<Embedding>(AdamW{}));
-  expect_holds(check::check_equivariance<Embedding>(frame_average<Embedding>(AdamW{})));
-  expect(Verdict::violated, check::check_equivariance<HiddenMatrix>(AdamW{}));
-  expect_holds(check::check_equivariance<HiddenMatrix>(frame_average<HiddenMatrix>(AdamW{})));
+  SYMOPT_CHECK_VERDICT(Verdict::violated, check::check_equivariance<Embedding>(AdamW{}));
+  SYMOPT_CHECK(check::check_equivariance<Embedding>(frame_average<Embedding>(AdamW{})));
+  SYMOPT_CHECK_VERDICT(Verdict::violated, check::check_equivariance<HiddenMatrix>(AdamW{}));
+  SYMOPT_CHECK(check::check_equivariance<HiddenMatrix>(frame_average<HiddenMatrix>(AdamW{})));
 }
 
 TEST_CASE("the checker calls an average over sampled signs inconclusive, not violated") {
   const check::Report report = check::check_equivariance<RightOrthogonal>(
       frame_average<RightOrthogonal>(Tangled{}),
       {.trials = 4, .shapes = {{12, 10}}, .inputs = {"gaussian", "condition-3"}});
-  expect(check::Verdict::inconclusive, report);
+  SYMOPT_CHECK_VERDICT(check::Verdict::inconclusive, report);
   CHECK(report.reason.find("sampled") != std::string::npos);
 }
 

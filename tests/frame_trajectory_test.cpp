@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Stateful rules in a moving frame: runs from related starts stay related.
-#include "support/expect_verdict.hpp"
 #include "support/frame_rules.hpp"
 
 #include <symopt/check/symmetry_error.hpp>
 #include <symopt/check/trajectory.hpp>
 
 #include <doctest/doctest.h>
+
+#include <symopt/check/doctest.hpp>
 
 namespace {
 
@@ -47,28 +48,28 @@ TEST_CASE("twins of averaged AdamW stay twins, whatever the memory of the frame"
   for (const double memory : {0.0, 0.5, 0.95}) {
     CAPTURE(memory);
     const FrameOptions options{.memory = memory};
-    expect_holds(twins<RightOrthogonal>(frame_average<RightOrthogonal>(AdamW{}, options)));
-    expect_holds(twins<Embedding>(frame_average<Embedding>(AdamW{}, options)));
-    expect_holds(twins<HiddenMatrix>(frame_average<HiddenMatrix>(AdamW{}, options)));
+    SYMOPT_CHECK(twins<RightOrthogonal>(frame_average<RightOrthogonal>(AdamW{}, options)));
+    SYMOPT_CHECK(twins<Embedding>(frame_average<Embedding>(AdamW{}, options)));
+    SYMOPT_CHECK(twins<HiddenMatrix>(frame_average<HiddenMatrix>(AdamW{}, options)));
   }
-  expect_holds(twins<LmHead>(frame_average<LmHead>(AdamW{})));
-  expect_holds(twins<Embedding, float>(frame_average<Embedding>(AdamW{})));
+  SYMOPT_CHECK(twins<LmHead>(frame_average<LmHead>(AdamW{})));
+  SYMOPT_CHECK(twins<Embedding, float>(frame_average<Embedding>(AdamW{})));
 }
 
 TEST_CASE("twins of AdamW and of frames with loose signs part") {
-  expect(check::Verdict::violated, twins<RightOrthogonal>(AdamW{}));
-  expect(check::Verdict::violated, twins<RightOrthogonal>(AdamWithoutContinuedSigns{}));
+  SYMOPT_CHECK_VERDICT(check::Verdict::violated, twins<RightOrthogonal>(AdamW{}));
+  SYMOPT_CHECK_VERDICT(check::Verdict::violated, twins<RightOrthogonal>(AdamWithoutContinuedSigns{}));
 }
 
 TEST_CASE("twins stay twins for rules that read the weights or commute with nothing") {
-  expect_holds(twins<Embedding>(frame_average<Embedding>(Cautious{})));
-  expect(check::Verdict::violated, twins<Embedding>(Cautious{}));
-  expect_holds(twins<RowPermutation>(frame_average<RowPermutation>(CrookedMomentum{})));
-  expect(check::Verdict::violated, twins<RowPermutation>(CrookedMomentum{}));
+  SYMOPT_CHECK(twins<Embedding>(frame_average<Embedding>(Cautious{})));
+  SYMOPT_CHECK_VERDICT(check::Verdict::violated, twins<Embedding>(Cautious{}));
+  SYMOPT_CHECK(twins<RowPermutation>(frame_average<RowPermutation>(CrookedMomentum{})));
+  SYMOPT_CHECK_VERDICT(check::Verdict::violated, twins<RowPermutation>(CrookedMomentum{}));
   const std::vector<Shape> small{{2, 2}, {3, 2}, {2, 4}};
-  expect_holds(twins<Embedding>(frame_average<Embedding>(CrookedMomentum{}), small));
-  expect_holds(twins<LmHead>(frame_average<LmHead>(CrookedMomentum{}), small));
-  expect_holds(twins<HiddenMatrix>(frame_average<HiddenMatrix>(CrookedMomentum{}), small));
+  SYMOPT_CHECK(twins<Embedding>(frame_average<Embedding>(CrookedMomentum{}), small));
+  SYMOPT_CHECK(twins<LmHead>(frame_average<LmHead>(CrookedMomentum{}), small));
+  SYMOPT_CHECK(twins<HiddenMatrix>(frame_average<HiddenMatrix>(CrookedMomentum{}), small));
 }
 
 TEST_CASE("hard gradients on the way: zeros, low rank, integers, equal rows, axes that trade places") {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // How random elements are distributed and what the generators reach.
+#include "support/all_groups.hpp"
 #include "support/group_list.hpp"
 #include "support/group_samples.hpp"
 
@@ -58,8 +59,8 @@ TEST_CASE("random orthogonal matrices have the first two moments of the Haar mea
   const auto of_group = [&](const AnyGroup& group) {
     return haar_deviation(n, [&] { return matrix_of(group, group.random({n, n}, random), n); });
   };
-  CHECK(of_group(ErasedGroup<LeftOrthogonal, double>()) <= 5);
-  CHECK(of_group(ErasedGroup<RightOrthogonal, float>()) <= 5);
+  CHECK(of_group(*group_of<LeftOrthogonal>().in_double) <= 5);
+  CHECK(of_group(*group_of<RightOrthogonal>().in_float) <= 5);
   CHECK(of_group(ErasedGroup<HeadRotations<Side::left, n>, float>()) <= 5);
   CHECK(of_group(ErasedGroup<HeadRotations<Side::right, n>, double>()) <= 5);
 }
@@ -96,10 +97,10 @@ TEST_CASE("random permutations are uniform and random signs fair") {
     CHECK((occupied.array() - 1.0 / n).abs().maxCoeff() <= 5 * standard_error);
     CHECK((mean.array() - (is_signed ? 0 : 1.0 / n)).abs().maxCoeff() <= 6 * standard_error);
   };
-  check_uniform(ErasedGroup<RowPermutation, double>(), false);
-  check_uniform(ErasedGroup<ColumnPermutation, float>(), false);
-  check_uniform(ErasedGroup<SignedRowPermutation, double>(), true);
-  check_uniform(ErasedGroup<HeadRotations<Side::left, 1>, double>(), true);
+  check_uniform(*group_of<RowPermutation>().in_double, false);
+  check_uniform(*group_of<ColumnPermutation>().in_float, false);
+  check_uniform(*group_of<SignedRowPermutation>().in_double, true);
+  check_uniform(*group_of<HeadRotations<Side::left, 1>>().in_double, true);
 }
 
 /// The dimension of the matrices that commute with A (x) A for all elements A given: a generating set leaves
@@ -138,20 +139,20 @@ TEST_CASE("generators leave the same invariants as the whole group") {
     CHECK(commuting_dimension(group, group.generators({size, size}), size) == expected);
   };
   // Fourth powers of the trace, averaged: 3 for O(n), 4 for signed and 14 for plain permutations of three.
-  check(ErasedGroup<LeftOrthogonal, double>(), 3, n);
-  check(ErasedGroup<RightOrthogonal, double>(), 3, n);
-  check(ErasedGroup<HeadRotations<Side::left, 3>, double>(), 3, n);
-  check(ErasedGroup<SignedRowPermutation, double>(), 4, n);
-  check(ErasedGroup<SignedColumnPermutation, double>(), 4, n);
-  check(ErasedGroup<HeadRotations<Side::right, 1>, double>(), 4, n);
-  check(ErasedGroup<RowPermutation, double>(), 14, n);
-  check(ErasedGroup<ColumnPermutation, double>(), 14, n);
-  check(ErasedGroup<HeadRotations<Side::left, 2>, double>(), 6, 4);
+  check(*group_of<LeftOrthogonal>().in_double, 3, n);
+  check(*group_of<RightOrthogonal>().in_double, 3, n);
+  check(*group_of<HeadRotations<Side::left, 3>>().in_double, 3, n);
+  check(*group_of<SignedRowPermutation>().in_double, 4, n);
+  check(*group_of<SignedColumnPermutation>().in_double, 4, n);
+  check(*group_of<HeadRotations<Side::right, 1>>().in_double, 4, n);
+  check(*group_of<RowPermutation>().in_double, 14, n);
+  check(*group_of<ColumnPermutation>().in_double, 14, n);
+  check(*group_of<HeadRotations<Side::left, 2>>().in_double, 6, 4);
 
   // A reflection alone, or one swap alone, leaves more.
-  const ErasedGroup<LeftOrthogonal, double> orthogonal;
+  const AnyGroup& orthogonal = *group_of<LeftOrthogonal>().in_double;
   CHECK(commuting_dimension(orthogonal, {orthogonal.generators({n, n}).back()}, n) > 3);
-  const ErasedGroup<RowPermutation, double> permutations;
+  const AnyGroup& permutations = *group_of<RowPermutation>().in_double;
   CHECK(commuting_dimension(permutations, {permutations.generators({n, n}).front()}, n) > 14);
 }
 

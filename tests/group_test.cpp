@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <symopt/check/group_laws.hpp>
-
 #include "support/error.hpp"
+#include "support/group_list.hpp"
 #include "support/group_suite.hpp"
 #include "support/inputs.hpp"
 
@@ -11,12 +10,36 @@ namespace {
 
 using namespace symopt_test;
 
-TEST_CASE_TEMPLATE_DEFINE("every simple or user's group obeys the laws of a group and of its three actions",
-                          T, group_laws) {
-  check_laws_of_group<typename T::group, typename T::scalar>();
+bool is_product(const NamedGroup& group) {
+  return group.list == GroupList::named || group.list == GroupList::product;
 }
-using Groups = join_t<SimpleGroups, UserGroups, ScalingGroups>;
-TEST_CASE_TEMPLATE_APPLY(group_laws, in_both_scalars_t<Groups>);
+
+TEST_CASE("every simple or user's group obeys the laws of a group and of its three actions") {
+  for (const NamedGroup& group : groups())
+    if (!is_product(group)) check_laws_of_group(group);
+}
+
+TEST_CASE("every product obeys the laws of a group and of its three actions") {
+  for (const NamedGroup& group : groups())
+    if (is_product(group)) check_laws_of_group(group);
+}
+
+TEST_CASE("the parts of a product act like the factors one after the other") {
+  constexpr Shape shape{6, 4};
+  CAPTURE(default_seed);
+  Random random(default_seed);
+  const auto g = LmHead::random<double>(shape, random);
+  const Matrix<double> weights = gaussian_block(shape, random);
+
+  Matrix<double> expected = weights;
+  RowPermutation::act_on_weights(g.parts[hana::size_c<0>], expected);
+  RightOrthogonal::act_on_weights(g.parts[hana::size_c<1>], expected);
+  expected.rowwise() += g.parts[hana::size_c<2>].offset.row(0);
+
+  Matrix<double> actual = weights;
+  LmHead::act_on_weights(g, actual);
+  CHECK(relative_error(actual, expected) <= 1e-14);
+}
 
 // Every law has a liar that breaks it.
 
@@ -89,8 +112,7 @@ struct NotFinite : SharedShift {
 
 /// The report must name the law.
 void expect_broken(const check::Report& report, const char* law) {
-  CAPTURE(report);
-  CHECK(report.verdict == check::Verdict::violated);
+  SYMOPT_CHECK_VERDICT(check::Verdict::violated, report);
   CHECK(report.worst > 1e6);
   CHECK(report.reason.find(law) != std::string::npos);
 }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rules without an absolute eps do not see the scale of a block, in float from 1e-30 to 1e30.
-#include "support/expect_verdict.hpp"
 #include "support/inputs.hpp"
 
 #include <symopt/check/homogeneity.hpp>
 #include <symopt/symopt.hpp>
 
 #include <doctest/doctest.h>
+
+#include <symopt/check/doctest.hpp>
 
 namespace {
 
@@ -28,8 +29,8 @@ void check_degree_zero(const char* name, const Rule& rule) {
   CAPTURE(std::string(name));
   const check::AnyRule any = any_rule(rule);
   for (const check::AnyRule& precision : {any, in_float_only(any)}) {
-    expect_holds(check_homogeneous(precision, 0, blocks));
-    expect_holds(check_homogeneous_to_the_bit(precision, 0, blocks));
+    SYMOPT_CHECK(check_homogeneous(precision, 0, blocks));
+    SYMOPT_CHECK(check_homogeneous_to_the_bit(precision, 0, blocks));
   }
 }
 
@@ -89,7 +90,7 @@ TEST_CASE("scales beyond the range of squares, down to subnormal numbers, are su
 TEST_CASE("DualNorm is homogeneous of its power") {
   for (const double alpha : {0.5, 1.0, -0.25}) {
     CAPTURE(alpha);
-    const auto check = [&](const auto& rule) { expect_holds(check_homogeneous(rule, alpha, blocks)); };
+    const auto check = [&](const auto& rule) { SYMOPT_CHECK(check_homogeneous(rule, alpha, blocks)); };
     check(DualNorm<Spectral<>>{.alpha = alpha});
     check(DualNorm<RowNorm>{alpha, row_norm});
     check(DualNorm<Sign>{.alpha = alpha});
@@ -98,16 +99,16 @@ TEST_CASE("DualNorm is homogeneous of its power") {
 }
 
 TEST_CASE("DualNorm behind a scale-free stage does not see the scale of the block") {
-  expect_holds(
+  SYMOPT_CHECK(
       check_homogeneous(Update<HiddenMatrix, Then<FrobeniusNorm, DualNorm<Spectral<>>>>{}, 0, blocks));
-  expect_holds(
+  SYMOPT_CHECK(
       check_homogeneous(Update<HiddenMatrix, Then<DualNorm<Spectral<>>, FrobeniusNorm>>{}, 0, blocks));
 }
 
 TEST_CASE("an absolute eps destroys the scale") {
   const auto is_clearly_broken = [](const auto& rule) {
     const check::Report report = check_homogeneous(rule, 0, blocks);
-    expect(check::Verdict::violated, report);
+    SYMOPT_CHECK_VERDICT(check::Verdict::violated, report);
     CHECK(report.counterexample->error > 0.05);
   };
   is_clearly_broken(RowNorm{});

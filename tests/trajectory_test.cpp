@@ -2,13 +2,14 @@
 // Whole optimizers with all that they do around a rule: twin runs, one from the weights W with gradients G,
 // the other from g W with g G, stay related by g.
 #include "support/error.hpp"
-#include "support/expect_verdict.hpp"
 #include "support/group_list.hpp"
 
 #include <symopt/check/trajectory.hpp>
 #include <symopt/symopt.hpp>
 
 #include <doctest/doctest.h>
+
+#include <symopt/check/doctest.hpp>
 
 namespace {
 
@@ -39,7 +40,7 @@ void check_twins() {
   CAPTURE(type_name<Group>());
   for (const OptimizerOptions& options : options_for(families_of<Group>)) {
     INFO(options);
-    expect_holds(check_trajectory<Group>(factory<Rule, Scalar>(options), {.trials = 12}));
+    SYMOPT_CHECK(check_trajectory<Group>(factory<Rule, Scalar>(options), {.trials = 12}));
   }
 }
 
@@ -63,7 +64,7 @@ TEST_CASE("hybrids of a head stay related") {
 }
 
 TEST_CASE("runs that are not brought together again after each step stay related too") {
-  expect_holds(check_trajectory<LmHead>(factory<Update<LmHead>>({.learning_rate = 0.1}),
+  SYMOPT_CHECK(check_trajectory<LmHead>(factory<Update<LmHead>>({.learning_rate = 0.1}),
                                         {.steps = 20, .trials = 12, .free_running = true}));
 }
 

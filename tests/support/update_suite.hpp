@@ -1,32 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "support/expect_verdict.hpp"
-#include "support/inputs.hpp"
+#include "support/error.hpp"
 
 #include <symopt/check/equivariance.hpp>
 #include <symopt/check/shift.hpp>
-#include <symopt/update/update.hpp>
+
+#include <doctest/doctest.h>
+
+#include <symopt/check/doctest.hpp>
 
 // What is asserted of the derived update of every group: equivariance under the group (E), horizontal
 // gradients give horizontal updates (H), and a shift of the gradient changes nothing (I).
 namespace symopt_test {
-
-/// The default update of a group in one scalar, its types hidden.
-template <class G, class Scalar>
-symopt::check::AnyRule default_update() {
-  const auto direction = [](const Matrix<Scalar>&, const Matrix<Scalar>& block) -> Matrix<Scalar> {
-    const symopt::Update<G> update;
-    return update(block);
-  };
-  symopt::check::AnyRule rule{"the default update", {}, {}};
-  if constexpr (std::same_as<Scalar, float>) {
-    rule.in_float = direction;
-  } else {
-    rule.in_double = direction;
-  }
-  return rule;
-}
 
 inline void check_update(const symopt::check::AnyGroup& group, const symopt::check::AnyRule& update) {
   using namespace symopt::check;
@@ -36,10 +22,11 @@ inline void check_update(const symopt::check::AnyGroup& group, const symopt::che
   const CheckOptions options{.trials = 12, .shapes = {{1, 1}, {1, 6}, {6, 1}, {6, 6}, {12, 6}, {6, 12}}};
   // Where gradients do not move, equivariance says nothing, and the check says so.
   const bool moves_gradients = families.left.is_linear() || families.right.is_linear();
-  expect(moves_gradients ? Verdict::holds : Verdict::vacuous, check_equivariance(group, update, options));
+  SYMOPT_CHECK_VERDICT(moves_gradients ? Verdict::holds : Verdict::vacuous,
+                       check_equivariance(group, update, options));
   if (!has_shift) return;
-  expect_holds(check_horizontal(group, update, options));
-  expect_holds(check_shift_invariant(group, update, options));
+  SYMOPT_CHECK(check_horizontal(group, update, options));
+  SYMOPT_CHECK(check_shift_invariant(group, update, options));
 }
 
 /// A zero or empty block has a zero update.

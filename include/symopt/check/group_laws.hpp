@@ -38,9 +38,6 @@ Report check_action_laws(CheckOptions options = {}) {
 #ifdef SYMOPT_CHECK_DEFINITIONS
 namespace detail {
 
-/// Of elements, which round several times on their way: a product of three of them and two inverses are compared.
-inline constexpr Tolerance tolerance_of_elements{.roundings = 64};
-
 SYMOPT_CHECK_INLINE const char* precision_text(Wide unit) {
   if (unit == static_cast<Wide>(std::numeric_limits<float>::epsilon())) return "float";
   return unit == static_cast<Wide>(std::numeric_limits<double>::epsilon()) ? "double" : "long double";
@@ -77,8 +74,7 @@ class ElementTrials {
 
   /// One instance of a law: the two sides must be equal up to rounding, on that scale.
   void compare(const char* law, const WideMatrix& actual, const WideMatrix& expected, Wide scale) {
-    note(law, tolerance_of_elements.error(static_cast<double>(distance(actual, expected)),
-                                          static_cast<double>(group_.unit() * scale)));
+    note(law, error_on(scale, actual, expected));
   }
   void compare(const char* law, const WideMatrix& actual, const WideMatrix& expected) {
     compare(law, actual, expected, std::max(norm(actual), norm(expected)));
@@ -97,11 +93,16 @@ class ElementTrials {
     for (std::size_t i = 0; i < elements.size(); ++i) {
       where_ = (i < generators ? "generator " + std::to_string(i) : "a random element") + ", " + to_string(shape);
       const WideMatrix block = gaussian<Wide>(shape, engine);
-      const bool moves = distance(group_.on_weights(elements[i], block), block) > Wide(1e-3) * norm(block);
+      const bool moves = error_on(norm(block), group_.on_weights(elements[i], block), block) > 1;
       has_moved_ = has_moved_ || moves;
       if (i < generators && block.size() > 0) require(moves, "every generator moves something");
       visit(*this, shape, elements[i], engine);
     }
+  }
+
+  double error_on(Wide scale, const WideMatrix& actual, const WideMatrix& expected) const {
+    return tolerance.error(static_cast<double>(distance(actual, expected)),
+                           static_cast<double>(group_.unit() * scale));
   }
 
   void require(bool good, const char* law) { note(law, good ? 0.0 : infinity); }

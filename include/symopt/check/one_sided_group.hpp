@@ -197,7 +197,8 @@ SYMOPT_CHECK_INLINE WideMatrix OneSidedGroup::on_gradient(const Element& g, cons
 }
 
 SYMOPT_CHECK_INLINE WideMatrix OneSidedGroup::moved(const WideMatrix& a, const WideMatrix& block) const {
-  return side_ == Side::left ? detail::product(a, block) : detail::product(block, detail::transpose(a));
+  if (side_ == Side::left) return detail::product(a, block);
+  return detail::transpose(detail::product(a, detail::transpose(block)));
 }
 
 SYMOPT_CHECK_INLINE WideMatrix OneSidedGroup::inverse_of(WideMatrix a) const {

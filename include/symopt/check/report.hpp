@@ -82,10 +82,13 @@ struct Report {
 /// Everything that a failure needs, in lines of at most 80 columns but the last one, which is to be copied.
 std::ostream& operator<<(std::ostream& out, const Report& report);
 
+/// The report as it prints itself.
+std::string to_string(const Report& report);
+
 namespace detail {
 
-/// The report as it prints itself, the message of a failed assertion.
-std::string report_text(const Report& report);
+/// The message of an assertion that asked for another verdict.
+std::string failure_text(const Report& report, Verdict expected);
 
 }  // namespace detail
 
@@ -132,13 +135,18 @@ SYMOPT_CHECK_INLINE std::string wrapped(const std::string& text, const std::stri
   return result + line;
 }
 
-SYMOPT_CHECK_INLINE std::string report_text(const Report& report) {
+SYMOPT_CHECK_INLINE std::string failure_text(const Report& report, Verdict expected) {
+  const std::string text = to_string(report);
+  return expected == Verdict::holds ? text : std::string(to_string(expected)) + " was expected, but\n" + text;
+}
+
+}  // namespace detail
+
+SYMOPT_CHECK_INLINE std::string to_string(const Report& report) {
   std::ostringstream text;
   text << report;
   return text.str();
 }
-
-}  // namespace detail
 
 SYMOPT_CHECK_INLINE std::ostream& operator<<(std::ostream& out, const Counterexample& example) {
   out << example.element << ", " << symopt::to_string(shape_of(example.input))

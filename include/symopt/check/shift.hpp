@@ -66,9 +66,9 @@ SYMOPT_CHECK_INLINE bool shifts(const AnyGroup& group, Side side) {
 SYMOPT_CHECK_INLINE WideMatrix centred(WideMatrix block, Side side) {
   const Index count = line_count(shape_of(block), side);
   for (Index k = 0; k < line_count(shape_of(block), opposite(side)); ++k) {
-    Wide mean = 0;
-    for (Index i = 0; i < count; ++i) mean += entry_of_line(block, side, i, k) / static_cast<Wide>(count);
-    for (Index i = 0; i < count; ++i) entry_of_line(block, side, i, k) -= mean;
+    Wide total = 0;
+    for (Index i = 0; i < count; ++i) total += entry_of_line(block, side, i, k);
+    for (Index i = 0; i < count; ++i) entry_of_line(block, side, i, k) -= total / static_cast<Wide>(count);
   }
   return block;
 }

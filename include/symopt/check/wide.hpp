@@ -91,14 +91,13 @@ SYMOPT_CHECK_INLINE bool is_zero(const WideMatrix& block) {
 }
 
 SYMOPT_CHECK_INLINE Wide norm(const WideMatrix& block) {
-  Wide largest = 0;
+  Wide squares = 0, largest = 0;
+  for (Index k = 0; k < block.size(); ++k) squares += block.data()[k] * block.data()[k];
+  if (std::isfinite(squares) && squares >= std::numeric_limits<Wide>::min()) return std::sqrt(squares);
   for (Index k = 0; k < block.size(); ++k) largest = std::max(largest, std::abs(block.data()[k]));
-  if (largest == 0) largest = 1;
-  Wide squares = 0;
-  for (Index k = 0; k < block.size(); ++k) {
-    const Wide entry = block.data()[k] / largest;
-    squares += entry * entry;
-  }
+  if (largest == 0) return squares;
+  squares = 0;
+  for (Index k = 0; k < block.size(); ++k) squares += std::pow(block.data()[k] / largest, Wide(2));
   return largest * std::sqrt(squares);
 }
 
@@ -120,8 +119,11 @@ SYMOPT_CHECK_INLINE Wide inner_product(const WideMatrix& a, const WideMatrix& b)
 SYMOPT_CHECK_INLINE WideMatrix product(const WideMatrix& a, const WideMatrix& b) {
   WideMatrix result = WideMatrix::Zero(a.rows(), b.cols());
   for (Index i = 0; i < a.rows(); ++i)
-    for (Index k = 0; k < a.cols(); ++k)
-      for (Index j = 0; j < b.cols(); ++j) result(i, j) += a(i, k) * b(k, j);
+    for (Index k = 0; k < a.cols(); ++k) {
+      const Wide factor = a(i, k);
+      if (factor == 0) continue;  // generators have few entries
+      for (Index j = 0; j < b.cols(); ++j) result(i, j) += factor * b(k, j);
+    }
   return result;
 }
 

@@ -1,34 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-#pragma once
+#include "support/all_rules.hpp"
 
-#include "support/inputs.hpp"
-
-#include <symopt/check/any_rule.hpp>
-#include <symopt/check/inputs.hpp>
 #include <symopt/symopt.hpp>
 
-#include <functional>
 #include <string>
-#include <string_view>
-#include <vector>
+#include <utility>
 
-// Every shipped rule with what is expected of it.
 namespace symopt_test {
 
-/// A map of blocks with its type hidden.
-using Map = std::function<Matrix<double>(const Matrix<double>&)>;
+namespace {
 
-/// A rule with its type hidden.
-struct NamedRule {
-  std::string name;
-  symopt::check::AnyRule rule;
-  Map map;
-  Map mirrored;                       ///< the mirrored rule on the transposed block, transposed back
-  symopt::Families claimed;           ///< what the rule states
-  symopt::Families expected;          ///< the table of largest groups
-  bool keeps[2];                      ///< what the rule states about horizontal blocks: left, right
-  std::vector<std::string> inputs{};  ///< the kinds that its definition covers; empty: all
-};
+using symopt::Side;
 
 template <class Rule>
 NamedRule named_rule(std::string name, const Rule& rule, const symopt::Families& expected,
@@ -37,7 +19,6 @@ NamedRule named_rule(std::string name, const Rule& rule, const symopt::Families&
       name, [rule](const Matrix<double>&, const Matrix<double>& block) { return rule(block); }, {}};
   return {std::move(name),
           std::move(any),
-          [rule](const Matrix<double>& block) { return rule(block); },
           [rule](const Matrix<double>& block) -> Matrix<double> {
             return rule.mirrored()(block.transpose()).transpose();
           },
@@ -48,14 +29,14 @@ NamedRule named_rule(std::string name, const Rule& rule, const symopt::Families&
 }
 
 // The columns of the table: permutations, signed permutations, orthogonal matrices, heads.
-inline constexpr symopt::SideFamilies swapped{.swaps = true};
-inline constexpr symopt::SideFamilies signed_swapped{.swaps = true, .signs = true};
-inline constexpr symopt::SideFamilies rotated{.rotations = true};
+constexpr symopt::SideFamilies swapped{.swaps = true};
+constexpr symopt::SideFamilies signed_swapped{.swaps = true, .signs = true};
+constexpr symopt::SideFamilies rotated{.rotations = true};
 constexpr symopt::SideFamilies in_heads(int size) {
   return {.block_rotations = size, .block_swaps = size};
 }
 
-inline std::vector<NamedRule> elementary_rules() {
+std::vector<NamedRule> make_elementary_rules() {
   using namespace symopt;
   const Families both_rotated{rotated, rotated};
   return {
@@ -88,7 +69,7 @@ void add_spectral_rules(std::vector<NamedRule>& rules, const std::string& name, 
       named_rule("RightSpectral by " + name, RightSpectral<Method>{method}, both_rotated, inputs));
 }
 
-inline std::vector<NamedRule> spectral_rules() {
+std::vector<NamedRule> make_spectral_rules() {
   using namespace symopt;
   // A coupled iteration blows up the rounding of a singular Gram matrix, so it is equivariant as far as the
   // singular values are not zero.
@@ -109,7 +90,7 @@ inline std::vector<NamedRule> spectral_rules() {
   return rules;
 }
 
-inline std::vector<NamedRule> composed_rules() {
+std::vector<NamedRule> make_composed_rules() {
   using namespace symopt;
   using polar::Exact;
   return {
@@ -129,6 +110,21 @@ inline std::vector<NamedRule> composed_rules() {
                  {signed_swapped, rotated}),
       named_rule("nested stages", Then<Then<RowNorm, Spectral<>>, Sign>{}, {signed_swapped, signed_swapped}),
   };
+}
+
+}  // namespace
+
+const std::vector<NamedRule>& elementary_rules() {
+  static const std::vector<NamedRule> rules = make_elementary_rules();
+  return rules;
+}
+const std::vector<NamedRule>& spectral_rules() {
+  static const std::vector<NamedRule> rules = make_spectral_rules();
+  return rules;
+}
+const std::vector<NamedRule>& composed_rules() {
+  static const std::vector<NamedRule> rules = make_composed_rules();
+  return rules;
 }
 
 }  // namespace symopt_test

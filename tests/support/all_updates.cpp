@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "support/all_updates.hpp"
+#include "support/group_list.hpp"
+
+#include <symopt/update/update.hpp>
+
+namespace symopt_test {
+
+namespace {
+
+template <class G, class Scalar>
+symopt::Matrix<Scalar> default_direction(const symopt::Matrix<Scalar>&, const symopt::Matrix<Scalar>& gradient) {
+  const symopt::Update<G> update;
+  return update(gradient);
+}
+
+}  // namespace
+
+const std::vector<DefaultUpdate>& default_updates() {
+  static const std::vector<DefaultUpdate> all = [] {
+    std::vector<DefaultUpdate> list;
+    for_each_type<UpdateGroups>([&]<class G>() {
+      const std::string name = "the default update";
+      list.push_back({group_of<G>(),
+                      {name, {}, default_direction<G, float>},
+                      {name, default_direction<G, double>, {}}});
+    });
+    return list;
+  }();
+  return all;
+}
+
+}  // namespace symopt_test
