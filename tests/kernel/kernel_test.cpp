@@ -63,7 +63,8 @@ TEST_CASE_TEMPLATE("Gram matrices of all inputs, in either order, strided and sc
         Embedded<Scalar> out(Matrix<double>::Constant(size, size, 7.0));
         kernel::gram<Scalar>(block.view(), side, out.view(), memory, Scalar(0.5));
         const Matrix<double> lanes = side == Side::left ? given : given.transpose();
-        CHECK(error_in_roundoff(out.view(), reference_product(0.5 * lanes, 0.5 * lanes.transpose())) <= 64);
+        CHECK(error_in_roundoff(out.view(),
+                                reference_product<Scalar>(0.5 * lanes, 0.5 * lanes.transpose())) <= 64);
         CHECK(out.view() == out.view().transpose());
         CHECK(out.surroundings_are_untouched());
       }
@@ -81,15 +82,16 @@ TEST_CASE_TEMPLATE("a square times a block, in place, and commuting squares", Sc
       Embedded<Scalar> block(gaussian_block(shape, random)), square(gaussian_block({size, size}, random));
       const Matrix<double> given = 0.25 * as_double(block.view()), factor = as_double(square.view());
       kernel::multiply_square<Scalar>(square.view(), block.view(), side, memory, Scalar(0.25));
-      CHECK(error_in_roundoff(block.view(), side == Side::left ? reference_product(factor, given)
-                                                               : reference_product(given, factor)) <= 64);
+      CHECK(error_in_roundoff(block.view(), side == Side::left
+                                                ? reference_product<Scalar>(factor, given)
+                                                : reference_product<Scalar>(given, factor)) <= 64);
       CHECK(block.surroundings_are_untouched());
 
       const Matrix<double> half = factor + factor.transpose();
       Embedded<Scalar> a(half), b(half), out(half);
       kernel::symmetric_product<Scalar>(a.view(), b.view(), out.view(), memory);
       const Matrix<double> rounded = as_double(a.view());
-      CHECK(error_in_roundoff(out.view(), reference_product(rounded, rounded)) <= 64);
+      CHECK(error_in_roundoff(out.view(), reference_product<Scalar>(rounded, rounded)) <= 64);
       CHECK(out.view() == out.view().transpose());
     }
 }
