@@ -204,7 +204,7 @@ TEST_CASE("a user's group goes through the same calls") {
 }
 
 TEST_CASE("a group without a type of its own does too") {
-  const OneSidedGroup scalings(Side::left, LineMotions::positive_scalings);
+  const OneSidedGroup scalings(Side::left, GeneratorKind::positive_scalings);
   expect_holds(check_equivariance(scalings, [](const auto& w, const auto&) { return w.eval(); }));
   expect_holds(expect_violation(scalings, Identity{}));
   CHECK_THROWS_AS(check_horizontal(scalings, Identity{}), std::invalid_argument);

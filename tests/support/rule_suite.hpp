@@ -17,12 +17,12 @@ inline const std::vector<Shape> rule_shapes{{6, 6}, {12, 6}, {6, 12}};
 
 /// The families of linear generators on one side. Block sizes 2 and 3 stand for all.
 inline std::vector<symopt::check::OneSidedGroup> linear_families(Side side) {
-  using symopt::check::LineMotions;
+  using symopt::check::GeneratorKind;
   std::vector<symopt::check::OneSidedGroup> all;
-  for (const LineMotions motions :
-       {LineMotions::swaps, LineMotions::signs, LineMotions::rotations, LineMotions::positive_scalings})
+  for (const GeneratorKind motions :
+       {GeneratorKind::swaps, GeneratorKind::signs, GeneratorKind::rotations, GeneratorKind::positive_scalings})
     all.emplace_back(side, motions);
-  for (const LineMotions motions : {LineMotions::block_rotations, LineMotions::block_swaps})
+  for (const GeneratorKind motions : {GeneratorKind::block_rotations, GeneratorKind::block_swaps})
     for (const int size : {2, 3}) all.emplace_back(side, motions, size);
   return all;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/check/wide.hpp>
 #include <symopt/group/product.hpp>
 #include <symopt/type_name.hpp>
 
@@ -11,13 +12,10 @@
 #include <random>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace check {
-
-/// Group elements and differences are computed one precision above a rule in double.
-using Wide = long double;
-using WideMatrix = Matrix<Wide>;
 
 /// A group with its type hidden, so that what is checked of every group is compiled once.
 class AnyGroup {
@@ -54,14 +52,15 @@ class AnyGroup {
 template <class G>
 using element_scalar_t = std::conditional_t<HasElements<G, Wide> && ActsOnBlocks<G, Wide>, Wide, double>;
 
+/// A group of a type, as AnyGroup.
 template <SymmetryGroup G, class Scalar = element_scalar_t<G>>
 class ErasedGroup final : public AnyGroup {
   using E = element_t<G, Scalar>;
   static const E& in(const Element& g) { return *std::any_cast<E>(&g); }
   static WideMatrix moved(const WideMatrix& block, const auto& act) {
-    Matrix<Scalar> own = block.template cast<Scalar>();
+    Matrix<Scalar> own = detail::converted<Scalar>(block);
     act(own);
-    return own.template cast<Wide>();
+    return detail::widened(own);
   }
 
  public:

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/check/optimizer_factory.hpp>
-#include <symopt/matrix.hpp>
-#include <symopt/update/rule_text.hpp>
+#include <symopt/check/any_optimizer.hpp>
+#include <symopt/check/approximation.hpp>
+#include <symopt/check/wide.hpp>
 #include <symopt/update/rule.hpp>
+#include <symopt/update/rule_text.hpp>
 
 #include <concepts>
 #include <functional>
-#include <limits>
+#include <memory>
 #include <string>
 #include <type_traits>
+#include <utility>
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace check {
 
@@ -34,9 +36,12 @@ struct AnyRule {
   /// Why the rule itself calls its direction for that input approximate; empty text where it does not, no
   /// function for rules that say nothing about it. A report with `is_exact` and `reason`, from
   /// rule.report(gradient) or in its state, says it.
-  std::function<std::string(const Matrix<double>& weights, const Matrix<double>& gradient)> doubt{};
+  std::function<std::string(const Matrix<double>& weights, const Matrix<double>& gradient)>
+      approximation_reason{};
 
-  bool is_float_only() const { return !in_double; }
+  /// The highest precision that it has.
+  Precision precision() const { return in_double ? Precision::in_double : Precision::in_float; }
+  bool has_both_precisions() const { return in_double && in_float; }
 };
 
 namespace detail {
@@ -77,26 +82,7 @@ inline constexpr int steps_of_state = 3;
 
 template <class Scalar, class Rule>
 Direction<Scalar> direction_of(const Rule& rule) {
-  if constexpr (IsFactory<Rule>) {
-    using O = decltype(make_optimizer(rule, Shape{}));
-    if constexpr (std::same_as<Scalar, decltype(scalar_of_optimizer<O>())>) {
-      return [rule](const Matrix<Scalar>& weights, const Matrix<Scalar>& gradient) -> Matrix<Scalar> {
-        O optimizer = make_optimizer(rule, shape_of(gradient));
-        Matrix<Scalar> moved = weights;
-        for (int step = 0; step < steps_of_state; ++step) optimizer.step(moved, gradient);
-        return moved - weights;
-      };
-    } else if constexpr (FloatTwin<O>::exists) {
-      return [rule](const Matrix<float>& weights, const Matrix<float>& gradient) -> Matrix<float> {
-        auto optimizer = FloatTwin<O>::of(make_optimizer(rule, shape_of(gradient)));
-        Matrix<float> moved = weights;
-        for (int step = 0; optimizer && step < steps_of_state; ++step) optimizer->step(moved, gradient);
-        return moved - weights;
-      };
-    } else {
-      return {};
-    }
-  } else if constexpr (StatefulRule<Rule, Scalar>) {
+  if constexpr (StatefulRule<Rule, Scalar>) {
     return [rule](const Matrix<Scalar>& weights, const Matrix<Scalar>& gradient) {
       auto state = make_state<typename Rule::template State<Scalar>>(shape_of(gradient));
       Matrix<Scalar> direction(gradient.rows(), gradient.cols());
@@ -116,66 +102,53 @@ Direction<Scalar> direction_of(const Rule& rule) {
   }
 }
 
-template <class Rule>
-std::string name_of(const Rule& rule) {
-  if constexpr (IsFactory<Rule>) {
-    return symopt::detail::type_name<decltype(make_optimizer(rule, Shape{}))>();
-  } else {
-    const std::string name = symopt::detail::rule_text(rule);
-    return name.find("lambda") == std::string::npos && !name.empty() ? name : "a callable";
-  }
-}
-
-template <class Report>
-concept SaysIfExact = requires(const Report& report) {
-  {bool(report.is_exact)};
-  {std::string(report.reason)};
-};
-
-std::string doubt_in(const SaysIfExact auto& report) {
-  return report.is_exact ? "" : report.reason;
-}
-
 template <class Scalar, class Rule>
-void add_doubt(AnyRule& any, const Rule& rule) {
+void add_approximation_reason(AnyRule& any, const Rule& rule) {
   if constexpr (StatefulRule<Rule, Scalar>) {
     using State = typename Rule::template State<Scalar>;
-    if constexpr (requires(const State& state) { {doubt_in(state.report)}; })
-      any.doubt = [rule](const Matrix<double>& weights, const Matrix<double>& gradient) {
-        const Matrix<Scalar> w = weights.cast<Scalar>(), x = gradient.cast<Scalar>();
-        auto state = make_state<State>(shape_of(x));
-        Matrix<Scalar> direction(x.rows(), x.cols());
-        for (int step = 0; step < steps_of_state; ++step) rule(w, x, state, direction);
-        return doubt_in(state.report);
+    if constexpr (requires(const State& state) { {approximation_reason_in(state.report)}; })
+      any.approximation_reason = [rule](const Matrix<double>& weights, const Matrix<double>& gradient) {
+        const auto w = converted<Scalar>(weights), g = converted<Scalar>(gradient);
+        auto state = make_state<State>(shape_of(g));
+        Matrix<Scalar> direction(g.rows(), g.cols());
+        for (int step = 0; step < steps_of_state; ++step) rule(w, g, state, direction);
+        return approximation_reason_in(state.report);
       };
-  } else if constexpr (requires(const Matrix<Scalar>& x) { {doubt_in(rule.report(x))}; }) {
-    any.doubt = [rule](const Matrix<double>&, const Matrix<double>& gradient) {
-      return doubt_in(rule.report(Matrix<Scalar>(gradient.cast<Scalar>())));
+  } else if constexpr (requires(const Matrix<Scalar>& g) { {approximation_reason_in(rule.report(g))}; }) {
+    any.approximation_reason = [rule](const Matrix<double>&, const Matrix<double>& gradient) {
+      return approximation_reason_in(rule.report(converted<Scalar>(gradient)));
     };
   }
 }
+
+/// The change of the weights in three steps of an optimizer; none where there is no optimizer.
+WideMatrix change_of_weights(AnyOptimizer* optimizer, WideMatrix weights, const WideMatrix& gradient);
+/// A factory as a rule.
+AnyRule rule_of_factory(const AnyOptimizerFactory& factory);
 
 }  // namespace detail
 
 template <class Rule>
 AnyRule any_rule(const Rule& rule) {
-  constexpr bool sees_weights =
-      detail::SeesWeights<Rule, double> || detail::SeesWeights<Rule, float> || detail::IsFactory<Rule>;
   static_assert(
       detail::IsMap<Rule> || detail::IsFactory<Rule>,
       "a rule to check is callable on a matrix of float or double (the gradient), or on two (weights, "
       "gradient), and returns one of the same scalar, or has a State and operator()(weights, "
       "gradient, state, direction), or makes an optimizer from a Shape or from (rows, cols)");
-  AnyRule any{detail::name_of(rule), detail::direction_of<double>(rule), detail::direction_of<float>(rule),
-              sees_weights};
-  if constexpr (detail::IsMap<Rule>) {
+  if constexpr (detail::IsFactory<Rule>) {
+    return detail::rule_of_factory(detail::any_optimizer_factory(rule));
+  } else {
+    const std::string name = symopt::detail::rule_text(rule);
+    AnyRule any{name.find("lambda") == std::string::npos && !name.empty() ? name : "a callable",
+                detail::direction_of<double>(rule), detail::direction_of<float>(rule),
+                detail::SeesWeights<Rule, double> || detail::SeesWeights<Rule, float>};
     if (any.in_double) {
-      detail::add_doubt<double>(any, rule);
+      detail::add_approximation_reason<double>(any, rule);
     } else {
-      detail::add_doubt<float>(any, rule);
+      detail::add_approximation_reason<float>(any, rule);
     }
+    return any;
   }
-  return any;
 }
 
 inline AnyRule any_rule(AnyRule rule) {
@@ -188,5 +161,36 @@ inline AnyRule in_float_only(AnyRule rule) {
   rule.in_double = {};
   return rule;
 }
+
+#ifdef SYMOPT_CHECK_DEFINITIONS
+namespace detail {
+
+SYMOPT_CHECK_INLINE WideMatrix change_of_weights(AnyOptimizer* optimizer, WideMatrix weights,
+                                                 const WideMatrix& gradient) {
+  const WideMatrix before = weights;
+  for (int step = 0; optimizer && step < steps_of_state; ++step) optimizer->step(weights, gradient);
+  return sum(std::move(weights), before, -1);
+}
+
+SYMOPT_CHECK_INLINE AnyRule rule_of_factory(const AnyOptimizerFactory& factory) {
+  AnyRule any{factory.name, {}, {}, true};
+  const auto make = factory.make;
+  if (factory.precision == Precision::in_double)
+    any.in_double = [make](const Matrix<double>& weights, const Matrix<double>& gradient) {
+      const auto optimizer = make(shape_of(gradient));
+      return converted<double>(change_of_weights(optimizer.get(), widened(weights), widened(gradient)));
+    };
+  if (factory.precision == Precision::in_float || factory.has_float)
+    any.in_float = [make, is_float = factory.precision == Precision::in_float](const Matrix<float>& weights,
+                                                                               const Matrix<float>& gradient) {
+      auto optimizer = make(shape_of(gradient));
+      if (!is_float) optimizer = optimizer->in_float();
+      return converted<float>(change_of_weights(optimizer.get(), widened(weights), widened(gradient)));
+    };
+  return any;
+}
+
+}  // namespace detail
+#endif
 
 }}}  // namespace symopt::check

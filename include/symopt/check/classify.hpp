@@ -5,71 +5,25 @@
 #include <symopt/check/homogeneity.hpp>
 #include <symopt/check/one_sided_group.hpp>
 #include <symopt/check/shift.hpp>
+#include <symopt/check/side_symmetry.hpp>
 #include <symopt/group/shift.hpp>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <cstddef>
 #include <optional>
 #include <ostream>
 #include <random>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace check {
 
-/// Under which motions of the lines of one side a rule is equivariant.
-class SideSymmetry {
- public:
-  /// What was found for one kind of motion: read, written, and whether it holds.
-  ///@{
-  Verdict operator[](LineMotions motions) const { return verdicts_[static_cast<std::size_t>(motions)]; }
-  void set(LineMotions motions, Verdict verdict) { verdicts_[static_cast<std::size_t>(motions)] = verdict; }
-  bool has(LineMotions motions) const { return (*this)[motions] == Verdict::holds; }
-  ///@}
-
-  int head_size = 0;  ///< of the heads that were tried; 0: none were
-
-  /// The largest of these groups that the rule has:
-  ///   1 none, +-1 the sign of the block, S swaps, +-S with that sign, signs (without swaps), B signed
-  ///   permutations, R_h rotations within heads of h lines with exchanges of heads, St the orthogonal
-  ///   matrices that keep the vector of ones up to its sign, O all orthogonal ones; Mon, GL and "with
-  ///   scalings": B, O and the others together with positive scalings. A question mark: something larger was
-  ///   inconclusive.
-  std::string letter() const {
-    const bool scales = has(LineMotions::positive_scalings);
-    std::string text = orthogonal_letter();
-    if (scales)
-      text = text == "O" ? "GL" : text == "B" ? "Mon" : text == "1" ? "scalings" : text + " with scalings";
-    for (const Verdict verdict : verdicts_)
-      if (verdict == Verdict::inconclusive) return text + "?";
-    return text;
-  }
-
- private:
-  std::string orthogonal_letter() const {
-    using enum LineMotions;
-    if (has(rotations)) return "O";
-    if (has(swaps) && has(signs)) return "B";
-    if (has(block_rotations) && has(block_swaps)) return "R_" + std::to_string(head_size);
-    if (has(ones_rotations)) return "St";
-    if (has(swaps)) return has(negation) ? "+-S" : "S";
-    if (has(signs)) return "signs";
-    return has(negation) ? "+-1" : "1";
-  }
-
-  std::array<Verdict, 8> verdicts_{Verdict::vacuous, Verdict::vacuous, Verdict::vacuous, Verdict::vacuous,
-                                   Verdict::vacuous, Verdict::vacuous, Verdict::vacuous, Verdict::vacuous};
-};
-
-/// What a rule respects, as far as the motions of LineMotions, a shift of the rows and scalings can tell.
+/// The symmetries of a rule, as far as the generators of GeneratorKind, a shift of the rows and scalings can tell.
 struct Classification {
-  std::string rule;                            ///< what was classified
-  SideSymmetry left;                           ///< under motions of the rows
-  SideSymmetry right;                          ///< under motions of the columns
+  std::string rule;                            ///< the rule that was classified
+  SideSymmetry left;                           ///< under generators on the rows
+  SideSymmetry right;                          ///< under generators on the columns
   Verdict equivariant = Verdict::vacuous;      ///< E: weights that share a shift have the same step
   Verdict horizontal = Verdict::vacuous;       ///< H: 1^T G = 0 implies 1^T U = 0
   Verdict shift_invariant = Verdict::vacuous;  ///< I: U(G + 1 a^T) = U(G)
@@ -84,9 +38,29 @@ struct Classification {
   }
 };
 
-/// The row of the rule in the table of docs/derivation.md, and for each side what shows that its group is no
-/// larger.
-inline std::ostream& operator<<(std::ostream& out, const Classification& row) {
+/// The row of the rule in the table of docs/derivation.md, and for each side a counterexample that shows that its group
+/// is no larger.
+std::ostream& operator<<(std::ostream& out, const Classification& row);
+
+namespace detail {
+
+Classification classify(const AnyRule& rule, CheckOptions options, int head_size);
+
+}  // namespace detail
+
+/// The row of an unknown rule in the table of docs/derivation.md: its largest group on either side among the
+/// kinds of GeneratorKind, E, H and I under a shift of the rows, and its degree of homogeneity. With
+/// head_size, also the rotations within heads of so many lines; the shapes are then whole heads. Rule: that
+/// of check_equivariance; E tells something of rules that see weights. Every entry is the verdict of a check
+/// and holds as far as that: of the groups that are not tried, nothing is said. The reports stop at the first
+/// failure. Cost: that of a dozen checks, on small shapes.
+template <class Rule>
+Classification classify(const Rule& rule, CheckOptions options = {}, int head_size = 0) {
+  return detail::classify(any_rule(rule), std::move(options), head_size);
+}
+
+#ifdef SYMOPT_CHECK_DEFINITIONS
+SYMOPT_CHECK_INLINE std::ostream& operator<<(std::ostream& out, const Classification& row) {
   const auto yes_or_no = [](Verdict verdict) {
     return verdict == Verdict::holds ? "yes" : verdict == Verdict::violated ? "no" : to_string(verdict);
   };
@@ -99,8 +73,8 @@ inline std::ostream& operator<<(std::ostream& out, const Classification& row) {
     out << "not homogeneous";
   }
   for (const Side side : {Side::left, Side::right})
-    for (const LineMotions motions : {LineMotions::swaps, LineMotions::signs, LineMotions::rotations}) {
-      const std::string group = OneSidedGroup(side, motions).name();
+    for (const GeneratorKind kind : {GeneratorKind::swaps, GeneratorKind::signs, GeneratorKind::rotations}) {
+      const std::string group = OneSidedGroup(side, kind).name();
       const auto is_failure = [&](const Report& report) {
         return report.group == group && report.counterexample;
       };
@@ -143,34 +117,33 @@ class Classifier {
  private:
   Verdict verdict(Law law, const AnyGroup& group) {
     law.stops_at_first_failure = true;
-    row_.reports.push_back(LawCheck(std::move(law), group, rule_, options_).run());
+    row_.reports.push_back(check_law(law, group, rule_, options_));
     return row_.reports.back().verdict;
   }
 
   SideSymmetry side(Side side) {
     SideSymmetry symmetry;
     symmetry.head_size = head_size_;
-    const auto check = [&](LineMotions motions) {
-      const OneSidedGroup group(side, motions, head_size_);
-      symmetry.set(motions, verdict(equivariance_law(group), group));
+    const auto check = [&](GeneratorKind kind) {
+      const OneSidedGroup group(side, kind, head_size_);
+      symmetry.set(kind, verdict(equivariance_law(group), group));
     };
-    using enum LineMotions;
+    using enum GeneratorKind;
     check(positive_scalings);
     check(rotations);
     if (symmetry.has(rotations)) {
-      for (const LineMotions part : {negation, swaps, signs, block_rotations, block_swaps, ones_rotations})
+      for (const GeneratorKind part : {negation, swaps, signs, block_rotations, block_swaps, stabilizer_of_ones})
         symmetry.set(part, Verdict::holds);
       return symmetry;
     }
-    for (const LineMotions motions : {negation, swaps, signs, ones_rotations}) check(motions);
+    for (const GeneratorKind kind : {negation, swaps, signs, stabilizer_of_ones}) check(kind);
     if (head_size_ > 0)
-      for (const LineMotions motions : {block_rotations, block_swaps}) check(motions);
+      for (const GeneratorKind kind : {block_rotations, block_swaps}) check(kind);
     return symmetry;
   }
 
-  /// The degree as one block shows it, which the law must then confirm on all.
   void scale() {
-    const auto degree = rule_.is_float_only() ? shown_degree(rule_.in_float) : shown_degree(rule_.in_double);
+    const auto degree = shown_degree();
     if (!degree) return;
     const ErasedGroup<Trivial> group;
     if (verdict(homogeneity_law(*degree), group) != Verdict::holds) return;
@@ -178,20 +151,20 @@ class Classifier {
     row_.is_exact = verdict(exact_homogeneity_law(*degree), group) == Verdict::holds;
   }
 
-  template <class Scalar>
-  std::optional<double> shown_degree(const Direction<Scalar>& rule) const {
+  /// The degree as one block shows it, which the law must then confirm on all.
+  std::optional<double> shown_degree() const {
     constexpr int doublings = 10;
+    const Precision precision = rule_.precision();
     std::mt19937_64 engine = engine_for(options_.seed, "degree");
-    const Matrix<Scalar> weights = gaussian<Scalar>(options_.shapes.back(), engine);
-    const Matrix<Scalar> gradient = gaussian<Scalar>(options_.shapes.back(), engine);
-    const auto size = [&](Scalar scale) {
-      return static_cast<double>(rule(weights, (scale * gradient).eval()).stableNorm());
+    const WideMatrix weights = rounded_to(precision, gaussian<Wide>(options_.shapes.back(), engine));
+    const WideMatrix gradient = rounded_to(precision, gaussian<Wide>(options_.shapes.back(), engine));
+    const auto size = [&](int scale) {
+      return norm(direction_of(rule_, precision, weights, times(scale)(gradient)));
     };
-    const double degree = std::log2(size(Scalar(1 << doublings)) / size(Scalar(1))) / doublings;
+    const double degree = static_cast<double>(std::log2(size(1 << doublings) / size(1))) / doublings;
     if (!std::isfinite(degree)) return std::nullopt;
     const double near = std::round(1000 * degree) / 1000 + 0.0;  // no -0
-    const double noise = 16 * static_cast<double>(std::numeric_limits<Scalar>::epsilon());
-    return std::abs(degree - near) <= noise ? near : degree;
+    return std::abs(degree - near) <= 16 * roundoff(precision) ? near : degree;
   }
 
   const AnyRule& rule_;
@@ -200,18 +173,11 @@ class Classifier {
   Classification row_;
 };
 
-}  // namespace detail
-
-/// The row of an unknown rule in the table of docs/derivation.md: its largest group on either side among the
-/// motions of LineMotions, E, H and I under a shift of the rows, and its degree of homogeneity. With
-/// head_size, also the rotations within heads of so many lines; the shapes are then whole heads. Rule: that
-/// of check_equivariance; E tells something of rules that see weights. Every entry is the verdict of a check
-/// and holds as far as that: of the groups that are not tried, nothing is said. The reports stop at the first
-/// failure. Cost: that of a dozen checks, on small shapes.
-template <class Rule>
-Classification classify(const Rule& rule, CheckOptions options = {}, int head_size = 0) {
-  const AnyRule any = any_rule(rule);
-  return detail::Classifier(any, std::move(options), head_size).run();
+SYMOPT_CHECK_INLINE Classification classify(const AnyRule& rule, CheckOptions options, int head_size) {
+  return Classifier(rule, std::move(options), head_size).run();
 }
+
+}  // namespace detail
+#endif
 
 }}}  // namespace symopt::check

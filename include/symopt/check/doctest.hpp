@@ -7,22 +7,9 @@
 // case. The message of the failure is the report.
 #include <symopt/check/report.hpp>
 
-#include <sstream>
-#include <string>
-
 #ifndef DOCTEST_VERSION
 #error "symopt: include <doctest/doctest.h> before <symopt/check/doctest.hpp>"
 #endif
-
-namespace symopt { inline namespace SYMOPT_ABI { namespace check::detail {
-
-inline std::string report_text(const Report& report) {
-  std::ostringstream text;
-  text << report;
-  return text.str();
-}
-
-}}}  // namespace symopt::check::detail
 
 // Variadic, since a call may hold commas.
 #define SYMOPT_CHECK(...)                                                                     \

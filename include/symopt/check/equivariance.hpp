@@ -1,40 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/check/law_check.hpp>
+#include <symopt/check/check_law.hpp>
 
 #include <random>
+#include <utility>
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace check {
 
 namespace detail {
 
-inline Law equivariance_law(const AnyGroup& group) {
-  return {.name = "equivariance",
-          .violation = "the step after a move is not the moved step",
-          .of_moved = "the step after the move",
-          .should_be = "the step, moved",
-          .generators =
-              [&group](Shape shape) {
-                std::vector<Motion> motions;
-                for (const auto& g : group.generators(shape))
-                  motions.push_back(motion_of(group, g, "generator " + std::to_string(motions.size())));
-                return motions;
-              },
-          .random =
-              [&group](Shape shape, std::mt19937_64& engine) {
-                return motion_of(group, group.random(shape, engine), "random element");
-              },
-          .simple_moves = [&group](Shape shape) { return simple_moves(group, shape); }};
-}
+Law equivariance_law(const AnyGroup& group);
+Report check_equivariance(const AnyGroup& group, const AnyRule& rule, CheckOptions options);
+
+/// The report on a rule that should fail the check.
+Report negative_control(Report report);
 
 }  // namespace detail
 
 /// Under a group whose type is hidden: one of the one-sided groups of classify, or a user's own AnyGroup.
 template <class Rule>
 Report check_equivariance(const AnyGroup& group, const Rule& rule, CheckOptions options = {}) {
-  const AnyRule any = any_rule(rule);
-  return detail::LawCheck(detail::equivariance_law(group), group, any, std::move(options)).run();
+  return detail::check_equivariance(group, any_rule(rule), std::move(options));
 }
 
 /// Is U(gW, g_* G) = Dg U(W, G)? Tries every generator of the group, and `trials` random elements, on inputs
@@ -50,11 +37,39 @@ Report check_equivariance(const Rule& rule, CheckOptions options = {}) {
   return check_equivariance(ErasedGroup<Group>(), rule, std::move(options));
 }
 
-namespace detail {
+/// A negative control: holds when the rule is violated under the group by at least a hundredth of its output.
+/// The rule, options and cost of check_equivariance.
+template <class Rule>
+Report expect_violation(const AnyGroup& group, const Rule& rule, CheckOptions options = {}) {
+  return detail::negative_control(check_equivariance(group, rule, std::move(options)));
+}
+/// A negative control under a group that is named by its type.
+template <SymmetryGroup Group, class Rule>
+Report expect_violation(const Rule& rule, CheckOptions options = {}) {
+  return expect_violation(ErasedGroup<Group>(), rule, std::move(options));
+}
 
-/// What a check found of a rule that should fail it.
-inline Report as_control(Report report) {
-  const bool is_clear = report.counterexample && report.counterexample->error >= 0.01;
+#ifdef SYMOPT_CHECK_DEFINITIONS
+SYMOPT_CHECK_INLINE detail::Law detail::equivariance_law(const AnyGroup& group) {
+  return {.name = "equivariance",
+          .violation = "the step after a move is not the moved step",
+          .of_moved = "the step after the move",
+          .should_be = "the step, moved",
+          .generators = [&group](Shape shape) { return generator_motions(group, shape); },
+          .random =
+              [&group](Shape shape, std::mt19937_64& engine) {
+                return motion_of(group, group.random(shape, engine), "random element");
+              },
+          .simple_moves = [&group](Shape shape) { return simple_moves(group, shape); }};
+}
+
+SYMOPT_CHECK_INLINE Report detail::check_equivariance(const AnyGroup& group, const AnyRule& rule,
+                                                      CheckOptions options) {
+  return check_law(equivariance_law(group), group, rule, std::move(options));
+}
+
+SYMOPT_CHECK_INLINE Report detail::negative_control(Report report) {
+  const bool is_clear = report.counterexample && report.counterexample->error >= clear_violation;
   report.law = "violation of " + report.law;
   if (report.verdict == Verdict::violated) {
     report.verdict = is_clear ? Verdict::holds : Verdict::inconclusive;
@@ -65,19 +80,6 @@ inline Report as_control(Report report) {
   }
   return report;
 }
-
-}  // namespace detail
-
-/// A negative control: holds when the rule is violated under the group by at least a hundredth of its output.
-/// The rule, options and cost of check_equivariance.
-template <class Rule>
-Report expect_violation(const AnyGroup& group, const Rule& rule, CheckOptions options = {}) {
-  return detail::as_control(check_equivariance(group, rule, std::move(options)));
-}
-/// The same, the group named by its type.
-template <SymmetryGroup Group, class Rule>
-Report expect_violation(const Rule& rule, CheckOptions options = {}) {
-  return expect_violation(ErasedGroup<Group>(), rule, std::move(options));
-}
+#endif
 
 }}}  // namespace symopt::check

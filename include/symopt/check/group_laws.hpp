@@ -3,8 +3,7 @@
 
 #include <symopt/check/any_group.hpp>
 #include <symopt/check/inputs.hpp>
-#include <symopt/check/replay.hpp>
-#include <symopt/check/report.hpp>
+#include <symopt/check/trials.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -17,182 +16,187 @@
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace check {
 
-namespace detail {
-
-/// The laws of a group as errors, in units of what 64 roundings of the scalar that they are computed in
-/// allow.
-class GroupLaws {
- public:
-  GroupLaws(const AnyGroup& group, CheckOptions options, std::string law)
-      : group_(group), options_(std::move(options)) {
-    report_.law = std::move(law);
-    report_.rule = "the group";
-    report_.group = group.name();
-    report_.seed = options_.seed;
-    replay_of(report_);
-    report_.reproduce = reproduce_line(report_);
-    report_.precision = group.unit() == static_cast<Wide>(std::numeric_limits<float>::epsilon()) ? "float"
-                        : group.unit() == static_cast<Wide>(std::numeric_limits<double>::epsilon())
-                            ? "double"
-                            : "long double";
-    if (options_.shapes.empty()) {
-      options_.shapes = default_shapes(group.families());
-      const Shape large = options_.shapes.back();
-      options_.shapes.insert(options_.shapes.end(), {{0, large.cols}, {large.rows, 0}, {0, 0}});
-    }
-    std::erase_if(options_.shapes, [&](Shape shape) { return !group.fits(shape); });
-  }
-
-  /// Calls visit(laws, shape, element, engine) with generators and random elements for every shape.
-  Report run(const auto& visit) {
-    constexpr std::size_t random_elements = 3;
-    for (const Shape shape : options_.shapes) {
-      std::mt19937_64 engine = engine_for(report_.seed, report_.law + symopt::to_string(shape));
-      std::vector<AnyGroup::Element> elements = group_.generators(shape);
-      const std::size_t generators = elements.size();
-      where_ = symopt::to_string(shape);
-      if (shape.rows > 1 && shape.cols > 1)
-        require(generators > 0 || group_.families() == Families{},
-                "a group that moves something has generators");
-      for (std::size_t i = 0; i < random_elements; ++i) elements.push_back(group_.random(shape, engine));
-      for (std::size_t i = 0; i < elements.size(); ++i) {
-        where_ = (i < generators ? "generator " + std::to_string(i) : "a random element") + ", " +
-                 symopt::to_string(shape);
-        const WideMatrix block = gaussian<double>(shape, engine).template cast<Wide>();
-        const bool moves = (group_.on_weights(elements[i], block) - block).norm() > Wide(1e-3) * block.norm();
-        has_moved_ = has_moved_ || moves;
-        if (i < generators && block.size() > 0) require(moves, "every generator moves something");
-        visit(*this, shape, elements[i], engine);
-      }
-    }
-    return conclude();
-  }
-
-  const AnyGroup& group() const { return group_; }
-
-  /// One instance of a law: the two sides must be equal up to rounding, on that scale.
-  void compare(const char* law, const WideMatrix& actual, const WideMatrix& expected, Wide scale) {
-    ++report_.trials;
-    const Wide difference = (actual - expected).stableNorm();
-    const Wide allowed = 64 * group_.unit() * scale;
-    const double error = difference == 0 ? 0.0 : static_cast<double>(difference / allowed);
-    note(law, std::isnan(error) ? std::numeric_limits<double>::infinity() : error);
-  }
-  void compare(const char* law, const WideMatrix& actual, const WideMatrix& expected) {
-    compare(law, actual, expected, std::max(actual.stableNorm(), expected.stableNorm()));
-  }
-
- private:
-  void require(bool good, const char* law) {
-    ++report_.trials;
-    note(law, good ? 0.0 : std::numeric_limits<double>::infinity());
-  }
-  void note(const char* law, double error) {
-    report_.errors.push_back(error);
-    report_.worst = std::max(report_.worst, error);
-    if (error <= 1 || std::ranges::find(broken_, law) != broken_.end()) return;
-    broken_.emplace_back(law);
-    report_.reason += (report_.reason.empty() ? "" : "; ") + broken_.back() + ": not so for " + where_;
-  }
-
-  Report conclude() {
-    std::sort(report_.errors.begin(), report_.errors.end());
-    if (!(report_.worst <= 1)) {
-      report_.verdict = Verdict::violated;
-    } else if (!has_moved_) {
-      report_.verdict = Verdict::vacuous;
-      report_.reason = "no element moves anything";
-    } else {
-      report_.verdict = Verdict::holds;
-    }
-    return std::move(report_);
-  }
-
-  const AnyGroup& group_;
-  CheckOptions options_;
-  Report report_;
-  std::string where_;
-  std::vector<std::string> broken_;  // laws
-  bool has_moved_ = false;
-};
-
-inline WideMatrix wide_gaussian(Shape shape, std::mt19937_64& engine) {
-  return gaussian<double>(shape, engine).template cast<Wide>();
-}
-
-/// Do g and h act alike on weights, gradients and updates?
-inline void compare_actions(GroupLaws& laws, const char* law, const AnyGroup::Element& g,
-                            const AnyGroup::Element& h, const WideMatrix& block) {
-  const AnyGroup& group = laws.group();
-  // Random elements are of the size of one, and what they add may cancel.
-  const Wide size = block.norm() + std::sqrt(static_cast<Wide>(block.size()));
-  const auto compare = [&](const WideMatrix& by_g, const WideMatrix& by_h) {
-    laws.compare(law, by_g, by_h, by_g.norm() + by_h.norm() + size);
-  };
-  compare(group.on_weights(g, block), group.on_weights(h, block));
-  compare(group.on_gradient(g, block), group.on_gradient(h, block));
-  compare(group.on_update(g, block), group.on_update(h, block));
-}
-
-}  // namespace detail
+/// The axioms of a group whose type is hidden.
+Report check_group_laws(const AnyGroup& group, CheckOptions options = {});
+/// The laws of the actions of a group whose type is hidden.
+Report check_action_laws(const AnyGroup& group, CheckOptions options = {});
 
 /// The axioms, seen through the actions: g g^-1 = 1, 1 g = g 1 = g, (g h) k = g (h k). For generators and
 /// random elements on small shapes, empty ones among them. Scalar: what the elements are computed in.
 template <SymmetryGroup Group, class Scalar = element_scalar_t<Group>>
 Report check_group_laws(CheckOptions options = {}) {
-  const ErasedGroup<Group, Scalar> group;
-  return detail::GroupLaws(group, std::move(options), "group laws")
-      .run([](detail::GroupLaws& laws, Shape shape, const AnyGroup::Element& g, std::mt19937_64& engine) {
-        const AnyGroup& any = laws.group();
-        const WideMatrix block = detail::wide_gaussian(shape, engine);
-        const auto one = any.identity(shape);
-        const auto h = any.random(shape, engine), k = any.random(shape, engine);
-        detail::compare_actions(laws, "g^-1 g = 1", any.compose(any.inverse(g), g), one, block);
-        detail::compare_actions(laws, "g g^-1 = 1", any.compose(g, any.inverse(g)), one, block);
-        detail::compare_actions(laws, "1 g = g", any.compose(one, g), g, block);
-        detail::compare_actions(laws, "g 1 = g", any.compose(g, one), g, block);
-        detail::compare_actions(laws, "(g h) k = g (h k)", any.compose(any.compose(g, h), k),
-                                any.compose(g, any.compose(h, k)), block);
-      });
+  return check_group_laws(ErasedGroup<Group, Scalar>(), std::move(options));
 }
 
 /// The laws of the actions on weights W, gradients G and updates U: act(g h) = act(g) act(h), act(1) = 1,
 /// <g_* G, Dg U> = <G, U>, g(W + U) - g W = Dg U, and g_* and Dg are linear.
 template <SymmetryGroup Group, class Scalar = element_scalar_t<Group>>
 Report check_action_laws(CheckOptions options = {}) {
-  const ErasedGroup<Group, Scalar> group;
-  return detail::GroupLaws(group, std::move(options), "action laws")
-      .run([](detail::GroupLaws& laws, Shape shape, const AnyGroup::Element& g, std::mt19937_64& engine) {
-        const AnyGroup& any = laws.group();
-        const WideMatrix x = detail::wide_gaussian(shape, engine);
-        const WideMatrix u = detail::wide_gaussian(shape, engine);
-        const auto one = any.identity(shape);
-        const auto h = any.random(shape, engine);
-        const auto gh = any.compose(g, h);
-        laws.compare("act(1) = 1 on weights", any.on_weights(one, x), x);
-        laws.compare("act(1) = 1 on gradients", any.on_gradient(one, x), x);
-        laws.compare("act(1) = 1 on updates", any.on_update(one, x), x);
-        const WideMatrix moved_twice = any.on_weights(g, any.on_weights(h, x));
-        laws.compare("act(g h) = act(g) act(h) on weights", any.on_weights(gh, x), moved_twice,
-                     moved_twice.norm() + x.norm() + std::sqrt(static_cast<Wide>(x.size())));
-        laws.compare("act(g h) = act(g) act(h) on gradients", any.on_gradient(gh, x),
-                     any.on_gradient(g, any.on_gradient(h, x)));
-        laws.compare("act(g h) = act(g) act(h) on updates", any.on_update(gh, x),
-                     any.on_update(g, any.on_update(h, x)));
-        const auto number = [](Wide value) { return WideMatrix::Constant(1, 1, value).eval(); };
-        laws.compare("<g_* G, Dg U> = <G, U>",
-                     number(any.on_gradient(g, x).cwiseProduct(any.on_update(g, u)).sum()),
-                     number(x.cwiseProduct(u).sum()), x.norm() * u.norm());
-        const auto linear = [&](const char* law, const auto& act) {
-          const WideMatrix of_x = act(x), of_u = act(u);
-          laws.compare(law, act(x - 2 * u), of_x - 2 * of_u, of_x.norm() + 2 * of_u.norm());
-        };
-        linear("gradients move linearly", [&](const WideMatrix& block) { return any.on_gradient(g, block); });
-        linear("updates move linearly", [&](const WideMatrix& block) { return any.on_update(g, block); });
-        const WideMatrix before = any.on_weights(g, x), after = any.on_weights(g, x + u);
-        laws.compare("g(W + U) - g W = Dg U", after - before, any.on_update(g, u),
-                     before.norm() + after.norm());
-      });
+  return check_action_laws(ErasedGroup<Group, Scalar>(), std::move(options));
 }
+
+#ifdef SYMOPT_CHECK_DEFINITIONS
+namespace detail {
+
+/// Of elements, which round several times on their way: a product of three of them and two inverses are compared.
+inline constexpr Tolerance tolerance_of_elements{.roundings = 64};
+
+SYMOPT_CHECK_INLINE const char* precision_text(Wide unit) {
+  if (unit == static_cast<Wide>(std::numeric_limits<float>::epsilon())) return "float";
+  return unit == static_cast<Wide>(std::numeric_limits<double>::epsilon()) ? "double" : "long double";
+}
+
+/// The trials of laws that speak of one element of a group after the other, generators and random ones, on small shapes.
+class ElementTrials {
+ public:
+  ElementTrials(const AnyGroup& group, CheckOptions options, std::string law)
+      : group_(group),
+        law_(std::move(law)),
+        shapes_(std::move(options.shapes)),
+        trials_({.law = law_,
+                 .rule = "the group",
+                 .group = group.name(),
+                 .precision = precision_text(group.unit()),
+                 .seed = options.seed},
+                {.nothing_tried = "no element moves anything", .nothing_moved = "no element moves anything"}) {
+    if (shapes_.empty()) {
+      shapes_ = default_shapes(group.families());
+      const Shape large = shapes_.back();
+      shapes_.insert(shapes_.end(), {{0, large.cols}, {large.rows, 0}, {0, 0}});
+    }
+    std::erase_if(shapes_, [&](Shape shape) { return !group.fits(shape); });
+  }
+
+  using Visit = std::function<void(ElementTrials&, Shape, const AnyGroup::Element&, std::mt19937_64&)>;
+  Report run(const Visit& visit) && {
+    for (const Shape shape : shapes_) run_shape(shape, visit);
+    return std::move(trials_).conclude();
+  }
+
+  const AnyGroup& group() const { return group_; }
+
+  /// One instance of a law: the two sides must be equal up to rounding, on that scale.
+  void compare(const char* law, const WideMatrix& actual, const WideMatrix& expected, Wide scale) {
+    note(law, tolerance_of_elements.error(static_cast<double>(distance(actual, expected)),
+                                          static_cast<double>(group_.unit() * scale)));
+  }
+  void compare(const char* law, const WideMatrix& actual, const WideMatrix& expected) {
+    compare(law, actual, expected, std::max(norm(actual), norm(expected)));
+  }
+
+ private:
+  void run_shape(Shape shape, const Visit& visit) {
+    constexpr std::size_t random_elements = 3;
+    std::mt19937_64 engine = engine_for(trials_.seed(), law_ + to_string(shape));
+    std::vector<AnyGroup::Element> elements = group_.generators(shape);
+    const std::size_t generators = elements.size();
+    where_ = to_string(shape);
+    if (shape.rows > 1 && shape.cols > 1)
+      require(generators > 0 || group_.families() == Families{}, "a group that moves something has generators");
+    for (std::size_t i = 0; i < random_elements; ++i) elements.push_back(group_.random(shape, engine));
+    for (std::size_t i = 0; i < elements.size(); ++i) {
+      where_ = (i < generators ? "generator " + std::to_string(i) : "a random element") + ", " + to_string(shape);
+      const WideMatrix block = gaussian<Wide>(shape, engine);
+      const bool moves = distance(group_.on_weights(elements[i], block), block) > Wide(1e-3) * norm(block);
+      has_moved_ = has_moved_ || moves;
+      if (i < generators && block.size() > 0) require(moves, "every generator moves something");
+      visit(*this, shape, elements[i], engine);
+    }
+  }
+
+  void require(bool good, const char* law) { note(law, good ? 0.0 : infinity); }
+
+  void note(const char* law, double error) {
+    const std::string id = std::string(law) + ": " + where_;
+    if (!trials_.wants(id)) return;
+    Outcome outcome;
+    outcome.error = error;
+    outcome.has_moved = has_moved_;
+    outcome.failure = [this] { return Failure{.reason = broken_laws_}; };
+    const bool is_known = std::find(broken_.begin(), broken_.end(), law) != broken_.end();
+    if (outcome.is_violation() && !is_known) {
+      broken_.emplace_back(law);
+      broken_laws_ += (broken_laws_.empty() ? "" : "; ") + broken_.back() + ": not so for " + where_;
+    }
+    trials_.add({id, {}}, std::move(outcome));
+  }
+
+  const AnyGroup& group_;
+  std::string law_;
+  std::vector<Shape> shapes_;
+  Trials trials_;
+  std::string where_;
+  std::vector<std::string> broken_;
+  std::string broken_laws_;  // and where each was broken first
+  bool has_moved_ = false;
+};
+
+/// Do g and h act alike on weights, gradients and updates?
+SYMOPT_CHECK_INLINE void compare_actions(ElementTrials& trials, const char* law, const AnyGroup::Element& g,
+                                         const AnyGroup::Element& h, const WideMatrix& block) {
+  const AnyGroup& group = trials.group();
+  // Random elements are of the size of one, and what they add may cancel.
+  const Wide size = norm(block) + std::sqrt(static_cast<Wide>(block.size()));
+  const auto compare = [&](const WideMatrix& by_g, const WideMatrix& by_h) {
+    trials.compare(law, by_g, by_h, norm(by_g) + norm(by_h) + size);
+  };
+  compare(group.on_weights(g, block), group.on_weights(h, block));
+  compare(group.on_gradient(g, block), group.on_gradient(h, block));
+  compare(group.on_update(g, block), group.on_update(h, block));
+}
+
+SYMOPT_CHECK_INLINE void try_axioms(ElementTrials& trials, Shape shape, const AnyGroup::Element& g,
+                                    std::mt19937_64& engine) {
+  const AnyGroup& any = trials.group();
+  const WideMatrix block = gaussian<Wide>(shape, engine);
+  const auto one = any.identity(shape);
+  const auto h = any.random(shape, engine), k = any.random(shape, engine);
+  compare_actions(trials, "g^-1 g = 1", any.compose(any.inverse(g), g), one, block);
+  compare_actions(trials, "g g^-1 = 1", any.compose(g, any.inverse(g)), one, block);
+  compare_actions(trials, "1 g = g", any.compose(one, g), g, block);
+  compare_actions(trials, "g 1 = g", any.compose(g, one), g, block);
+  compare_actions(trials, "(g h) k = g (h k)", any.compose(any.compose(g, h), k), any.compose(g, any.compose(h, k)),
+                  block);
+}
+
+SYMOPT_CHECK_INLINE void try_actions(ElementTrials& trials, Shape shape, const AnyGroup::Element& g,
+                                     std::mt19937_64& engine) {
+  const AnyGroup& any = trials.group();
+  const WideMatrix x = gaussian<Wide>(shape, engine), u = gaussian<Wide>(shape, engine);
+  const auto one = any.identity(shape);
+  const auto h = any.random(shape, engine);
+  const auto gh = any.compose(g, h);
+  trials.compare("act(1) = 1 on weights", any.on_weights(one, x), x);
+  trials.compare("act(1) = 1 on gradients", any.on_gradient(one, x), x);
+  trials.compare("act(1) = 1 on updates", any.on_update(one, x), x);
+  const WideMatrix moved_twice = any.on_weights(g, any.on_weights(h, x));
+  trials.compare("act(g h) = act(g) act(h) on weights", any.on_weights(gh, x), moved_twice,
+                 norm(moved_twice) + norm(x) + std::sqrt(static_cast<Wide>(x.size())));
+  trials.compare("act(g h) = act(g) act(h) on gradients", any.on_gradient(gh, x),
+                 any.on_gradient(g, any.on_gradient(h, x)));
+  trials.compare("act(g h) = act(g) act(h) on updates", any.on_update(gh, x), any.on_update(g, any.on_update(h, x)));
+  const auto number = [](Wide value) { return WideMatrix(WideMatrix::Constant(1, 1, value)); };
+  trials.compare("<g_* G, Dg U> = <G, U>", number(inner_product(any.on_gradient(g, x), any.on_update(g, u))),
+                 number(inner_product(x, u)), norm(x) * norm(u));
+  const auto linear = [&](const char* law, const std::function<WideMatrix(const WideMatrix&)>& act) {
+    const WideMatrix of_x = act(x), of_u = act(u);
+    trials.compare(law, act(sum(x, u, -2)), sum(of_x, of_u, -2), norm(of_x) + 2 * norm(of_u));
+  };
+  linear("gradients move linearly", [&](const WideMatrix& block) { return any.on_gradient(g, block); });
+  linear("updates move linearly", [&](const WideMatrix& block) { return any.on_update(g, block); });
+  const WideMatrix before = any.on_weights(g, x), after = any.on_weights(g, sum(x, u));
+  trials.compare("g(W + U) - g W = Dg U", sum(after, before, -1), any.on_update(g, u), norm(before) + norm(after));
+}
+
+}  // namespace detail
+
+SYMOPT_CHECK_INLINE Report check_group_laws(const AnyGroup& group, CheckOptions options) {
+  return detail::ElementTrials(group, std::move(options), "group laws").run(detail::try_axioms);
+}
+
+SYMOPT_CHECK_INLINE Report check_action_laws(const AnyGroup& group, CheckOptions options) {
+  return detail::ElementTrials(group, std::move(options), "action laws").run(detail::try_actions);
+}
+#endif
 
 }}}  // namespace symopt::check

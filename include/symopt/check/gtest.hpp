@@ -7,8 +7,6 @@
 // message of the failure is the report, and more can be streamed in.
 #include <symopt/check/report.hpp>
 
-#include <sstream>
-
 #ifndef EXPECT_TRUE
 #error "symopt: include <gtest/gtest.h> before <symopt/check/gtest.hpp>"
 #endif
@@ -17,9 +15,7 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace check::detail {
 
 inline ::testing::AssertionResult assertion_of(const Report& report) {
   if (report) return ::testing::AssertionSuccess();
-  std::ostringstream text;
-  text << report;
-  return ::testing::AssertionFailure() << text.str();
+  return ::testing::AssertionFailure() << report_text(report);
 }
 
 }}}  // namespace symopt::check::detail

@@ -1,34 +1,66 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/check/law_check.hpp>
+#include <symopt/check/check_law.hpp>
 #include <symopt/group/trivial.hpp>
 
-#include <array>
 #include <cmath>
+#include <cstdlib>
 #include <random>
 #include <string>
+#include <utility>
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace check {
 
 namespace detail {
 
-/// The gradient times c, the step times c^degree.
-inline Motion scaling(Wide c, double degree, std::string name) {
-  const Wide power = std::pow(c, static_cast<Wide>(degree));
-  return {std::move(name), [](const WideMatrix& block) { return block; },
-          [c](const WideMatrix& block) -> WideMatrix { return c * block; },
-          [power](const WideMatrix& block) -> WideMatrix { return power * block; }};
+/// "0.5"
+std::string degree_text(double degree);
+Law homogeneity_law(double degree);
+/// Under powers of two whose power by the degree is one too, so that nothing is rounded.
+Law exact_homogeneity_law(double degree);
+/// A check of a law that needs no group.
+Report check_without_group(Law law, const AnyRule& rule, CheckOptions options);
+
+}  // namespace detail
+
+/// Is U(c G) = c^degree U(G) for c > 0? Tried on inputs of every kind, so over the scales 1e-30 to 1e30 too;
+/// the weights stay. The rule, options and cost of check_equivariance.
+template <class Rule>
+Report check_homogeneous(const Rule& rule, double degree, CheckOptions options = {}) {
+  return detail::check_without_group(detail::homogeneity_law(degree), any_rule(rule), std::move(options));
 }
 
-inline std::string degree_text(double degree) {
+/// Is it so for powers of two, to the last bit? Scaling a loss by one then changes no rounding.
+template <class Rule>
+Report check_homogeneous_to_the_bit(const Rule& rule, double degree, CheckOptions options = {}) {
+  return detail::check_without_group(detail::exact_homogeneity_law(degree), any_rule(rule), std::move(options));
+}
+
+#ifdef SYMOPT_CHECK_DEFINITIONS
+namespace detail {
+
+/// The block times a number.
+SYMOPT_CHECK_INLINE Motion::Map times(Wide factor) {
+  return [factor](WideMatrix block) {
+    for (Index k = 0; k < block.size(); ++k) block.data()[k] *= factor;
+    return block;
+  };
+}
+
+/// The gradient times c, the step times c^degree.
+SYMOPT_CHECK_INLINE Motion scaling(Wide c, double degree, std::string name) {
+  return {std::move(name), unmoved(), times(c), times(std::pow(c, static_cast<Wide>(degree)))};
+}
+
+SYMOPT_CHECK_INLINE std::string degree_text(double degree) {
   std::string text = std::to_string(degree);
   while (text.back() == '0') text.pop_back();
   if (text.back() == '.') text.pop_back();
   return text;
 }
 
-inline Law homogeneity_law(double degree) {
+SYMOPT_CHECK_INLINE Law homogeneity_law(double degree) {
   return {.name = "homogeneity of degree " + degree_text(degree),
           .violation = "the step of a scaled gradient is not the step times that power of the scale",
           .of_moved = "the step of the scaled gradient",
@@ -47,8 +79,7 @@ inline Law homogeneity_law(double degree) {
               }};
 }
 
-/// Powers of two whose power by the degree is one too, so that nothing is rounded.
-inline Law exact_homogeneity_law(double degree) {
+SYMOPT_CHECK_INLINE Law exact_homogeneity_law(double degree) {
   int unit = 1;
   while (unit < 8 && std::nearbyint(unit * degree) != unit * degree) ++unit;
   const auto by = [degree](int exponent) {
@@ -68,26 +99,14 @@ inline Law exact_homogeneity_law(double degree) {
   return law;
 }
 
-inline Report run_without_group(Law law, const AnyRule& rule, CheckOptions options) {
+SYMOPT_CHECK_INLINE Report check_without_group(Law law, const AnyRule& rule, CheckOptions options) {
   const ErasedGroup<Trivial> group;
-  Report report = LawCheck(std::move(law), group, rule, std::move(options)).run();
+  Report report = check_law(law, group, rule, std::move(options));
   report.group.clear();
   return report;
 }
 
 }  // namespace detail
-
-/// Is U(c G) = c^degree U(G) for c > 0? Tried on inputs of every kind, so over the scales 1e-30 to 1e30 too;
-/// the weights stay. The rule, options and cost of check_equivariance.
-template <class Rule>
-Report check_homogeneous(const Rule& rule, double degree, CheckOptions options = {}) {
-  return detail::run_without_group(detail::homogeneity_law(degree), any_rule(rule), std::move(options));
-}
-
-/// The same for powers of two, and to the last bit: scaling a loss by one then changes no rounding.
-template <class Rule>
-Report check_homogeneous_to_the_bit(const Rule& rule, double degree, CheckOptions options = {}) {
-  return detail::run_without_group(detail::exact_homogeneity_law(degree), any_rule(rule), std::move(options));
-}
+#endif
 
 }}}  // namespace symopt::check

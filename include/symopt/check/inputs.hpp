@@ -3,35 +3,69 @@
 
 #include <symopt/check/any_group.hpp>
 #include <symopt/check/options.hpp>
-#include <symopt/group/families.hpp>
+#include <symopt/error.hpp>
 #include <symopt/group/haar.hpp>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <functional>
 #include <random>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace check {
 
+/// A kind of gradient to try rules on: blocks of a source, Gaussian ones where it has none, with their entries changed.
+struct InputKind {
+  std::string_view name;
+  Matrix<double> (*source)(Shape shape, std::mt19937_64& engine) = nullptr;
+  /// Entry (i, j) of the changed block b.
+  double (*change)(const Matrix<double>& b, Index i, Index j) = nullptr;
+
+  Matrix<double> draw(Shape shape, std::mt19937_64& engine) const;
+};
+
+/// The kinds that every check runs over: blocks in general position first, then those that have a symmetry of
+/// their own or lie on the edge of a rule's domain.
+const std::vector<InputKind>& input_kinds();
+
+/// The shapes that are tried when none are given: small ones first; whole heads for groups that have some.
+std::vector<Shape> default_shapes(const Families& families);
+
+namespace detail {
+
+/// The kinds of these names, or all. Errors: Error for a name that none has, or that is given twice.
+std::vector<const InputKind*> chosen_kinds(const std::vector<std::string>& names);
+/// These with the integers first, for a failure on them is the easiest to read.
+std::vector<const InputKind*> readable_kinds(const std::vector<std::string>& names);
+
+/// The shapes, or the default ones, that the group's heads fill. Errors: Error for an empty block, of which no law says
+/// anything.
+std::vector<Shape> chosen_shapes(std::vector<Shape> shapes, const AnyGroup& group);
+
+/// Small integers.
+Matrix<double> integers(Shape shape, std::mt19937_64& engine);
+
+}  // namespace detail
+
+#ifdef SYMOPT_CHECK_DEFINITIONS
 namespace detail {
 
 /// Random singular vectors, these singular values; the others are zero.
-inline Matrix<double> with_spectrum(Shape shape, const std::vector<double>& values, std::mt19937_64& engine) {
+SYMOPT_CHECK_INLINE Matrix<double> with_spectrum(Shape shape, const std::vector<double>& values,
+                                                 std::mt19937_64& engine) {
   const Matrix<double> left = haar_orthogonal<double>(shape.rows, engine);
   const Matrix<double> right = haar_orthogonal<double>(shape.cols, engine);
-  Matrix<double> middle = Matrix<double>::Zero(shape.rows, shape.cols);
-  for (std::size_t i = 0; i < values.size(); ++i)
-    middle(static_cast<Index>(i), static_cast<Index>(i)) = values[i];
-  return left * middle * right.transpose();
+  Matrix<double> block = Matrix<double>::Zero(shape.rows, shape.cols);
+  for (Index i = 0; i < shape.rows; ++i)
+    for (Index j = 0; j < shape.cols; ++j)
+      for (std::size_t k = 0; k < values.size(); ++k)
+        block(i, j) += left(i, static_cast<Index>(k)) * values[k] * right(j, static_cast<Index>(k));
+  return block;
 }
 
 /// From 1 down to 1 / condition, evenly in the logarithm.
-inline std::vector<double> log_spaced(Index count, double condition) {
+SYMOPT_CHECK_INLINE std::vector<double> log_spaced(Index count, double condition) {
   std::vector<double> values;
   for (Index i = 0; i < count; ++i)
     values.push_back(
@@ -39,113 +73,119 @@ inline std::vector<double> log_spaced(Index count, double condition) {
   return values;
 }
 
-inline Matrix<double> integers(Shape shape, std::mt19937_64& engine) {
+SYMOPT_CHECK_INLINE Matrix<double> integers(Shape shape, std::mt19937_64& engine) {
   std::uniform_int_distribution<int> entry(-2, 2);
-  return Matrix<double>::NullaryExpr(shape.rows, shape.cols,
-                                     [&] { return static_cast<double>(entry(engine)); });
+  Matrix<double> block(shape.rows, shape.cols);
+  for (Index k = 0; k < block.size(); ++k) block.data()[k] = static_cast<double>(entry(engine));
+  return block;
+}
+
+/// Log-spaced singular values, as many as the block may have or, with `part` 2, half as many.
+SYMOPT_CHECK_INLINE Matrix<double> conditioned(Shape shape, double condition, std::mt19937_64& engine, int part = 1) {
+  const Index rank = std::min(shape.rows, shape.cols);
+  return with_spectrum(shape, log_spaced((rank + part - 1) / part, condition), engine);
+}
+
+SYMOPT_CHECK_INLINE double row_length(const Matrix<double>& b, Index i) {
+  double squares = 0;
+  for (Index j = 0; j < b.cols(); ++j) squares += b(i, j) * b(i, j);
+  return std::sqrt(squares);
+}
+SYMOPT_CHECK_INLINE double row_mean(const Matrix<double>& b, Index i) {
+  double total = 0;
+  for (Index j = 0; j < b.cols(); ++j) total += b(i, j);
+  return total / static_cast<double>(b.cols());
+}
+SYMOPT_CHECK_INLINE double column_mean(const Matrix<double>& b, Index j) {
+  double total = 0;
+  for (Index i = 0; i < b.rows(); ++i) total += b(i, j);
+  return total / static_cast<double>(b.rows());
 }
 
 }  // namespace detail
 
-/// A kind of gradient to try rules on.
-struct InputKind {
-  std::string_view name;
-  std::function<Matrix<double>(Shape, std::mt19937_64&)> draw;
-};
+SYMOPT_CHECK_INLINE Matrix<double> InputKind::draw(Shape shape, std::mt19937_64& engine) const {
+  const Matrix<double> block = source ? source(shape, engine) : gaussian<double>(shape, engine);
+  if (!change) return block;
+  Matrix<double> changed(shape.rows, shape.cols);
+  for (Index i = 0; i < shape.rows; ++i)
+    for (Index j = 0; j < shape.cols; ++j) changed(i, j) = change(block, i, j);
+  return changed;
+}
 
-/// The kinds that every check runs over: blocks in general position first, then those that have a symmetry of
-/// their own or lie on the edge of a rule's domain.
-inline const std::vector<InputKind>& input_kinds() {
-  using detail::log_spaced, detail::with_spectrum;
-  const auto rank = [](Shape shape) { return std::min(shape.rows, shape.cols); };
-  const auto conditioned = [rank](double condition) {
-    return [=](Shape shape, std::mt19937_64& e) {
-      return with_spectrum(shape, log_spaced(rank(shape), condition), e);
-    };
-  };
-  const auto changed = [](auto change) {
-    return [=](Shape shape, std::mt19937_64& e) {
-      Matrix<double> block = gaussian<double>(shape, e);
-      change(block);
-      return block;
-    };
-  };
+SYMOPT_CHECK_INLINE const std::vector<InputKind>& input_kinds() {
+  using detail::conditioned, detail::with_spectrum;
+  using Block = const Matrix<double>&;
+  using Engine = std::mt19937_64&;
   static const std::vector<InputKind> kinds{
-      {"gaussian", [](Shape shape, std::mt19937_64& e) { return gaussian<double>(shape, e); }},
+      {"gaussian"},
       {"integers", detail::integers},
-      {"condition-3", conditioned(3)},
-      {"condition-1e3", conditioned(1e3)},
-      {"condition-1e6", conditioned(1e6)},
-      {"rank-1", [](Shape shape, std::mt19937_64& e) { return with_spectrum(shape, {2.0}, e); }},
-      {"half-rank",
-       [=](Shape shape, std::mt19937_64& e) {
-         return with_spectrum(shape, log_spaced((rank(shape) + 1) / 2, 4), e);
-       }},
+      {"condition-3", [](Shape shape, Engine e) { return conditioned(shape, 3, e); }},
+      {"condition-1e3", [](Shape shape, Engine e) { return conditioned(shape, 1e3, e); }},
+      {"condition-1e6", [](Shape shape, Engine e) { return conditioned(shape, 1e6, e); }},
+      {"rank-1", [](Shape shape, Engine e) { return with_spectrum(shape, {2.0}, e); }},
+      {"half-rank", [](Shape shape, Engine e) { return conditioned(shape, 4, e, 2); }},
       {"equal-singular-values",
-       [=](Shape shape, std::mt19937_64& e) {
-         return with_spectrum(shape, std::vector<double>(static_cast<std::size_t>(rank(shape)), 1.5), e);
+       [](Shape shape, Engine e) {
+         const auto rank = static_cast<std::size_t>(std::min(shape.rows, shape.cols));
+         return with_spectrum(shape, std::vector<double>(rank, 1.5), e);
        }},
-      {"zero-row", changed([](auto& block) { block.row(0).setZero(); })},
-      {"zero-column", changed([](auto& block) { block.col(0).setZero(); })},
-      {"equal-rows", changed([](auto& block) { block.row(block.rows() - 1) = block.row(0).eval(); })},
-      {"equal-columns", changed([](auto& block) { block.col(block.cols() - 1) = block.col(0).eval(); })},
-      {"tied-rows", changed([](auto& block) {
-         for (Index i = 0; i < block.rows(); ++i) block.row(i).normalize();
-       })},
-      {"one-entry", changed([](auto& block) {
-         block.setZero();
-         block(0, 0) = 3;
-       })},
-      {"ones", changed([](auto& block) { block.setOnes(); })},
-      {"zero", changed([](auto& block) { block.setZero(); })},
-      {"horizontal", changed([](auto& block) { block.rowwise() -= block.colwise().mean().eval(); })},
-      {"horizontal-columns", changed([](auto& block) { block.colwise() -= block.rowwise().mean().eval(); })},
-      {"scale-1e-30", changed([](auto& block) { block *= 1e-30; })},
-      {"scale-1e30", changed([](auto& block) { block *= 1e30; })},
+      {"zero-row", nullptr, [](Block b, Index i, Index j) { return i == 0 ? 0 : b(i, j); }},
+      {"zero-column", nullptr, [](Block b, Index i, Index j) { return j == 0 ? 0 : b(i, j); }},
+      {"equal-rows", nullptr, [](Block b, Index i, Index j) { return b(i == b.rows() - 1 ? 0 : i, j); }},
+      {"equal-columns", nullptr, [](Block b, Index i, Index j) { return b(i, j == b.cols() - 1 ? 0 : j); }},
+      {"tied-rows", nullptr, [](Block b, Index i, Index j) { return b(i, j) / detail::row_length(b, i); }},
+      {"one-entry", nullptr, [](Block, Index i, Index j) { return i == 0 && j == 0 ? 3.0 : 0.0; }},
+      {"ones", nullptr, [](Block, Index, Index) { return 1.0; }},
+      {"zero", nullptr, [](Block, Index, Index) { return 0.0; }},
+      {"horizontal", nullptr, [](Block b, Index i, Index j) { return b(i, j) - detail::column_mean(b, j); }},
+      {"horizontal-columns", nullptr, [](Block b, Index i, Index j) { return b(i, j) - detail::row_mean(b, i); }},
+      {"scale-1e-30", nullptr, [](Block b, Index i, Index j) { return 1e-30 * b(i, j); }},
+      {"scale-1e30", nullptr, [](Block b, Index i, Index j) { return 1e30 * b(i, j); }},
   };
   return kinds;
 }
 
-/// The shapes that are tried when none are given: small ones first; whole heads for groups that have some.
-inline std::vector<Shape> default_shapes(const Families& families) {
+SYMOPT_CHECK_INLINE std::vector<Shape> default_shapes(const Families& families) {
   const Index row = std::max(1, families.left.block_rotations);
   const Index col = std::max(1, families.right.block_rotations);
-  std::vector<Shape> shapes;
-  for (const Shape shape :
-       std::array<Shape, 8>{Shape{1, 1}, {2, 2}, {1, 3}, {3, 1}, {3, 2}, {2, 3}, {6, 4}, {4, 6}})
-    shapes.push_back({shape.rows * row, shape.cols * col});
+  std::vector<Shape> shapes{{1, 1}, {2, 2}, {1, 3}, {3, 1}, {3, 2}, {2, 3}, {6, 4}, {4, 6}};
+  for (Shape& shape : shapes) shape = {shape.rows * row, shape.cols * col};
   return shapes;
 }
 
-namespace detail {
-
-/// The kinds of these names, or all. Errors: std::invalid_argument for a name that none has.
-inline std::vector<const InputKind*> chosen_kinds(const std::vector<std::string>& names) {
+SYMOPT_CHECK_INLINE std::vector<const InputKind*> detail::chosen_kinds(const std::vector<std::string>& names) {
   std::vector<const InputKind*> kinds;
   for (const InputKind& kind : input_kinds())
-    if (names.empty() || std::ranges::find(names, kind.name) != names.end()) kinds.push_back(&kind);
+    if (names.empty() || std::find(names.begin(), names.end(), kind.name) != names.end()) kinds.push_back(&kind);
   if (names.empty() || kinds.size() == names.size()) return kinds;
   std::string known;
   for (const InputKind& kind : input_kinds()) known += (known.empty() ? "" : ", ") + std::string(kind.name);
-  for (const std::string& name : names)
-    if (std::ranges::find(input_kinds(), name, &InputKind::name) == input_kinds().end())
-      throw std::invalid_argument("symopt: CheckOptions::inputs: there is no kind '" + name +
-                                  "'; known are " + known);
-  throw std::invalid_argument("symopt: CheckOptions::inputs names a kind twice");
+  for (const std::string& name : names) {
+    const auto is_named = [&](const InputKind& kind) { return kind.name == name; };
+    symopt::detail::require(std::any_of(input_kinds().begin(), input_kinds().end(), is_named), [&] {
+      return "CheckOptions::inputs: there is no kind '" + name + "'; known are " + known;
+    });
+  }
+  throw Error("CheckOptions::inputs names a kind twice");
 }
 
-/// The shapes, or the default ones, that the group's heads fill. Errors: std::invalid_argument for an empty
-/// block, of which no law says anything.
-inline std::vector<Shape> chosen_shapes(std::vector<Shape> shapes, const AnyGroup& group) {
+SYMOPT_CHECK_INLINE std::vector<const InputKind*> detail::readable_kinds(const std::vector<std::string>& names) {
+  std::vector<const InputKind*> kinds = chosen_kinds(names);
+  std::stable_partition(kinds.begin(), kinds.end(),
+                        [](const InputKind* kind) { return kind->name == "integers"; });
+  return kinds;
+}
+
+SYMOPT_CHECK_INLINE std::vector<Shape> detail::chosen_shapes(std::vector<Shape> shapes, const AnyGroup& group) {
   if (shapes.empty()) shapes = default_shapes(group.families());
   for (const Shape shape : shapes)
-    if (shape.rows < 1 || shape.cols < 1)
-      throw std::invalid_argument("symopt: a check on blocks of shape " + symopt::to_string(shape) +
-                                  " would say nothing; give shapes with entries");
+    symopt::detail::require(shape.rows > 0 && shape.cols > 0, [&] {
+      return "a check on blocks of shape " + to_string(shape) + " would say nothing; give shapes with entries";
+    });
   std::erase_if(shapes, [&](Shape shape) { return !group.fits(shape); });
   return shapes;
 }
-
-}  // namespace detail
+#endif
 
 }}}  // namespace symopt::check

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/check/outcome.hpp>
+#include <symopt/check/motion.hpp>
+#include <symopt/check/subject.hpp>
 
 #include <functional>
 #include <random>
@@ -14,13 +15,11 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace check::detail {
 struct Law {
   std::string name;
   std::string violation;  ///< what has happened when it fails
-  std::string of_moved;   ///< what U(x moved) is, in a few words
-  std::string should_be;  ///< what it should equal
+  std::string of_moved;   ///< U(x moved), in a few words
+  std::string should_be;  ///< U(x) moved, likewise
   std::function<std::vector<Motion>(Shape)> generators;
   std::function<Motion(Shape, std::mt19937_64&)> random;
-  std::function<std::vector<SimpleMove>(Shape)> simple_moves = [](Shape) {
-    return std::vector<SimpleMove>{};
-  };
+  std::function<std::vector<SimpleMove>(Shape)> simple_moves = [](Shape) { return std::vector<SimpleMove>{}; };
   /// Makes an input one that the law speaks of.
   std::function<WideMatrix(WideMatrix)> prepare = [](WideMatrix block) { return block; };
   bool is_about_motion = true;          ///< vacuous when nothing that the rule sees moves
@@ -28,7 +27,7 @@ struct Law {
   bool stops_at_first_failure = false;  ///< for those who want the verdict alone
 };
 
-/// What a trial tries.
+/// A trial of a law of motions.
 struct Trial {
   std::string id;  ///< the words of the line that repeats it
   Motion motion;

@@ -2,13 +2,12 @@
 #pragma once
 
 #include <symopt/check/any_group.hpp>
-#include <symopt/group/haar.hpp>
 
 #include <cmath>
 #include <functional>
-#include <numbers>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace check {
@@ -23,11 +22,9 @@ struct Motion {
   Map on_update;
 };
 
-inline Motion motion_of(const AnyGroup& group, const AnyGroup::Element& g, std::string name) {
-  return {std::move(name), [&group, g](const WideMatrix& block) { return group.on_weights(g, block); },
-          [&group, g](const WideMatrix& block) { return group.on_gradient(g, block); },
-          [&group, g](const WideMatrix& block) { return group.on_update(g, block); }};
-}
+Motion motion_of(const AnyGroup& group, const AnyGroup::Element& g, std::string name);
+/// The generators of a group, by their numbers.
+std::vector<Motion> generator_motions(const AnyGroup& group, Shape shape);
 
 /// A generator that can be said in a few words: two lines of a side change places, one changes its sign, two
 /// rotate, or every line of it is shifted by one along a coordinate.
@@ -40,66 +37,105 @@ struct SimpleMove {
   Index second = 0;  ///< of a swap or a rotation
   int eighths = 0;   ///< of a turn, of a rotation
 
-  std::string name() const {
-    if (kind == Kind::shift)
-      return (side == Side::left ? "weights with 1 added to all of column "
-                                 : "weights with 1 added to all of row ") +
-             std::to_string(first);
-    const std::string where = side == Side::left ? "left " : "right ";
-    const std::string lines = "(" + std::to_string(first) + "," + std::to_string(second) + ")";
-    if (kind == Kind::swap) return where + "swap " + lines;
-    if (kind == Kind::sign) return where + "sign of " + std::to_string(first);
-    return where + "rotation " + lines + (eighths == 2 ? " by pi/2" : " by pi/4");
-  }
-
-  Motion motion(Shape shape) const {
-    if (kind == Kind::shift) {
-      const auto unmoved = [](const WideMatrix& block) { return block; };
-      const Motion::Map shift = [k = first, on = side](WideMatrix block) -> WideMatrix {
-        if (on == Side::left) {
-          block.col(k).array() += 1;
-        } else {
-          block.row(k).array() += 1;
-        }
-        return block;
-      };
-      return {name(), shift, unmoved, unmoved};
-    }
-    WideMatrix q = WideMatrix::Identity(line_count(shape, side), line_count(shape, side));
-    if (kind == Kind::swap) {
-      q.row(first).swap(q.row(second));
-    } else if (kind == Kind::sign) {
-      q(first, first) = -1;
-    } else {
-      // Exact zeros at a quarter turn, so that integers stay integers.
-      const Wide cosine = eighths == 2 ? Wide(0) : std::sqrt(Wide(0.5));
-      const Wide sine = eighths == 2 ? Wide(1) : std::sqrt(Wide(0.5));
-      q(first, first) = q(second, second) = cosine;
-      q(second, first) = sine;
-      q(first, second) = -sine;
-    }
-    const Motion::Map move = [q, on = side](const WideMatrix& block) -> WideMatrix {
-      if (on == Side::left) return q * block;
-      return block * q.transpose();
-    };
-    return {name(), move, move, move};
-  }
-
+  std::string name() const;
+  Motion motion() const;
   /// The same move in a block without that line; none when it moves the line.
-  std::optional<SimpleMove> without(Side removed_from, Index line) const {
-    const bool has_two = kind == Kind::swap || kind == Kind::rotation;
-    if (removed_from != (kind == Kind::shift ? opposite(side) : side)) return *this;
-    if (line == first || (has_two && line == second)) return std::nullopt;
-    SimpleMove moved = *this;
-    if (line < moved.first) --moved.first;
-    if (has_two && line < moved.second) --moved.second;
-    return moved;
-  }
+  std::optional<SimpleMove> without(Side removed_from, Index line) const;
 };
 
 /// The simple moves in a group: enough that every orthogonal generator or shift it has is a product of some
 /// of them or their like.
-inline std::vector<SimpleMove> simple_moves(const AnyGroup& group, Shape shape) {
+std::vector<SimpleMove> simple_moves(const AnyGroup& group, Shape shape);
+
+namespace detail {
+
+/// A map that leaves blocks as they are.
+Motion::Map unmoved();
+
+}  // namespace detail
+
+#ifdef SYMOPT_CHECK_DEFINITIONS
+SYMOPT_CHECK_INLINE Motion::Map detail::unmoved() {
+  return [](const WideMatrix& block) { return block; };
+}
+
+SYMOPT_CHECK_INLINE Motion motion_of(const AnyGroup& group, const AnyGroup::Element& g, std::string name) {
+  return {std::move(name), [&group, g](const WideMatrix& block) { return group.on_weights(g, block); },
+          [&group, g](const WideMatrix& block) { return group.on_gradient(g, block); },
+          [&group, g](const WideMatrix& block) { return group.on_update(g, block); }};
+}
+
+SYMOPT_CHECK_INLINE std::vector<Motion> generator_motions(const AnyGroup& group, Shape shape) {
+  std::vector<Motion> motions;
+  for (const auto& g : group.generators(shape))
+    motions.push_back(motion_of(group, g, "generator " + std::to_string(motions.size())));
+  return motions;
+}
+
+SYMOPT_CHECK_INLINE std::string SimpleMove::name() const {
+  if (kind == Kind::shift)
+    return (side == Side::left ? "weights with 1 added to all of column " : "weights with 1 added to all of row ") +
+           std::to_string(first);
+  const std::string where = side == Side::left ? "left " : "right ";
+  const std::string lines = "(" + std::to_string(first) + "," + std::to_string(second) + ")";
+  if (kind == Kind::swap) return where + "swap " + lines;
+  if (kind == Kind::sign) return where + "sign of " + std::to_string(first);
+  return where + "rotation " + lines + (eighths == 2 ? " by pi/2" : " by pi/4");
+}
+
+namespace detail {
+
+/// Entry k of line i of a side.
+SYMOPT_CHECK_INLINE Wide& entry_of_line(WideMatrix& block, Side side, Index i, Index k) {
+  return side == Side::left ? block(i, k) : block(k, i);
+}
+
+SYMOPT_CHECK_INLINE WideMatrix moved_simply(WideMatrix block, const SimpleMove& move) {
+  using Kind = SimpleMove::Kind;
+  if (move.kind == Kind::shift) {
+    for (Index i = 0; i < line_count(shape_of(block), move.side); ++i)
+      entry_of_line(block, move.side, i, move.first) += 1;
+    return block;
+  }
+  for (Index k = 0; k < line_count(shape_of(block), opposite(move.side)); ++k) {
+    Wide& first = entry_of_line(block, move.side, move.first, k);
+    Wide& second = entry_of_line(block, move.side, move.second, k);
+    const Wide a = first, b = second;
+    if (move.kind == Kind::sign) {
+      first = -a;
+    } else if (move.kind == Kind::swap) {
+      first = b;
+      second = a;
+    } else if (move.eighths == 2) {  // by a quarter, so that integers stay integers
+      first = -b;
+      second = a;
+    } else {
+      first = std::sqrt(Wide(0.5)) * (a - b);
+      second = std::sqrt(Wide(0.5)) * (a + b);
+    }
+  }
+  return block;
+}
+
+}  // namespace detail
+
+SYMOPT_CHECK_INLINE Motion SimpleMove::motion() const {
+  const Motion::Map move = [*this](const WideMatrix& block) { return detail::moved_simply(block, *this); };
+  if (kind == Kind::shift) return {name(), move, detail::unmoved(), detail::unmoved()};
+  return {name(), move, move, move};
+}
+
+SYMOPT_CHECK_INLINE std::optional<SimpleMove> SimpleMove::without(Side removed_from, Index line) const {
+  const bool has_two = kind == Kind::swap || kind == Kind::rotation;
+  if (removed_from != (kind == Kind::shift ? opposite(side) : side)) return *this;
+  if (line == first || (has_two && line == second)) return std::nullopt;
+  SimpleMove moved = *this;
+  if (line < moved.first) --moved.first;
+  if (has_two && line < moved.second) --moved.second;
+  return moved;
+}
+
+SYMOPT_CHECK_INLINE std::vector<SimpleMove> simple_moves(const AnyGroup& group, Shape shape) {
   using Kind = SimpleMove::Kind;
   std::vector<SimpleMove> moves;
   if (!group.has_all_its_families()) return moves;
@@ -118,5 +154,6 @@ inline std::vector<SimpleMove> simple_moves(const AnyGroup& group, Shape shape) 
   }
   return moves;
 }
+#endif
 
 }}}  // namespace symopt::check

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/check/linkage.hpp>
 #include <symopt/matrix.hpp>
 
 #include <cstdint>
@@ -13,10 +14,7 @@
 namespace symopt { inline namespace SYMOPT_ABI { namespace check {
 
 /// The seed of checks that name none: the environment's SYMOPT_SEED, or a fixed one. Never the clock.
-inline std::uint64_t default_seed() {
-  const char* text = std::getenv("SYMOPT_SEED");
-  return text != nullptr && *text != '\0' ? std::strtoull(text, nullptr, 0) : 2605'18106;
-}
+std::uint64_t default_seed();
 
 /// What is tried. The seed and SYMOPT_REPRODUCE of the environment are read when a check starts.
 struct CheckOptions {
@@ -30,7 +28,15 @@ struct CheckOptions {
 
 /// The generator of random numbers for one purpose: a function of the seed and of what the numbers are for,
 /// so that a single trial can be repeated without those before it.
-inline std::mt19937_64 engine_for(std::uint64_t seed, std::string_view purpose, std::uint64_t number = 0) {
+std::mt19937_64 engine_for(std::uint64_t seed, std::string_view purpose, std::uint64_t number = 0);
+
+#ifdef SYMOPT_CHECK_DEFINITIONS
+SYMOPT_CHECK_INLINE std::uint64_t default_seed() {
+  const char* text = std::getenv("SYMOPT_SEED");
+  return text != nullptr && *text != '\0' ? std::strtoull(text, nullptr, 0) : 2605'18106;
+}
+
+SYMOPT_CHECK_INLINE std::mt19937_64 engine_for(std::uint64_t seed, std::string_view purpose, std::uint64_t number) {
   std::uint64_t state = seed;
   const auto mix = [&state](std::uint64_t value) {  // splitmix64
     state += 0x9e3779b97f4a7c15ULL + value;
@@ -42,5 +48,6 @@ inline std::mt19937_64 engine_for(std::uint64_t seed, std::string_view purpose, 
   mix(number);
   return std::mt19937_64(state);
 }
+#endif
 
 }}}  // namespace symopt::check

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/check/options.hpp>
+#include <symopt/check/linkage.hpp>
 #include <symopt/check/report.hpp>
 
 #include <cstdint>
@@ -12,9 +12,9 @@
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace check::detail {
 
-/// What the environment's SYMOPT_REPRODUCE asks of one check: its seed, and one of its trials or all of
-/// them. The line is `law|rule|group|seed=7 trial`, so it reaches the check that printed it through any test
-/// framework, and all others go on as usual.
+/// The environment's SYMOPT_REPRODUCE as one check reads it: its seed, and one of its trials or all of them. The line is
+/// `law|rule|group|seed=7 trial`, so it reaches the check that printed it through any test framework, and all others
+/// go on as usual.
 struct Replay {
   std::uint64_t seed = 0;
   std::string trial;  ///< empty: the whole check
@@ -23,18 +23,23 @@ struct Replay {
   bool wants(const std::string& id) const { return trial.empty() || trial == id; }
 };
 
-inline std::string heading_of(const Report& report) {
+/// The line that repeats a trial, or the whole check.
+std::string reproduce_line(const Report& report, const std::string& trial);
+
+/// Nothing when the environment asks nothing of the check. Otherwise the report's seed becomes the line's.
+std::optional<Replay> replay_of(Report& report);
+
+#ifdef SYMOPT_CHECK_DEFINITIONS
+SYMOPT_CHECK_INLINE std::string heading_of(const Report& report) {
   return report.law + "|" + report.rule + "|" + report.group + "|seed=";
 }
 
-/// The line that repeats a trial, or the whole check.
-inline std::string reproduce_line(const Report& report, const std::string& trial = {}) {
+SYMOPT_CHECK_INLINE std::string reproduce_line(const Report& report, const std::string& trial) {
   return "SYMOPT_REPRODUCE=\"" + heading_of(report) + std::to_string(report.seed) +
          (trial.empty() ? "" : " " + trial) + "\"";
 }
 
-/// Nothing when the environment asks nothing of the check. Otherwise the report's seed becomes the line's.
-inline std::optional<Replay> replay_of(Report& report) {
+SYMOPT_CHECK_INLINE std::optional<Replay> replay_of(Report& report) {
   const char* text = std::getenv("SYMOPT_REPRODUCE");
   const std::string heading = heading_of(report);
   if (text == nullptr || !std::string_view(text).starts_with(heading)) return std::nullopt;
@@ -45,5 +50,6 @@ inline std::optional<Replay> replay_of(Report& report) {
   report.seed = replay.seed;
   return replay;
 }
+#endif
 
 }}}  // namespace symopt::check::detail

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/check/linkage.hpp>
 #include <symopt/matrix.hpp>
 
 #include <algorithm>
@@ -14,7 +15,7 @@
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace check {
 
-/// What a check found.
+/// The finding of a check.
 ///   holds          every well-posed trial passed, and at least half of all trials were well-posed
 ///   violated       a well-posed trial failed in the rule's highest precision; the report has it
 ///   inconclusive   nothing failed, but too much was ill-posed to say more; the report says why
@@ -41,16 +42,58 @@ struct Counterexample {
   Matrix<double> input;      ///< the gradient
   double error = 0;          ///< the size of the violation over the size of the output
   Matrix<double> weights{};  ///< of a rule that sees them; otherwise empty, like those that a check lacks
-  std::string of_moved{};    ///< what `actual` is: "the step after the move"
-  Matrix<double> actual{};   ///< what the rule gave
-  std::string should_be{};  ///< what `expected` is: "the step, moved"
-  Matrix<double> expected{};  ///< what the law asks for
+  std::string of_moved{};    ///< the name of `actual`: "the step after the move"
+  Matrix<double> actual{};   ///< as the rule gave it
+  std::string should_be{};   ///< the name of `expected`: "the step, moved"
+  Matrix<double> expected{};  ///< as the law asks for it
 };
+
+/// `left rotation (0,1) by pi/2, 2x2, G = [[1,0],[0,2]]: off by 0.41`
+std::ostream& operator<<(std::ostream& out, const Counterexample& example);
+
+/// The result of a check. Errors are in units of what rounding allows: a trial passes at 1 or less.
+struct Report {
+  std::string law;    ///< "equivariance"
+  std::string rule;   ///< the rule that was checked
+  std::string group;  ///< the group under which
+  Verdict verdict = Verdict::vacuous;  ///< the finding
+  std::string reason{};        ///< of a verdict that is not `holds`
+  double worst = 0;            ///< the largest error of a well-posed trial
+  std::vector<double> errors{};  ///< of all well-posed trials, ascending
+  int trials = 0;           ///< inputs and elements tried
+  int ill_posed = 0;        ///< trials whose result rounding decides
+  double ladder_ratio = 0;  ///< largest error in float over that in double on Gaussian inputs; 0 without
+  std::string precision;    ///< the highest one tried: "double", "float"
+  std::optional<Counterexample> counterexample{};  ///< the smallest that was found
+  std::string reproduce{};  ///< one line that repeats the failed trial, or the whole check
+  std::uint64_t seed = 0;  ///< of all random numbers
+
+  /// The error that a share q of the well-posed trials do not exceed; 0 without any.
+  double quantile(double q) const {
+    if (errors.empty()) return 0;
+    const double place = std::clamp(q, 0.0, 1.0) * static_cast<double>(errors.size() - 1);
+    return errors[static_cast<std::size_t>(std::ceil(place))];
+  }
+
+  /// Whether the law holds.
+  explicit operator bool() const { return verdict == Verdict::holds; }
+};
+
+/// Everything that a failure needs, in lines of at most 80 columns but the last one, which is to be copied.
+std::ostream& operator<<(std::ostream& out, const Report& report);
 
 namespace detail {
 
+/// The report as it prints itself, the message of a failed assertion.
+std::string report_text(const Report& report);
+
+}  // namespace detail
+
+#ifdef SYMOPT_CHECK_DEFINITIONS
+namespace detail {
+
 /// `[[1,0],[0,2]]`
-inline std::string matrix_text(const Matrix<double>& block, int digits) {
+SYMOPT_CHECK_INLINE std::string matrix_text(const Matrix<double>& block, int digits) {
   std::ostringstream out;
   out.precision(digits);
   out << '[';
@@ -65,7 +108,7 @@ inline std::string matrix_text(const Matrix<double>& block, int digits) {
 
 /// The text in lines of at most 80 columns, broken after a comma or a blank that is not beside an equals
 /// sign; lines after the first begin with the indent.
-inline std::string wrapped(const std::string& text, const std::string& indent) {
+SYMOPT_CHECK_INLINE std::string wrapped(const std::string& text, const std::string& indent) {
   constexpr std::size_t width = 80;
   std::string result, line;
   std::size_t begin = 0;
@@ -89,10 +132,15 @@ inline std::string wrapped(const std::string& text, const std::string& indent) {
   return result + line;
 }
 
+SYMOPT_CHECK_INLINE std::string report_text(const Report& report) {
+  std::ostringstream text;
+  text << report;
+  return text.str();
+}
+
 }  // namespace detail
 
-/// `left rotation (0,1) by pi/2, 2x2, G = [[1,0],[0,2]]: off by 0.41`
-inline std::ostream& operator<<(std::ostream& out, const Counterexample& example) {
+SYMOPT_CHECK_INLINE std::ostream& operator<<(std::ostream& out, const Counterexample& example) {
   out << example.element << ", " << symopt::to_string(shape_of(example.input))
       << ", G = " << detail::matrix_text(example.input, 6);
   if (example.weights.size() > 0) out << ", W = " << detail::matrix_text(example.weights, 6);
@@ -102,36 +150,7 @@ inline std::ostream& operator<<(std::ostream& out, const Counterexample& example
   return out;
 }
 
-/// The result of a check. Errors are in units of what rounding allows: a trial passes at 1 or less.
-struct Report {
-  std::string law;    ///< "equivariance"
-  std::string rule;   ///< what was checked
-  std::string group;  ///< under what
-  Verdict verdict = Verdict::vacuous;  ///< what was found
-  std::string reason;          ///< of a verdict that is not `holds`
-  double worst = 0;            ///< the largest error of a well-posed trial
-  std::vector<double> errors;  ///< of all well-posed trials, ascending
-  int trials = 0;           ///< inputs and elements tried
-  int ill_posed = 0;        ///< trials whose result rounding decides
-  double ladder_ratio = 0;  ///< largest error in float over that in double on Gaussian inputs; 0 without
-  std::string precision;    ///< the highest one tried: "double", "float"
-  std::optional<Counterexample> counterexample{};  ///< the smallest that was found
-  std::string reproduce;  ///< one line that repeats the failed trial, or the whole check
-  std::uint64_t seed = 0;  ///< of all random numbers
-
-  /// The error that a share q of the well-posed trials do not exceed; 0 without any.
-  double quantile(double q) const {
-    if (errors.empty()) return 0;
-    const double place = std::clamp(q, 0.0, 1.0) * static_cast<double>(errors.size() - 1);
-    return errors[static_cast<std::size_t>(std::ceil(place))];
-  }
-
-  /// True when the law holds.
-  explicit operator bool() const { return verdict == Verdict::holds; }
-};
-
-/// Everything that a failure needs, in lines of at most 80 columns but the last one, which is to be copied.
-inline std::ostream& operator<<(std::ostream& out, const Report& report) {
+SYMOPT_CHECK_INLINE std::ostream& operator<<(std::ostream& out, const Report& report) {
   const auto line = [&out](const std::string& text) { out << detail::wrapped("  " + text, "    ") << '\n'; };
   std::string claim = report.law + " of " + report.rule;
   if (!report.group.empty()) claim += " under " + report.group;
@@ -170,5 +189,6 @@ inline std::ostream& operator<<(std::ostream& out, const Report& report) {
   if (!report.reproduce.empty()) out << "  again: " << report.reproduce << '\n';
   return out;
 }
+#endif
 
 }}}  // namespace symopt::check

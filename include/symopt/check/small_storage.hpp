@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/check/linkage.hpp>
 #include <symopt/parameter/layout.hpp>
 
 #include <numeric>
@@ -17,13 +18,20 @@ struct Storage {
 
 namespace detail {
 
-/// What a layout makes of a tensor, without the experts: blocks, and whether their number is free.
+/// A tensor whose blocks under the layout are 4 x 6 (or have the rows of their sections), with that many
+/// experts where it has experts.
+Storage small_storage(const Layout& layout, Index experts);
+/// Small tensors of as many blocks in both layouts, where experts leave the choice.
+std::pair<Storage, Storage> small_storages(const Layout& a, const Layout& b);
+
+#ifdef SYMOPT_CHECK_DEFINITIONS
+/// The blocks that a layout makes of a tensor, without the experts, and whether the number of these is free.
 struct BlockCount {
   Index fixed = 1;
   bool has_experts = false;
 };
 
-inline BlockCount block_count(const Layout& layout) {
+SYMOPT_CHECK_INLINE BlockCount block_count(const Layout& layout) {
   BlockCount count;
   for (const Layout::Step& step : layout.steps) {
     switch (step.kind) {
@@ -48,9 +56,7 @@ inline BlockCount block_count(const Layout& layout) {
   return count;
 }
 
-/// A tensor whose blocks under the layout are 4 x 6 (or have the rows of their sections), with that many
-/// experts where it has experts.
-inline Storage small_storage(const Layout& layout, Index experts) {
+SYMOPT_CHECK_INLINE Storage small_storage(const Layout& layout, Index experts) {
   Index rows = 4, cols = 6;
   std::vector<Index> outer, inner;  // sizes before and after rows and cols
   for (auto step = layout.steps.rbegin(); step != layout.steps.rend(); ++step) {
@@ -85,13 +91,13 @@ inline Storage small_storage(const Layout& layout, Index experts) {
   return {std::move(sizes), layout};
 }
 
-/// Small tensors of as many blocks in both layouts, where experts leave the choice.
-inline std::pair<Storage, Storage> small_storages(const Layout& a, const Layout& b) {
+SYMOPT_CHECK_INLINE std::pair<Storage, Storage> small_storages(const Layout& a, const Layout& b) {
   const BlockCount of_a = block_count(a), of_b = block_count(b);
   const Index both = of_a.has_experts && of_b.has_experts ? 3 : 1;
   const Index all = both * std::lcm(of_a.fixed, of_b.fixed);
   return {small_storage(a, all / of_a.fixed), small_storage(b, all / of_b.fixed)};
 }
+#endif
 
 }  // namespace detail
 

@@ -43,7 +43,7 @@ struct HeadRotations : IsometricAction<HeadRotations<side, head_size>, side> {
   static Element<Scalar> compose(const Element<Scalar>& g, const Element<Scalar>& h) {
     Element<Scalar> gh{compose_images(g.image, h.image), h.rotation};
     for (std::size_t i = 0; i < h.image.size(); ++i)
-      gh.rotation[i] = g.rotation[static_cast<std::size_t>(h.image[i])] * h.rotation[i];
+      gh.rotation[i] = detail::product_of(g.rotation[static_cast<std::size_t>(h.image[i])], h.rotation[i]);
     return gh;
   }
   template <class Scalar>
@@ -78,7 +78,7 @@ struct HeadRotations : IsometricAction<HeadRotations<side, head_size>, side> {
     const auto before = lines.eval();
     for (std::size_t h = 0; h < g.image.size(); ++h)
       lines.middleRows(g.image[h] * head_size, head_size) =
-          g.rotation[h] * before.middleRows(static_cast<Index>(h) * head_size, head_size);
+          detail::product_of<Scalar>(g.rotation[h], before.middleRows(static_cast<Index>(h) * head_size, head_size));
   }
 
  private:

@@ -31,7 +31,7 @@ struct Orthogonal : IsometricAction<Orthogonal<side>, side> {
   }
   template <class Scalar>
   static Element<Scalar> compose(const Element<Scalar>& g, const Element<Scalar>& h) {
-    return {g.rotation * h.rotation};
+    return {detail::product_of(g.rotation, h.rotation)};
   }
   template <class Scalar>
   static Element<Scalar> inverse(const Element<Scalar>& g) {
@@ -50,7 +50,7 @@ struct Orthogonal : IsometricAction<Orthogonal<side>, side> {
   }
   template <class Scalar>
   static void act(const Element<Scalar>& g, auto& lines) {
-    lines = (g.rotation * lines).eval();
+    lines = detail::product_of(g.rotation, Matrix<Scalar>(lines));
   }
 };
 

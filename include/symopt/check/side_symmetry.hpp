@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/check/generator_kind.hpp>
+#include <symopt/check/linkage.hpp>
+#include <symopt/check/report.hpp>
+
+#include <array>
+#include <cstddef>
+#include <string>
+
+namespace symopt { inline namespace SYMOPT_ABI { namespace check {
+
+/// The kinds of generators on the lines of one side under which a rule is equivariant.
+class SideSymmetry {
+ public:
+  /// The verdict for one kind: read, written, and whether it holds.
+  ///@{
+  Verdict operator[](GeneratorKind kind) const { return verdicts_[static_cast<std::size_t>(kind)]; }
+  void set(GeneratorKind kind, Verdict verdict) { verdicts_[static_cast<std::size_t>(kind)] = verdict; }
+  bool has(GeneratorKind kind) const { return (*this)[kind] == Verdict::holds; }
+  ///@}
+
+  int head_size = 0;  ///< of the heads that were tried; 0: none were
+
+  /// The largest of these groups that the rule has:
+  ///   1 none, +-1 the sign of the block, S swaps, +-S with that sign, signs (without swaps), B signed
+  ///   permutations, R_h rotations within heads of h lines with exchanges of heads, St the orthogonal
+  ///   matrices that keep the vector of ones up to its sign, O all orthogonal ones; Mon, GL and "with
+  ///   scalings": B, O and the others together with positive scalings. A question mark: something larger was
+  ///   inconclusive.
+  std::string letter() const;
+
+ private:
+  std::string orthogonal_letter() const;
+
+  std::array<Verdict, 8> verdicts_{Verdict::vacuous, Verdict::vacuous, Verdict::vacuous, Verdict::vacuous,
+                                   Verdict::vacuous, Verdict::vacuous, Verdict::vacuous, Verdict::vacuous};
+};
+
+#ifdef SYMOPT_CHECK_DEFINITIONS
+SYMOPT_CHECK_INLINE std::string SideSymmetry::letter() const {
+  const bool scales = has(GeneratorKind::positive_scalings);
+  std::string text = orthogonal_letter();
+  if (scales)
+    text = text == "O" ? "GL" : text == "B" ? "Mon" : text == "1" ? "scalings" : text + " with scalings";
+  for (const Verdict verdict : verdicts_)
+    if (verdict == Verdict::inconclusive) return text + "?";
+  return text;
+}
+
+SYMOPT_CHECK_INLINE std::string SideSymmetry::orthogonal_letter() const {
+  using enum GeneratorKind;
+  if (has(rotations)) return "O";
+  if (has(swaps) && has(signs)) return "B";
+  if (has(block_rotations) && has(block_swaps)) return "R_" + std::to_string(head_size);
+  if (has(stabilizer_of_ones)) return "St";
+  if (has(swaps)) return has(negation) ? "+-S" : "S";
+  if (has(signs)) return "signs";
+  return has(negation) ? "+-1" : "1";
+}
+#endif
+
+}}}  // namespace symopt::check
