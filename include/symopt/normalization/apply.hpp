@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/error.hpp>
 #include <symopt/normalization/concept.hpp>
-
-#include <stdexcept>
 
 namespace symopt { inline namespace SYMOPT_ABI {
 
@@ -62,9 +61,8 @@ void apply_map(const Map& map, MatrixRef<Scalar> block, [[maybe_unused]] auto& w
   } else {
     const Matrix<Scalar> result = map(block);
     if (result.rows() != block.rows() || result.cols() != block.cols())
-      throw std::invalid_argument("symopt: the rule returned a " + to_string(shape_of(result)) +
-                                  " matrix for a " + to_string(shape_of(block)) +
-                                  " block; it must keep the shape");
+      throw Error("the rule returned a " + to_string(shape_of(result)) + " matrix for a " +
+                  to_string(shape_of(block)) + " block; it must keep the shape");
     block = result;
   }
 }

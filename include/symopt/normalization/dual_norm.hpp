@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/error.hpp>
 #include <symopt/kernel/buffer.hpp>
 #include <symopt/normalization/then.hpp>
 
 #include <boost/hana/length.hpp>
 
 #include <cmath>
-#include <stdexcept>
 
 namespace symopt { inline namespace SYMOPT_ABI {
 
@@ -39,7 +39,7 @@ struct DualNorm {
   };
 
   void validate() const {
-    if (!std::isfinite(alpha)) throw std::invalid_argument("symopt: DualNorm::alpha must be finite");
+    if (!std::isfinite(alpha)) throw Error("DualNorm::alpha must be finite");
     validated(normalization);
   }
   template <class Derived>

@@ -2,11 +2,11 @@
 #pragma once
 
 #include <symopt/block_view.hpp>
+#include <symopt/error.hpp>
 #include <symopt/parameter/layout.hpp>
 #include <symopt/tensor_view.hpp>
 
 #include <cstddef>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -49,9 +49,7 @@ class Splitter {
 
  private:
   void require(bool good, const std::string& remedy) const {
-    if (!good)
-      throw std::invalid_argument("symopt: parameter '" + parameter_ + "' of shape " + shape_ + ": " +
-                                  remedy);
+    detail::require(good, Where{parameter_, shape_}, remedy);
   }
 
   /// What the dimensions of a tensor are is said before what becomes of a matrix.

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/error.hpp>
 #include <symopt/stack/state_access.hpp>
 
 #include <cmath>
 #include <ostream>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -35,8 +35,7 @@ inline std::ostream& operator<<(std::ostream& out, const ClipReport& report) {
 template <class Scalar>
 ClipReport clip_by_global_norm(BasicLayerwiseOptimizer<Scalar>& stack, double max_norm) {
   if (!(max_norm > 0)) {
-    throw std::invalid_argument("symopt: clip_by_global_norm: max_norm is " + std::to_string(max_norm) +
-                                "; it must be positive");
+    throw Error("clip_by_global_norm: max_norm is " + std::to_string(max_norm) + "; it must be positive");
   }
   ClipReport report;
   const auto& parameters = detail::StateAccess::parameters(stack);

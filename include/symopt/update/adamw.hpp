@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/error.hpp>
 #include <symopt/group/product.hpp>
 #include <symopt/group/signed_permutation.hpp>
 #include <symopt/kernel/adamw_step.hpp>
@@ -9,7 +10,6 @@
 
 #include <cmath>
 #include <cstdint>
-#include <stdexcept>
 #include <string>
 
 namespace symopt { inline namespace SYMOPT_ABI {
@@ -54,7 +54,7 @@ struct AdamW {
 
   void validate() const {
     const auto require = [](bool good, const char* what) {
-      if (!good) throw std::invalid_argument(std::string("symopt: AdamW::") + what);
+      detail::require(good, [&] { return std::string("AdamW::") + what; });
     };
     require(beta1 >= 0 && beta1 < 1, "beta1 must be at least 0 and less than 1");
     require(beta2 >= 0 && beta2 < 1, "beta2 must be at least 0 and less than 1");
