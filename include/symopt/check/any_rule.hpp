@@ -3,8 +3,8 @@
 
 #include <symopt/check/optimizer_factory.hpp>
 #include <symopt/matrix.hpp>
-#include <symopt/update/rule_text.hpp>
 #include <symopt/update/rule.hpp>
+#include <symopt/update/rule_traits.hpp>
 
 #include <concepts>
 #include <functional>

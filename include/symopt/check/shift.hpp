@@ -2,7 +2,7 @@
 #pragma once
 
 #include <symopt/check/law_check.hpp>
-#include <symopt/update/horizontal_projection.hpp>
+#include <symopt/normalization/horizontal_projection.hpp>
 
 #include <random>
 #include <stdexcept>

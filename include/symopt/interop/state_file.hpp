@@ -4,10 +4,6 @@
 #include <symopt/interop/safetensors.hpp>
 #include <symopt/stack/state_table.hpp>
 
-#include <boost/hana/core/to.hpp>
-#include <boost/hana/for_each.hpp>
-#include <boost/hana/fuse.hpp>
-
 #include <cmath>
 #include <cstring>
 #include <functional>
@@ -61,15 +57,14 @@ namespace detail {
 
 inline nlohmann::json conventions_of(const OptimizerOptions& options) {
   nlohmann::json json;
-  hana::for_each(options, hana::fuse([&](auto name, const auto& value) {
-                   const std::string_view key = hana::to<const char*>(name);
-                   if (key == "parameter" || key == "non_finite") return;
-                   if constexpr (requires { to_string(value); }) {
-                     json[std::string(key)] = to_string(value);
-                   } else {
-                     json[std::string(key)] = value;
-                   }
-                 }));
+  OptimizerOptions(options).options([&](const std::string& name, const auto& value) {
+    if (name == "parameter" || name == "non_finite") return;
+    if constexpr (requires { to_string(value); }) {
+      json[name] = to_string(value);
+    } else {
+      json[name] = value;
+    }
+  });
   return json;
 }
 

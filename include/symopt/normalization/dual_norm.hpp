@@ -8,6 +8,7 @@
 #include <boost/hana/length.hpp>
 
 #include <cmath>
+#include <string>
 
 namespace symopt { inline namespace SYMOPT_ABI {
 
@@ -38,6 +39,13 @@ struct DualNorm {
     workspace_t<N, Scalar> inner;
   };
 
+  /// The method that N gets for a block of that shape, where it is chosen by shape.
+  std::string method_for(Shape shape) const requires requires(const N& map) { map.method_for(shape); }
+  { return normalization.method_for(shape); }
+  void options(auto&& field) {
+    field("alpha", alpha);
+    field("normalization", normalization);
+  }
   void validate() const {
     if (!std::isfinite(alpha)) throw Error("DualNorm::alpha must be finite");
     validated(normalization);

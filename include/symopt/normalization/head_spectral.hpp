@@ -18,6 +18,7 @@ struct HeadSpectral {
   Method method{};  ///< how the polar factor is computed, with its options
 
   using largest_group = Product<HeadRotations<side, head_size>, Orthogonal<opposite(side)>>;
+  static constexpr bool is_scale_free = true;
   static constexpr bool keeps_horizontal(Side asked) { return asked != side; }
 
   template <class Scalar>

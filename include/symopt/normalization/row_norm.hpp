@@ -31,11 +31,13 @@ struct RowNorm {
   double eps = 1e-8;  ///< in the units of a row's norm
 
   using largest_group = Product<SignedRowPermutation, RightOrthogonal>;
+  static constexpr bool is_scale_free = true;
   static constexpr bool keeps_horizontal(Side side) { return side == Side::right; }
 
   template <class Scalar>
   using Workspace = NoWorkspace;
 
+  void options(auto&& field) { field("eps", eps); }
   void validate() const { validate_eps("RowNorm", eps); }
   template <class Derived>
   Matrix<typename Derived::Scalar> operator()(const Eigen::MatrixBase<Derived>& block) const {

@@ -3,19 +3,15 @@
 
 #include <symopt/kernel/all_finite.hpp>
 #include <symopt/kernel/threads.hpp>
-#include <symopt/normalization/scale_free.hpp>
-#include <symopt/normalization/sign.hpp>
 #include <symopt/parameter/blocks.hpp>
 #include <symopt/parameter/row_mask.hpp>
 #include <symopt/stack/blocks_copy.hpp>
 #include <symopt/stack/plan.hpp>
-#include <symopt/stack/rule_options.hpp>
 #include <symopt/stack/scaled_gradient.hpp>
 #include <symopt/stack/state_table.hpp>
-#include <symopt/update/rule_text.hpp>
 #include <symopt/stack/work_memory.hpp>
 #include <symopt/update/block_step.hpp>
-#include <symopt/update/rule_may_throw.hpp>
+#include <symopt/update/rule_traits.hpp>
 #include <symopt/update/state_step.hpp>
 
 #include <algorithm>
@@ -343,13 +339,7 @@ class RuleOfParameter : public StackParameter<Scalar> {
   RuleOfParameter(const Rule& rule, auto&&... binding)
       : StackParameter<Scalar>(std::forward<decltype(binding)>(binding)...), rule_(rule) {
     validate_for_rule<Rule, Scalar>(this->options_);
-    try {
-      validated(rule_);
-    } catch (const std::invalid_argument& error) {
-      std::string_view what = error.what();  // of the rule, which does not know whose it is
-      if (what.starts_with("symopt: ")) what.remove_prefix(8);
-      throw std::invalid_argument("symopt: parameter '" + this->name() + "': " + std::string(what));
-    }
+    validated_for(this->name(), rule_);
   }
 
  protected:
@@ -358,17 +348,7 @@ class RuleOfParameter : public StackParameter<Scalar> {
   std::string rule_options_text_of_rule() const override { return rule_options_text(rule_); }
   bool may_throw() const override { return rule_may_throw<Rule, Scalar>; }
   bool is_scale_free() const override { return is_scale_free_rule<Rule>(); }
-  std::optional<Families> families_of_update() const override {
-    if constexpr (StatefulRule<Rule, Scalar>) {
-      return std::nullopt;
-    } else if constexpr (requires { typename Rule::group; }) {
-      return families_of<typename Rule::group>;
-    } else if constexpr (StatesLargestGroup<Rule>) {
-      return claimed_families<Rule>;
-    } else {
-      return Families{};
-    }
-  }
+  std::optional<Families> families_of_update() const override { return families_of_rule<Rule, Scalar>(); }
   std::string method_text_of_rule(Shape shape) const override { return method_text(rule_, shape); }
 
   Rule rule_;
@@ -608,16 +588,6 @@ class StatefulParameter final : public RuleOfParameter<Rule, Scalar> {
   std::vector<std::shared_ptr<StateMemory<Rule, Scalar>>> memory_;
   std::vector<std::shared_ptr<Gathered>> gathered_;  // empty where every block has a view
 };
-
-/// True for rules that treat every entry alike, and so may be given a tensor of one dimension.
-template <class Rule>
-constexpr bool acts_entrywise() {
-  if constexpr (StatesLargestGroup<Rule>) {
-    return claimed_families<Rule> == claimed_families<Sign>;
-  } else {
-    return false;
-  }
-}
 
 /// True when the blocks run along columns in memory, so that the work is done on their transposes.
 template <class Scalar>

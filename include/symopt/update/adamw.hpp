@@ -52,6 +52,11 @@ struct AdamW {
     kernel::FramedBuffer<Scalar> first_, second_;  // in the order of the weights' memory
   };
 
+  void options(auto&& field) {
+    field("beta1", beta1);
+    field("beta2", beta2);
+    field("eps", eps);
+  }
   void validate() const {
     const auto require = [](bool good, const char* what) {
       detail::require(good, [&] { return std::string("AdamW::") + what; });

@@ -6,9 +6,8 @@
 #include <symopt/kernel/direction_sweeps.hpp>
 #include <symopt/normalization/apply.hpp>
 #include <symopt/update/fused_step.hpp>
-#include <symopt/update/horizontal_projection.hpp>
 #include <symopt/update/options.hpp>
-#include <symopt/update/rule.hpp>
+#include <symopt/update/rule_traits.hpp>
 
 #include <algorithm>
 #include <stdexcept>
@@ -17,21 +16,6 @@
 // and LayerwiseOptimizer for each of its own. A block that runs along columns comes transposed, with the
 // mirrored map and the mirrored projection.
 namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
-
-/// The projection of a rule's group; none for a rule without one.
-template <class Rule>
-struct ProjectionOf {
-  using type = HorizontalProjection<>;
-};
-template <class Rule>
-requires requires {
-  typename Rule::group;
-}
-struct ProjectionOf<Rule> {
-  using type = horizontal_projection_t<typename Rule::group>;
-};
-template <class Rule>
-using projection_of_t = typename ProjectionOf<Rule>::type;
 
 /// What a step multiplies by.
 struct StepFactors {

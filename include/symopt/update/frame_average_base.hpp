@@ -39,6 +39,11 @@ class FrameAverageBase : public FrameClaim<FramePlan<Group, Rule>> {
 
   const Rule& rule() const { return rule_; }
   const FrameOptions& options() const { return options_; }
+  void options(auto&& field) {
+    field("memory", options_.memory);
+    field("tie", options_.tie);
+    field("rule", rule_);
+  }
   void validate() const {
     validate_frame(options_, Plan::is_stateful);
     validated(rule_);

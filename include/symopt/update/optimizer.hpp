@@ -5,7 +5,7 @@
 #include <symopt/kernel/framed_buffer.hpp>
 #include <symopt/split_weights.hpp>
 #include <symopt/update/block_step.hpp>
-#include <symopt/update/rule_may_throw.hpp>
+#include <symopt/update/rule_traits.hpp>
 #include <symopt/update/state_step.hpp>
 #include <symopt/update/update.hpp>
 

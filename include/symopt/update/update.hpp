@@ -6,7 +6,6 @@
 #include <symopt/normalization/then.hpp>
 #include <symopt/update/admissible.hpp>
 #include <symopt/update/default_normalization.hpp>
-#include <symopt/update/horizontal_projection.hpp>
 
 namespace symopt { inline namespace SYMOPT_ABI {
 
