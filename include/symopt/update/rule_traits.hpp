@@ -5,6 +5,7 @@
 #include <symopt/normalization/pipeline.hpp>
 #include <symopt/normalization/scale_free.hpp>
 #include <symopt/type_name.hpp>
+#include <symopt/update/options.hpp>
 #include <symopt/update/rule.hpp>
 
 #include <boost/hana/concept/struct.hpp>
@@ -193,6 +194,22 @@ std::string rule_options_text(const Rule& rule) {
   std::string text;
   for_each_stage(rule, [&](const auto& stage) { add_options(stage, text); });
   return text;
+}
+
+/// Throws Error that names the parameter unless the options suit a rule.
+inline void validate_for_rule(const OptimizerOptions& options, bool has_projection, bool keeps_state) {
+  validate(options);
+  require(options.decay == Decay::all || has_projection, {options.parameter},
+          "decay is horizontal but the rule's group has no shift; use Decay::all");
+  const OptimizerOptions defaults;
+  require(!keeps_state || (options.momentum == defaults.momentum && !options.nesterov &&
+                           options.momentum_convention == defaults.momentum_convention),
+          {options.parameter},
+          "this rule keeps its own momentum; set it there and leave the optimizer's momentum options alone");
+}
+template <class Rule, class Scalar>
+void validate_for_rule(const OptimizerOptions& options) {
+  validate_for_rule(options, !projection_of_t<Rule>::is_identity, StatefulRule<Rule, Scalar>);
 }
 
 }}}  // namespace symopt::detail
