@@ -238,7 +238,7 @@ TEST_CASE_TEMPLATE("sums of the momentum that are kept are those that are made a
     };
     for (const StepCoefficients& coefficients : {ema, nesterov, ema}) {
       step(coefficients);
-      CHECK(kept.are_known());
+      CHECK(kept.is_valid());
       CHECK(same_bits(momentum, other_momentum));
       CHECK(same_bits(weights, other_weights));
     }
@@ -252,7 +252,7 @@ TEST_CASE_TEMPLATE("sums of the momentum that are kept are those that are made a
     weights = other_weights = before;
     momentum.row(0).array() += 1;
     other_momentum = momentum;
-    kept.forget();
+    kept.invalidate();
     step(ema);
     CHECK(same_bits(weights, other_weights));
   }

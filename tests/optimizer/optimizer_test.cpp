@@ -6,8 +6,6 @@
 
 #include <doctest/doctest.h>
 
-#include <boost/hana/keys.hpp>
-
 #include <functional>
 #include <map>
 #include <sstream>
@@ -152,8 +150,7 @@ TEST_CASE("every option changes the result, and every value of an enumeration is
     }
     seen.push_back(outcome);
   }
-  hana::for_each(hana::keys(base), [&](auto key) {
-    const std::string name = hana::to<const char*>(key);
+  OptimizerOptions(base).options([&](const std::string& name, const auto&) {
     CAPTURE(name);
     CHECK(changes.contains(name));
   });

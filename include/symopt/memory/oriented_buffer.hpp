@@ -30,53 +30,58 @@ void transpose_in_place(Scalar* data, Index rows, Index cols) {
   }
 }
 
-/// State of the size of a block, kept in the order in which the block's weights lie in memory, with room for
+/// What is kept of a block from step to step, in memory that runs as the block's weights do, with room for
 /// some sums over it. Starts at zero.
 template <class Scalar>
-class FramedBuffer {
+class OrientedBuffer {
  public:
-  explicit FramedBuffer(Shape shape, Index sums = 0)
-      : shape_(shape), buffer_(shape.rows * shape.cols), sums_(sums) {}
+  explicit OrientedBuffer(Shape shape) : shape_(shape), buffer_(shape.rows * shape.cols) {}
 
-  /// The state in that frame, rows contiguous: cols x rows where it is the transposed one. Turns the memory
-  /// if it was in the other one.
-  BlockView<Scalar> in_frame(bool is_transposed) {
-    if (is_transposed_ != is_transposed && is_used_) {
-      const Shape lies = is_transposed_ ? transposed(shape_) : shape_;
-      transpose_in_place(buffer_.data(), lies.rows, lies.cols);
-      sums_.forget();
+  /// rows x cols, its memory turned where it ran the other way. The sums stay what they are, for the step
+  /// that keeps them; where the memory is turned they are invalid.
+  BlockView<Scalar> for_step(Orientation orientation) {
+    if (orientation_ != orientation && is_used_) {
+      const Shape lines = orientation_ == Orientation::along_rows ? shape_ : transposed(shape_);
+      transpose_in_place(buffer_.data(), lines.rows, lines.cols);
+      sums_.invalidate();
     }
-    is_transposed_ = is_transposed;
+    orientation_ = orientation;
     is_used_ = true;
-    const Shape frame = is_transposed ? transposed(shape_) : shape_;
-    return {buffer_.data(), {frame.rows, frame.cols}, {frame.cols, 1}};
+    return as_it_lies();
   }
 
-  /// rows x cols, to be saved and loaded, whichever way it lies.
-  BlockView<Scalar> saved_block() {
+  /// rows x cols as it lies, to be written by anything but a step: the sums are invalid.
+  BlockView<Scalar> for_writing() {
     is_used_ = true;
-    sums_.forget();
-    if (is_transposed_) return {buffer_.data(), {shape_.rows, 1}, {shape_.cols, shape_.rows}};
-    return {buffer_.data(), {shape_.rows, shape_.cols}, {shape_.cols, 1}};
+    sums_.invalidate();
+    return as_it_lies();
   }
 
-  /// Over the rows of the frame that was asked for last. They are forgotten when the state turns, and when it
-  /// may be loaded.
-  MomentumSums& sums() { return sums_; }
-
-  /// rows x cols, read-only, whichever way it lies.
+  /// rows x cols as it lies, read-only.
   auto view() const {
     using Stride = Eigen::Stride<Eigen::Dynamic, Eigen::Dynamic>;
     return Eigen::Map<const Matrix<Scalar>, 0, Stride>(
         buffer_.data(), shape_.rows, shape_.cols,
-        is_transposed_ ? Stride(1, shape_.rows) : Stride(shape_.cols, 1));
+        orientation_ == Orientation::along_rows ? Stride(shape_.cols, 1) : Stride(1, shape_.rows));
   }
 
+  /// Sums over the lines of the last step's orientation, of as many entries as were reserved.
+  ///@{
+  void reserve_sums(Index count) { sums_.reserve(count); }
+  MomentumSums& sums() { return sums_; }
+  ///@}
+
  private:
+  BlockView<Scalar> as_it_lies() {
+    if (orientation_ == Orientation::along_rows)
+      return {buffer_.data(), {shape_.rows, shape_.cols}, {shape_.cols, 1}};
+    return {buffer_.data(), {shape_.rows, 1}, {shape_.cols, shape_.rows}};
+  }
+
   Shape shape_;
   Buffer<Scalar> buffer_;
   MomentumSums sums_;
-  bool is_transposed_ = false;
+  Orientation orientation_ = Orientation::along_rows;
   bool is_used_ = false;  // all zeros until then, which are their own transpose
 };
 
