@@ -40,18 +40,13 @@ symopt_status fail(symopt_status status, const char* what) noexcept {
   return status;
 }
 
-/// A step that was refused for its gradients.
-struct NonFiniteGradient : std::invalid_argument {
-  using std::invalid_argument::invalid_argument;
-};
-
 /// The status of a call, whatever it throws.
 template <class Call>
 symopt_status guarded(Call&& call) noexcept {
   try {
     call();
     return SYMOPT_OK;
-  } catch (const NonFiniteGradient& error) {
+  } catch (const symopt::NonFiniteGradient& error) {
     return fail(SYMOPT_NON_FINITE, error.what());
   } catch (const symopt::interop::StateMismatch& error) {
     return fail(SYMOPT_OTHER_STATE, error.what());
@@ -72,8 +67,8 @@ symopt_status guarded(Call&& call) noexcept {
   }
 }
 
-void require(bool good, const std::string& what) {
-  if (!good) throw std::invalid_argument("symopt: " + what);
+void require(bool good, const std::string& what, const char* parameter = "") {
+  if (!good) throw symopt::Error(what, parameter);
 }
 
 /// A caller's struct in the size of this library: what an older caller lacks is zero.
@@ -93,8 +88,8 @@ Struct in_own_size(const Struct* given, const char* name) {
 void require_block(const symopt_block& block, std::size_t index) {
   require(block.name != nullptr, "block " + std::to_string(index) + " of the table has no name");
   const auto require_count = [&](std::int64_t value, const char* what) {
-    require(value >= 0, "parameter '" + std::string(block.name) + "': " + what + " is " +
-                            std::to_string(value) + "; it must not be negative");
+    require(value >= 0, std::string(what) + " is " + std::to_string(value) + "; it must not be negative",
+            block.name);
   };
   require_count(block.offset, "offset");
   require_count(block.rows, "rows");
@@ -110,10 +105,9 @@ void require_block(const symopt_block& block, std::size_t index) {
                          end > std::numeric_limits<std::int64_t>::max() / 8;
   require(!overflows, "parameter '" + std::string(block.name) + "' is larger than memory can be");
   require(block.row_heads <= 1 || block.column_heads <= 1,
-          "parameter '" + std::string(block.name) + "': it has row_heads and column_heads; give one of them");
+          "it has row_heads and column_heads; give one of them", block.name);
   require(block.layout == SYMOPT_ROW_MAJOR || block.layout == SYMOPT_TRANSPOSED,
-          "parameter '" + std::string(block.name) + "': layout is " + std::to_string(block.layout) +
-              "; it must be a symopt_layout");
+          "layout is " + std::to_string(block.layout) + "; it must be a symopt_layout", block.name);
 }
 
 symopt::Layout layout_of(const symopt_block& block) {
@@ -156,8 +150,7 @@ symopt::Role role_of(const symopt_block& block, symopt::NonFinite non_finite) {
     case SYMOPT_ROUTER:
       return role_of<symopt::Router>(block, non_finite);
     default:
-      throw std::invalid_argument("symopt: parameter '" + std::string(block.name) + "': role is " +
-                                  std::to_string(block.role) + "; it must be a symopt_role");
+      throw symopt::Error("role is " + std::to_string(block.role) + "; it must be a symopt_role", block.name);
   }
 }
 
@@ -274,12 +267,7 @@ symopt_status symopt_step(symopt_optimizer* optimizer, const void* gradients, sy
       done.gradient_norm = clipped.norm;
       done.clip_factor = clipped.factor;
     }
-    symopt::StackReport step;
-    try {
-      step = own.stack.step();
-    } catch (const std::invalid_argument& error) {  // all else was refused before
-      throw NonFiniteGradient(error.what());
-    }
+    const symopt::StackReport step = own.stack.step();
     done.applied = step.applied ? 1 : 0;
     done.step = step.step;
     if (report == nullptr) return;

@@ -1,19 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Doxygen reads every header through this. Lines stay lines, so its warnings point to the right ones.
 
-# How option structs are adapted to Boost.Hana (include/symopt/reflection.hpp) is no reader's business either.
-/^template <class (Options|Map)>$/{
-  N
-  /accessors_impl/{
-    :more
-    /\n};$/!{
-      N
-      b more
-    }
-    s/[^\n]+//g
-  }
-}
-
 # Doxygen takes `template <class T> class C` in a comment for a tag, and explicit(...) for a function.
 /^ *\/\/\//s/<(class |random>)/\\<\1/g
 s/explicit\(sizeof\.\.\.\(Rest\) == 0\) /explicit /
@@ -40,6 +27,8 @@ s,^(    using scalar_type\b),    /** The scalar that the element acts in. */ \1,
 s,^  (using largest_group\b),  /** The claim: the largest group under which the map is equivariant; see Normalization. */ \1,
 s,^  (static constexpr bool keeps_horizontal\(),  /** Whether horizontal blocks on that side give horizontal blocks; see Normalization. */ \1,
 s,^  (using Workspace\b),  /** All memory that apply() works in. */ \1,
+s,^  (static constexpr bool is_scale_free\b),  /** The map forgets how long its input is; see is_scale_free_v. */ \1,
+s,^  (void options\(auto&& field\)),  /** Shows every option by its name: field("eps"\, eps). */ \1,
 s,^  (void validate\(\) const),  /** Throws std::invalid_argument that names the option out of range. */ \1,
 s,^  (Matrix<typename Derived::Scalar> operator\(\)\(const Eigen::MatrixBase<Derived>& block\) const),  /** The map of a block\, any dense Eigen expression\, as a new matrix. */ \1,
 s,^  (void apply\(),  /** The same in place\, without memory of its own. */ \1,

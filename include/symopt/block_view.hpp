@@ -4,6 +4,7 @@
 #include <symopt/matrix.hpp>
 
 #include <concepts>
+#include <cstdlib>
 #include <type_traits>
 
 namespace symopt { inline namespace SYMOPT_ABI {
@@ -66,6 +67,29 @@ struct BlockView {
   /// The same memory with rows and columns exchanged. Only where no rows are selected.
   BlockView transposed() const { return {data, cols, rows}; }
 };
+
+/// Which way a block's memory runs: neighbours in memory are in one row, or in one column. A step works along
+/// it, and so does what is kept of the block.
+enum class Orientation { along_rows, along_columns };
+
+/// Of a view by its strides; rows where it has one column, or rows that are selected.
+template <class Scalar>
+Orientation orientation_of(const BlockView<Scalar>& block) {
+  const bool runs_along_columns = std::abs(block.rows.stride) < std::abs(block.cols.stride) &&
+                                  block.cols.size > 1 && block.selected_rows == nullptr;
+  return runs_along_columns ? Orientation::along_columns : Orientation::along_rows;
+}
+
+/// Of an Eigen object by its storage order.
+template <class Derived>
+inline constexpr Orientation orientation_v =
+    is_row_major_v<Derived> ? Orientation::along_rows : Orientation::along_columns;
+
+/// A view so that its memory runs along rows: as it is, or transposed.
+template <class View>
+View along_rows(const View& view, Orientation orientation) {
+  return orientation == Orientation::along_rows ? view : view.transposed();
+}
 
 /// The size of a view, without the rows that are not selected.
 template <class Scalar>

@@ -15,11 +15,12 @@ namespace symopt { inline namespace SYMOPT_ABI {
 
 /// A wrong use: what is wrong, both values, and what to do. what() is the whole message,
 ///   symopt: parameter 'head': the shape of the gradient is 3x4 but ...
+///   symopt: parameter 'experts' of shape 8x3x4: ...
 /// After an error weights and state are as they were.
 struct Error : std::invalid_argument {
-  /// The message of the text alone, or under the name of a parameter.
-  explicit Error(std::string what_is_wrong, std::string of_parameter = {})
-      : std::invalid_argument(message(what_is_wrong, of_parameter)),
+  /// The message of the text alone, or under the name of a parameter, and its shape where that matters.
+  explicit Error(std::string what_is_wrong, std::string of_parameter = {}, const std::string& of_shape = {})
+      : std::invalid_argument(message(what_is_wrong, of_parameter, of_shape)),
         parameter(std::move(of_parameter)),
         text(std::move(what_is_wrong)) {}
 
@@ -27,8 +28,11 @@ struct Error : std::invalid_argument {
   std::string text;       ///< the message without that name
 
  private:
-  static std::string message(const std::string& text, const std::string& parameter) {
-    return "symopt: " + (parameter.empty() ? text : "parameter '" + parameter + "': " + text);
+  static std::string message(const std::string& text, const std::string& parameter,
+                             const std::string& shape) {
+    if (parameter.empty()) return "symopt: " + text;
+    return "symopt: parameter '" + parameter + "'" + (shape.empty() ? "" : " of shape " + shape) + ": " +
+           text;
   }
 };
 
@@ -47,9 +51,10 @@ struct NonFiniteGradient : Error {
 
 namespace detail {
 
-/// The parameter that an error is about; none where it is not about one.
+/// The parameter that an error is about, and its shape where that matters; none where it is not about one.
 struct Where {
   std::string_view parameter;
+  std::string_view shape = {};
 };
 
 /// Throws Error unless `good`. The text: a string, or a function that makes it, which is called for an error
@@ -59,9 +64,11 @@ template <class Text>
 void require(bool good, Where where, Text&& text) {
   if (good) return;
   if constexpr (std::invocable<Text>) {
-    throw Error(std::invoke(std::forward<Text>(text)), std::string(where.parameter));
+    throw Error(std::invoke(std::forward<Text>(text)), std::string(where.parameter),
+                std::string(where.shape));
   } else {
-    throw Error(std::string(std::forward<Text>(text)), std::string(where.parameter));
+    throw Error(std::string(std::forward<Text>(text)), std::string(where.parameter),
+                std::string(where.shape));
   }
 }
 template <class Text>

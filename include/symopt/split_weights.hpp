@@ -2,11 +2,11 @@
 #pragma once
 
 #include <symopt/bfloat16.hpp>
+#include <symopt/error.hpp>
 
 #include <bit>
 #include <concepts>
 #include <cstdint>
-#include <stdexcept>
 
 namespace symopt { inline namespace SYMOPT_ABI {
 
@@ -36,8 +36,8 @@ template <class Derived, class High, class Low>
 void split(const Eigen::MatrixBase<Derived>& weights, SplitWeights<High, Low> halves) {
   static_assert(std::same_as<typename Derived::Scalar, float>, "split weights are floats");
   if (shape_of(weights) != shape_of(halves.high) || shape_of(weights) != shape_of(halves.low))
-    throw std::invalid_argument("symopt: " + to_string(shape_of(weights)) + " weights do not split into " +
-                                to_string(shape_of(halves.high)) + " and " + to_string(shape_of(halves.low)));
+    throw Error(to_string(shape_of(weights)) + " weights do not split into " +
+                to_string(shape_of(halves.high)) + " and " + to_string(shape_of(halves.low)));
   for (Index i = 0; i < weights.rows(); ++i)
     for (Index j = 0; j < weights.cols(); ++j) {
       const auto bits = std::bit_cast<std::uint32_t>(weights.coeff(i, j));

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/error.hpp>
 #include <symopt/matrix.hpp>
 
 #include <concepts>
-#include <stdexcept>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -31,11 +31,10 @@ class TensorView {
   TensorView(Scalar* data, std::vector<Index> sizes, std::vector<Index> strides)
       : data_(data), sizes_(std::move(sizes)), strides_(std::move(strides)) {
     if (sizes_.size() != strides_.size())
-      throw std::invalid_argument("symopt: a tensor of " + std::to_string(sizes_.size()) +
-                                  " dimensions needs as many strides, not " +
-                                  std::to_string(strides_.size()));
+      throw Error("a tensor of " + std::to_string(sizes_.size()) + " dimensions needs as many strides, not " +
+                  std::to_string(strides_.size()));
     for (const Index size : sizes_)
-      if (size < 0) throw std::invalid_argument("symopt: a tensor cannot have the size " + to_string());
+      if (size < 0) throw Error("a tensor cannot have the size " + to_string());
   }
 
   /// The memory of an Eigen object that outlives the view, in either storage order.

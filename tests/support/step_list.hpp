@@ -33,7 +33,7 @@ std::vector<StepPair<Scalar>> step_pairs(double eps) {
   const auto runner = [](auto step) {
     return [step](const Streams<Scalar>& streams, const StepCoefficients& coefficients, Check check) {
       typename decltype(step)::template Memory<Scalar> memory(
-          streams.shape(), StepNeeds{.decay_is_horizontal = coefficients.decay_is_horizontal});
+          streams.shape(), ScratchOptions{.decay_is_horizontal = coefficients.decay_is_horizontal});
       return step.run(streams, coefficients, check, memory);
     };
   };

@@ -5,7 +5,7 @@
 #include <symopt/check/approximation.hpp>
 #include <symopt/check/wide.hpp>
 #include <symopt/update/rule.hpp>
-#include <symopt/update/rule_text.hpp>
+#include <symopt/update/rule_traits.hpp>
 
 #include <concepts>
 #include <functional>

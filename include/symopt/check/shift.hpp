@@ -3,6 +3,7 @@
 
 #include <symopt/check/check_law.hpp>
 #include <symopt/error.hpp>
+#include <symopt/normalization/horizontal_projection.hpp>
 
 #include <random>
 #include <string>

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/error.hpp>
 #include <symopt/group/haar.hpp>
 #include <symopt/group/permutation.hpp>
-
-#include <stdexcept>
 
 namespace symopt { inline namespace SYMOPT_ABI {
 
@@ -85,10 +84,9 @@ struct HeadRotations : IsometricAction<HeadRotations<side, head_size>, side> {
   static Index head_count(Shape shape) {
     const Index lines = line_count(shape, side);
     if (lines % head_size != 0)
-      throw std::invalid_argument("symopt: HeadRotations with heads of " + std::to_string(head_size) +
-                                  " do not fit a block of " + to_string(shape) + "; the number of " +
-                                  (side == Side::left ? "rows" : "columns") +
-                                  " must be a multiple of the head size");
+      throw Error("HeadRotations with heads of " + std::to_string(head_size) + " do not fit a block of " +
+                  to_string(shape) + "; the number of " + (side == Side::left ? "rows" : "columns") +
+                  " must be a multiple of the head size");
     return lines / head_size;
   }
 };

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/error.hpp>
 #include <symopt/update/optimizer.hpp>
 
 #include <cstddef>
-#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -35,8 +35,8 @@ class EnsmallenUpdate {
   /// Errors: std::invalid_argument for a batch size of 0.
   EnsmallenUpdate(Settings settings) : settings_(std::move(settings)) {
     if (settings_.batch_size == 0)
-      throw std::invalid_argument(
-          "symopt: EnsmallenUpdate: batch_size is 0; give it the batch size of SGD, whose gradients are sums "
+      throw Error(
+          "EnsmallenUpdate: batch_size is 0; give it the batch size of SGD, whose gradients are sums "
           "over a batch");
   }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/error.hpp>
 #include <symopt/matrix.hpp>
 
 #include <nlohmann/json.hpp>
@@ -205,8 +206,7 @@ inline std::string safetensors_header(const std::vector<TensorToSave>& tensors,
     std::uint64_t size = dtype_bits(tensor.dtype) / 8;
     for (const Index extent : tensor.shape) size *= static_cast<std::uint64_t>(extent);
     if (table.contains(tensor.name))
-      throw std::invalid_argument("symopt: two arrays would be saved as '" + tensor.name +
-                                  "'; give one of them another name");
+      throw Error("two arrays would be saved as '" + tensor.name + "'; give one of them another name");
     table[tensor.name] = {
         {"dtype", tensor.dtype}, {"shape", tensor.shape}, {"data_offsets", {offset, offset + size}}};
     offset += size;
@@ -215,7 +215,7 @@ inline std::string safetensors_header(const std::vector<TensorToSave>& tensors,
   try {
     header = table.dump();
   } catch (const nlohmann::json::exception& error) {  // a name that is no UTF-8
-    throw std::invalid_argument(std::string("symopt: a name cannot be saved: ") + error.what());
+    throw Error(std::string("a name cannot be saved: ") + error.what());
   }
   header.append((8 - header.size() % 8) % 8, ' ');
   const std::uint64_t length = header.size();

@@ -1,19 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/error.hpp>
 #include <symopt/interop/safetensors.hpp>
 #include <symopt/stack/state_table.hpp>
-
-#include <boost/hana/core/to.hpp>
-#include <boost/hana/for_each.hpp>
-#include <boost/hana/fuse.hpp>
 
 #include <cmath>
 #include <cstring>
 #include <functional>
 #include <map>
 #include <span>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -52,24 +48,22 @@ struct LoadReport {
 };
 
 /// The file is sound but is not the state of this optimizer.
-class StateMismatch : public std::invalid_argument {
- public:
-  using std::invalid_argument::invalid_argument;
+struct StateMismatch : Error {
+  using Error::Error;
 };
 
 namespace detail {
 
 inline nlohmann::json conventions_of(const OptimizerOptions& options) {
   nlohmann::json json;
-  hana::for_each(options, hana::fuse([&](auto name, const auto& value) {
-                   const std::string_view key = hana::to<const char*>(name);
-                   if (key == "parameter" || key == "non_finite") return;
-                   if constexpr (requires { to_string(value); }) {
-                     json[std::string(key)] = to_string(value);
-                   } else {
-                     json[std::string(key)] = value;
-                   }
-                 }));
+  OptimizerOptions(options).options([&](const std::string& name, const auto& value) {
+    if (name == "parameter" || name == "non_finite") return;
+    if constexpr (requires { to_string(value); }) {
+      json[name] = to_string(value);
+    } else {
+      json[name] = value;
+    }
+  });
   return json;
 }
 
@@ -133,45 +127,64 @@ inline bool is_finite(std::string_view dtype, std::span<const std::byte> bytes) 
 
 using Sink = std::function<void(const void*, std::size_t)>;
 
+/// The arrays of a parameter's state. Errors: Error that names the parameter, for a state that cannot be
+/// visited.
+inline std::vector<StateField> fields_of(const SavedParameter& parameter) {
+  std::vector<StateField> fields;
+  try {
+    parameter.state->visit({[&](StateField field) { fields.push_back(std::move(field)); }});
+  } catch (const Error& error) {
+    throw Error(error.text, parameter.name);
+  }
+  return fields;
+}
+
+/// use(bytes) for the rows of an array, in order, without gaps.
+inline void for_each_packed_row(const StateField& field, const auto& use) {
+  std::vector<std::byte> row;
+  for_each_row(field, [&](std::byte* data, Index count, Index stride) {
+    row.resize(static_cast<std::size_t>(count) * field.scalar_size);
+    copy_row(data, row.data(), count, stride, field.scalar_size, true);
+    use(std::span<const std::byte>(row));
+  });
+}
+
+inline void require_finite(const SavedParameter& parameter, const StateField& field) {
+  for_each_packed_row(field, [&](std::span<const std::byte> row) {
+    symopt::detail::require(is_finite(field.dtype, row), {parameter.name}, [&] {
+      return "its state " + field.name +
+             " has an Inf or NaN; nothing was written. Go back to the last good file, or save it "
+             "as it is with SaveOptions::allow_non_finite";
+    });
+  });
+}
+
 /// Writes a file. Everything that can be refused is refused before the first byte.
 inline void write_state(const StateTable& table, const SaveOptions& options, const Sink& sink) {
   std::map<std::string, std::string> notes{{"format", "symopt"},
                                            {"symopt_state", "1"},
                                            {"steps", std::to_string(table.steps)},
                                            {"schedule_factor", nlohmann::json(table.schedule_factor).dump()}};
+  std::vector<std::vector<StateField>> all;
+  for (const SavedParameter& parameter : table.parameters) {
+    notes["parameter/" + parameter.name] = description_of(parameter).dump();
+    all.push_back(fields_of(parameter));
+    if (!options.allow_non_finite)
+      for (const StateField& field : all.back()) require_finite(parameter, field);
+  }
   std::vector<const StateField*> fields;
   std::vector<TensorToSave> tensors;
-  std::vector<std::byte> row;
-  const auto gather = [&](const StateField& field, const auto& use) {
-    for_each_row(field, [&](std::byte* data, Index count, Index stride) {
-      row.resize(static_cast<std::size_t>(count) * field.scalar_size);
-      copy_row(data, row.data(), count, stride, field.scalar_size, true);
-      use();
-    });
-  };
   for (const std::size_t size : {8UL, 4UL, 2UL, 1UL})  // the widest first, so that all are aligned
-    for (const SavedParameter& parameter : table.parameters)
-      for (const StateField& field : parameter.fields) {
+    for (std::size_t p = 0; p < all.size(); ++p)
+      for (const StateField& field : all[p]) {
         if (field.scalar_size != size) continue;
         fields.push_back(&field);
-        tensors.push_back({parameter.name + "/" + field.name, field.dtype, field.shape});
+        tensors.push_back({table.parameters[p].name + "/" + field.name, field.dtype, field.shape});
       }
-  for (const SavedParameter& parameter : table.parameters) {
-    if (!parameter.unsavable.empty())
-      throw std::invalid_argument("symopt: parameter '" + parameter.name + "': " + parameter.unsavable);
-    notes["parameter/" + parameter.name] = description_of(parameter).dump();
-    for (const StateField& field : parameter.fields)
-      gather(field, [&] {
-        if (!options.allow_non_finite && !is_finite(field.dtype, row))
-          throw std::invalid_argument(
-              "symopt: parameter '" + parameter.name + "': its state " + field.name +
-              " has an Inf or NaN; nothing was written. Go back to the last good file, or save it "
-              "as it is with SaveOptions::allow_non_finite");
-      });
-  }
   const std::string header = safetensors_header(tensors, notes);
   sink(header.data(), header.size());
-  for (const StateField* field : fields) gather(*field, [&] { sink(row.data(), row.size()); });
+  for (const StateField* field : fields)
+    for_each_packed_row(*field, [&](std::span<const std::byte> row) { sink(row.data(), row.size()); });
 }
 
 }  // namespace detail

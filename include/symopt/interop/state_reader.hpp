@@ -3,9 +3,7 @@
 
 #include <symopt/interop/state_file.hpp>
 
-#include <limits>
-#include <optional>
-#include <sstream>
+#include <memory>
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace interop::detail {
 
@@ -16,30 +14,34 @@ inline std::string shape_text(const std::vector<Index>& shape) {
 }
 
 /// Compares a file with the optimizer that is to be given its state, and then copies: first everything is
-/// looked at, and only when nothing is wrong does anything change. All that is wrong is said at once.
+/// looked at, and only when nothing is wrong does anything change. All that is wrong is said at once. A state
+/// that may refuse what is loaded into it goes first, and is put back when one does.
 class StateReader {
  public:
   StateReader(std::span<const std::byte> bytes, std::string source, const LoadOptions& options)
       : source_(std::move(source)), options_(options), file_(bytes, source_) {}
 
-  /// Checks the file against the table, in which it puts steps, factor and rates, and fills the copies.
-  LoadReport check(StateTable& table) {
+  /// Loads the states of the table, in which it puts steps, factor and rates.
+  LoadReport load(StateTable& table) {
     read_header(table);
     for (SavedParameter& parameter : table.parameters) check_parameter(parameter);
     find_unknown(table);
     refuse();
-    for (SavedParameter& parameter : table.parameters) fill_copy(parameter);
-    refuse();
+    load_those_that_may_refuse();
+    for (const Load& load : loads_)
+      if (!load.may_refuse)
+        for (const StateField& field : load.fields) fill(field, tensor_of(*load.parameter, field));
     return report_;
   }
 
-  /// Puts the state into its place. Does not throw.
-  void commit() {
-    for (const auto& [field, tensor] : direct_) fill(*field, *tensor);
-    for (const StateCopy& copy : copies_) copy.commit();
-  }
-
  private:
+  /// A state to be loaded, once nothing is wrong with any.
+  struct Load {
+    const SavedParameter* parameter;
+    std::vector<StateField> fields;
+    bool may_refuse = false;
+  };
+
   void wrong(const std::string& what) { wrong_.push_back(what); }
   void wrong(const SavedParameter& parameter, const std::string& what) {
     wrong("parameter '" + parameter.name + "': " + what);
@@ -47,7 +49,7 @@ class StateReader {
 
   void refuse() const {
     if (wrong_.empty()) return;
-    std::string text = "symopt: the state in '" + source_ + "' was not loaded, and nothing was changed:";
+    std::string text = "the state in '" + source_ + "' was not loaded, and nothing was changed:";
     constexpr std::size_t most = 20;
     for (std::size_t i = 0; i < std::min(most, wrong_.size()); ++i) text += "\n  " + wrong_[i];
     if (wrong_.size() > most) text += "\n  and " + std::to_string(wrong_.size() - most) + " more";
@@ -108,13 +110,16 @@ class StateReader {
   }
 
   void check_parameter(SavedParameter& parameter) {
-    if (!parameter.unsavable.empty()) return wrong(parameter, parameter.unsavable);
+    Load load{&parameter, {}};
+    try {
+      load.fields = fields_of(parameter);
+    } catch (const Error& error) {
+      return wrong(parameter, error.text);
+    }
     const std::string* text = note("parameter/" + parameter.name);
     if (text == nullptr) {
       if (options_.allow_missing) {
         report_.missing.push_back(parameter.name);
-        parameter.fields.clear();
-        parameter.copy = nullptr;
       } else {
         wrong(parameter, "it is not in the file; LoadOptions::allow_missing would leave it as it is");
       }
@@ -137,7 +142,8 @@ class StateReader {
       if (!expected.contains(key)) wrong(parameter, "the file's '" + key + "' is unknown");
     compare_options(parameter, found.contains("options") ? found["options"] : nlohmann::json(nullptr),
                     expected["options"]);
-    check_fields(parameter);
+    check_fields(load);
+    loads_.push_back(std::move(load));
   }
 
   void changed(const SavedParameter& parameter, const std::string& difference) {
@@ -168,10 +174,11 @@ class StateReader {
       if (!expected.contains(key)) wrong(parameter, "the file's option '" + key + "' is unknown");
   }
 
-  void check_fields(const SavedParameter& parameter) {
-    for (const StateField& field : parameter.fields) {
-      const std::string name = parameter.name + "/" + field.name;
+  void check_fields(Load& load) {
+    for (const StateField& field : load.fields) {
+      const std::string name = load.parameter->name + "/" + field.name;
       used_.insert(name);
+      load.may_refuse = load.may_refuse || field.is_checked || field.resized;
       const auto found = file_.tensors().find(name);
       if (found == file_.tensors().end()) {
         wrong("'" + name + "' is missing");
@@ -188,11 +195,6 @@ class StateReader {
         check_values(name, field, tensor);
       }
     }
-    if (!parameter.copy)
-      for (const StateField& field : parameter.fields)
-        if (const auto found = file_.tensors().find(parameter.name + "/" + field.name);
-            found != file_.tensors().end())
-          direct_.emplace_back(&field, &found->second);
   }
 
   void check_values(const std::string& name, const StateField& field, const SavedTensor& tensor) {
@@ -238,22 +240,41 @@ class StateReader {
     return false;
   }
 
-  void fill_copy(SavedParameter& parameter) {
-    if (!parameter.copy) return;
-    StateCopy copy = parameter.copy();
-    for (StateField& field : copy.fields) {
-      const SavedTensor& tensor = file_.tensors().at(parameter.name + "/" + field.name);
-      if (field.resized && tensor.shape != field.shape) field = field.resized(tensor.shape);
-      fill(field, tensor);
-    }
+  void load_those_that_may_refuse() {
+    std::vector<std::pair<symopt::detail::AnyState*, std::unique_ptr<symopt::detail::KeptState>>> kept;
     try {
-      copy.validate();
+      for (const Load& load : loads_) {
+        if (!load.may_refuse) continue;
+        auto& [state, memory] = kept.emplace_back(load.parameter->state.get(), nullptr);
+        state->keep(memory);
+        load_checked(*load.parameter);
+      }
+      refuse();
+    } catch (...) {
+      for (auto& [state, memory] : kept)
+        if (memory) state->put_back(*memory);
+      throw;
+    }
+  }
+  void load_checked(const SavedParameter& parameter) {
+    try {
+      parameter.state->visit({[&](StateField field) {
+                                const SavedTensor& tensor = tensor_of(parameter, field);
+                                if (field.resized && tensor.shape != field.shape)
+                                  field = field.resized(tensor.shape);
+                                fill(field, tensor);
+                              },
+                              true});
+    } catch (const Error& error) {
+      wrong(parameter, error.text);
     } catch (const std::invalid_argument& error) {
       wrong(parameter, error.what());
     }
-    copies_.push_back(std::move(copy));
   }
 
+  const SavedTensor& tensor_of(const SavedParameter& parameter, const StateField& field) const {
+    return file_.tensors().at(parameter.name + "/" + field.name);
+  }
   static void fill(const StateField& field, const SavedTensor& tensor) {
     auto* packed = const_cast<std::byte*>(tensor.bytes.data());  // only read
     for_each_row(field, [&](std::byte* row, Index count, Index stride) {
@@ -268,8 +289,7 @@ class StateReader {
   LoadReport report_;
   std::vector<std::string> wrong_;
   std::unordered_set<std::string> used_;
-  std::vector<std::pair<const StateField*, const SavedTensor*>> direct_;
-  std::vector<StateCopy> copies_;
+  std::vector<Load> loads_;
 };
 
 }}}  // namespace symopt::interop::detail

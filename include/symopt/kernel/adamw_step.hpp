@@ -27,6 +27,7 @@ struct AdamWStep {
     const L keep_first = lanes(own.keep_first), add_first = lanes(own.add_first);
     const L keep_second = lanes(own.keep_second), add_second = lanes(own.add_second);
     const L first_correction = lanes(own.first_correction), second_correction = lanes(own.second_correction);
+    const L gradient_factor = lanes(coefficients.gradient_factor);
     const L eps = lanes(own.eps), keep = lanes(1.0 - coefficients.decay), minus_length = lanes(-coefficients.step_size);
     const Index cols = streams.shape().cols;
     for_each_piece(pieces_of(streams.shape()), [&](Index begin, Index end) {
@@ -40,7 +41,7 @@ struct AdamWStep {
               const Scalar* g = gradient.data();
               Scalar *m = streams.momentum.row(i) + col, *v = second_moment.row(i) + col;
               for_each_place<Scalar>(count, [&](auto at) SYMOPT_INLINE_LAMBDA {
-                const L slope = load(g, at);
+                const L slope = gradient_factor * load(g, at);
                 const L first = without_subnormals(multiply_add(keep_first, load(m, at), add_first * slope));
                 const L second =
                     without_subnormals(multiply_add(keep_second, load(v, at), add_second * (slope * slope)));

@@ -72,7 +72,7 @@ bool all_finite(const Number* numbers, Shape shape) {
 /// the order of its memory, on all threads; no allocation.
 template <class Scalar>
 bool all_finite(const GradientView<Scalar>& block) {
-  if (block.runs_along_columns()) return all_finite(block.transposed());
+  if (block.orientation() == Orientation::along_columns) return all_finite(block.transposed());
   if (const Scalar* numbers = block.values_without_gaps()) return all_finite(numbers, block.shape());
   if (const bfloat16* halves = block.halves_without_gaps()) return all_finite(halves, block.shape());
   const Shape shape = block.shape();

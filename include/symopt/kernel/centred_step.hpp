@@ -23,7 +23,7 @@ struct CentredRowNormStep {
 
   template <class Scalar>
   struct Memory {
-    Memory(Shape shape, StepNeeds needs)
+    Memory(Shape shape, ScratchOptions needs)
         : sums(shape),
           weight_sums(needs.decay_is_horizontal ? shape : Shape{}),
           momentum_sums(shape.cols),
@@ -47,7 +47,7 @@ struct CentredRowNormStep {
     const double rows = static_cast<double>(shape.rows);
 
     MomentumSums& momentum_sums = kept(streams, memory);
-    if (!momentum_sums.are_known())
+    if (!momentum_sums.is_valid())
       momentum_sums.set(
           memory.sums.over(shape, [&](Index first, Index last,
                                       double* line) { add_momentum(streams.momentum, first, last, line); }),
@@ -82,7 +82,7 @@ struct CentredRowNormStep {
   template <class Scalar>
   static MomentumSums& kept(const Streams<Scalar>& streams, auto& memory) {
     if (streams.momentum_sums != nullptr) return *streams.momentum_sums;
-    memory.momentum_sums.forget();
+    memory.momentum_sums.invalidate();
     return memory.momentum_sums;
   }
 
@@ -124,7 +124,7 @@ struct CentredRowNormStep {
                        Shape shape, auto& memory) {
     // As the sweeps round them.
     const double keep = static_cast<double>(static_cast<Scalar>(coefficients.beta));
-    const double add = static_cast<double>(static_cast<Scalar>(coefficients.gradient_weight));
+    const double add = static_cast<double>(static_cast<Scalar>(coefficients.weight_of_gradient()));
     for (Index j = 0; j < shape.cols; ++j) {
       double sum = keep * momentum[j] + add * gradient[j];
       if (coefficients.nesterov) sum = keep * sum + add * gradient[j];

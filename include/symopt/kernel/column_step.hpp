@@ -15,7 +15,7 @@ struct ColumnNormStep {
 
   template <class Scalar>
   struct Memory {
-    Memory(Shape shape, StepNeeds)
+    Memory(Shape shape, ScratchOptions)
         : sums(strip_width<Scalar>(shape) > 0 ? Shape{} : shape),
           scale(strip_width<Scalar>(shape) > 0 ? 0 : padded(shape.cols)),
           minus_factor(scale.size()) {}
@@ -177,7 +177,7 @@ struct ColumnNormStep {
 struct FrobeniusStep {
   template <class Scalar>
   struct Memory {
-    Memory(Shape shape, StepNeeds) : squares(summed_pieces_of(shape).count) {}
+    Memory(Shape shape, ScratchOptions) : squares(summed_pieces_of(shape).count) {}
     Buffer<double> squares;
   };
 

@@ -5,7 +5,6 @@
 #include <symopt/kernel/windows.hpp>
 
 #include <cstdint>
-#include <cstdlib>
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
@@ -47,14 +46,9 @@ class GradientView {
       if (is_halves_) return GradientView(halves_.transposed());
     return GradientView(values_.transposed());
   }
-  /// True when neighbours in memory are rather in a column than in a row.
-  bool runs_along_columns() const {
-    const auto along = [](const auto& view) {
-      return std::abs(view.rows.stride) < std::abs(view.cols.stride) && view.selected_rows == nullptr &&
-             view.rows.parts == 1 && view.cols.parts == 1;
-    };
-    return is_halves_ ? along(halves_) : along(values_);
-  }
+  Orientation orientation() const { return is_halves_ ? orientation_of(halves_) : orientation_of(values_); }
+  /// The numbers as they are, where they are in Scalar; null otherwise.
+  const BlockView<const Scalar>* values() const { return is_halves_ ? nullptr : &values_; }
 
   /// The numbers as one row of all of them, where they lie without gaps and are of that type; null otherwise.
   const Scalar* values_without_gaps() const { return is_halves_ ? nullptr : without_gaps(values_); }

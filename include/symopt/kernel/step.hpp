@@ -15,7 +15,7 @@
 #include <limits>
 
 // What the fused steps have in common. A fused step is a struct with
-//   template <class Scalar> struct Memory            made once from a Shape and StepNeeds
+//   template <class Scalar> struct Memory            made once from a Shape and ScratchOptions
 //   template <class Scalar> bool run(streams, coefficients, check, memory) const
 // that reads gradient, momentum and weights as seldom as it can, and writes momentum and weights. It works in
 // the frame in which the weights' memory runs along rows. It returns false, and has changed nothing, when it
@@ -47,10 +47,14 @@ struct StepCoefficients {
   double decay = 0;
   bool decay_is_horizontal = false;
   double step_size = 0;
+  double gradient_factor = 1;  ///< of clipping: multiplies the gradient
+
+  /// What an entry of the gradient is multiplied by in the average.
+  double weight_of_gradient() const { return gradient_weight * gradient_factor; }
 };
 
 /// What a step's memory depends on besides the shape.
-struct StepNeeds {
+struct ScratchOptions {
   bool decay_is_horizontal = false;
 };
 
@@ -65,7 +69,7 @@ struct Average {
 
   explicit Average(const StepCoefficients& coefficients)
       : keep(static_cast<Scalar>(coefficients.beta)),
-        add(static_cast<Scalar>(coefficients.gradient_weight)),
+        add(static_cast<Scalar>(coefficients.weight_of_gradient())),
         nesterov(coefficients.nesterov) {}
 
   SYMOPT_INLINE Lanes<Scalar> next(Lanes<Scalar> momentum, Lanes<Scalar> gradient) const {
@@ -141,7 +145,7 @@ void scan_row(const Streams<Scalar>& streams, const StepCoefficients& coefficien
     Scalar x = momentum[j];
     if (coefficients.nesterov)
       x = static_cast<Scalar>(coefficients.beta) * x +
-          static_cast<Scalar>(coefficients.gradient_weight) * streams.gradient.at(row, j);
+          static_cast<Scalar>(coefficients.weight_of_gradient()) * streams.gradient.at(row, j);
     visit(x);
   }
 }
@@ -164,7 +168,7 @@ void for_each_piece(const Pieces& pieces, Work&& work) {
 template <class Scalar>
 struct NoStepMemory {
   NoStepMemory() = default;
-  NoStepMemory(Shape, StepNeeds) {}
+  NoStepMemory(Shape, ScratchOptions) {}
 };
 
 }}}  // namespace symopt::kernel

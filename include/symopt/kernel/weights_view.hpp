@@ -62,6 +62,9 @@ class WeightsView {
     return run > 0 ? run : window_size;
   }
 
+  /// The numbers as they are, where they are in Scalar; null otherwise.
+  const BlockView<Scalar>* values() const { return has_values() ? &values_ : nullptr; }
+
   /// From a row to the next in memory, in entries.
   Index row_stride() const { return has_values() ? values_.rows.stride : halves_.rows.stride; }
   /// From a stretch of a row to that of another one, in entries; 0 where windows onto them are copies.

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/error.hpp>
 #include <symopt/normalization/concept.hpp>
-
-#include <stdexcept>
 
 namespace symopt { inline namespace SYMOPT_ABI {
 
@@ -54,6 +53,22 @@ const Map& validated(const Map& map) {
   return map;
 }
 
+namespace detail {
+
+/// The map itself. Errors: what its validate() throws, under the name of the parameter whose rule it is.
+template <class Map>
+const Map& validated_for(const std::string& parameter, const Map& map) {
+  try {
+    return validated(map);
+  } catch (const Error& error) {
+    throw Error(error.text, parameter);
+  } catch (const std::invalid_argument& error) {
+    throw Error(error.what(), parameter);
+  }
+}
+
+}  // namespace detail
+
 /// block <- map(block) on a row-major view; the workspace is the map's or its mirror's.
 template <class Map, class Scalar>
 void apply_map(const Map& map, MatrixRef<Scalar> block, [[maybe_unused]] auto& workspace) {
@@ -62,9 +77,8 @@ void apply_map(const Map& map, MatrixRef<Scalar> block, [[maybe_unused]] auto& w
   } else {
     const Matrix<Scalar> result = map(block);
     if (result.rows() != block.rows() || result.cols() != block.cols())
-      throw std::invalid_argument("symopt: the rule returned a " + to_string(shape_of(result)) +
-                                  " matrix for a " + to_string(shape_of(block)) +
-                                  " block; it must keep the shape");
+      throw Error("the rule returned a " + to_string(shape_of(result)) + " matrix for a " +
+                  to_string(shape_of(block)) + " block; it must keep the shape");
     block = result;
   }
 }

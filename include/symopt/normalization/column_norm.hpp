@@ -14,11 +14,13 @@ struct ColumnNorm {
   double eps = 1e-8;  ///< in the units of a column's norm
 
   using largest_group = Product<LeftOrthogonal, SignedColumnPermutation>;
+  static constexpr bool is_scale_free = true;
   static constexpr bool keeps_horizontal(Side side) { return side == Side::left; }
 
   template <class Scalar>
   using Workspace = NoWorkspace;
 
+  void options(auto&& field) { field("eps", eps); }
   void validate() const { validate_eps("ColumnNorm", eps); }
   template <class Derived>
   Matrix<typename Derived::Scalar> operator()(const Eigen::MatrixBase<Derived>& block) const {

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/error.hpp>
 #include <symopt/kernel/buffer.hpp>
 #include <symopt/normalization/then.hpp>
 
 #include <boost/hana/length.hpp>
 
 #include <cmath>
-#include <stdexcept>
+#include <string>
 
 namespace symopt { inline namespace SYMOPT_ABI {
 
@@ -38,8 +39,15 @@ struct DualNorm {
     workspace_t<N, Scalar> inner;
   };
 
+  /// The method that N gets for a block of that shape, where it is chosen by shape.
+  std::string method_for(Shape shape) const requires requires(const N& map) { map.method_for(shape); }
+  { return normalization.method_for(shape); }
+  void options(auto&& field) {
+    field("alpha", alpha);
+    field("normalization", normalization);
+  }
   void validate() const {
-    if (!std::isfinite(alpha)) throw std::invalid_argument("symopt: DualNorm::alpha must be finite");
+    if (!std::isfinite(alpha)) throw Error("DualNorm::alpha must be finite");
     validated(normalization);
   }
   template <class Derived>

@@ -12,6 +12,7 @@ namespace symopt { inline namespace SYMOPT_ABI {
 /// Cost: two reads and one write of the block.
 struct FrobeniusNorm {
   using largest_group = BiOrthogonal;
+  static constexpr bool is_scale_free = true;
   static constexpr bool keeps_horizontal(Side) { return true; }
 
   template <class Scalar>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/error.hpp>
 #include <symopt/group/head_rotations.hpp>
 #include <symopt/normalization/spectral.hpp>
 
@@ -17,6 +18,7 @@ struct HeadSpectral {
   Method method{};  ///< how the polar factor is computed, with its options
 
   using largest_group = Product<HeadRotations<side, head_size>, Orthogonal<opposite(side)>>;
+  static constexpr bool is_scale_free = true;
   static constexpr bool keeps_horizontal(Side asked) { return asked != side; }
 
   template <class Scalar>
@@ -47,8 +49,7 @@ struct HeadSpectral {
  private:
   static Shape head_shape(Shape shape) {
     if (line_count(shape, side) % head_size != 0)
-      throw std::invalid_argument("symopt: heads of " + std::to_string(head_size) +
-                                  " do not fill a block of " + to_string(shape));
+      throw Error("heads of " + std::to_string(head_size) + " do not fill a block of " + to_string(shape));
     return side == Side::left ? Shape{head_size, shape.cols} : Shape{shape.rows, head_size};
   }
 };

@@ -57,6 +57,8 @@ constexpr auto derive_steps(std::index_sequence<i...>) {
 template <class Projection, class... Maps>
 class Pipeline {
  public:
+  using projection = Projection;  ///< P; the mirrored pipeline has the mirrored one
+
   explicit Pipeline(const hana::tuple<Maps...>& maps) : maps_(maps) {}
 
   template <class Scalar>

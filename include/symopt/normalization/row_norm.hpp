@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/error.hpp>
 #include <symopt/group/product.hpp>
 #include <symopt/group/signed_permutation.hpp>
 #include <symopt/kernel/normalize.hpp>
 #include <symopt/normalization/apply.hpp>
 
 #include <cmath>
-#include <stdexcept>
 #include <string>
 
 namespace symopt { inline namespace SYMOPT_ABI {
@@ -15,8 +15,7 @@ namespace symopt { inline namespace SYMOPT_ABI {
 /// Throws unless eps is finite and not negative.
 inline void validate_eps(const char* normalization, double eps) {
   if (!(eps >= 0.0) || !std::isfinite(eps))
-    throw std::invalid_argument(std::string("symopt: ") + normalization +
-                                "::eps must be finite and not negative");
+    throw Error(std::string(normalization) + "::eps must be finite and not negative");
 }
 
 struct ColumnNorm;
@@ -32,11 +31,13 @@ struct RowNorm {
   double eps = 1e-8;  ///< in the units of a row's norm
 
   using largest_group = Product<SignedRowPermutation, RightOrthogonal>;
+  static constexpr bool is_scale_free = true;
   static constexpr bool keeps_horizontal(Side side) { return side == Side::right; }
 
   template <class Scalar>
   using Workspace = NoWorkspace;
 
+  void options(auto&& field) { field("eps", eps); }
   void validate() const { validate_eps("RowNorm", eps); }
   template <class Derived>
   Matrix<typename Derived::Scalar> operator()(const Eigen::MatrixBase<Derived>& block) const {

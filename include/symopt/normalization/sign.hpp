@@ -13,6 +13,7 @@ namespace symopt { inline namespace SYMOPT_ABI {
 /// side. Cost: one read and one write of the block.
 struct Sign {
   using largest_group = Product<SignedRowPermutation, SignedColumnPermutation>;
+  static constexpr bool is_scale_free = true;
   static constexpr bool keeps_horizontal(Side) { return false; }
 
   template <class Scalar>

@@ -25,6 +25,7 @@ struct Spectral {
   Method method{};  ///< how the polar factor is computed, with its options
 
   using largest_group = BiOrthogonal;
+  static constexpr bool is_scale_free = true;
   static constexpr bool keeps_horizontal(Side) { return true; }
 
   template <class Scalar>

@@ -2,33 +2,58 @@
 #pragma once
 
 #include <symopt/block_view.hpp>
+#include <symopt/error.hpp>
 #include <symopt/parameter/layout.hpp>
 #include <symopt/tensor_view.hpp>
 
 #include <cstddef>
-#include <stdexcept>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace symopt { inline namespace SYMOPT_ABI {
 
 namespace detail {
 
-/// Takes a tensor apart level by level. Views only.
-template <class Scalar>
+/// Where a block lies in a tensor, in scalars from its first element: a view that waits for its memory.
+struct BlockPlace {
+  Index offset;
+  Axis rows, cols;
+
+  BlockPlace transposed() const { return {offset, cols, rows}; }
+};
+
+/// Takes a tensor apart level by level, by its sizes and strides alone.
 class Splitter {
-  using View = BlockView<Scalar>;
   using Kind = Layout::Kind;
 
  public:
-  Splitter(const TensorView<Scalar>& tensor, const Layout& layout, const std::string& parameter)
-      : steps_(layout.steps), shape_(tensor.to_string()), parameter_(parameter) {}
+  Splitter(std::span<const Index> sizes, std::span<const Index> strides, const Layout& layout,
+           std::string shape, const std::string& parameter)
+      : steps_(layout.steps), shape_(std::move(shape)), parameter_(parameter) {
+    split({0, sizes, strides}, 0);
+  }
+
+  std::vector<BlockPlace> blocks;
+
+ private:
+  /// A tensor, or a slice of one.
+  struct Tensor {
+    Index offset;
+    std::span<const Index> sizes, strides;
+
+    std::size_t dimensions() const { return sizes.size(); }
+    Tensor slice(Index i) const {
+      return {offset + i * strides.front(), sizes.subspan(1), strides.subspan(1)};
+    }
+  };
 
   /// What the levels from that one inwards make of a tensor.
-  void split(const TensorView<Scalar>& tensor, std::size_t level = 0) {
+  void split(const Tensor& tensor, std::size_t level) {
     if (level < steps_.size() && steps_[level].kind == Kind::experts) {
       require(tensor.dimensions() >= 3, "experts are the first of at least three dimensions");
-      for (Index i = 0; i < tensor.sizes().front(); ++i) split(tensor.slice(i), level + 1);
+      for (Index i = 0; i < tensor.sizes.front(); ++i) split(tensor.slice(i), level + 1);
     } else if (level < steps_.size() && steps_[level].kind == Kind::as_matrix) {
       split_matrix(flattened(tensor), level + 1);
     } else {
@@ -40,18 +65,12 @@ class Splitter {
               "more than two dimensions need a layout: layout::as_matrix() for a convolution's kernel");
       require(tensor.dimensions() == 2, "this rule needs a matrix; give it to AdamW, which takes any vector");
       split_matrix(
-          {tensor.data(), {tensor.sizes()[0], tensor.strides()[0]}, {tensor.sizes()[1], tensor.strides()[1]}},
-          level);
+          {tensor.offset, {tensor.sizes[0], tensor.strides[0]}, {tensor.sizes[1], tensor.strides[1]}}, level);
     }
   }
 
-  std::vector<BlockView<Scalar>> blocks;
-
- private:
   void require(bool good, const std::string& remedy) const {
-    if (!good)
-      throw std::invalid_argument("symopt: parameter '" + parameter_ + "' of shape " + shape_ + ": " +
-                                  remedy);
+    detail::require(good, Where{parameter_, shape_}, remedy);
   }
 
   /// What the dimensions of a tensor are is said before what becomes of a matrix.
@@ -60,10 +79,9 @@ class Splitter {
     require(step.kind != Kind::as_matrix, "layout::as_matrix goes outside the levels that act on a matrix");
   }
 
-  View flattened(const TensorView<Scalar>& tensor) const {
+  BlockPlace flattened(const Tensor& tensor) const {
     require(tensor.dimensions() >= 2, "layout::as_matrix() needs at least two dimensions");
-    const std::vector<Index>& sizes = tensor.sizes();
-    const std::vector<Index>& strides = tensor.strides();
+    const auto& [offset, sizes, strides] = tensor;
     Axis columns{1};
     for (std::size_t d = sizes.size(); d-- > 1;) {
       if (sizes[d] == 1) continue;  // its stride may be anything: nothing follows it
@@ -73,10 +91,10 @@ class Splitter {
               "and without gaps between them");
       columns.size *= sizes[d];
     }
-    return {tensor.data(), {sizes[0], strides[0]}, columns};
+    return {offset, {sizes[0], strides[0]}, columns};
   }
 
-  void split_matrix(const View& view, std::size_t level) {
+  void split_matrix(const BlockPlace& view, std::size_t level) {
     if (level == steps_.size()) {
       blocks.push_back(view);
       return;
@@ -90,10 +108,10 @@ class Splitter {
       case Kind::transposed:
         return split_matrix(view.transposed(), rest);
       case Kind::row_heads:
-        for (const View& head : equal_rows(view, step.count)) split_matrix(head, rest);
+        for (const BlockPlace& head : equal_rows(view, step.count)) split_matrix(head, rest);
         return;
       case Kind::column_heads:
-        for (const View& head : equal_rows(view.transposed(), step.count))
+        for (const BlockPlace& head : equal_rows(view.transposed(), step.count))
           split_matrix(head.transposed(), rest);
         return;
       case Kind::row_sections:
@@ -103,7 +121,7 @@ class Splitter {
     }
   }
 
-  void split_sections(const Layout::Step& sections, const View& view, std::size_t rest) {
+  void split_sections(const Layout::Step& sections, const BlockPlace& view, std::size_t rest) {
     Index first = 0;
     for (const Index count : sections.rows) {
       require(count >= 0 && count <= view.rows.size - first, sections_remedy(sections, view));
@@ -112,7 +130,7 @@ class Splitter {
     }
     require(first == view.rows.size, sections_remedy(sections, view));
   }
-  void split_gate_up(const Layout::Step& pair, const View& view, std::size_t rest) {
+  void split_gate_up(const Layout::Step& pair, const BlockPlace& view, std::size_t rest) {
     require(view.rows.parts == 1 && view.cols.parts == 1, paired_remedy);
     const Index neurons = view.rows.size / 2;
     require(neurons * 2 == view.rows.size,
@@ -122,35 +140,35 @@ class Splitter {
     const Index between = view.rows.stride * (interleaved ? 1 : neurons);  // from a gate row to its up row
     const Axis rows{neurons, view.rows.stride * (interleaved ? 2 : 1)};
     if (pair.neurons == Neurons::apart) {
-      split_matrix({view.data, rows, view.cols}, rest);
-      split_matrix({view.data + between, rows, view.cols}, rest);
+      split_matrix({view.offset, rows, view.cols}, rest);
+      split_matrix({view.offset + between, rows, view.cols}, rest);
     } else if (const Index width = view.cols.size; between == width * view.cols.stride) {
-      split_matrix({view.data, rows, {2 * width, view.cols.stride}}, rest);
+      split_matrix({view.offset, rows, {2 * width, view.cols.stride}}, rest);
     } else {
-      split_matrix({view.data, rows, {2 * width, view.cols.stride, 2, between}}, rest);
+      split_matrix({view.offset, rows, {2 * width, view.cols.stride, 2, between}}, rest);
     }
   }
 
   static constexpr const char* paired_remedy =
       "paired neurons are not a regular matrix that could be taken apart further; pair them last";
 
-  static std::string sections_remedy(const Layout::Step& sections, const View& view) {
+  static std::string sections_remedy(const Layout::Step& sections, const BlockPlace& view) {
     return "the " + to_string(sections) + " do not add up to its " + std::to_string(view.rows.size) + " rows";
   }
 
-  std::vector<View> equal_rows(const View& view, Index count) const {
+  std::vector<BlockPlace> equal_rows(const BlockPlace& view, Index count) const {
     require(count > 0 && view.rows.size % count == 0, std::to_string(count) + " heads do not share " +
                                                           std::to_string(view.rows.size) +
                                                           " lines equally; count the heads of this tensor");
     const Index size = view.rows.size / count;
-    std::vector<View> heads;
+    std::vector<BlockPlace> heads;
     for (Index i = 0; i < count; ++i) heads.push_back(rows_of(view, i * size, size));
     return heads;
   }
 
-  View rows_of(const View& view, Index first, Index count) const {
+  BlockPlace rows_of(const BlockPlace& view, Index first, Index count) const {
     require(view.rows.parts == 1, paired_remedy);
-    return {view.data + view.rows.offset(first), {count, view.rows.stride}, view.cols};
+    return {view.offset + view.rows.offset(first), {count, view.rows.stride}, view.cols};
   }
 
   const std::vector<Layout::Step>& steps_;
@@ -167,9 +185,22 @@ class Splitter {
 template <class Scalar>
 std::vector<BlockView<Scalar>> blocks_of(const TensorView<Scalar>& tensor, const Layout& layout,
                                          const std::string& parameter = "block") {
-  detail::Splitter<Scalar> splitter(tensor, layout, parameter);
-  splitter.split(tensor);
-  return std::move(splitter.blocks);
+  const detail::Splitter splitter(tensor.sizes(), tensor.strides(), layout, tensor.to_string(), parameter);
+  std::vector<BlockView<Scalar>> blocks;
+  for (const auto& [offset, rows, cols] : splitter.blocks)
+    blocks.emplace_back(tensor.data() + offset, rows, cols);
+  return blocks;
 }
+
+namespace detail {
+
+/// A tensor of one dimension, or none, as a block of one row.
+template <class Scalar>
+BlockView<Scalar> row_of(const TensorView<Scalar>& tensor) {
+  if (tensor.dimensions() == 0) return {tensor.data(), {1}, {1}};
+  return {tensor.data(), {1, tensor.sizes()[0]}, {tensor.sizes()[0], tensor.strides()[0]}};
+}
+
+}  // namespace detail
 
 }}  // namespace symopt

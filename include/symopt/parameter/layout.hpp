@@ -107,6 +107,17 @@ inline Layout gate_up(GateUp order, Neurons neurons, Layout each = {}) {
 
 }  // namespace layout
 
+namespace detail {
+
+/// Whether a row of a block can lie in two places of the tensor.
+inline bool pairs_neurons(const Layout& layout) {
+  for (const Layout::Step& step : layout.steps)
+    if (step.kind == Layout::Kind::gate_up && step.neurons == Neurons::paired) return true;
+  return false;
+}
+
+}  // namespace detail
+
 constexpr const char* to_string(GateUp order) {
   return order == GateUp::concatenated ? "concatenated" : "interleaved";
 }

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <symopt/block_view.hpp>
+#include <symopt/error.hpp>
 
-#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,7 +21,7 @@ class RowMask {
 
   /// The first `count` rows. Errors: std::invalid_argument for a negative count.
   static RowMask first(Index count) {
-    if (count < 0) throw std::invalid_argument("symopt: a row mask cannot have a negative number of rows");
+    if (count < 0) throw Error("a row mask cannot have a negative number of rows");
     RowMask mask;
     mask.is_all_ = false;
     mask.is_prefix_ = true;
@@ -60,15 +60,15 @@ class RowMask {
   void validate(const std::string& parameter, const Axis& axis) const {
     const Index rows = axis.size;
     const auto require = [&](bool good, const std::string& what) {
-      if (!good)
-        throw std::invalid_argument(
-            "symopt: parameter '" + parameter + "': the row mask " + what + " but " +
-            (rows == 1 ? "the block has 1 row" : "a block has " + std::to_string(rows) + " rows"));
+      detail::require(good, {parameter}, [&] {
+        return "the row mask " + what + " but " +
+               (rows == 1 ? "the block has 1 row" : "a block has " + std::to_string(rows) + " rows");
+      });
     };
-    if (!is_all_ && axis.parts > 1)  // the first rows of several parts are no regular axis
-      throw std::invalid_argument("symopt: parameter '" + parameter +
-                                  "': a row mask needs rows of even spacing, which paired neurons are not; "
-                                  "use the layout without layout::transposed() inside the pairing");
+    // The first rows of several parts are no regular axis.
+    detail::require(is_all_ || axis.parts == 1, {parameter},
+                    "a row mask needs rows of even spacing, which paired neurons are not; "
+                    "use the layout without layout::transposed() inside the pairing");
     require(size_ < 0 || size_ == rows, "is for " + std::to_string(size_) + " rows");
     require(is_all_ || count_ <= rows, "says that " + std::to_string(count_) + " rows exist");
   }

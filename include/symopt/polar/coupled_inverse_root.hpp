@@ -60,9 +60,9 @@ void apply_coupled_inverse_root(MatrixRef<Scalar> block, Side gram_side, int ste
 inline void validate_coupled(const char* method, int steps, double eps) {
   validate_steps(method, steps);
   if (!(eps > 0.0) || !std::isfinite(eps))
-    throw std::invalid_argument(std::string("symopt: ") + method +
-                                "::eps must be finite and positive: a singular Gram matrix has no "
-                                "inverse root");
+    throw Error(std::string(method) +
+                "::eps must be finite and positive: a singular Gram matrix has no "
+                "inverse root");
 }
 
 /// The inverse square root by the coupled Newton-Schulz iteration, for agreement with published runs.

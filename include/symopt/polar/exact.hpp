@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/error.hpp>
 #include <symopt/kernel/products.hpp>
 #include <symopt/kernel/scaling.hpp>
 #include <symopt/polar/concept.hpp>
@@ -10,7 +11,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <stdexcept>
 #include <type_traits>
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace polar {
@@ -52,8 +52,7 @@ struct Exact {
   };
 
   void validate() const {
-    if (!(cutoff >= 0.0 && cutoff < 1.0))
-      throw std::invalid_argument("symopt: Exact::cutoff must lie in [0, 1)");
+    if (!(cutoff >= 0.0 && cutoff < 1.0)) throw Error("Exact::cutoff must lie in [0, 1)");
   }
 
   template <class Scalar>

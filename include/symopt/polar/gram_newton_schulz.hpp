@@ -45,8 +45,7 @@ struct GramNewtonSchulz {
   void validate() const {
     validate_iteration("GramNewtonSchulz", steps, safety, eps);
     if (restart_after < where_needed)
-      throw std::invalid_argument(
-          "symopt: GramNewtonSchulz::restart_after is a number of steps, 0 for never, or where_needed");
+      throw Error("GramNewtonSchulz::restart_after is a number of steps, 0 for never, or where_needed");
   }
 
   template <class Scalar>

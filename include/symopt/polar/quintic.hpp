@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/error.hpp>
 #include <symopt/kernel/products.hpp>
 #include <symopt/kernel/scaling.hpp>
 #include <symopt/polar/concept.hpp>
@@ -9,7 +10,6 @@
 #include <array>
 #include <cmath>
 #include <initializer_list>
-#include <stdexcept>
 #include <string>
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace polar {
@@ -33,8 +33,7 @@ class QuinticList {
 
   /// Errors: std::invalid_argument for no step or more than the capacity; in a constant, at compile time.
   constexpr QuinticList(std::initializer_list<Quintic> steps) : size_(static_cast<int>(steps.size())) {
-    if (size_ < 1 || size_ > capacity)
-      throw std::invalid_argument("symopt: a QuinticList has between 1 and 16 steps");
+    if (size_ < 1 || size_ > capacity) throw Error("a QuinticList has between 1 and 16 steps");
     for (std::size_t i = 0; i < steps.size(); ++i) steps_[i] = steps.begin()[i];
   }
 
@@ -90,19 +89,18 @@ inline constexpr QuinticList muon{{8.156554524902461, -22.48329292557795, 15.878
 /// Throws unless `steps` is at least 1.
 inline void validate_steps(const char* method, int steps) {
   if (steps < 1)
-    throw std::invalid_argument(std::string("symopt: ") + method + "::steps is " + std::to_string(steps) +
-                                "; at least 1 step is needed");
+    throw Error(std::string(method) + "::steps is " + std::to_string(steps) + "; at least 1 step is needed");
 }
 
 /// Throws unless the options of an iteration on X are usable.
 inline void validate_iteration(const char* method, int steps, double safety, double eps) {
   validate_steps(method, steps);
   if (!(safety >= 1.0) || !std::isfinite(safety))
-    throw std::invalid_argument(std::string("symopt: ") + method +
-                                "::safety must be finite and at least 1, or the norm of the input "
-                                "would exceed the iteration's range");
+    throw Error(std::string(method) +
+                "::safety must be finite and at least 1, or the norm of the input "
+                "would exceed the iteration's range");
   if (!(eps >= 0.0) || !std::isfinite(eps))
-    throw std::invalid_argument(std::string("symopt: ") + method + "::eps must be finite and not negative");
+    throw Error(std::string(method) + "::eps must be finite and not negative");
 }
 
 /// The memory of an iteration on X: two Gram-sized squares and what products work in.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/error.hpp>
 #include <symopt/kernel/scaling.hpp>
 #include <symopt/kernel/shifted_inverse.hpp>
 #include <symopt/polar/concept.hpp>
@@ -9,7 +10,6 @@
 #include <algorithm>
 #include <concepts>
 #include <limits>
-#include <stdexcept>
 #include <string>
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace polar {
@@ -53,12 +53,11 @@ struct Zolotarev {
 
   void validate() const {
     if (!(terms >= 1 && terms <= ZolotarevCoefficients::most_terms))
-      throw std::invalid_argument("symopt: Zolotarev::terms is " + std::to_string(terms) +
-                                  "; it must lie in 1 to 8");
+      throw Error("Zolotarev::terms is " + std::to_string(terms) + "; it must lie in 1 to 8");
     if (!(lower_bound >= 1e-8 && lower_bound <= 0.5))
-      throw std::invalid_argument("symopt: Zolotarev::lower_bound must lie in [1e-8, 0.5]");
+      throw Error("Zolotarev::lower_bound must lie in [1e-8, 0.5]");
     if (!(upper_bound >= 2 * lower_bound && upper_bound <= 1))
-      throw std::invalid_argument("symopt: Zolotarev::upper_bound must lie in [2 lower_bound, 1]");
+      throw Error("Zolotarev::upper_bound must lie in [2 lower_bound, 1]");
   }
 
   template <class Scalar>

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/error.hpp>
 #include <symopt/stack/state_access.hpp>
 
 #include <cmath>
 #include <ostream>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -30,25 +30,25 @@ inline std::ostream& operator<<(std::ostream& out, const ClipReport& report) {
 /// of all of these together. A rule that normalizes forgets the length at once; clipping its gradient would
 /// only change what weighs more in its momentum, so such parameters are left alone and reported. The
 /// trainer's gradients are only read. To be called between the backward pass and the step. Gradients that are
-/// not finite are left to the step, which refuses or skips them. Cost: one read of these gradients, and a
-/// copy where factor < 1. Errors: std::invalid_argument unless max_norm is positive.
+/// not finite are left to the step, which refuses or skips them. Cost: one read of these gradients; for a
+/// rule of your own with a state, a copy where factor < 1. Errors: std::invalid_argument unless max_norm is
+/// positive.
 template <class Scalar>
 ClipReport clip_by_global_norm(BasicLayerwiseOptimizer<Scalar>& stack, double max_norm) {
   if (!(max_norm > 0)) {
-    throw std::invalid_argument("symopt: clip_by_global_norm: max_norm is " + std::to_string(max_norm) +
-                                "; it must be positive");
+    throw Error("clip_by_global_norm: max_norm is " + std::to_string(max_norm) + "; it must be positive");
   }
   ClipReport report;
   const auto& parameters = detail::StateAccess::parameters(stack);
   for (const auto& parameter : parameters) {
     parameter->set_gradient_factor(1);
     if (!parameter->has_gradient()) continue;
-    (parameter->is_scale_free() ? report.scale_free : report.clipped).push_back(parameter->name());
-    if (!parameter->is_scale_free()) report.norm = std::hypot(report.norm, parameter->gradient_norm());
+    (parameter->facts().is_scale_free ? report.scale_free : report.clipped).push_back(parameter->name());
+    if (!parameter->facts().is_scale_free) report.norm = std::hypot(report.norm, parameter->gradient_norm());
   }
   if (report.norm > max_norm && std::isfinite(report.norm)) report.factor = max_norm / report.norm;
   for (const auto& parameter : parameters)
-    if (!parameter->is_scale_free()) parameter->set_gradient_factor(report.factor);
+    if (!parameter->facts().is_scale_free) parameter->set_gradient_factor(report.factor);
   return report;
 }
 

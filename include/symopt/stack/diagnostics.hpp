@@ -97,12 +97,12 @@ inline Matrix<double> along_shifts(const Matrix<double>& block, const Families& 
 }
 
 template <class Scalar>
-ParameterDiagnostics diagnose_parameter(StackParameter<Scalar>& parameter, double schedule_factor,
+ParameterDiagnostics diagnose_parameter(Parameter<Scalar>& parameter, double schedule_factor,
                                         const DiagnosticsOptions& options) {
   ParameterProbe<Scalar> probe(parameter);
   const auto directions = probe.directions();
   const auto weights = probe.weights();
-  const auto families = parameter.families_of_update();
+  const auto families = parameter.facts().families;
   const OptimizerOptions& own = parameter.options();
   const double rate = own.learning_rate * schedule_factor;
   ParameterDiagnostics row{.name = parameter.name(), .blocks = static_cast<Index>(directions.size())};

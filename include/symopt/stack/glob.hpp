@@ -2,8 +2,8 @@
 #pragma once
 
 #include <symopt/abi.hpp>
+#include <symopt/error.hpp>
 
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -62,7 +62,7 @@ class Glob {
       }
     }
     if (depth != 1 || i == rest.size())
-      throw std::invalid_argument("symopt: the pattern '" + text_ + "' has a brace without its other half");
+      throw Error("the pattern '" + text_ + "' has a brace without its other half");
     for (const std::string& choice : choices)
       expand(before + rest.substr(0, open), choice + rest.substr(i + 1));
   }

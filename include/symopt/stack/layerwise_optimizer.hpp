@@ -1,26 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/stack/edit_distance.hpp>
+#include <symopt/error.hpp>
 #include <symopt/stack/numbered_names.hpp>
-#include <symopt/stack/occupied_memory.hpp>
+#include <symopt/stack/parameter_list.hpp>
 #include <symopt/stack/plan.hpp>
 #include <symopt/stack/role.hpp>
 #include <symopt/stack/routing.hpp>
-#include <symopt/stack/share_elements.hpp>
+#include <symopt/stack/tensor_argument.hpp>
 
 #include <algorithm>
 #include <cmath>
 #include <concepts>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <sstream>
-#include <stdexcept>
 #include <string>
-#include <type_traits>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -65,8 +61,9 @@ class BasicLayerwiseOptimizer {
 
   /// Adds a parameter of a class (LmHead, Router, ..., any group) or under a rule (AdamW, Update<...>).
   /// weights, gradient: a TensorView, or an Eigen matrix, map or block in either storage order; both of one
-  /// shape. Errors: a name or memory that is already there, a layout or mask that does not fit, options out
-  /// of range.
+  /// shape. Of a stack in float the gradient may be bfloat16, and the weights, as in Optimizer::step, memory
+  /// of bfloat16, stochastic(weights, seed), split_weights(high, low) or with_copy(weights, copy). Errors: a
+  /// name or memory that is already there, a layout or mask that does not fit, options out of range.
   template <class ClassOrRule, class Weights, class Gradient>
   void add(std::string name, Weights&& weights, Gradient&& gradient,
            OptimizerOptions options = default_options<ClassOrRule>(), Layout layout = {}, RowMask mask = {},
@@ -80,25 +77,22 @@ class BasicLayerwiseOptimizer {
   template <class Weights, class Gradient>
   void add(std::string name, const BasicRole<Scalar>& role, Weights&& weights, Gradient&& gradient) {
     std::vector<Parameter> added;
-    if constexpr (stores_bfloat16<Gradient>) {
-      added.push_back(make({std::move(name), view<Scalar>(std::forward<Weights>(weights)), {}}, role));
-      const auto slope = view<const bfloat16>(std::forward<Gradient>(gradient));
-      require_apart("gradient", *added.back(), slope);
-      added.back()->set_gradient(slope);
-    } else {
-      added.push_back(make({std::move(name), view<Scalar>(std::forward<Weights>(weights)),
-                            gradient_view(std::forward<Gradient>(gradient))},
-                           role));
-    }
-    insert(std::move(added));
+    added.push_back(make(std::move(name), detail::weights_of<Scalar>(std::forward<Weights>(weights)), role));
+    bind_gradient(*added.back(), std::forward<Gradient>(gradient));
+    parameters_.insert(std::move(added));
+    reserve_inputs();
   }
 
   /// Adds all these parameters in the roles that the routing finds for their names; all or none.
   void route(const std::vector<NamedTensor<Scalar>>& tensors, const BasicRouting<Scalar>& routing) {
     const auto routed = routing.roles_of(tensors);
-    std::vector<Parameter> parameters;
-    for (std::size_t i = 0; i < tensors.size(); ++i) parameters.push_back(make(tensors[i], routed[i].role));
-    insert(std::move(parameters));
+    std::vector<Parameter> added;
+    for (std::size_t i = 0; i < tensors.size(); ++i) {
+      added.push_back(make(tensors[i].name, {.values = tensors[i].weights}, routed[i].role));
+      bind_gradient(*added.back(), tensors[i].gradient);
+    }
+    parameters_.insert(std::move(added));
+    reserve_inputs();
   }
 
   /// One step of every parameter that has a gradient.
@@ -109,10 +103,9 @@ class BasicLayerwiseOptimizer {
       forget_clipping();
       return report;
     }
-    for (const Parameter& parameter : parameters_) parameter->set_step(steps_);
     step_those_that_may_throw();
-    for (const Parameter& parameter : parameters_)
-      if (parameter->has_gradient() && !parameter->may_throw()) parameter->step(schedule_factor_);
+    for (const Parameter& parameter : parameters_.all())
+      if (parameter->has_gradient() && !parameter->facts().may_throw) step(*parameter);
     forget_clipping();
     report.applied = true;
     report.step = ++steps_;
@@ -124,54 +117,44 @@ class BasicLayerwiseOptimizer {
   StackReport inspect() const {
     StackReport report{.step = steps_, .schedule_factor = schedule_factor_};
     bool must_throw = false;
-    for (const Parameter& parameter : parameters_) {
+    for (const Parameter& parameter : parameters_.all()) {
       const NonFinite policy = parameter->options().non_finite;
       if (policy == NonFinite::unchecked || parameter->gradient_is_finite()) continue;
       report.non_finite.push_back(parameter->name());
       must_throw = must_throw || policy == NonFinite::throw_error;
     }
     if (must_throw)
-      throw std::invalid_argument("symopt: the gradient of " + listed(report.non_finite) +
+      throw NonFiniteGradient("the gradient of " + listed(report.non_finite) +
                                   " has an Inf or NaN; nothing was changed. Lower the learning rate or clip "
-                                  "upstream, or skip such steps with non_finite = NonFinite::skip");
+                                  "upstream, or skip such steps with non_finite = NonFinite::skip",
+                              report.non_finite);
     return report;
   }
 
   /// The factor on all learning rates from now on; see schedule.hpp.
   void set_schedule_factor(double factor) {
-    if (!(factor >= 0) || !std::isfinite(factor)) {
+    detail::require(factor >= 0 && std::isfinite(factor), [&] {
       std::ostringstream message;
-      message << "symopt: the schedule factor is " << factor << "; it must be finite and not negative";
-      throw std::invalid_argument(message.str());
-    }
+      message << "the schedule factor is " << factor << "; it must be finite and not negative";
+      return message.str();
+    });
     schedule_factor_ = factor;
   }
   /// What multiplies all learning rates.
   double schedule_factor() const { return schedule_factor_; }
 
   /// The base rate of one parameter.
-  void set_learning_rate(const std::string& name, double rate) { find(name).set_learning_rate(rate); }
+  void set_learning_rate(const std::string& name, double rate) {
+    parameters_.find(name).set_learning_rate(rate);
+  }
   /// The options of one parameter. Errors: std::invalid_argument for a name that is not there.
-  const OptimizerOptions& options(const std::string& name) const { return find(name).options(); }
+  const OptimizerOptions& options(const std::string& name) const { return parameters_.find(name).options(); }
 
   /// Where the gradient is read from now on; std::nullopt for a parameter without one. Of the weights' shape;
   /// of a stack in float it may be bfloat16.
   template <class Gradient>
   void set_gradient(const std::string& name, Gradient&& gradient) {
-    detail::StackParameter<Scalar>& parameter = find(name);
-    if constexpr (stores_bfloat16<Gradient>) {
-      const auto slope = view<const bfloat16>(std::forward<Gradient>(gradient));
-      require_memory<const bfloat16>(name, "gradient", slope);
-      require_apart("gradient", parameter, slope);
-      parameter.set_gradient(slope);
-    } else {
-      const auto slope = gradient_view(std::forward<Gradient>(gradient));
-      if (slope) {
-        require_memory<const Scalar>(name, "gradient", *slope);
-        require_apart("gradient", parameter, *slope);
-      }
-      parameter.set_gradient(slope);
-    }
+    bind_gradient(parameters_.find(name), std::forward<Gradient>(gradient));
   }
 
   /// Where each step writes the weights too from now on, rounded to the nearest bfloat16, or stochastically
@@ -180,212 +163,121 @@ class BasicLayerwiseOptimizer {
   template <class Copy>
   void set_copy(const std::string& name, Copy&& copy, std::optional<std::uint64_t> seed = std::nullopt) {
     static_assert(std::same_as<Scalar, float>, "a copy in bfloat16 goes with weights in float");
-    detail::StackParameter<Scalar>& parameter = find(name);
-    if constexpr (std::same_as<std::remove_cvref_t<Copy>, std::nullopt_t>) {
-      parameter.stop_copying();
-    } else {
-      const auto target = view<bfloat16>(std::forward<Copy>(copy));
-      require_memory<bfloat16>(name, "copy", target);
-      require_apart("copy", parameter, TensorView<const bfloat16>(target));
-      parameter.set_copy(target, seed);
+    detail::Parameter<Scalar>& parameter = parameters_.find(name);
+    std::optional<TensorView<bfloat16>> target;
+    if constexpr (!std::same_as<std::remove_cvref_t<Copy>, std::nullopt_t>) {
+      target = detail::tensor_of<bfloat16>(std::forward<Copy>(copy));
+      detail::require_memory(name, "copy", *target);
+      require_apart("copy", name, parameter.tensors(), *target);
     }
+    parameter.set_copy(target, seed);
   }
 
-  /// Where the weights lie from now on; of the same shape and strides. Not compared with the memory of
+  /// Where the weights lie from now on; of the same shape, strides and types. Not compared with the memory of
   /// gradients and other parameters, which may be about to move too.
   template <class Weights>
   void set_weights(const std::string& name, Weights&& weights) {
-    const auto moved = view<Scalar>(std::forward<Weights>(weights));
-    detail::StackParameter<Scalar>& parameter = find(name);
-    require_memory<Scalar>(name, "weights", moved);
-    parameter.set_weights(moved);
-    memory_is_noted_ = false;
+    auto moved = detail::weights_of<Scalar>(std::forward<Weights>(weights));
+    detail::Parameter<Scalar>& parameter = parameters_.find(name);
+    moved.for_each([&](const char* what, const auto& tensor) { detail::require_memory(name, what, tensor); });
+    parameter.set_weights(std::move(moved));
+    parameters_.forget_memory();
   }
 
   /// Which rows exist from now on: the others keep weights and momentum. Allocates.
-  void set_row_mask(const std::string& name, RowMask mask) { find(name).set_row_mask(std::move(mask)); }
+  void set_row_mask(const std::string& name, RowMask mask) {
+    parameters_.find(name).set_row_mask(std::move(mask));
+  }
 
   /// What is done with each parameter, for reading and for printing.
   Plan plan() const {
     std::vector<PlanRow> rows;
-    for (const Parameter& parameter : parameters_) rows.push_back(parameter->plan_row());
+    for (const Parameter& parameter : parameters_.all()) rows.push_back(parameter->plan_row());
     return Plan(std::move(rows));
   }
 
   /// The number of parameters.
-  std::size_t size() const { return parameters_.size(); }
+  std::size_t size() const { return parameters_.all().size(); }
   /// True when there is a parameter of that name.
-  bool contains(const std::string& name) const { return by_name_.contains(name); }
+  bool contains(const std::string& name) const { return parameters_.contains(name); }
   /// Steps applied so far.
   std::int64_t steps() const { return steps_; }
 
  private:
   friend detail::StateAccess;
-  using Parameter = std::unique_ptr<detail::StackParameter<Scalar>>;
-  using ByName = std::unordered_map<std::string, detail::StackParameter<Scalar>*>;
+  using Parameter = std::unique_ptr<detail::Parameter<Scalar>>;
 
-  /// True for an Eigen object or a TensorView of bfloat16.
-  template <class Block>
-  static constexpr bool stores_bfloat16 = [] {
-    using Plain = std::remove_cvref_t<Block>;
-    if constexpr (requires { typename Plain::Scalar; }) {
-      return std::same_as<typename Plain::Scalar, bfloat16>;
-    } else if constexpr (requires { typename Plain::value_type; }) {
-      return std::same_as<std::remove_const_t<typename Plain::value_type>, bfloat16>;
-    } else {
-      return false;
-    }
-  }();
-
-  template <class Wanted, class Block>
-  static TensorView<Wanted> view(Block&& block) {
-    using Plain = std::remove_cvref_t<Block>;
-    if constexpr (requires { block.sizes(); }) {
-      static_assert(std::convertible_to<Plain, TensorView<Wanted>>,
-                    "the tensor must have the stack's scalar, and weights must be writable");
-      return block;
-    } else if constexpr (!EigenObject<Plain>) {
-      static_assert(EigenObject<Plain>,
-                    "a stack needs memory with a shape: an Eigen object, or for a pointer "
-                    "TensorView<float>(pointer, {rows, cols})");
-    } else {
-      static_assert(is_memory_v<Plain>,
-                    "a stack needs memory to look at: a Matrix, Map, Ref, Block or TensorView");
-      static_assert(outlives_expression_v<Block>,
-                    "a stack keeps views: give it a matrix that stays, or a Map of memory that does");
-      static_assert(std::is_const_v<Wanted> || is_writable_memory_v<Block&>,
-                    "the weights must be memory to update, not read-only");
-      static_assert(
-          std::same_as<typename Plain::Scalar, std::remove_const_t<Wanted>>,
-          "weights and gradient must have the stack's scalar: BasicLayerwiseOptimizer<double> for double");
-      return TensorView<Wanted>(std::forward<Block>(block));
-    }
+  Parameter make(const std::string& name, detail::WeightsTensors<Scalar> weights,
+                 const BasicRole<Scalar>& role) const {
+    weights.for_each([&](const char* what, const auto& tensor) {
+      detail::require_memory(name, what, tensor);
+      detail::require(!detail::overlaps_itself(tensor), {name, tensor.to_string()},
+                      "some of its elements are the same memory, so that they would be updated "
+                      "more than once; give the tensor that was expanded or unfolded");
+    });
+    if (weights.values && weights.bf16)
+      require_apart("copy", name, {.values = weights.values}, *weights.bf16);
+    if (weights.low)
+      detail::require(!detail::overlap(*weights.bf16, *weights.low), {name},
+                      "the weights' halves overlap in memory; keep them apart");
+    return role.make(name, std::move(weights), scratch_);
   }
+
   template <class Gradient>
-  static std::optional<TensorView<const Scalar>> gradient_view(Gradient&& gradient) {
-    if constexpr (std::same_as<std::remove_cvref_t<Gradient>, std::nullopt_t>) {
-      return std::nullopt;
-    } else if constexpr (requires { gradient.has_value(); }) {
-      if (!gradient) return std::nullopt;
-      return view<const Scalar>(*std::forward<Gradient>(gradient));
+  static void bind_gradient(detail::Parameter<Scalar>& parameter, Gradient&& gradient) {
+    const auto bind = [&](const auto& tensor) {
+      if (tensor) {
+        detail::require_memory(parameter.name(), "gradient", *tensor);
+        require_apart("gradient", parameter.name(), parameter.tensors(), *tensor);
+      }
+      parameter.set_gradient(tensor);
+    };
+    if constexpr (std::same_as<Scalar, float> && std::same_as<detail::stored_scalar_t<Gradient>, bfloat16>) {
+      bind(std::optional(detail::tensor_of<const bfloat16>(std::forward<Gradient>(gradient))));
     } else {
-      return view<const Scalar>(std::forward<Gradient>(gradient));
+      bind(detail::gradient_of<Scalar>(std::forward<Gradient>(gradient)));
     }
   }
-
-  /// The address of a tensor with elements is one where a scalar can be.
-  template <class Element>
-  static void require_memory(const std::string& name, const char* what, const TensorView<Element>& tensor) {
-    if (tensor.is_empty()) return;
-    const auto refuse = [&](const std::string& wrong) {
-      throw std::invalid_argument("symopt: parameter '" + name + "': the memory of the " + what + wrong);
-    };
-    if (tensor.data() == nullptr)
-      refuse(" is a null pointer; give memory of the shape " + tensor.to_string() +
-             ", and std::nullopt for a gradient that is not there");
-    if (reinterpret_cast<std::uintptr_t>(tensor.data()) % alignof(Element) != 0)
-      refuse(" begins between two scalars; it must begin at a multiple of " +
-             std::to_string(alignof(Element)) + " bytes");
+  template <class Stored>
+  static void require_apart(const char* what, const std::string& name,
+                            const detail::WeightsTensors<Scalar>& weights, const TensorView<Stored>& other) {
+    weights.for_each_of_weights([&](const auto& tensor) {
+      detail::require(!detail::overlap(tensor, other), {name}, [&] {
+        return "weights and " + std::string(what) + " overlap in memory; keep them apart";
+      });
+    });
   }
 
-  Parameter make(const NamedTensor<Scalar>& tensor, const BasicRole<Scalar>& role) const {
-    require_memory<Scalar>(tensor.name, "weights", tensor.weights);
-    if (tensor.gradient) require_memory<const Scalar>(tensor.name, "gradient", *tensor.gradient);
-    if (detail::overlaps_itself<const Scalar>(tensor.weights))
-      throw std::invalid_argument("symopt: parameter '" + tensor.name + "' of shape " +
-                                  tensor.weights.to_string() +
-                                  ": some of its elements are the same memory, so that they would be updated "
-                                  "more than once; give the tensor that was expanded or unfolded");
-    Parameter parameter = role.make(tensor.name, tensor.weights, work_);
-    if (tensor.gradient) require_apart("gradient", *parameter, *tensor.gradient);
-    parameter->set_gradient(tensor.gradient);
-    return parameter;
+  /// So that a step allocates nothing.
+  void reserve_inputs() {
+    std::size_t most = 0;
+    for (const Parameter& parameter : parameters_.all()) most = std::max(most, parameter->block_count());
+    inputs_.reserve(most);
   }
+
+  void step(detail::Parameter<Scalar>& parameter) { parameter.step(schedule_factor_, steps_, inputs_); }
 
   void forget_clipping() {
-    for (const Parameter& parameter : parameters_) parameter->set_gradient_factor(1);
+    for (const Parameter& parameter : parameters_.all()) parameter->set_gradient_factor(1);
   }
 
   /// The parameters whose rules may throw go first, so that all of them can be put back when one does.
   void step_those_that_may_throw() {
     const auto takes_part = [](const Parameter& parameter) {
-      return parameter->may_throw() && parameter->has_gradient();
+      return parameter->facts().may_throw && parameter->has_gradient();
     };
-    std::size_t remembered = 0;
+    std::size_t kept = 0;
     try {
-      for (const Parameter& parameter : parameters_) {
-        if (takes_part(parameter)) parameter->remember();
-        ++remembered;
-        if (takes_part(parameter)) parameter->step(schedule_factor_);
+      for (const Parameter& parameter : parameters_.all()) {
+        if (takes_part(parameter)) parameter->keep();
+        ++kept;
+        if (takes_part(parameter)) step(*parameter);
       }
     } catch (...) {
-      for (std::size_t p = 0; p < remembered; ++p)
-        if (takes_part(parameters_[p])) parameters_[p]->restore();
+      for (std::size_t p = 0; p < kept; ++p)
+        if (takes_part(parameters_.all()[p])) parameters_.all()[p]->put_back();
       throw;
     }
-  }
-
-  /// Adds all of them or throws.
-  void insert(std::vector<Parameter> added) {
-    ByName names;
-    for (const Parameter& parameter : added)
-      if (contains(parameter->name()) || !names.emplace(parameter->name(), parameter.get()).second)
-        throw std::invalid_argument("symopt: parameter '" + parameter->name() +
-                                    "' is there already; a name stands for one parameter");
-    require_own_memory(added);
-    const std::size_t count = parameters_.size() + added.size();
-    if (count > parameters_.capacity()) {  // doubled: a model may come parameter by parameter
-      const std::size_t room = std::max(count, 2 * parameters_.capacity());
-      by_name_.reserve(room);
-      parameters_.reserve(room);
-    }
-    by_name_.merge(names);
-    for (Parameter& parameter : added) parameters_.push_back(std::move(parameter));
-    memory_is_noted_ = true;
-  }
-
-  /// Throws, or notes where the new ones lie. The notes are made anew where weights were moved since, or
-  /// where what was noted was not added in the end.
-  void require_own_memory(const std::vector<Parameter>& added) {
-    if (!memory_is_noted_) {
-      memory_ = {};
-      for (std::size_t p = 0; p < parameters_.size(); ++p)
-        memory_.add(parameters_[p]->weights_tensor().address_range(), p);
-    }
-    memory_is_noted_ = false;
-    const auto parameter = [&](std::size_t p) -> const detail::StackParameter<Scalar>& {
-      return p < parameters_.size() ? *parameters_[p] : *added[p - parameters_.size()];
-    };
-    for (std::size_t p = parameters_.size(); p < parameters_.size() + added.size(); ++p) {
-      const TensorView<const Scalar> weights = parameter(p).weights_tensor();
-      memory_.for_each_meeting(weights.address_range(), [&](std::size_t other) {
-        if (detail::share_elements<const Scalar>(weights, parameter(other).weights_tensor()))
-          throw std::invalid_argument("symopt: parameters '" + parameter(other).name() + "' and '" +
-                                      parameter(p).name() +
-                                      "' share memory and would be updated twice; add one of them. An "
-                                      "embedding that is also the head is one "
-                                      "TiedEmbedding (in a rule set: Embeddings::tied)");
-      });
-      memory_.add(weights.address_range(), p);
-    }
-  }
-  template <class Stored>
-  static void require_apart(const char* what, const detail::StackParameter<Scalar>& parameter,
-                            const TensorView<const Stored>& other) {
-    const TensorView<const Scalar> weights = parameter.weights_tensor();
-    const bool overlap = [&] {
-      if constexpr (std::same_as<Stored, Scalar>) {
-        return detail::share_elements<const Scalar>(weights, other);
-      } else {
-        const auto [begin, end] = weights.address_range();
-        const auto [other_begin, other_end] = other.address_range();
-        const std::less<const void*> before;
-        return before(begin, other_end) && before(other_begin, end);
-      }
-    }();
-    if (overlap)
-      throw std::invalid_argument("symopt: parameter '" + parameter.name() + "': weights and " + what +
-                                  " overlap in memory; keep them apart");
   }
 
   /// "parameter 'head'", "parameters 'layers.[0-27].up' (28), 'head'"
@@ -404,27 +296,9 @@ class BasicLayerwiseOptimizer {
     return (names.size() == 1 ? "parameter " : "parameters ") + text;
   }
 
-  std::string nearest(const std::string& name) const {
-    const auto found = std::ranges::min_element(parameters_, {}, [&](const Parameter& parameter) {
-      return detail::edit_distance(parameter->name(), name);
-    });
-    return found == parameters_.end() ? ", which is empty"
-                                      : "; the nearest name is '" + (*found)->name() + "'";
-  }
-
-  detail::StackParameter<Scalar>& find(const std::string& name) const {
-    const auto found = by_name_.find(name);
-    if (found == by_name_.end())
-      throw std::invalid_argument("symopt: there is no parameter '" + name + "' in this stack" +
-                                  nearest(name));
-    return *found->second;
-  }
-
-  std::shared_ptr<detail::WorkMemory> work_ = std::make_shared<detail::WorkMemory>();
-  std::vector<Parameter> parameters_;
-  ByName by_name_;
-  detail::OccupiedMemory<Scalar> memory_;  // of all weights, where it is noted
-  bool memory_is_noted_ = true;
+  std::shared_ptr<detail::ScratchPool> scratch_ = std::make_shared<detail::ScratchPool>();
+  detail::ParameterList<Scalar> parameters_;
+  std::vector<detail::StepInput<Scalar>> inputs_;  // of the blocks of one parameter after another
   double schedule_factor_ = 1.0;
   std::int64_t steps_ = 0;
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/matrix.hpp>
 #include <symopt/stack/numbered_names.hpp>
 
 #include <concepts>
@@ -10,6 +11,20 @@
 #include <vector>
 
 namespace symopt { inline namespace SYMOPT_ABI {
+
+namespace detail {
+
+/// "16 of 128x1024": blocks that follow each other in one shape are counted.
+inline std::string blocks_text(const std::vector<Shape>& shapes) {
+  std::string text;
+  for (std::size_t begin = 0, end = 0; begin < shapes.size(); begin = end) {
+    while (end < shapes.size() && shapes[end] == shapes[begin]) ++end;
+    text += (begin == 0 ? "" : ", ") + std::to_string(end - begin) + " of " + to_string(shapes[begin]);
+  }
+  return text.empty() ? "none" : text;
+}
+
+}  // namespace detail
 
 /// What a stack does with one parameter.
 struct PlanRow {

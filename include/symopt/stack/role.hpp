@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/stack/parameter.hpp>
 #include <symopt/stack/role_defaults.hpp>
-#include <symopt/stack/stack_parameter.hpp>
+#include <symopt/update/rule_traits.hpp>
 
-#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -22,10 +22,7 @@ class BasicRole {
       : options_(std::move(options)),
         layout_(std::move(layout)),
         mask_(std::move(mask)),
-        acts_entrywise_(detail::acts_entrywise<Rule>()),
-        make_([rule = std::move(rule)](auto&&... arguments) {
-          return detail::make_parameter<Rule, Scalar>(rule, arguments...);
-        }) {}
+        rule_(hidden(std::move(rule))) {}
 
   /// What the role was made of.
   ///@{
@@ -35,7 +32,7 @@ class BasicRole {
   ///@}
 
   /// True when the rule treats every entry alike, and so takes tensors of one dimension.
-  bool acts_entrywise() const { return acts_entrywise_; }
+  bool acts_entrywise() const { return rule_.acts_entrywise; }
 
   /// The same role for tensors of another layout, other rows or with other options.
   ///@{
@@ -56,24 +53,31 @@ class BasicRole {
   }
   ///@}
 
-  /// The parameter of that name in this role, which works in that memory.
-  std::unique_ptr<detail::StackParameter<Scalar>> make(
-      std::string name, const TensorView<Scalar>& weights,
-      const std::shared_ptr<detail::WorkMemory>& work) const {
+  /// The parameter of that name in this role, whose steps work in that memory.
+  std::unique_ptr<detail::Parameter<Scalar>> make(std::string name, detail::WeightsTensors<Scalar> weights,
+                                                  std::shared_ptr<detail::ScratchPool> pool) const {
     OptimizerOptions named = options_;
     named.parameter = std::move(name);
-    return make_(work, named, layout_, mask_, weights);
+    return std::make_unique<detail::Parameter<Scalar>>(rule_, std::move(named), layout_, mask_,
+                                                       std::move(weights), std::move(pool));
   }
 
  private:
+  template <class Rule>
+  static detail::HiddenRule<Scalar> hidden(Rule rule) {
+    return {detail::acts_entrywise<Rule>(),
+            [rule = std::move(rule)](const OptimizerOptions& options, const detail::BlocksPlan& plan)
+                -> std::unique_ptr<detail::AnyBlocks<Scalar>> {
+              detail::validate_for_rule<Rule, Scalar>(options);
+              detail::validated_for(options.parameter, rule);
+              return std::make_unique<detail::BlocksOf<Rule, Scalar>>(rule, plan);
+            }};
+  }
+
   OptimizerOptions options_;
   Layout layout_;
   RowMask mask_;
-  bool acts_entrywise_;
-  std::function<std::unique_ptr<detail::StackParameter<Scalar>>(const std::shared_ptr<detail::WorkMemory>&,
-                                                                const OptimizerOptions&, const Layout&,
-                                                                const RowMask&, const TensorView<Scalar>&)>
-      make_;
+  detail::HiddenRule<Scalar> rule_;
 };
 
 /// The role of float tensors.

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/error.hpp>
 #include <symopt/matrix.hpp>
 
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 #include <optional>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -29,8 +29,8 @@ template <class Derived>
 RouterStatistics router_statistics(const Eigen::MatrixBase<Derived>& logits, Index top_k) {
   const Index experts = logits.cols();
   if (top_k < 1 || top_k > experts)
-    throw std::invalid_argument("symopt: router_statistics: top_k is " + std::to_string(top_k) + " of " +
-                                std::to_string(experts) + " experts; it must be between 1 and their number");
+    throw Error("router_statistics: top_k is " + std::to_string(top_k) + " of " + std::to_string(experts) +
+                " experts; it must be between 1 and their number");
   std::vector<Index> order(static_cast<std::size_t>(experts));
   std::vector<double> load(order.size(), 0.0);
   RouterStatistics statistics;
@@ -38,8 +38,8 @@ RouterStatistics router_statistics(const Eigen::MatrixBase<Derived>& logits, Ind
     for (Index e = 0; e < experts; ++e) {
       const double size = std::abs(static_cast<double>(logits.coeff(t, e)));
       if (!(size <= std::numeric_limits<double>::max()))
-        throw std::invalid_argument("symopt: router_statistics: the logit of token " + std::to_string(t) +
-                                    " and expert " + std::to_string(e) + " is Inf or NaN");
+        throw Error("router_statistics: the logit of token " + std::to_string(t) + " and expert " +
+                    std::to_string(e) + " is Inf or NaN");
       statistics.largest_logit = std::max(statistics.largest_logit, size);
     }
     std::iota(order.begin(), order.end(), Index{0});

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/error.hpp>
 #include <symopt/stack/edit_distance.hpp>
 #include <symopt/stack/glob.hpp>
 #include <symopt/stack/numbered_names.hpp>
@@ -9,7 +10,6 @@
 #include <algorithm>
 #include <limits>
 #include <optional>
-#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -56,8 +56,7 @@ class BasicRouting {
   /// The role of tensors of one dimension. Errors: std::invalid_argument for a rule that needs a matrix.
   BasicRouting& set_vectors(BasicRole<Scalar> role) {
     if (!role.acts_entrywise())
-      throw std::invalid_argument(
-          "symopt: tensors of one dimension need a rule like AdamW, not one for matrices");
+      throw Error("tensors of one dimension need a rule like AdamW, not one for matrices");
     vectors_ = std::move(role);
     return *this;
   }
@@ -94,7 +93,7 @@ class BasicRouting {
       if (!used[route] && routes_[route].is_required)
         message += "\n  pattern '" + text(route) + "' matches no parameter" +
                    hint_for_pattern(routes_[route].pattern, tensors);
-    if (!message.empty()) throw std::invalid_argument("symopt: the routing does not fit:" + message);
+    if (!message.empty()) throw Error("the routing does not fit:" + message);
     return roles;
   }
 
@@ -141,8 +140,8 @@ class BasicRouting {
   BasicRouting& insert(Route route) {
     for (const Route& known : routes_)
       if (known.pattern.text() == route.pattern.text())
-        throw std::invalid_argument(
-            "symopt: the routing has the pattern '" + route.pattern.text() +
+        throw Error(
+            "the routing has the pattern '" + route.pattern.text() +
             "' already; keep one of them. The roles of a rule set are replaced in its TransformerRoles");
     routes_.push_back(std::move(route));
     return *this;

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/error.hpp>
 #include <symopt/group/product.hpp>
 #include <symopt/group/signed_permutation.hpp>
 #include <symopt/kernel/adamw_step.hpp>
-#include <symopt/kernel/framed_buffer.hpp>
+#include <symopt/memory/oriented_buffer.hpp>
 #include <symopt/update/rule.hpp>
+#include <symopt/update/step_input.hpp>
 
 #include <cmath>
 #include <cstdint>
-#include <stdexcept>
 #include <string>
 
 namespace symopt { inline namespace SYMOPT_ABI {
@@ -49,12 +50,17 @@ struct AdamW {
 
    private:
     friend AdamW;
-    kernel::FramedBuffer<Scalar> first_, second_;  // in the order of the weights' memory
+    kernel::OrientedBuffer<Scalar> first_, second_;  // in the order of the weights' memory
   };
 
+  void options(auto&& field) {
+    field("beta1", beta1);
+    field("beta2", beta2);
+    field("eps", eps);
+  }
   void validate() const {
     const auto require = [](bool good, const char* what) {
-      if (!good) throw std::invalid_argument(std::string("symopt: AdamW::") + what);
+      detail::require(good, [&] { return std::string("AdamW::") + what; });
     };
     require(beta1 >= 0 && beta1 < 1, "beta1 must be at least 0 and less than 1");
     require(beta2 >= 0 && beta2 < 1, "beta2 must be at least 0 and less than 1");
@@ -66,7 +72,8 @@ struct AdamW {
   void operator()(const Weights&, const Gradient& gradient, State<Scalar>& state,
                   Direction& direction) const noexcept {
     const kernel::AdamWCoefficients own = next_coefficients(state);
-    const BlockView<Scalar> first = state.first_.in_frame(false), second = state.second_.in_frame(false);
+    const BlockView<Scalar> first = state.first_.for_step(Orientation::along_rows);
+    const BlockView<Scalar> second = state.second_.for_step(Orientation::along_rows);
     for (Index i = 0; i < gradient.rows(); ++i)
       for (Index j = 0; j < gradient.cols(); ++j) {
         const Scalar g = gradient.coeff(i, j);
@@ -78,18 +85,19 @@ struct AdamW {
       }
   }
 
-  /// The whole step in one sweep, on the memory as it lies: `gradient` and `weights` are views in which the
-  /// weights' rows are contiguous, of the transposed block where `is_transposed`. False, with nothing
-  /// changed, for a gradient that was to be checked and is not finite.
+  /// The whole step in one sweep, on memory that runs along rows: the transposed block where its orientation
+  /// is along columns. False, with nothing changed, for a gradient that was to be checked and is not finite.
   template <class Scalar>
-  bool fused_step(const kernel::GradientView<Scalar>& gradient,
-                  const kernel::WeightsView<Scalar>& weights, bool is_transposed, State<Scalar>& state,
-                  const kernel::StepCoefficients& coefficients, kernel::Check check) const {
-    if (check == kernel::Check::gradient && !kernel::all_finite(gradient)) return false;
+  bool fused_step(const detail::StepInput<Scalar>& lines, Orientation orientation,
+                  State<Scalar>& state) const {
+    if (lines.check == kernel::Check::gradient && !kernel::all_finite(lines.gradient)) return false;
     const kernel::AdamWCoefficients own = next_coefficients(state);
-    const kernel::Streams<Scalar> streams{gradient, state.first_.in_frame(is_transposed), weights};
-    return kernel::AdamWStep::run(streams, state.second_.in_frame(is_transposed), coefficients, own,
-                                  kernel::Check::nothing);
+    const auto lines_of = [orientation](kernel::OrientedBuffer<Scalar>& moment) {
+      return along_rows(moment.for_step(orientation), orientation);
+    };
+    return kernel::AdamWStep::run<Scalar>({lines.gradient, lines_of(state.first_), lines.weights},
+                                          lines_of(state.second_), lines.coefficients, own,
+                                          kernel::Check::nothing);
   }
 
  private:

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/error.hpp>
 #include <symopt/update/frame_options.hpp>
 #include <symopt/update/frame_plan.hpp>
 #include <symopt/update/rotation_frame.hpp>
 
 #include <cmath>
 #include <limits>
-#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -15,7 +15,7 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
 inline void validate_frame(const FrameOptions& options, bool is_stateful) {
   const auto require = [](bool good, const char* what) {
-    if (!good) throw std::invalid_argument(std::string("symopt: FrameOptions::") + what);
+    detail::require(good, [&] { return std::string("FrameOptions::") + what; });
   };
   require(options.memory >= 0 && options.memory < 1, "memory must be at least 0 and less than 1");
   require(options.tie >= 0 && options.tie < 1, "tie must be at least 0 and less than 1");
@@ -39,6 +39,11 @@ class FrameAverageBase : public FrameClaim<FramePlan<Group, Rule>> {
 
   const Rule& rule() const { return rule_; }
   const FrameOptions& options() const { return options_; }
+  void options(auto&& field) {
+    field("memory", options_.memory);
+    field("tie", options_.tie);
+    field("rule", rule_);
+  }
   void validate() const {
     validate_frame(options_, Plan::is_stateful);
     validated(rule_);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/update/horizontal_projection.hpp>
+#include <symopt/normalization/horizontal_projection.hpp>
 #include <symopt/update/rule.hpp>
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace detail {

@@ -11,6 +11,7 @@
 #include <symopt/normalization/pipeline.hpp>
 #include <symopt/normalization/row_norm.hpp>
 #include <symopt/normalization/sign.hpp>
+#include <symopt/update/step_input.hpp>
 
 // Which rules have a kernel that does their whole step, momentum and weights included, in as few sweeps over
 // memory as they need. This is the one place that says so, for Optimizer and LayerwiseOptimizer alike.
@@ -91,13 +92,13 @@ concept HasFusedStep = requires(const Map& map) {
   FusedStep<Map>::of(map);
 };
 
-/// A stateful rule whose whole step is one kernel, which works in the order of memory:
-///   rule.fused_step(gradient, weights, is_transposed, state, coefficients, check)
+/// A stateful rule whose whole step is one kernel, on memory that runs along rows: the transposed block where
+/// the orientation is along columns. Returns as the steps of kernel/step.hpp do.
+///   bool fused_step(const StepInput<Scalar>& lines, Orientation orientation, State<Scalar>& state) const
 template <class Rule, class Scalar>
 concept HasFusedState = requires(const Rule& rule, typename Rule::template State<Scalar>& state,
-                                 const kernel::GradientView<Scalar>& gradient,
-                                 const kernel::WeightsView<Scalar>& weights, kernel::StepCoefficients coefficients) {
-  rule.fused_step(gradient, weights, false, state, coefficients, kernel::Check::gradient);
+                                 const detail::StepInput<Scalar>& lines) {
+  rule.fused_step(lines, Orientation::along_rows, state);
 };
 
 }}  // namespace symopt

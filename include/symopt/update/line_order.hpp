@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/error.hpp>
 #include <symopt/matrix.hpp>
 
 #include <algorithm>
 #include <cmath>
 #include <numeric>
-#include <stdexcept>
 #include <vector>
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
@@ -75,7 +75,7 @@ class LineOrder {
     for (const Index line : line_at_) {
       const auto at = static_cast<std::size_t>(line);
       if (line < 0 || at >= seen.size() || seen[at])
-        throw std::invalid_argument("the lines of a frame are in no order: one is missing or there twice");
+        throw Error("the lines of a frame are in no order: one is missing or there twice");
       seen[at] = true;
     }
   }

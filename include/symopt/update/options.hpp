@@ -1,21 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/reflection.hpp>
+#include <symopt/error.hpp>
 #include <symopt/update/decay.hpp>
 #include <symopt/update/momentum.hpp>
 #include <symopt/update/scale.hpp>
-
-#include <boost/hana/core/to.hpp>
-#include <boost/hana/for_each.hpp>
-#include <boost/hana/fuse.hpp>
 
 #include <cmath>
 #include <concepts>
 #include <cstdint>
 #include <ostream>
 #include <sstream>
-#include <stdexcept>
 #include <string>
 
 namespace symopt { inline namespace SYMOPT_ABI {
@@ -50,40 +45,30 @@ struct OptimizerOptions {
   Scale scale = Scale::none;  ///< a factor from the block's shape
   NonFinite non_finite = NonFinite::throw_error;  ///< what a gradient with an Inf or a NaN does
   std::string parameter = "block";  ///< the name by which errors call the block
-};
 
-}}  // namespace symopt
-
-/// Every option by its name; see reflection.hpp.
-template <class Options>
-struct boost::hana::accessors_impl<Options,
-                                   boost::hana::when<std::same_as<Options, symopt::OptimizerOptions>>> {
-  static constexpr auto apply() {
-    using symopt::detail::Member;
-    return make_tuple(
-        make_pair(BOOST_HANA_STRING("learning_rate"), Member<&Options::learning_rate>{}),
-        make_pair(BOOST_HANA_STRING("momentum"), Member<&Options::momentum>{}),
-        make_pair(BOOST_HANA_STRING("momentum_convention"), Member<&Options::momentum_convention>{}),
-        make_pair(BOOST_HANA_STRING("nesterov"), Member<&Options::nesterov>{}),
-        make_pair(BOOST_HANA_STRING("weight_decay"), Member<&Options::weight_decay>{}),
-        make_pair(BOOST_HANA_STRING("decay"), Member<&Options::decay>{}),
-        make_pair(BOOST_HANA_STRING("scale"), Member<&Options::scale>{}),
-        make_pair(BOOST_HANA_STRING("non_finite"), Member<&Options::non_finite>{}),
-        make_pair(BOOST_HANA_STRING("parameter"), Member<&Options::parameter>{}));
+  /// Shows every option by its name: what prints, saves and compares them goes through here.
+  void options(auto&& field) {
+    field("learning_rate", learning_rate);
+    field("momentum", momentum);
+    field("momentum_convention", momentum_convention);
+    field("nesterov", nesterov);
+    field("weight_decay", weight_decay);
+    field("decay", decay);
+    field("scale", scale);
+    field("non_finite", non_finite);
+    field("parameter", parameter);
   }
 };
-
-namespace symopt { inline namespace SYMOPT_ABI {
 
 namespace detail {
 
 inline void require_in_range(const OptimizerOptions& options, const char* name, double value, bool in_range,
                              const char* range) {
-  if (in_range && std::isfinite(value)) return;
-  std::ostringstream message;
-  message << "symopt: parameter '" << options.parameter << "': " << name << " is " << value << "; it must be "
-          << range;
-  throw std::invalid_argument(message.str());
+  require(in_range && std::isfinite(value), {options.parameter}, [&] {
+    std::ostringstream message;
+    message << name << " is " << value << "; it must be " << range;
+    return message.str();
+  });
 }
 
 }  // namespace detail
@@ -102,16 +87,15 @@ inline void validate(const OptimizerOptions& options) {
 template <std::derived_from<std::ostream> Out>
 Out& operator<<(Out& out, const OptimizerOptions& options) {
   const char* separator = "";
-  namespace hana = boost::hana;
-  hana::for_each(options, hana::fuse([&](auto name, const auto& value) {
-                   out << separator << hana::to<const char*>(name) << '=';
-                   if constexpr (requires { to_string(value); }) {
-                     out << to_string(value);
-                   } else {
-                     out << value;
-                   }
-                   separator = ", ";
-                 }));
+  OptimizerOptions(options).options([&](const char* name, const auto& value) {
+    out << separator << name << '=';
+    if constexpr (requires { to_string(value); }) {
+      out << to_string(value);
+    } else {
+      out << value;
+    }
+    separator = ", ";
+  });
   return out;
 }
 

@@ -2,12 +2,12 @@
 #pragma once
 
 #include <symopt/abi.hpp>
+#include <symopt/error.hpp>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <numbers>
-#include <stdexcept>
 
 namespace symopt { inline namespace SYMOPT_ABI {
 
@@ -30,7 +30,7 @@ struct WarmupCosine {
   /// The factor at a step, counted from 0.
   double operator()(std::int64_t step) const {
     if (warmup_steps < 0 || total_steps <= warmup_steps)
-      throw std::invalid_argument("symopt: WarmupCosine needs 0 <= warmup_steps < total_steps");
+      throw Error("WarmupCosine needs 0 <= warmup_steps < total_steps");
     if (step < warmup_steps) return static_cast<double>(step + 1) / static_cast<double>(warmup_steps);
     const double progress = static_cast<double>(std::min(step, total_steps) - warmup_steps) /
                             static_cast<double>(total_steps - warmup_steps);
@@ -48,8 +48,7 @@ struct ConstantThenLinear {
   /// The factor at a step, counted from 0.
   double operator()(std::int64_t step) const {
     if (total_steps <= 0 || !(decay_share > 0.0 && decay_share <= 1.0))
-      throw std::invalid_argument(
-          "symopt: ConstantThenLinear needs total_steps > 0 and 0 < decay_share <= 1");
+      throw Error("ConstantThenLinear needs total_steps > 0 and 0 < decay_share <= 1");
     const double left = static_cast<double>(total_steps - std::min(step, total_steps));
     return std::min(1.0, left / (decay_share * static_cast<double>(total_steps)));
   }

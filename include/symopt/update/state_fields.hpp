@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/block_view.hpp>
+#include <symopt/update/any_state.hpp>
 
 #include <boost/hana/accessors.hpp>
 #include <boost/hana/concept/struct.hpp>
@@ -24,22 +24,6 @@
 namespace symopt { inline namespace SYMOPT_ABI {
 
 namespace hana = boost::hana;
-
-/// One array of a state: where it lies, and under which name it is saved.
-struct StateField {
-  std::string name;              ///< "momentum", "branches.0.order.lines"
-  const char* dtype = "";        ///< as safetensors spells it: F32, F64, I64, ..., BOOL
-  std::size_t scalar_size = 0;   ///< bytes
-  std::vector<Index> shape{};    ///< none for one number
-  std::vector<Index> strides{};  ///< in scalars, one for each dimension
-  void* data = nullptr;          ///< its first element
-  /// Gives the array another shape; empty where its shape is fixed. An array that a rule sizes at its first
-  /// step takes the shape of the file.
-  std::function<StateField(const std::vector<Index>&)> resized{};
-};
-
-/// What is shown the arrays of a state, one after the other.
-using StateVisitor = std::function<void(StateField)>;
 
 namespace detail {
 
@@ -76,8 +60,8 @@ concept VisitsItself = requires(T& object) {
 template <class T>
 concept SavedBlock = requires(T& object) {
   {
-    object.saved_block()
-    } -> std::same_as<BlockView<std::remove_pointer_t<decltype(object.saved_block().data)>>>;
+    object.for_writing()
+    } -> std::same_as<BlockView<std::remove_pointer_t<decltype(object.for_writing().data)>>>;
 };
 
 template <class T>
@@ -111,7 +95,7 @@ constexpr bool can_be_visited() {
 
 /// Calls visit with every array of a state; their names begin with `name`.
 template <class T>
-void visit_fields(const std::string& name, T& object, const StateVisitor& visit) {
+void visit_fields(const std::string& name, T& object, const std::function<void(StateField)>& visit) {
   static_assert(can_be_visited<T>(),
                 "a state is saved as matrices, numbers, vectors of them, and structs that have a member "
                 "visit(field) or are adapted to Boost.Hana; see docs/state.md");
@@ -134,7 +118,7 @@ void visit_fields(const std::string& name, T& object, const StateVisitor& visit)
         };
     visit(std::move(field));
   } else if constexpr (SavedBlock<T>) {
-    const auto block = object.saved_block();
+    const auto block = object.for_writing();
     using Scalar = typename decltype(block)::value_type;
     visit({.name = name,
            .dtype = dtype_of<Scalar>(),

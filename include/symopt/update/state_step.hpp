@@ -1,59 +1,104 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/update/block_step.hpp>
+#include <symopt/update/direction_step.hpp>
+#include <symopt/update/scratch_pool.hpp>
+#include <symopt/update/step_input.hpp>
 
 #include <utility>
 
-// The step of a rule with a state of its own and no kernel: it is given weights and gradient, and writes a
+// The step of a rule with a state of its own and no kernel: it is shown weights and gradient, and writes a
 // direction.
 namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
-/// The memory that such steps work in: a direction; nothing for a rule with a kernel.
-template <class Rule, class Scalar>
-struct StateMemory {
-  StateMemory(Shape shape, kernel::StepNeeds needs)
-      : direction(HasFusedState<Rule, Scalar> ? 0 : shape.rows * shape.cols),
-        decayed(HasFusedState<Rule, Scalar> || !needs.decay_is_horizontal ? 0 : shape.rows * shape.cols),
-        projection_workspace(HasFusedState<Rule, Scalar> ? Shape{} : shape) {}
+template <class Scalar>
+struct DirectionScratch {
+  DirectionScratch(Shape shape, kernel::ScratchOptions options)
+      : direction(shape.rows * shape.cols), decayed(shape, options) {}
 
   kernel::Buffer<Scalar> direction;
-  kernel::Buffer<Scalar> decayed;
-  typename projection_of_t<Rule>::template Workspace<Scalar> projection_workspace;
+  DecayedWeights<Scalar> decayed;
 };
 
-/// A row-major view seen in the other storage order where the block's memory is.
-template <bool is_transposed, class Scalar>
-auto in_storage_order(MatrixRef<Scalar>& block) {
-  using Ordered = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic,
-                                is_transposed ? Eigen::ColMajor : Eigen::RowMajor>;
-  const Shape shape = is_transposed ? transposed(shape_of(block)) : shape_of(block);
-  return Eigen::Map<Ordered, 0, Eigen::OuterStride<>>(block.data(), shape.rows, shape.cols,
-                                                      Eigen::OuterStride<>(block.outerStride()));
+enum class Gathered { weights, gradient };
+/// A copy of what cannot be shown as it lies.
+template <Gathered, class Scalar>
+struct GatherScratch {
+  GatherScratch(Shape shape, kernel::ScratchOptions) : copy(shape.rows * shape.cols) {}
+
+  kernel::Buffer<Scalar> copy;
+};
+
+/// Memory that runs along rows as an Eigen object of the block, in its storage order.
+template <Orientation orientation, class Stride, class Scalar>
+auto shown(const BlockView<Scalar>& lines, Stride stride) {
+  constexpr int order = orientation == Orientation::along_rows ? Eigen::RowMajor : Eigen::ColMajor;
+  using Ordered = Eigen::Matrix<std::remove_const_t<Scalar>, Eigen::Dynamic, Eigen::Dynamic, order>;
+  using Shown = std::conditional_t<std::is_const_v<Scalar>, const Ordered, Ordered>;
+  const Shape block = orientation == Orientation::along_rows ? shape_of(lines) : transposed(shape_of(lines));
+  return Eigen::Map<Shown, 0, Stride>(lines.data, block.rows, block.cols, stride);
 }
 
-/// W <- W - decay W (or P W) - length * direction, in the frame.
-template <class Projection, class Rule, class Scalar>
-void move_along(const kernel::GradientView<Scalar>& gradient, const kernel::WeightsView<Scalar>& weights,
-                const kernel::StepCoefficients& coefficients, MatrixRef<Scalar>& direction,
-                StateMemory<Rule, Scalar>& memory) {
-  const BlockView<Scalar> decayed = DirectionStep<Rule, Projection>::decaying(weights, coefficients, memory);
-  kernel::move_along<Scalar>({gradient, {}, weights}, coefficients, BlockView<Scalar>(direction),
-                             decayed.data == nullptr ? nullptr : &decayed);
+/// Whether an Eigen object can show the memory as it lies.
+template <class Scalar>
+bool can_be_shown(const BlockView<Scalar>& block) {
+  return block.selected_rows == nullptr && block.rows.parts == 1 && block.cols.parts == 1;
 }
 
-/// Calls the rule, which sees weights and gradient in their storage order, and moves the weights. Both are
-/// Eigen objects; `slope` and `framed` are their memory in the frame.
-template <bool is_transposed, class Rule, class Scalar>
-void step_with_state(const Rule& rule, const auto& weights, const auto& gradient, auto& state,
-                     const kernel::GradientView<Scalar>& slope, const kernel::WeightsView<Scalar>& framed,
-                     const kernel::StepCoefficients& coefficients, StateMemory<Rule, Scalar>& memory) {
-  using Projection =
-      std::conditional_t<is_transposed, decltype(projection_of_t<Rule>{}.mirrored()), projection_of_t<Rule>>;
-  MatrixRef<Scalar> direction = memory.direction.as(framed.shape());
-  auto own = in_storage_order<is_transposed, Scalar>(direction);
-  rule(weights, gradient, state, own);
-  move_along<Projection>(slope, framed, coefficients, direction, memory);
-}
+/// The scratch of such steps, and the steps.
+template <class Rule, class Scalar>
+class StateStep {
+ public:
+  /// Memory to gather in is taken here where it may be needed, else at the first step that needs it: for
+  /// bfloat16, and for rows in several places.
+  void reserve(const ScratchSource& source, Shape shape, bool may_gather) {
+    if (direction_.is_empty()) direction_.take(source, shape);
+    if (may_gather) {
+      weights_.take(source, shape);
+      gradient_.take(source, shape);
+    }
+  }
+
+  /// `lines` runs along rows. A rule that throws has changed nothing but its state.
+  template <Orientation orientation>
+  void run(const Rule& rule, auto& state, const StepInput<Scalar>& lines, const ScratchSource& source) {
+    const BlockView<const Scalar> weights = readable(lines.weights, weights_, source);
+    const BlockView<const Scalar> gradient = readable(lines.gradient, gradient_, source);
+    MatrixRef<Scalar> memory = direction_->direction.as(lines.weights.shape());
+    const BlockView<Scalar> view(memory);
+    using Contiguous = Eigen::OuterStride<>;
+    using Strided = Eigen::Stride<Eigen::Dynamic, Eigen::Dynamic>;
+    auto direction = shown<orientation>(view, Contiguous(view.rows.stride));
+    if (weights.has_contiguous_rows() && gradient.has_contiguous_rows()) {
+      rule(shown<orientation>(weights, Contiguous(weights.rows.stride)),
+           shown<orientation>(gradient, Contiguous(gradient.rows.stride)), state, direction);
+    } else {
+      rule(shown<orientation>(weights, Strided(weights.rows.stride, weights.cols.stride)),
+           shown<orientation>(gradient, Strided(gradient.rows.stride, gradient.cols.stride)), state,
+           direction);
+    }
+    using Projection = projection_of_t<Rule>;
+    using Along = std::conditional_t<orientation == Orientation::along_rows, Projection,
+                                     std::remove_cvref_t<decltype(Projection{}.mirrored())>>;
+    move_along<Along>(kernel::Streams<Scalar>{lines.gradient, {}, lines.weights}, lines.coefficients, view,
+                      direction_->decayed);
+  }
+
+ private:
+  template <class View, class Memory>
+  static BlockView<const Scalar> readable(const View& view, Scratch<Memory>& scratch,
+                                          const ScratchSource& source) {
+    if (view.values() != nullptr && can_be_shown(*view.values())) return *view.values();
+    if (scratch.is_empty()) scratch.take(source, view.shape());
+    MatrixRef<Scalar> copy = scratch->copy.as(view.shape());
+    for (Index i = 0; i < copy.rows(); ++i)
+      for (Index j = 0; j < copy.cols(); ++j) copy(i, j) = view.at(i, j);
+    return BlockView<const Scalar>(copy);
+  }
+
+  Scratch<DirectionScratch<Scalar>> direction_;
+  Scratch<GatherScratch<Gathered::weights, Scalar>> weights_;
+  Scratch<GatherScratch<Gathered::gradient, Scalar>> gradient_;
+};
 
 }}}  // namespace symopt::detail

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/error.hpp>
 #include <symopt/normalization/dual_norm.hpp>
 #include <symopt/normalization/then.hpp>
 #include <symopt/update/admissible.hpp>
 #include <symopt/update/default_normalization.hpp>
-#include <symopt/update/horizontal_projection.hpp>
 
 namespace symopt { inline namespace SYMOPT_ABI {
 
@@ -58,9 +58,8 @@ class Update : detail::RequireAdmissible<Group, Normalization> {
     static_assert(std::same_as<Scalar, typename std::remove_cvref_t<Direction>::Scalar>,
                   "momentum and direction must have the same scalar");
     if (shape_of(direction) != shape_of(momentum))
-      throw std::invalid_argument("symopt: the direction is " + to_string(shape_of(direction)) +
-                                  " but the momentum is " + to_string(shape_of(momentum)) +
-                                  "; give the update a direction of the momentum's shape");
+      throw Error("the direction is " + to_string(shape_of(direction)) + " but the momentum is " +
+                  to_string(shape_of(momentum)) + "; give the update a direction of the momentum's shape");
     if (direction.innerStride() == 1) {
       direction = momentum;
       Workspace<Scalar> workspace(shape_of(momentum));

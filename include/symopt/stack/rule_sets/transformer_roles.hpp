@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/error.hpp>
 #include <symopt/stack/routing.hpp>
 
-#include <stdexcept>
 #include <string>
 
 namespace symopt { inline namespace SYMOPT_ABI {
@@ -45,9 +45,8 @@ template <class Scalar>
 BasicRouting<Scalar> transformer_routing(AttentionHeads heads, Embeddings embeddings,
                                          const TransformerRoles<Scalar>& roles) {
   if (heads.query < 1 || heads.key_value < 1 || heads.query % heads.key_value != 0)
-    throw std::invalid_argument("symopt: " + std::to_string(heads.query) + " query heads cannot share " +
-                                std::to_string(heads.key_value) +
-                                " key-value heads: the first is a multiple of the second");
+    throw Error(std::to_string(heads.query) + " query heads cannot share " + std::to_string(heads.key_value) +
+                " key-value heads: the first is a multiple of the second");
   BasicRouting<Scalar> routing;
   routing.set_vectors(roles.other);
   if (embeddings == Embeddings::tied) {

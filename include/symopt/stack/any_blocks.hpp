@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/kernel/threads.hpp>
+#include <symopt/update/block.hpp>
+
+#include <algorithm>
+#include <concepts>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
+
+/// What a parameter's blocks are made from, besides the rule.
+struct BlocksPlan {
+  std::vector<Shape> shapes;  ///< with the rows that do not exist
+  RowMask rows;
+  Orientation orientation;  ///< of all blocks
+  bool may_gather;          ///< a block can be without a view that an Eigen object gives
+  kernel::ScratchOptions scratch;
+  std::shared_ptr<ScratchPool> pool;
+};
+
+/// What a parameter asks of its rule.
+struct RuleFacts {
+  bool may_throw;                            ///< in a step: what it changes is then kept to be put back
+  bool is_scale_free;                        ///< forgets how long a gradient is
+  bool keeps_state;                          ///< of its own, not a momentum
+  bool takes_factor;                         ///< of the gradient, among the coefficients of a step
+  std::optional<Families> families;          ///< as families_of_rule
+  std::string group, rule, options, method;  ///< as plans and files print them
+};
+
+/// The blocks of a parameter, the type of their rule hidden.
+template <class Scalar>
+class AnyBlocks : public AnyState {
+ public:
+  /// One step of every block, each with its own input. Small blocks step side by side, large ones one after
+  /// another, their own loops shared by the threads. A block's step has the same bits either way.
+  virtual void step(std::span<const StepInput<Scalar>> inputs) = 0;
+  virtual RuleFacts facts() const = 0;
+};
+
+template <class Rule, class Scalar>
+class BlocksOf final : public AnyBlocks<Scalar> {
+  static constexpr bool is_stateful = StatefulRule<Rule, Scalar>;
+  static constexpr bool has_kernel = HasFusedState<Rule, Scalar>;
+  using OneBlock = Block<Rule, Scalar>;
+  using Memory = typename OneBlock::Memory;
+
+ public:
+  /// Takes all memory.
+  BlocksOf(const Rule& rule, const BlocksPlan& plan)
+      : rule_(std::make_shared<BlockRule<Rule, Scalar>>(rule)),
+        orientation_(plan.orientation),
+        slots_(count_of_slots(plan)) {
+    for (const Shape shape : plan.shapes)
+      blocks_.emplace_back(rule_, shape, ScratchSource{plan.scratch, plan.pool, blocks_.size() % slots_},
+                           plan.rows);
+    in_orientation([&]<Orientation orientation>() {
+      for (OneBlock& block : blocks_) block.template reserve<orientation>(plan.may_gather);
+    });
+  }
+
+  void step(std::span<const StepInput<Scalar>> inputs) override {
+    in_orientation([&]<Orientation orientation>() {
+      kernel::parallel_for(static_cast<Index>(slots_), [&](Index slot) {
+        for (std::size_t b = static_cast<std::size_t>(slot); b < blocks_.size(); b += slots_)
+          blocks_[b].template step<orientation>(inputs[b]);
+      });
+    });
+  }
+
+  RuleFacts facts() const override {
+    const Rule& own = rule_->rule;
+    return {.may_throw = rule_may_throw<Rule, Scalar>,
+            .is_scale_free = is_scale_free_rule<Rule>(),
+            .keeps_state = is_stateful,
+            .takes_factor = !is_stateful || has_kernel,
+            .families = families_of_rule<Rule, Scalar>(),
+            .group = rule_group_text<Rule>(),
+            .rule = rule_text(own),
+            .options = rule_options_text(own),
+            .method = blocks_.empty() ? "" : method_text(own, blocks_.front().existing_shape())};
+  }
+
+  void visit(const StateVisitor& visitor) override {
+    for (std::size_t b = 0; b < blocks_.size(); ++b)
+      blocks_[b].visit({[&](StateField field) {
+                          field.name = std::to_string(b) + "/" + field.name;
+                          visitor.field(std::move(field));
+                        },
+                        visitor.is_loading});
+  }
+
+  void keep(std::unique_ptr<KeptState>& kept) const override {
+    if constexpr (std::copyable<Memory>) {
+      if (!kept) kept = std::make_unique<Kept>();
+      std::vector<Memory>& memories = static_cast<Kept&>(*kept).memories;
+      memories.reserve(blocks_.size());
+      for (std::size_t b = 0; b < blocks_.size(); ++b) {
+        if (b < memories.size()) {
+          memories[b] = blocks_[b].memory();
+        } else {
+          memories.push_back(blocks_[b].memory());
+        }
+      }
+    }
+  }
+  void put_back(KeptState& kept) noexcept override {
+    if constexpr (std::copyable<Memory>)
+      for (std::size_t b = 0; b < blocks_.size(); ++b)
+        blocks_[b].restore(static_cast<Kept&>(kept).memories[b]);
+  }
+
+ private:
+  struct Kept : KeptState {
+    std::vector<Memory> memories;
+  };
+
+  /// call<orientation>() for the one of all blocks. A rule that is shown its block is so row by row, however
+  /// the memory runs.
+  void in_orientation(const auto& call) {
+    if constexpr (!is_stateful || has_kernel)
+      if (orientation_ == Orientation::along_columns)
+        return call.template operator()<Orientation::along_columns>();
+    call.template operator()<Orientation::along_rows>();
+  }
+
+  /// How many blocks step side by side. A rule with a state of its own may not be called from several
+  /// threads.
+  static std::size_t count_of_slots(const BlocksPlan& plan) {
+    if (is_stateful || !std::ranges::all_of(plan.shapes, is_small)) return 1;
+    const auto threads = static_cast<std::size_t>(kernel::thread_count());
+    return std::clamp<std::size_t>(plan.shapes.size(), 1, threads);
+  }
+
+  /// Too little work to be shared: entries times the shorter edge.
+  static bool is_small(Shape shape) {
+    constexpr double most = 64e6;
+    const double rows = static_cast<double>(shape.rows), cols = static_cast<double>(shape.cols);
+    return rows * cols * std::min(rows, cols) <= most;
+  }
+
+  std::shared_ptr<const BlockRule<Rule, Scalar>> rule_;
+  Orientation orientation_;
+  std::size_t slots_;
+  std::vector<OneBlock> blocks_;
+};
+
+}}}  // namespace symopt::detail

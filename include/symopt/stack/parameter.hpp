@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/kernel/all_finite.hpp>
+#include <symopt/parameter/blocks.hpp>
+#include <symopt/stack/any_blocks.hpp>
+#include <symopt/stack/plan.hpp>
+#include <symopt/stack/state_table.hpp>
+#include <symopt/stack/stored_gradient.hpp>
+#include <symopt/stack/stored_weights.hpp>
+
+#include <cmath>
+#include <concepts>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
+
+/// What a role knows of its rule, the type hidden.
+template <class Scalar>
+struct HiddenRule {
+  bool acts_entrywise;  ///< takes tensors of one dimension
+  /// The blocks of a parameter with these options. Errors: of options that do not suit the rule.
+  std::function<std::unique_ptr<AnyBlocks<Scalar>>(const OptimizerOptions&, const BlocksPlan&)> make_blocks;
+};
+
+/// One named parameter of a stack: views of the trainer's memory, taken apart by a layout, and the blocks
+/// that step on them.
+template <class Scalar>
+class Parameter {
+ public:
+  /// Takes all memory that its steps need.
+  Parameter(HiddenRule<Scalar> rule, OptimizerOptions options, Layout layout, RowMask mask,
+            WeightsTensors<Scalar> weights, std::shared_ptr<ScratchPool> pool)
+      : rule_(std::move(rule)),
+        options_(std::move(options)),
+        layout_(std::move(layout)),
+        mask_(std::move(mask)),
+        pool_(std::move(pool)),
+        tensors_(std::move(weights)),
+        weights_(split(tensors_)),
+        orientation_(orientation_of_blocks()) {
+    take_blocks(mask_);
+  }
+  Parameter(const Parameter&) = delete;
+  Parameter& operator=(const Parameter&) = delete;
+
+  const std::string& name() const { return options_.parameter; }
+  const OptimizerOptions& options() const { return options_; }
+  const RuleFacts& facts() const { return facts_; }
+  const WeightsTensors<Scalar>& tensors() const { return tensors_; }
+  AnyBlocks<Scalar>& blocks() { return *blocks_; }
+  const RowMask& mask() const { return mask_; }
+  Orientation orientation() const { return orientation_; }
+  std::size_t block_count() const { return shapes_.size(); }
+
+  bool has_gradient() const { return gradient_.count() > 0 || shapes_.empty(); }
+  bool gradient_is_finite() const {
+    for (std::size_t b = 0; b < gradient_.count(); ++b)
+      if (!kernel::all_finite(gradient_.view(b, mask_))) return false;
+    return true;
+  }
+  double gradient_norm() const { return gradient_.norm(mask_); }
+
+  /// From now on the gradient is read there; from nowhere without one.
+  template <class Stored>
+  void set_gradient(const std::optional<TensorView<const Stored>>& gradient) {
+    StoredGradient<Scalar> blocks;
+    if (gradient) {
+      require_shape("gradient", *gradient);
+      if constexpr (std::same_as<Stored, Scalar>) {
+        blocks.values = split(*gradient);
+      } else {
+        blocks.bf16 = split(*gradient);
+      }
+    }
+    gradient_ = std::move(blocks);
+  }
+  /// Multiplies the gradient in the next step.
+  void set_gradient_factor(double factor) { gradient_factor_ = factor; }
+
+  /// From now on a step writes the weights there too, rounded to bfloat16; nowhere without one.
+  void set_copy(const std::optional<TensorView<bfloat16>>& copy, std::optional<std::uint64_t> seed) {
+    require(tensors_.values.has_value(), {name()}, "a copy in bfloat16 goes with weights in float");
+    if (copy) require_shape("copy", *copy);
+    weights_.bf16 = copy ? split(*copy) : std::vector<BlockView<bfloat16>>();
+    tensors_.bf16 = copy;
+    tensors_.seed = seed;
+  }
+
+  /// The weights lie elsewhere now, in the same shape and strides.
+  void set_weights(WeightsTensors<Scalar> moved) {
+    const bool is_alike = moved.values.has_value() == tensors_.values.has_value() &&
+                          moved.low.has_value() == tensors_.low.has_value();
+    require(is_alike, {name()}, "the weights are of other types than they were; add it as a new parameter");
+    const auto require_same = [&](const auto& now, const auto& before) {
+      require(!now || (now->sizes() == before->sizes() && now->strides() == before->strides()), {name()},
+              [&] {
+                return "the weights are " + now->to_string() + " but were " + before->to_string() +
+                       ", or have other strides; add it as a new parameter";
+              });
+    };
+    require_same(moved.values, tensors_.values);
+    if (!moved.values) require_same(moved.bf16, tensors_.bf16);
+    require_same(moved.low, tensors_.low);
+    if (moved.values && !moved.bf16) {  // the copy stays where it is
+      moved.bf16 = tensors_.bf16;
+      moved.seed = tensors_.seed;
+    }
+    weights_ = split(moved);
+    tensors_ = std::move(moved);
+  }
+
+  void set_learning_rate(double rate) {
+    OptimizerOptions changed = options_;
+    changed.learning_rate = rate;
+    validate(changed);
+    options_.learning_rate = rate;
+  }
+
+  /// Which rows exist from now on. Errors: for a rule with a state of its own.
+  void set_row_mask(RowMask mask) {
+    require(!facts_.keeps_state, {name()},
+            "a rule with a state of its own keeps the rows that it was added with");
+    require(orientation_ == Orientation::along_rows || mask.is_prefix(), {name()},
+            "its rows lie side by side in memory, where a mask of scattered rows has to "
+            "be given when the parameter is added");
+    std::unique_ptr<KeptState> momenta;
+    blocks_->keep(momenta);
+    take_blocks(mask);
+    blocks_->put_back(*momenta);
+    mask_ = std::move(mask);
+  }
+
+  /// What a step reads and writes, one for each block, under options that may be others than the parameter's;
+  /// `rate` is theirs times the schedule factor, and `step` the number that stochastic rounding depends on.
+  void add_inputs(const OptimizerOptions& options, double rate, std::int64_t step,
+                  std::vector<StepInput<Scalar>>& inputs) {
+    const bool is_scaled = gradient_factor_ != 1;
+    const bool is_copied =
+        is_scaled && (!facts_.takes_factor || !std::isnormal(static_cast<Scalar>(gradient_factor_)));
+    scaled_.clear();
+    if (is_copied) scaled_.reserve(static_cast<std::size_t>(count_of_entries()));
+    for (std::size_t b = 0; b < shapes_.size(); ++b) {
+      const kernel::GradientView<Scalar> gradient = gradient_.view(b, mask_);
+      inputs.push_back({is_copied ? scaled(gradient) : gradient, weights_.view(b, mask_, rounder(b, step)),
+                        step_coefficients(options, rate, shapes_[b]), kernel::Check::nothing});
+      if (!is_copied) inputs.back().coefficients.gradient_factor = gradient_factor_;
+    }
+  }
+
+  /// One step; `inputs` is memory to work in. Only with a gradient, and not without a check of it.
+  void step(double schedule_factor, std::int64_t step, std::vector<StepInput<Scalar>>& inputs) {
+    inputs.clear();
+    add_inputs(options_, options_.learning_rate * schedule_factor, step, inputs);
+    blocks_->step(inputs);
+  }
+
+  /// All that a step changes: kept, and put back.
+  ///@{
+  void keep() {
+    kept_weights_.keep(weights_, mask_);
+    blocks_->keep(kept_);
+  }
+  void put_back() noexcept {
+    kept_weights_.put_back(weights_, mask_);
+    if (kept_) blocks_->put_back(*kept_);
+  }
+  ///@}
+
+  PlanRow plan_row() const {
+    std::ostringstream scale;
+    scale << to_string(options_.scale);
+    if (options_.scale != Scale::none && !shapes_.empty())
+      scale << " " << scale_factor(options_.scale, shapes_.front());
+    const std::string masked = mask_.is_all() ? "" : ", " + mask_.to_string();
+    return {.name = name(),
+            .shape = tensors_.shape_text(),
+            .layout = to_string(layout_) + masked,
+            .blocks = blocks_text(shapes_),
+            .group = facts_.group,
+            .rule = facts_.rule,
+            .method = facts_.method,
+            .scale = scale.str(),
+            .rate = options_.learning_rate};
+  }
+
+  SavedParameter saved() const {
+    return {.name = name(),
+            .sizes = tensors_.sizes(),
+            .scalar = dtype_of<Scalar>(),
+            .layout = to_string(layout_),
+            .rows = mask_.signature(),
+            .group = facts_.group,
+            .rule = facts_.rule,
+            .rule_options = facts_.options,
+            .options = options_,
+            .state = blocks_};
+  }
+
+ private:
+  /// That of the first block: all have the same strides. Rows for a vector, and under a mask of scattered
+  /// ones.
+  Orientation orientation_of_blocks() const {
+    const bool is_vector = rule_.acts_entrywise && tensors_.sizes().size() <= 1;
+    if (is_vector || !mask_.is_prefix() || weights_.count() == 0) return Orientation::along_rows;
+    return orientation_of(weights_.place(0));
+  }
+
+  /// New blocks, whose memory starts at zero. Nothing has changed where that throws.
+  void take_blocks(const RowMask& mask) {
+    BlocksPlan plan{.shapes = {},
+                    .rows = mask,
+                    .orientation = orientation_,
+                    .may_gather = !mask.is_prefix() || pairs_neurons(layout_),
+                    .scratch = scratch_options(options_),
+                    .pool = pool_};
+    std::vector<Shape> existing;
+    for (std::size_t b = 0; b < weights_.count(); ++b) {
+      const BlockView<Scalar> place = weights_.place(b);
+      mask.validate(name(), place.rows);
+      plan.shapes.push_back(shape_of(place));
+      existing.push_back(shape_of(mask.existing(place)));
+    }
+    std::shared_ptr<AnyBlocks<Scalar>> blocks = rule_.make_blocks(options_, plan);
+    facts_ = blocks->facts();
+    blocks_ = std::move(blocks);
+    shapes_ = std::move(existing);
+  }
+
+  Index count_of_entries() const {
+    Index count = 0;
+    for (const Shape shape : shapes_) count += shape.rows * shape.cols;
+    return count;
+  }
+
+  /// A gradient times the factor in memory of its own: the trainer's is only read.
+  BlockView<const Scalar> scaled(const kernel::GradientView<Scalar>& gradient) {
+    const Shape shape = gradient.shape();
+    const std::size_t first = scaled_.size();
+    for (Index i = 0; i < shape.rows; ++i)
+      for (Index j = 0; j < shape.cols; ++j)
+        scaled_.push_back(static_cast<Scalar>(gradient_factor_ * static_cast<double>(gradient.at(i, j))));
+    return {scaled_.data() + first, {shape.rows, shape.cols}, {shape.cols, 1}};
+  }
+
+  kernel::Rounder rounder(std::size_t b, std::int64_t step) const {
+    if (!tensors_.seed) return {};
+    return {Rounding::stochastic,
+            kernel::RandomKey::of(*tensors_.seed, name(), b, static_cast<std::uint64_t>(step))};
+  }
+
+  template <class S>
+  void require_shape(const char* what, const TensorView<S>& tensor) const {
+    require(tensor.sizes() == tensors_.sizes(), {name()}, [&] {
+      return "the " + std::string(what) + " is " + tensor.to_string() + " but the weights are " +
+             tensors_.shape_text() + "; give both in one shape";
+    });
+  }
+
+  template <class S>
+  std::vector<BlockView<S>> split(const TensorView<S>& tensor) const {
+    if (!rule_.acts_entrywise || tensor.dimensions() > 1) return blocks_of(tensor, layout_, name());
+    const bool is_whole = tensor.dimensions() == 0 || (layout_ == Layout{} && mask_.is_all());
+    require(is_whole, {name(), tensor.to_string()}, [&] {
+      return std::string("a tensor of one dimension is one block of one row; leave its ") +
+             (mask_.is_all() ? "layout out" : "row mask out");
+    });
+    return {row_of(tensor)};
+  }
+  StoredWeights<Scalar> split(const WeightsTensors<Scalar>& tensors) const {
+    StoredWeights<Scalar> blocks;
+    if (tensors.values) blocks.values = split(*tensors.values);
+    if (tensors.bf16) blocks.bf16 = split(*tensors.bf16);
+    if (tensors.low) blocks.low = split(*tensors.low);
+    return blocks;
+  }
+
+  HiddenRule<Scalar> rule_;
+  OptimizerOptions options_;
+  Layout layout_;
+  RowMask mask_;
+  std::shared_ptr<ScratchPool> pool_;
+  WeightsTensors<Scalar> tensors_;
+  StoredWeights<Scalar> weights_;
+  Orientation orientation_;
+  std::vector<Shape> shapes_;  // of each block's rows that exist
+  std::shared_ptr<AnyBlocks<Scalar>> blocks_;
+  RuleFacts facts_{};
+  StoredGradient<Scalar> gradient_;
+  double gradient_factor_ = 1;
+  std::vector<Scalar> scaled_;  // the gradient times the factor, where the rule cannot take that
+  KeptWeights kept_weights_;    // of the step before, where the rule may throw
+  std::unique_ptr<KeptState> kept_;
+};
+
+}}}  // namespace symopt::detail

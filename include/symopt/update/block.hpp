@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/error.hpp>
+#include <symopt/kernel/all_finite.hpp>
+#include <symopt/parameter/row_mask.hpp>
+#include <symopt/update/any_state.hpp>
+#include <symopt/update/map_step.hpp>
+#include <symopt/update/state_fields.hpp>
+#include <symopt/update/state_step.hpp>
+
+#include <concepts>
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
+
+/// A rule with a state of its own, as blocks share it: see OrientedMap.
+template <class Rule>
+struct OwnRule {
+  explicit OwnRule(Rule r) : rule(std::move(r)) {}
+  Rule rule;
+};
+template <class Rule, class Scalar>
+using BlockRule = std::conditional_t<StatefulRule<Rule, Scalar>, OwnRule<Rule>, OrientedMap<Rule>>;
+
+/// One block that steps: a rule, what it remembers (the momentum, or the rule's own state), and the scratch
+/// that its steps work in. An Optimizer has one, a parameter of a stack has many.
+///
+/// A step goes along the memory of the weights. Where that runs along columns, the block is the transposed
+/// one and the map the mirrored one; what is remembered is kept, and turned, the same way. Then
+///   a rule that maps the momentum    goes through its kernel, or the general step: map_step.hpp
+///   AdamW, or another with a kernel  does the whole step itself: fused_step.hpp
+///   any other rule with a state      is shown weights and gradient, and gives a direction: state_step.hpp
+/// A row mask's rows that do not exist are remembered as they are; the views of a step are of the others.
+/// Memory: what is remembered and, at construction, the scratch of row-major steps; that of the other
+/// orientation is taken at its first step, before anything changes, or by reserve().
+template <class Rule, class Scalar>
+class Block {
+  static constexpr bool is_stateful = StatefulRule<Rule, Scalar>;
+  static constexpr bool has_kernel = HasFusedState<Rule, Scalar>;
+
+  template <class R, bool has_own>
+  struct MemoryOf {
+    using type = kernel::OrientedBuffer<Scalar>;
+  };
+  template <class R>
+  struct MemoryOf<R, true> {
+    using type = typename R::template State<Scalar>;
+  };
+
+ public:
+  /// What is remembered between steps.
+  using Memory = typename MemoryOf<Rule, is_stateful>::type;
+
+  Block(std::shared_ptr<const BlockRule<Rule, Scalar>> rule, Shape shape, ScratchSource source,
+        RowMask rows = {})
+      : rule_(std::move(rule)),
+        shape_(shape),
+        rows_(std::move(rows)),
+        source_(std::move(source)),
+        memory_(made_memory()) {}
+
+  /// Takes the scratch of an orientation. `may_gather`: the rule may have to be shown copies.
+  template <Orientation orientation>
+  void reserve(bool may_gather = false) {
+    if constexpr (!is_stateful) {
+      steps_.template reserve<orientation>(source_, existing_shape(), memory_);
+    } else if constexpr (!has_kernel) {
+      steps_.reserve(source_, existing_shape(), may_gather);
+    }
+  }
+
+  /// One step. Returns false, and has changed nothing, where the gradient was to be checked and is not
+  /// finite. What a rule throws is passed on: the weights are then as they were, and so is a momentum; a
+  /// state may not be. The orientation is that of the weights; a template, so that a program compiles the
+  /// ones in use.
+  template <Orientation orientation>
+  bool step(const StepInput<Scalar>& input) {
+    reserve<orientation>();
+    const StepInput<Scalar> lines = along_rows(input, orientation);
+    if constexpr (!is_stateful) {
+      const BlockView<Scalar> momentum = rows_.existing(memory_.for_step(orientation));
+      return steps_.template run<orientation>(
+          *rule_, {lines.gradient, along_rows(momentum, orientation), lines.weights, &memory_.sums()}, lines);
+    } else if constexpr (has_kernel) {
+      return rule().fused_step(lines, orientation, memory_);
+    } else {
+      if (input.check == kernel::Check::gradient && !kernel::all_finite(input.gradient)) return false;
+      steps_.template run<orientation>(rule(), memory_, lines, source_);
+      return true;
+    }
+  }
+
+  const Rule& rule() const { return rule_->rule; }
+  Shape shape() const { return shape_; }
+  Shape existing_shape() const {
+    return shape_of(rows_.existing(BlockView<Scalar>(nullptr, {shape_.rows}, {shape_.cols})));
+  }
+
+  /// What is remembered, to be looked at, kept and put back.
+  ///@{
+  const Memory& memory() const { return memory_; }
+  void restore(Memory& kept) noexcept {
+    std::swap(memory_, kept);
+    if constexpr (!is_stateful) (void)memory_.for_writing();  // its sums may be of another step
+  }
+  ///@}
+
+  /// Shows the arrays of what is remembered; the one way in for whoever saves, loads or compares it. Errors:
+  /// Error for a state that does not say what it is made of, and what a state's validate() throws of values
+  /// that were loaded.
+  void visit(const StateVisitor& visitor) {
+    if constexpr (!can_be_visited<Memory>()) {
+      throw Error("the state of the rule " + rule_text(rule()) +
+                  " cannot be saved: say what it is made of, with a member visit(field) of its State or by "
+                  "adapting that to Boost.Hana; see docs/state.md");
+    } else {
+      constexpr bool is_checked = requires(const Memory& memory) {
+        memory.validate();
+      };
+      // A state made from a shape knows its sizes; another one may wait for its first step.
+      constexpr bool may_grow =
+          !std::constructible_from<Memory, Shape> && !std::constructible_from<Memory, Index, Index>;
+      visit_fields(is_stateful ? "" : "momentum", memory_, [&](StateField field) {
+        if (field.name.empty()) field.name = "state";
+        if (!may_grow) field.resized = nullptr;
+        field.is_checked = is_checked;
+        visitor.field(std::move(field));
+      });
+      if constexpr (is_checked)
+        if (visitor.is_loading) memory_.validate();
+    }
+  }
+
+ private:
+  Memory made_memory() const {
+    if constexpr (is_stateful) {
+      return make_state<Memory>(existing_shape());
+    } else {
+      return Memory(shape_);
+    }
+  }
+
+  std::shared_ptr<const BlockRule<Rule, Scalar>> rule_;
+  Shape shape_;
+  RowMask rows_;
+  ScratchSource source_;
+  Memory memory_;
+  std::conditional_t<is_stateful, StateStep<Rule, Scalar>, MapStep<Rule, Scalar>> steps_;
+};
+
+}}}  // namespace symopt::detail

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/block_view.hpp>
+#include <symopt/kernel/buffer.hpp>
+#include <symopt/kernel/direction_sweeps.hpp>
+#include <symopt/normalization/apply.hpp>
+#include <symopt/update/fused_step.hpp>
+#include <symopt/update/rule_traits.hpp>
+
+#include <utility>
+
+// The step of a map, on memory that runs along rows: its kernel (fused_step.hpp), or the general step here.
+namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
+
+/// What horizontal decay takes from, P W, in memory of its own.
+template <class Scalar>
+class DecayedWeights {
+ public:
+  DecayedWeights(Shape shape, kernel::ScratchOptions options)
+      : entries_(options.decay_is_horizontal ? shape.rows * shape.cols : 0) {}
+
+  /// P W; nothing where all of W decays, or nothing does.
+  template <class Projection>
+  BlockView<Scalar> under(const kernel::WeightsView<Scalar>& weights,
+                          const kernel::StepCoefficients& coefficients) {
+    if (coefficients.decay == 0 || !coefficients.decay_is_horizontal) return {};
+    MatrixRef<Scalar> decayed = entries_.as(weights.shape());
+    const BlockView<Scalar> view(decayed);
+    kernel::copy_weights(weights, view);
+    NoWorkspace none;
+    Projection{}.template apply<Scalar>(decayed, none);
+    return view;
+  }
+
+ private:
+  kernel::Buffer<Scalar> entries_;
+};
+
+/// W <- W - decay W (or P W) - step size * direction, and the momentum, where there is one, advances.
+template <class Projection, class Scalar>
+void move_along(const kernel::Streams<Scalar>& streams, const kernel::StepCoefficients& coefficients,
+                const BlockView<Scalar>& direction, DecayedWeights<Scalar>& decaying) {
+  const BlockView<Scalar> decayed = decaying.template under<Projection>(streams.weights, coefficients);
+  kernel::move_along(streams, coefficients, direction, decayed.data == nullptr ? nullptr : &decayed);
+}
+
+/// The step of a map without a kernel, with the interface of kernel/step.hpp: a sweep that writes what the
+/// map is given, the map, and a sweep that advances the momentum and moves the weights. A map that throws
+/// changes nothing.
+template <class Map>
+struct DirectionStep {
+  const Map& map;
+
+  template <class Scalar>
+  struct Memory {
+    Memory(Shape shape, kernel::ScratchOptions options)
+        : direction(shape.rows * shape.cols), decayed(shape, options), workspace(shape) {}
+
+    kernel::Buffer<Scalar> direction;
+    DecayedWeights<Scalar> decayed;
+    workspace_t<Map, Scalar> workspace;
+  };
+
+  template <class Scalar>
+  bool run(const kernel::Streams<Scalar>& streams, const kernel::StepCoefficients& coefficients,
+           kernel::Check check, auto& memory) const {
+    MatrixRef<Scalar> direction = memory.direction.as(streams.shape());
+    const BlockView<Scalar> view(direction);
+    if (!kernel::look_ahead(streams, coefficients, view) && check == kernel::Check::gradient) return false;
+    apply_map<Map, Scalar>(map, direction, memory.workspace);
+    move_along<projection_of_t<Map>>(streams, coefficients, view, memory.decayed);
+    return true;
+  }
+};
+
+/// The step of a map: its kernel, or the general one.
+template <class Map>
+auto step_of(const Map& map) {
+  if constexpr (HasFusedStep<Map>) {
+    return FusedStep<Map>::of(map);
+  } else {
+    return DirectionStep<Map>{map};
+  }
+}
+template <class Map>
+using step_of_t = decltype(step_of(std::declval<const Map&>()));
+
+}}}  // namespace symopt::detail

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/kernel/step.hpp>
+#include <symopt/update/options.hpp>
+
+namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
+
+/// What one step of one block reads and writes, in the shape of the block's rows that exist.
+template <class Scalar>
+struct StepInput {
+  kernel::GradientView<Scalar> gradient;
+  kernel::WeightsView<Scalar> weights;
+  kernel::StepCoefficients coefficients{};
+  kernel::Check check = kernel::Check::gradient;
+
+  StepInput transposed() const { return {gradient.transposed(), weights.transposed(), coefficients, check}; }
+};
+
+/// The coefficients of a step at that rate, the schedule's factor included, on a block of that shape.
+inline kernel::StepCoefficients step_coefficients(const OptimizerOptions& options, double rate, Shape block) {
+  const bool is_average = options.momentum_convention == MomentumConvention::ema;
+  return {.beta = options.momentum,
+          .gradient_weight = is_average ? 1.0 - options.momentum : 1.0,
+          .nesterov = options.nesterov,
+          .decay = rate * options.weight_decay,
+          .decay_is_horizontal = options.decay == Decay::horizontal,
+          .step_size = rate * scale_factor(options.scale, block)};
+}
+
+/// What a step's scratch depends on besides the shape.
+inline kernel::ScratchOptions scratch_options(const OptimizerOptions& options) {
+  return {.decay_is_horizontal = options.decay == Decay::horizontal};
+}
+
+}}}  // namespace symopt::detail

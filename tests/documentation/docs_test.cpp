@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// Documentation quotes compiled files. A block of code after `<!-- quoted from FILE -->` must stand in FILE,
+// line for line.
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+namespace docs_test { namespace {
+
+const std::filesystem::path root = SYMOPT_SOURCE_DIR;
+
+std::string read(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  REQUIRE_MESSAGE(file, "cannot read ", path.string());
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+struct Quotation {
+  std::string source;
+  std::string code;
+};
+
+/// The marked blocks of a page. Throws when a mark has no block.
+std::vector<Quotation> quotations(const std::string& page) {
+  std::vector<Quotation> found;
+  const std::string mark = "<!-- quoted from ";
+  for (std::size_t at = page.find(mark); at != std::string::npos; at = page.find(mark, at)) {
+    const std::size_t name = at + mark.size();
+    const std::size_t name_end = page.find(" -->", name);
+    const std::size_t fence = page.find("```c", name_end);
+    const std::size_t code = page.find('\n', fence) + 1;
+    const std::size_t code_end = page.find("```", code);
+    if (name_end == std::string::npos || fence != name_end + 5 || code_end == std::string::npos)
+      throw std::runtime_error("a mark without a block of code");
+    found.push_back({page.substr(name, name_end - name), page.substr(code, code_end - code)});
+    at = code_end;
+  }
+  return found;
+}
+
+/// Unmarked blocks of C++ could rot unseen.
+std::size_t count(const std::string& text, const std::string& part) {
+  std::size_t number = 0;
+  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++number;
+  return number;
+}
+
+TEST_CASE("every block of C++ in the documentation stands in a compiled file") {
+  std::vector<std::filesystem::path> pages{root / "README.md"};
+  for (const auto& entry : std::filesystem::directory_iterator(root / "docs"))
+    if (entry.path().extension() == ".md") pages.push_back(entry.path());
+  std::size_t total = 0;
+  for (const auto& path : pages) {
+    CAPTURE(path.string());
+    const std::string page = read(path);
+    const auto quoted = quotations(page);
+    CHECK(count(page, "```cpp\n") + count(page, "```c\n") == quoted.size());
+    total += quoted.size();
+    for (const Quotation& quotation : quoted) {
+      CAPTURE(quotation.source);
+      CAPTURE(quotation.code);
+      CHECK(read(root / quotation.source).find(quotation.code) != std::string::npos);
+    }
+  }
+  CHECK(total >= 6);
+}
+
+/// The page without its blocks of code, where a lambda looks like a link.
+std::string without_code(std::string page) {
+  const std::string fence = "```";
+  for (std::size_t at = page.find(fence); at != std::string::npos; at = page.find(fence)) {
+    const std::size_t end = page.find(fence, at + fence.size());
+    page.erase(at, end == std::string::npos ? end : end + fence.size() - at);
+  }
+  return page;
+}
+
+TEST_CASE("every link from the documentation to a file of the project leads somewhere") {
+  std::vector<std::filesystem::path> pages{root / "README.md", root / "CONTRIBUTING.md",
+                                           root / "packaging/README.md"};
+  for (const auto& entry : std::filesystem::directory_iterator(root / "docs"))
+    if (entry.path().extension() == ".md") pages.push_back(entry.path());
+  for (const auto& path : pages) {
+    const std::string page = without_code(read(path));
+    for (std::size_t at = page.find("]("); at != std::string::npos; at = page.find("](", at + 1)) {
+      const std::string target = page.substr(at + 2, page.find_first_of(")#", at + 2) - at - 2);
+      if (target.empty() || target.starts_with("http")) continue;
+      CAPTURE(path.string());
+      CAPTURE(target);
+      CHECK(std::filesystem::exists(path.parent_path() / target));
+    }
+  }
+}
+
+TEST_CASE("a block that is not in its file is noticed") {
+  const auto quoted = quotations("<!-- quoted from a.cpp -->\n```cpp\nint x;\n```\n");
+  REQUIRE(quoted.size() == 1);
+  CHECK(quoted.front().source == "a.cpp");
+  CHECK(quoted.front().code == "int x;\n");
+  CHECK_THROWS(quotations("<!-- quoted from a.cpp -->\ntext\n```cpp\nint x;\n```\n"));
+}
+
+}}  // namespace docs_test

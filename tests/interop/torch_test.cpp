@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <symopt/interop/torch.hpp>
+#include <symopt/update/optimizer.hpp>
+
+#include <doctest/doctest.h>
+#include <torch/nn.h>
+#include <torch/optim/adamw.h>
+#include <torch/optim/schedulers/step_lr.h>
+#include <torch/serialize.h>
+
+#include <cmath>
+#include <memory>
+#include <sstream>
+#include <stdexcept>
+
+namespace torch_test { namespace {
+
+using namespace symopt;
+using interop::parameter_group;
+using interop::TorchOptimizer;
+using Groups = std::vector<torch::optim::OptimizerParamGroup>;
+
+Matrix<float> as_matrix(const torch::Tensor& tensor) {
+  const torch::Tensor rows = tensor.detach().contiguous();
+  return Eigen::Map<const Matrix<float>>(rows.data_ptr<float>(), rows.size(0), rows.size(1));
+}
+
+torch::Tensor random_parameter(std::int64_t rows, std::int64_t cols) {
+  return torch::randn({rows, cols}).requires_grad_();
+}
+
+TEST_CASE("a torch parameter moves as the same Eigen block does, in place") {
+  torch::manual_seed(11);
+  torch::Tensor parameter = random_parameter(9, 4);
+  const void* memory = parameter.data_ptr();
+  Matrix<float> weights = as_matrix(parameter);
+  const OptimizerOptions options{.learning_rate = 0.1, .weight_decay = 0.2, .scale = Scale::aspect};
+  Groups groups;
+  groups.push_back(parameter_group<Update<LmHead>>({parameter}, options));
+  TorchOptimizer optimizer(std::move(groups));
+  Optimizer<Update<LmHead>> reference(9, 4, options);
+  for (int step = 0; step < 5; ++step) {
+    optimizer.zero_grad();
+    (torch::randn({9, 4}) * parameter).sum().backward();
+    reference.step(weights, as_matrix(parameter.grad()));
+    optimizer.step();
+  }
+  CHECK(parameter.data_ptr() == memory);
+  CHECK((as_matrix(parameter) - weights).cwiseAbs().maxCoeff() == 0.0F);
+}
+
+TEST_CASE("transposed parameters and gradients are updated where they lie") {
+  torch::manual_seed(12);
+  for (const bool transposed_gradient : {false, true}) {
+    torch::Tensor parameter = torch::randn({4, 9}).t().detach().requires_grad_();
+    REQUIRE(parameter.stride(0) == 1);
+    Matrix<float> weights = as_matrix(parameter);
+    torch::Tensor gradient = transposed_gradient ? torch::randn({4, 9}).t() : torch::randn({9, 4});
+    Groups groups;
+    groups.push_back(parameter_group<Update<HiddenMatrix>>({parameter}));
+    TorchOptimizer optimizer(std::move(groups));
+    parameter.mutable_grad() = gradient;
+    optimizer.step();
+    Optimizer<Update<HiddenMatrix>> reference(9, 4);
+    reference.step(weights, as_matrix(gradient));
+    CHECK((as_matrix(parameter) - weights).cwiseAbs().maxCoeff() < 1e-6F);
+  }
+}
+
+TEST_CASE("double parameters are updated in double") {
+  torch::Tensor parameter = torch::ones({3, 2}, torch::kDouble).requires_grad_();
+  parameter.mutable_grad() = torch::tensor({{3.0, 4.0}, {0.0, 2.0}, {0.0, 0.0}}, torch::kDouble);
+  Groups groups;
+  groups.push_back(parameter_group<Update<Embedding, RowNorm>>(
+      {parameter}, {.learning_rate = 1.0, .momentum = 0.0}, {}, {}, RowNorm{.eps = 0}));
+  TorchOptimizer optimizer(std::move(groups));
+  optimizer.step();
+  const auto expected = torch::tensor({{0.4, 0.2}, {1.0, 0.0}, {1.0, 1.0}}, torch::kDouble);
+  CHECK(torch::allclose(parameter.detach(), expected, 0, 1e-15));
+}
+
+TEST_CASE("each group has its own rate and torch's schedulers drive all of them") {
+  torch::Tensor a = torch::zeros({2, 2}).requires_grad_();
+  torch::Tensor b = torch::zeros({2, 2}).requires_grad_();
+  Groups groups;
+  groups.push_back(parameter_group<Sign>({a}, {.learning_rate = 1.0}));
+  groups.push_back(parameter_group<Sign>({b}, {.learning_rate = 0.5}));
+  TorchOptimizer optimizer(std::move(groups));
+  torch::optim::StepLR scheduler(optimizer, 1, 0.1);
+  // torch's StepLR keeps the rate at its first call, so the steps are taken at 1, 1 and 0.1 times it.
+  for (int step = 0; step < 3; ++step) {
+    a.mutable_grad() = torch::ones({2, 2});
+    b.mutable_grad() = torch::ones({2, 2});
+    optimizer.step();
+    scheduler.step();
+  }
+  CHECK(a[0][0].item<float>() == doctest::Approx(-2.1));
+  CHECK(b[0][0].item<float>() == doctest::Approx(-1.05));
+  CHECK(optimizer.param_groups()[1].options().get_lr() == doctest::Approx(0.005));
+}
+
+TEST_CASE("symopt's AdamW agrees with torch's") {
+  torch::manual_seed(13);
+  torch::Tensor ours = torch::randn({7}).requires_grad_();
+  torch::Tensor theirs = ours.detach().clone().requires_grad_();
+  Groups groups;
+  groups.push_back(parameter_group<AdamW>({ours}, {.learning_rate = 0.01, .weight_decay = 0.1}));
+  TorchOptimizer optimizer(std::move(groups));
+  torch::optim::AdamW reference({theirs}, torch::optim::AdamWOptions(0.01).weight_decay(0.1));
+  for (int step = 0; step < 10; ++step) {
+    ours.mutable_grad() = torch::randn({7});
+    theirs.mutable_grad() = ours.grad().clone();
+    optimizer.step();
+    reference.step();
+  }
+  CHECK(torch::allclose(ours.detach(), theirs.detach(), 1e-5, 1e-6));
+}
+
+TEST_CASE("a parameter without a gradient stays as it is, decay included") {
+  torch::Tensor parameter = torch::ones({2, 2}).requires_grad_();
+  Groups groups;
+  groups.push_back(parameter_group<Update<Embedding>>({parameter}, {.weight_decay = 0.5}));
+  TorchOptimizer optimizer(std::move(groups));
+  optimizer.step();
+  CHECK(torch::equal(parameter.detach(), torch::ones({2, 2})));
+}
+
+TEST_CASE("a closure is run with gradients and its loss returned") {
+  torch::Tensor parameter = torch::ones({2, 2}).requires_grad_();
+  Groups groups;
+  groups.push_back(parameter_group<Update<Embedding>>({parameter}));
+  TorchOptimizer optimizer(std::move(groups));
+  const torch::Tensor loss = optimizer.step([&] {
+    optimizer.zero_grad();
+    torch::Tensor value = parameter.square().sum();
+    value.backward();
+    return value;
+  });
+  CHECK(loss.item<float>() == doctest::Approx(4.0));
+  CHECK(parameter[0][0].item<float>() < 1.0F);
+}
+
+TEST_CASE("a closure that throws leaves weights and momentum as they were") {
+  torch::Tensor parameter = torch::ones({2, 2}).requires_grad_();
+  torch::Tensor other = torch::ones({2, 2}).requires_grad_();
+  const auto make = [](torch::Tensor& tensor) {
+    Groups groups;
+    groups.push_back(parameter_group<Update<Embedding>>({tensor}, {.weight_decay = 0.5}));
+    return TorchOptimizer(std::move(groups));
+  };
+  TorchOptimizer optimizer = make(parameter), undisturbed = make(other);
+  const auto good_step = [](TorchOptimizer& one, torch::Tensor& tensor) {
+    tensor.mutable_grad() = torch::arange(4, torch::kFloat).reshape({2, 2});
+    one.step();
+  };
+  good_step(optimizer, parameter);
+  good_step(undisturbed, other);
+  const torch::Tensor before = parameter.detach().clone();
+  CHECK_THROWS_AS(optimizer.step([]() -> torch::Tensor { throw std::runtime_error("no data"); }),
+                  std::runtime_error);
+  CHECK(torch::equal(parameter.detach(), before));
+  good_step(optimizer, parameter);
+  good_step(undisturbed, other);
+  CHECK(torch::equal(parameter.detach(), other.detach()));
+}
+
+/// The message of the std::exception that `action` throws; empty when it throws none.
+std::string message_of(auto action) {
+  try {
+    action();
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+  return {};
+}
+
+TEST_CASE("errors name the tensor and the remedy") {
+  const auto with = [](torch::optim::OptimizerParamGroup group) {
+    return message_of([&] {
+      Groups groups;
+      groups.push_back(group);
+      TorchOptimizer optimizer(std::move(groups));
+      optimizer.step();
+    });
+  };
+  const auto contains = [](const std::string& text, const char* part) {
+    INFO(text);
+    CHECK(text.find(part) != std::string::npos);
+  };
+  contains(with(parameter_group<Update<Embedding>>({torch::zeros({3})})), "give it to AdamW");
+  contains(with(parameter_group<AdamW>({torch::zeros({3, 3, 3, 3})})), "tensor 0");
+  contains(with(parameter_group<AdamW>({torch::zeros({2, 2}, torch::kInt)})), "float and double");
+  contains(with(torch::optim::OptimizerParamGroup({torch::zeros({2, 2})})), "parameter_group<Rule>");
+  contains(message_of([] { parameter_group<AdamW>({}, {.learning_rate = -1}); }), "learning_rate");
+
+  torch::Tensor parameter = random_parameter(2, 2);
+  Groups groups;
+  groups.push_back(parameter_group<Update<Embedding>>({parameter}, {.parameter = "wte"}));
+  TorchOptimizer optimizer(std::move(groups));
+  const torch::Tensor before = parameter.detach().clone();
+  parameter.mutable_grad() = torch::full({2, 2}, std::numeric_limits<float>::quiet_NaN());
+  contains(message_of([&] { optimizer.step(); }), "wte");
+  CHECK(torch::equal(parameter.detach(), before));
+}
+
+TEST_CASE("a routing makes one group for each pattern, and layouts reach the blocks") {
+  torch::manual_seed(15);
+  torch::nn::Sequential model(torch::nn::Linear(torch::nn::LinearOptions(4, 6)),
+                              torch::nn::Linear(torch::nn::LinearOptions(6, 4).bias(false)));
+  Routing routing;
+  routing.add("0.weight", role<HiddenMatrix>({.learning_rate = 0.1}, layout::row_heads(3)));
+  routing.add("1.*", role<Update<SwigluOutput>>({.learning_rate = 0.2}));
+  TorchOptimizer optimizer(interop::parameter_groups(model->named_parameters(), routing));
+  REQUIRE(optimizer.param_groups().size() == 3);
+  const auto label = [&](std::size_t i) {
+    return static_cast<const interop::GroupOptions&>(optimizer.param_groups()[i].options()).label();
+  };
+  CHECK(label(0) == "0.weight");
+  CHECK(label(1) == "vectors");
+  CHECK(label(2) == "1.*");
+  REQUIRE(optimizer.plan().rows().size() == 3);
+  CHECK(optimizer.plan().rows()[0].name == "0.weight");
+  CHECK(optimizer.plan().rows()[0].blocks == "3 of 2x4");
+
+  torch::Tensor parameter = model->named_parameters()["0.weight"];
+  Matrix<float> weights = as_matrix(parameter);
+  parameter.mutable_grad() = torch::randn({6, 4});
+  const Matrix<float> gradient = as_matrix(parameter.grad());
+  optimizer.step();
+  for (Index head = 0; head < 3; ++head)
+    Optimizer<Update<HiddenMatrix>>(2, 4, {.learning_rate = 0.1})
+        .step(weights.middleRows(2 * head, 2), gradient.middleRows(2 * head, 2));
+  CHECK((as_matrix(parameter) - weights).cwiseAbs().maxCoeff() == 0.0F);
+}
+
+TEST_CASE("no parameter moves when any gradient is not finite, of either scalar") {
+  torch::Tensor floats = torch::ones({2, 2}).requires_grad_();
+  torch::Tensor doubles = torch::ones({2, 2}, torch::kDouble).requires_grad_();
+  for (const NonFinite policy : {NonFinite::throw_error, NonFinite::skip}) {
+    Groups groups;
+    groups.push_back(parameter_group<Embedding>({floats, doubles}, {.non_finite = policy}));
+    TorchOptimizer optimizer(std::move(groups));
+    floats.mutable_grad() = torch::ones({2, 2});
+    doubles.mutable_grad() = torch::full({2, 2}, INFINITY, torch::kDouble);
+    const std::string message = message_of([&] { optimizer.step(); });
+    CHECK((policy == NonFinite::skip) == message.empty());
+    CHECK(torch::equal(floats.detach(), torch::ones({2, 2})));
+    CHECK(torch::equal(doubles.detach(), torch::ones({2, 2}, torch::kDouble)));
+  }
+}
+
+TEST_CASE("a parameter's memory and gradient may be replaced between steps") {
+  torch::Tensor parameter = torch::zeros({2, 3}).requires_grad_();
+  Groups groups;
+  groups.push_back(parameter_group<Sign>({parameter}, {.learning_rate = 1.0, .momentum = 0}));
+  TorchOptimizer optimizer(std::move(groups));
+  parameter.mutable_grad() = torch::ones({2, 3});
+  optimizer.step();
+  parameter.set_data(torch::full({2, 3}, 5.0F));
+  parameter.mutable_grad() = torch::ones({3, 2}).t();
+  optimizer.step();
+  CHECK(torch::equal(parameter.detach(), torch::full({2, 3}, 4.0F)));
+}
+
+TEST_CASE("a tied head is one parameter") {
+  torch::Tensor parameter = torch::zeros({4, 3}).requires_grad_();
+  Groups groups;
+  groups.push_back(parameter_group<Embedding>({parameter}));
+  groups.push_back(parameter_group<LmHead>({parameter.detach().requires_grad_()}));
+  const std::string message = message_of([&] { TorchOptimizer optimizer(std::move(groups)); });
+  INFO(message);
+  CHECK(message.find("TiedEmbedding") != std::string::npos);
+}
+
+TEST_CASE("an optimizer saved to an archive and loaded goes on bit for bit, with the scheduler's rate") {
+  torch::manual_seed(19);
+  const torch::Tensor start = torch::randn({6, 4}), gain = torch::randn({4}, torch::kDouble);
+  struct Run {
+    torch::Tensor head, gain;
+    std::unique_ptr<TorchOptimizer> optimizer;
+    std::unique_ptr<torch::optim::StepLR> schedule;
+  };
+  const auto make = [&](double decay = 0.1) {
+    Run run{start.clone().requires_grad_(), gain.clone().requires_grad_(), nullptr, nullptr};
+    Groups groups;
+    groups.push_back(parameter_group<LmHead>({run.head}, {.learning_rate = 0.1, .weight_decay = decay}));
+    groups.push_back(parameter_group<AdamW>({run.gain}, {.learning_rate = 0.01}));
+    run.optimizer = std::make_unique<TorchOptimizer>(std::move(groups));
+    run.schedule = std::make_unique<torch::optim::StepLR>(*run.optimizer, 2, 0.5);
+    return run;
+  };
+  const auto steps = [](Run& run, int count) {
+    for (int step = 0; step < count; ++step) {
+      run.optimizer->zero_grad();
+      ((run.head - 1).pow(2).sum() + (run.gain - 1).pow(2).sum()).backward();
+      run.optimizer->step();
+      run.schedule->step();
+    }
+  };
+  Run through = make(), before = make();
+  steps(through, 10);
+  steps(before, 5);
+  std::stringstream file;
+  torch::save(*before.optimizer, file);
+  Run after = make();
+  {
+    const torch::NoGradGuard no_gradients;
+    after.head.copy_(before.head);
+    after.gain.copy_(before.gain);
+  }
+  torch::load(*after.optimizer, file);
+  CHECK(after.optimizer->param_groups()[0].options().get_lr() ==
+        before.optimizer->param_groups()[0].options().get_lr());
+  CHECK(after.optimizer->param_groups()[0].options().get_lr() == 0.025);
+  // A scheduler of torch counts its own steps and is not saved: the old one goes on with the new optimizer's
+  // rate.
+  after.schedule->step();
+  after.optimizer->param_groups()[0].options().set_lr(0.025);
+  after.optimizer->param_groups()[1].options().set_lr(0.0025);
+  steps(after, 5);
+  CHECK(torch::equal(after.head.detach(), through.head.detach()));
+  CHECK(torch::equal(after.gain.detach(), through.gain.detach()));
+
+  Run other = make(0.2);
+  std::stringstream again;
+  torch::save(*before.optimizer, again);
+  CHECK_THROWS_AS(torch::load(*other.optimizer, again), interop::StateMismatch);
+}
+
+TEST_CASE("an archive with a rate that cannot be is refused, and nothing of it is loaded") {
+  torch::Tensor trained = torch::ones({3, 2}).requires_grad_(), fresh = torch::ones({3, 2}).requires_grad_();
+  const auto make = [](torch::Tensor& tensor) {
+    Groups groups;
+    groups.push_back(parameter_group<Sign>({tensor}, {.learning_rate = 0.1}));
+    return TorchOptimizer(std::move(groups));
+  };
+  TorchOptimizer source = make(trained), target = make(fresh);
+  trained.mutable_grad() = torch::ones({3, 2});
+  source.step();
+  const auto archived = [](const auto& write) {
+    std::stringstream file;
+    torch::serialize::OutputArchive archive;
+    write(archive);
+    archive.save_to(file);
+    torch::serialize::InputArchive read;
+    read.load_from(file);
+    return read;
+  };
+  const auto bytes = [&](TorchOptimizer& optimizer) {
+    torch::Tensor floats;
+    archived([&](auto& archive) { optimizer.save(archive); }).try_read("symopt.float", floats, true);
+    return floats;
+  };
+  const torch::Tensor before = bytes(target);
+  for (const double rate : {-1.0, std::nan(""), HUGE_VAL}) {
+    CAPTURE(rate);
+    torch::serialize::InputArchive sound = archived([&](auto& archive) { source.save(archive); });
+    torch::serialize::InputArchive broken = archived([&](auto& archive) {
+      for (const char* key : {"symopt.float", "symopt.double"}) {
+        torch::Tensor part;
+        sound.try_read(key, part, true);
+        archive.write(key, part, true);
+      }
+      archive.write("symopt.rates", torch::full({1}, rate, torch::kDouble), true);
+    });
+    CHECK(message_of([&] { target.load(broken); }).find("a rate of the archive") != std::string::npos);
+    CHECK(torch::equal(bytes(target), before));
+  }
+}
+
+TEST_CASE("a small torch model learns") {
+  torch::manual_seed(14);
+  torch::nn::Linear head(torch::nn::LinearOptions(6, 10).bias(false));
+  const torch::Tensor x = torch::randn({200, 6});
+  const torch::Tensor y = torch::matmul(x, torch::randn({6, 10})).argmax(1);
+  Groups groups;
+  groups.push_back(parameter_group<Update<LmHead>>({head->weight}, {.learning_rate = 0.2}));
+  TorchOptimizer optimizer(std::move(groups));
+  double first = 0, last = 0;
+  for (int step = 0; step < 60; ++step) {
+    optimizer.zero_grad();
+    const torch::Tensor loss = torch::nn::functional::cross_entropy(head(x), y);
+    loss.backward();
+    optimizer.step();
+    last = loss.item<double>();
+    if (step == 0) first = last;
+  }
+  CHECK(last < 0.4 * first);
+}
+
+}}  // namespace torch_test

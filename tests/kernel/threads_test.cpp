@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+// The same bits at any number of threads. Compiled with OpenMP.
+#include "support/named_model.hpp"
+#include "support/temporary_file.hpp"
+
+#include <symopt/interop/state.hpp>
+#include <symopt/parameter/named_groups.hpp>
+#include <symopt/stack/layerwise_optimizer.hpp>
+#include <symopt/update/adamw.hpp>
+#include <symopt/update/optimizer.hpp>
+
+#include <doctest/doctest.h>
+#include <omp.h>
+
+#include <algorithm>
+#include <atomic>
+#include <functional>
+#include <set>
+#include <stdexcept>
+#include <vector>
+
+namespace threads_test { namespace {
+
+using namespace symopt;
+using namespace symopt_test;
+
+const OptimizerOptions options{.learning_rate = 0.1, .nesterov = true, .weight_decay = 0.1};
+
+/// Weights, and a copy of them rounded stochastically, after two steps with that many threads.
+template <class Rule, int order>
+std::pair<Matrix<float>, Matrix<float>> steps(Shape shape, int threads, OptimizerOptions given) {
+  omp_set_dynamic(0);
+  omp_set_num_threads(threads);
+  Random random(default_seed);
+  Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, order> weights =
+      gaussian_block(shape, random).cast<float>();
+  Matrix<bfloat16> copy(shape.rows, shape.cols);
+  Optimizer<Rule> optimizer(shape.rows, shape.cols, given);
+  for (int step = 0; step < 2; ++step)
+    optimizer.step(weights, gaussian_block(shape, random).cast<float>(), stochastic(copy, 1));
+  return {weights, copy.unaryExpr([](bfloat16 x) { return to_float(x); })};
+}
+
+template <class Rule>
+void check(OptimizerOptions given = options) {
+  // Many pieces; columns in strips and by pieces.
+  for (const Shape shape : {Shape{700, 333}, Shape{5000, 60}, Shape{3, 40001}}) {
+    CAPTURE(symopt::to_string(shape));
+    const auto rows = steps<Rule, Eigen::RowMajor>(shape, 1, given);
+    const auto columns = steps<Rule, Eigen::ColMajor>(shape, 1, given);
+    for (const int threads : {2, 3, 8}) {
+      CAPTURE(threads);
+      const auto again = steps<Rule, Eigen::RowMajor>(shape, threads, given);
+      CHECK(same_bits(again.first, rows.first));
+      CHECK(same_bits(again.second, rows.second));
+      const auto columns_again = steps<Rule, Eigen::ColMajor>(shape, threads, given);
+      CHECK(same_bits(columns_again.first, columns.first));
+      CHECK(same_bits(columns_again.second, columns.second));
+    }
+  }
+}
+
+TEST_CASE("there really are several threads") {
+  omp_set_dynamic(0);
+  omp_set_num_threads(3);
+  CHECK(kernel::thread_count() == 3);
+  std::set<int> seen;
+  for (int trial = 0; trial < 100 && seen.size() < 2; ++trial)
+    kernel::parallel_for(64, [&](Index) {
+      volatile double sum = 0;
+      for (int k = 0; k < 10000; ++k) sum = sum + k;
+#pragma omp critical
+      seen.insert(kernel::thread_index());
+    });
+  CHECK(seen.size() >= 2);
+}
+
+TEST_CASE(
+    "every piece is worked on once, whatever the number of threads, and an error comes out at the end") {
+  omp_set_dynamic(0);
+  const auto loops = {
+      +[](Index count, const std::function<void(Index)>& work) { kernel::parallel_for(count, work); },
+      +[](Index count, const std::function<void(Index)>& work) { kernel::parallel_sweep(count, work); }};
+  for (const auto loop : loops)
+    for (const int threads : {1, 2, 3, 8, 70})  // the last are more than there are shares
+      for (const Index count : {0, 1, 2, 7, 64, 1000}) {
+        CAPTURE(threads);
+        CAPTURE(count);
+        omp_set_num_threads(threads);
+        std::vector<std::atomic<int>> times(static_cast<std::size_t>(count));
+        loop(count, [&](Index i) { ++times[static_cast<std::size_t>(i)]; });
+        CHECK(std::ranges::all_of(times, [](const auto& n) { return n == 1; }));
+        if (count < 2) continue;
+        CHECK_THROWS_AS(loop(count,
+                             [&](Index i) {
+                               ++times[static_cast<std::size_t>(i)];
+                               if (i == 1) throw std::out_of_range("one");
+                             }),
+                        std::out_of_range);
+        if (threads > 1) CHECK(std::ranges::all_of(times, [](const auto& n) { return n == 2; }));
+      }
+}
+
+TEST_CASE("a thread begins with its own share, and takes what fewer threads than shares leave") {
+  kernel::SharedPieces pieces(10, 4);
+  std::vector<Index> taken;
+  pieces.take(2, [&](Index i) { taken.push_back(i); });
+  CHECK(taken == std::vector<Index>{5, 6, 7, 8, 9, 0, 1, 2, 3, 4});
+  taken.clear();
+  pieces.take(0, [&](Index i) { taken.push_back(i); });
+  CHECK(taken.empty());
+}
+
+TEST_CASE("one, two, three and eight threads give the same bits") {
+  CAPTURE(default_seed);
+  check<Update<Embedding>>();
+  OptimizerOptions horizontal = options;
+  horizontal.decay = Decay::horizontal;
+  check<Update<LmHead>>(horizontal);
+  check<FrobeniusNorm>();
+  check<Sign>();
+  check<AdamW>({.learning_rate = 0.1, .weight_decay = 0.1});
+  check<Update<LmHead, Then<RowNorm, FrobeniusNorm>>>();  // through the general step
+}
+
+TEST_CASE("a gradient that is not finite is found by whichever thread reads it") {
+  omp_set_num_threads(3);
+  Matrix<float> weights = Matrix<float>::Ones(700, 333), gradient = weights;
+  gradient(699, 332) = std::numeric_limits<float>::infinity();
+  const Matrix<float> before = weights;
+  Optimizer<Update<LmHead>> head(700, 333);
+  Optimizer<Update<Embedding>> embedding(700, 333);
+  CHECK_THROWS_AS(head.step(weights, gradient), std::invalid_argument);
+  CHECK_THROWS_AS(embedding.step(weights, gradient), std::invalid_argument);
+  CHECK(same_bits(weights, before));
+}
+
+/// A model of several rules, large and small blocks, trained with as many threads as it is told.
+class Training {
+ public:
+  explicit Training(int threads) {
+    use(threads);
+    model_.add("head", {700, 333}).add("query", {160, 120}).add("down", {6, 40, 48}).add("gain", {9000});
+    const OptimizerOptions own{.learning_rate = 0.05, .nesterov = true, .weight_decay = 0.1};
+    const auto add = [&]<class Rule>(std::type_identity<Rule>, const char* name,
+                                     const OptimizerOptions& given, Layout layout = {}) {
+      stack_.add<Rule>(name, model_[name].weights_view(), std::as_const(model_[name]).gradient_view(), given,
+                       std::move(layout));
+    };
+    add(std::type_identity<LmHead>{}, "head", own);
+    add(std::type_identity<HiddenMatrix>{}, "query", own, layout::row_heads(4));
+    add(std::type_identity<SwigluOutput>{}, "down", own, layout::experts());
+    add(std::type_identity<AdamW>{}, "gain", {.learning_rate = 0.01});
+  }
+  void steps(int count, int threads) {
+    use(threads);
+    for (int step = 0; step < count; ++step) {
+      CHECK(stack_.step().applied);
+      model_.draw_gradients();
+    }
+  }
+  std::string saved() const { return interop::state_bytes(stack_); }
+  /// Goes on where the other one is; only the optimizer's state comes from the file.
+  void resume(const Training& other, const std::string& file) {
+    for (std::size_t p = 0; p < model_.parameters.size(); ++p) {
+      std::ranges::copy(other.model_.parameters[p].weights, model_.parameters[p].weights.begin());
+      std::ranges::copy(other.model_.parameters[p].gradient, model_.parameters[p].gradient.begin());
+    }
+    model_.go_on_drawing_like(other.model_);
+    interop::load_state_bytes(stack_, as_bytes(file));
+  }
+  std::vector<std::vector<float>> weights() const { return model_.weights(); }
+
+ private:
+  static void use(int threads) {
+    omp_set_dynamic(0);
+    omp_set_num_threads(threads);
+  }
+
+  NamedModel model_;
+  LayerwiseOptimizer stack_;
+};
+
+TEST_CASE("ten steps are five, a save, a load and five, with any number of threads before and after") {
+  CAPTURE(default_seed);
+  Training through(1);
+  through.steps(10, 1);
+  for (const int before : {1, 2, 3, 8}) {
+    Training first(before);
+    first.steps(5, before);
+    const std::string file = first.saved();
+    for (const int after : {1, 2, 3, 8}) {
+      CAPTURE(before);
+      CAPTURE(after);
+      Training second(after);
+      second.resume(first, file);
+      CHECK(second.saved() == file);
+      CHECK(second.weights() != through.weights());
+      second.steps(5, after);
+      CHECK(second.weights() == through.weights());
+      CHECK(second.saved() == through.saved());
+    }
+  }
+}
+
+}}  // namespace threads_test

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0
+// The diagnostics say what the next step does, and asking for them changes nothing.
+#include "support/named_model.hpp"
+#include "support/temporary_file.hpp"
+
+#include <symopt/stack/diagnostics.hpp>
+#include <symopt/stack/router_diagnostics.hpp>
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <limits>
+#include <sstream>
+
+namespace diagnostics_test { namespace {
+
+using namespace symopt;
+using namespace symopt_test;
+
+/// A rule that is not equivariant under what its group says: it looks at where a row stands.
+struct Crooked {
+  using group = Embedding;
+  Matrix<float> operator()(const Matrix<float>& block) const {
+    Matrix<float> result = block;
+    for (Index i = 0; i < result.rows(); ++i) result.row(i) *= static_cast<float>(1 + i);
+    return result;
+  }
+};
+
+struct Model {
+  NamedModel model = NamedModel()
+                         .add("head", {12, 6})
+                         .add("leaning head", {12, 6})
+                         .add("layers.0.attention.query.weight", {8, 8})
+                         .add("experts", {2, 5, 7})
+                         .add("norm", {6})
+                         .add("crooked", {6, 4})
+                         .add("frozen", {3, 3});
+  LayerwiseOptimizer stack;
+
+  Model() {
+    const auto add = [&]<class Rule>(std::type_identity<Rule>, const char* name,
+                                     const OptimizerOptions& options, Layout layout = {}) {
+      stack.add<Rule>(name, model[name].weights_view(), std::as_const(model[name]).gradient_view(), options,
+                      std::move(layout));
+    };
+    const OptimizerOptions plain{.learning_rate = 0.1};
+    add(std::type_identity<LmHead>{}, "head",
+        {.learning_rate = 0.1, .weight_decay = 0.2, .decay = Decay::horizontal});
+    add(std::type_identity<LmHead>{}, "leaning head", {.learning_rate = 0.1, .weight_decay = 0.2});
+    add(std::type_identity<HiddenMatrix>{}, "layers.0.attention.query.weight",
+        {.learning_rate = 0.1, .scale = Scale::match_rms}, layout::row_heads(2));
+    add(std::type_identity<SwigluOutput>{}, "experts", plain, layout::experts(layout::transposed()));
+    add(std::type_identity<AdamW>{}, "norm", plain);
+    add(std::type_identity<Crooked>{}, "crooked", plain);
+    add(std::type_identity<Sign>{}, "frozen", plain);
+    stack.set_gradient("frozen", std::nullopt);
+    stack.step();
+    model.draw_gradients();
+    stack.set_schedule_factor(0.5);
+  }
+
+  /// How far the weights of a parameter are from some others, by entry.
+  double rms_of_change(const std::string& name, const std::vector<float>& before) {
+    double sum = 0;
+    for (std::size_t i = 0; i < before.size(); ++i)
+      sum += std::pow(static_cast<double>(model[name].weights[i]) - static_cast<double>(before[i]), 2);
+    return std::sqrt(sum / static_cast<double>(before.size()));
+  }
+};
+
+const ParameterDiagnostics& row_of(const Diagnostics& diagnostics, const std::string& name) {
+  return *std::ranges::find(diagnostics.rows(), name, &ParameterDiagnostics::name);
+}
+
+TEST_CASE("asking changes nothing: the steps before and after are the same bits") {
+  CAPTURE(default_seed);
+  Model asked, silent;
+  for (int step = 0; step < 3; ++step) {
+    const auto before = asked.model.weights();
+    for (int times = 0; times < 2; ++times) CHECK(diagnose(asked.stack).rows().size() == 6);
+    CHECK(asked.model.weights() == before);
+    CHECK(asked.stack.steps() == silent.stack.steps());
+    asked.stack.step();
+    silent.stack.step();
+    CHECK(asked.model.weights() == silent.model.weights());
+    asked.model.draw_gradients();
+    silent.model.draw_gradients();
+  }
+}
+
+TEST_CASE("the root mean square is that of the step which follows") {
+  Model model;
+  const Diagnostics diagnostics = diagnose(model.stack);
+  CHECK(diagnostics.step() == 1);
+  const auto before = model.model.weights();
+  model.stack.step();
+  for (const char* name : {"layers.0.attention.query.weight", "experts", "norm", "crooked"}) {
+    CAPTURE(name);
+    const std::size_t p = static_cast<std::size_t>(&model.model[name] - model.model.parameters.data());
+    const double actual = model.rms_of_change(name, before[p]);
+    CHECK(std::abs(row_of(diagnostics, name).rms - actual) <= 1e-4 * actual);
+  }
+}
+
+TEST_CASE("band and nuclear norm are those of the direction, block by block") {
+  Model model;
+  const Diagnostics diagnostics = diagnose(model.stack);
+  const ParameterDiagnostics& query = row_of(diagnostics, "layers.0.attention.query.weight");
+  CHECK(query.blocks == 2);
+  CHECK(query.is_exact);
+  CHECK(query.smallest > 0.6);  // a polar factor, as well as the default method makes it
+  CHECK(query.largest < 1.3);
+  CHECK(std::abs(query.nuclear_norm - 8) <= 1.5);  // two heads of rank four
+  const ParameterDiagnostics& head = row_of(diagnostics, "head");
+  CHECK(head.smallest <= head.largest);
+  CHECK(head.nuclear_norm <= 6 * head.largest * (1 + 1e-9));
+}
+
+TEST_CASE("a drift along the shift is seen, from the decay too, and only where there is a shift") {
+  Model model;
+  const Diagnostics diagnostics = diagnose(model.stack);
+  CHECK(row_of(diagnostics, "head").drift.value() <= 1e-6);
+  CHECK(row_of(diagnostics, "leaning head").drift.value() >= 1e-3);
+  CHECK_FALSE(row_of(diagnostics, "norm").drift.has_value());
+  CHECK_FALSE(row_of(diagnostics, "experts").drift.has_value());
+}
+
+TEST_CASE("an update that is equivariant shows rounding, and one that is not shows it") {
+  Model model;
+  for (const std::uint64_t seed : {1U, 2U, 3U}) {
+    const Diagnostics diagnostics = diagnose(model.stack, {.seed = seed});
+    for (const char* name : {"head", "leaning head", "experts"}) {
+      CAPTURE(name);
+      CHECK(row_of(diagnostics, name).equivariance.value() <= 1e-5);
+    }
+    CHECK(row_of(diagnostics, "layers.0.attention.query.weight").equivariance.value() <= 1e-3);
+    CHECK(row_of(diagnostics, "crooked").equivariance.value() >= 0.05);
+    CHECK_FALSE(row_of(diagnostics, "norm").equivariance.has_value());
+  }
+}
+
+TEST_CASE("gradients that are not finite and parameters without one are left out") {
+  Model model;
+  model.model["experts"].gradient[3] = std::numeric_limits<float>::quiet_NaN();
+  const Diagnostics diagnostics = diagnose(model.stack);
+  CHECK(diagnostics.rows().size() == 5);
+  for (const ParameterDiagnostics& row : diagnostics.rows())
+    CHECK((row.name != "experts" && row.name != "frozen"));
+}
+
+TEST_CASE("the table is 80 columns wide, and the CSV has every number") {
+  Model model;
+  const Diagnostics diagnostics = diagnose(model.stack);
+  std::ostringstream table, csv;
+  table << diagnostics;
+  MESSAGE(table.str());
+  std::istringstream lines(table.str());
+  for (std::string line; std::getline(lines, line);) {
+    CAPTURE(line);
+    CHECK(line.size() <= 80);
+  }
+  for (const char* words : {"before step 2", "equiv.", "layers.0.attention.query.weight\n", "leaning head  "})
+    CHECK(table.str().find(words) != std::string::npos);
+  diagnostics.write_csv(csv);
+  diagnostics.write_csv(csv, false);
+  std::istringstream rows(csv.str());
+  int count = 0;
+  for (std::string line; std::getline(rows, line); ++count) {
+    CAPTURE(line);
+    CHECK(std::ranges::count(line, ',') == 9);
+  }
+  CHECK(count == 1 + 2 * 6);
+  std::ostringstream quoted;
+  Diagnostics(0, {{.name = "a,\"b\""}}).write_csv(quoted, false);
+  CHECK(quoted.str().starts_with("1,\"a,\"\"b\"\"\",0,"));
+}
+
+/// The true values next to the band.
+void check_band(const std::vector<double>& values, Shape shape, const SingularBandOptions& options,
+                double end, double nuclear) {
+  CAPTURE(symopt::to_string(shape));
+  Random random(default_seed);
+  const Matrix<double> block = block_with_spectrum(shape, values, random);
+  for (const double scale : {1.0, 1e-30, 1e30}) {
+    CAPTURE(scale);
+    const SingularBand band = singular_band(scale * block, options);
+    const double largest = *std::ranges::max_element(values);
+    const double smallest = static_cast<Index>(values.size()) < std::min(shape.rows, shape.cols)
+                                ? 0.0
+                                : *std::ranges::min_element(values);
+    double sum = 0;
+    for (const double value : values) sum += value;
+    CHECK(std::abs(band.largest / scale - largest) <= end * largest);
+    CHECK(std::abs(band.smallest / scale - smallest) <= end * largest);
+    CHECK(std::abs(band.nuclear_norm / scale - sum) <= nuclear * sum);
+    CHECK(band.largest / scale <= largest * (1 + 1e-9));
+    CHECK(band.smallest / scale >= smallest - 3e-8 * largest);
+  }
+}
+
+TEST_CASE("small blocks have their singular values to rounding of the Gram matrix") {
+  for (const Shape shape : {Shape{1, 1}, Shape{7, 3}, Shape{3, 7}, Shape{20, 20}}) {
+    const Index rank = std::min(shape.rows, shape.cols);
+    check_band(log_spaced(rank, 1e4), shape, {}, 3e-8, 1e-6);
+    check_band(std::vector<double>(static_cast<std::size_t>(rank), 1.5), shape, {}, 3e-8, 1e-6);
+  }
+  check_band({2.0}, {6, 5}, {}, 3e-8, 1e-6);
+  CHECK(singular_band(Matrix<float>(0, 3)).largest == 0);
+  CHECK(singular_band(Matrix<float>(Matrix<float>::Zero(4, 3))).nuclear_norm == 0);
+}
+
+TEST_CASE("large blocks have an estimate of the stated accuracy") {
+  std::vector<double> band(260), one(260, 1.0);
+  for (std::size_t i = 0; i < band.size(); ++i) band[i] = 0.7 + 0.5 * static_cast<double>(i) / 259;
+  check_band(band, {260, 300}, {}, 0.03, 0.02);
+  check_band(one, {300, 260}, {}, 1e-6, 1e-6);
+  Random random(default_seed);
+  const Matrix<double> gaussian = gaussian_block({260, 320}, random);
+  const SingularBand exact = singular_band(gaussian, {.exact_up_to = 260}), found = singular_band(gaussian);
+  CHECK(exact.is_exact);
+  CHECK_FALSE(found.is_exact);
+  CHECK(std::abs(found.largest - exact.largest) <= 0.03 * exact.largest);
+  CHECK(std::abs(found.smallest - exact.smallest) <= 0.03 * exact.largest);
+  CHECK(std::abs(found.nuclear_norm - exact.nuclear_norm) <= 0.05 * exact.nuclear_norm);
+}
+
+TEST_CASE("a router's load, by hand") {
+  Matrix<float> logits{{3, 1, 0, -9}, {0, 2, 1, -9}, {5, 4, 0, 0}, {1, 1, 1, 1}};
+  RouterStatistics one = router_statistics(logits, 1);  // experts 0, 1, 0, 0
+  const double entropy = -(0.75 * std::log(0.75) + 0.25 * std::log(0.25)) / std::log(4.0);
+  CHECK(std::abs(one.load_entropy - entropy) <= 1e-12);
+  CHECK(one.dead_fraction == 0.5);
+  CHECK(one.largest_load == 3);
+  CHECK(one.largest_logit == 9);
+  const RouterStatistics all = router_statistics(logits, 4);
+  CHECK(std::abs(all.load_entropy - 1) <= 1e-12);
+  CHECK(all.dead_fraction == 0);
+  CHECK(router_statistics(logits.topRows(0), 1).load_entropy == 0);
+  CHECK_THROWS_AS(router_statistics(logits, 0), std::invalid_argument);
+  CHECK_THROWS_AS(router_statistics(logits, 5), std::invalid_argument);
+  logits(2, 1) = std::numeric_limits<float>::quiet_NaN();
+  CHECK_THROWS_AS(router_statistics(logits, 1), std::invalid_argument);
+}
+
+TEST_CASE("routers make a table under 80 columns and a file of all digits") {
+  const Matrix<float> logits{{3, 1, 0, -9}, {0, 2, 1, -9}, {5, 4, 0, 0}, {1, 1, 1, 1}};
+  RouterDiagnostics routers(7);
+  routers.add("layers.0.router", router_statistics(logits, 1));
+  routers.add("a name, with a comma, longer than a column", router_statistics(logits, 4));
+  std::ostringstream table, csv;
+  table << routers;
+  MESSAGE(table.str());
+  std::istringstream lines(table.str());
+  for (std::string line; std::getline(lines, line);) CHECK(line.size() <= 80);
+  CHECK(table.str().find("layers.0.router              0.41      0.5        3         9\n") !=
+        std::string::npos);
+  CHECK(table.str().find("longer than a column\n") != std::string::npos);
+  routers.write_csv(csv);
+  routers.write_csv(csv, false);
+  std::istringstream rows(csv.str());
+  std::string header, first, second;
+  std::getline(rows, header);
+  std::getline(rows, first);
+  std::getline(rows, second);
+  CHECK(header == "step,router,load_entropy,dead_fraction,largest_load,largest_logit");
+  CHECK(first.starts_with("7,layers.0.router,0.4056390622295"));
+  CHECK(first.ends_with(",0.5,3,9"));
+  CHECK(second.starts_with("7,\"a name, with a comma, longer than a column\",1,0,1,9"));
+  CHECK(std::ranges::count(csv.str(), '\n') == 5);
+}
+
+}}  // namespace diagnostics_test
