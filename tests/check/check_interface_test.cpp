@@ -98,9 +98,9 @@ TEST_CASE(
   CHECK(report.precision == "double");
   SYMOPT_CHECK_VERDICT(Verdict::violated, check_equivariance<HiddenMatrix>(factory));
   SYMOPT_CHECK_VERDICT(Verdict::violated, check_equivariance<LmHead>([](Shape shape) {
-           return Optimizer<Update<LmHead>, double>(shape.rows, shape.cols,
-                                                    {.learning_rate = 0.1, .weight_decay = 0.1});
-         }));
+                         return Optimizer<Update<LmHead>, double>(
+                             shape.rows, shape.cols, {.learning_rate = 0.1, .weight_decay = 0.1});
+                       }));
 }
 
 TEST_CASE("a rule for float alone is checked in float, and the report says so") {

@@ -86,8 +86,8 @@ TEST_CASE("a layout alone is tried on a small tensor") {
   SYMOPT_CHECK(check_layout(update, layout::experts(), layout::experts(layout::transposed())));
   SYMOPT_CHECK(check_layout(update, layout::experts(), layout::row_heads(3)));
   SYMOPT_CHECK_VERDICT(Verdict::violated, check_locality(coupled_by_one_scale, layout::experts()));
-  SYMOPT_CHECK_VERDICT(Verdict::violated,
-         check_layout(normalize_stored_rows, layout::experts(), layout::experts(layout::transposed())));
+  SYMOPT_CHECK_VERDICT(Verdict::violated, check_layout(normalize_stored_rows, layout::experts(),
+                                                       layout::experts(layout::transposed())));
   CHECK_THROWS_AS(check_layout(update, layout::row_heads(2), layout::row_heads(3)), std::invalid_argument);
 }
 

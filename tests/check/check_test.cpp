@@ -48,7 +48,8 @@ TEST_CASE("what cannot fail does not pass") {
   const auto zero = [](const auto& x) { return (0 * x).eval(); };
   SYMOPT_CHECK_VERDICT(Verdict::vacuous, check_equivariance<HiddenMatrix>(zero));
   SYMOPT_CHECK_VERDICT(Verdict::vacuous, check_horizontal<LmHead>(zero));
-  SYMOPT_CHECK_VERDICT(Verdict::vacuous, check_equivariance<SharedShift>(RowNorm{}));  // gradients do not move
+  SYMOPT_CHECK_VERDICT(Verdict::vacuous,
+                       check_equivariance<SharedShift>(RowNorm{}));  // gradients do not move
   SYMOPT_CHECK_VERDICT(Verdict::vacuous, check_equivariance<Trivial>(RowNorm{}));
   SYMOPT_CHECK_VERDICT(Verdict::vacuous, check_group_laws<Trivial>());
   const auto constant = [](const auto& x) {

@@ -35,7 +35,7 @@ TEST_CASE("derived optimizers stay with their twins, in both precisions, synchro
   SYMOPT_CHECK(check_trajectory<Embedding>(factory<Update<Embedding>, float>(everything)));
   SYMOPT_CHECK(check_trajectory<LmHead>(factory<Update<LmHead>>()));
   SYMOPT_CHECK(check_trajectory<Embedding>(factory<Update<Embedding>>(everything),
-                                                     {.steps = 50, .free_running = true}));
+                                           {.steps = 50, .free_running = true}));
   OptimizerOptions horizontal = everything;
   horizontal.decay = Decay::horizontal;
   SYMOPT_CHECK(check_trajectory<LmHead>(factory<Update<LmHead>>(horizontal)));
@@ -90,7 +90,8 @@ TEST_CASE("a state whose start the group moves is caught, also when it shows lat
 }
 
 TEST_CASE("an optimizer that does not move, or a group that moves nothing, is vacuous") {
-  SYMOPT_CHECK_VERDICT(Verdict::vacuous, check_trajectory<Embedding>(factory<Update<Embedding>>({.learning_rate = 0})));
+  SYMOPT_CHECK_VERDICT(Verdict::vacuous,
+                       check_trajectory<Embedding>(factory<Update<Embedding>>({.learning_rate = 0})));
   SYMOPT_CHECK_VERDICT(Verdict::vacuous, check_trajectory<Trivial>(factory<Update<Embedding>>()));
 }
 

@@ -73,7 +73,9 @@ TEST_CASE("scales beyond the range of squares, down to subnormal numbers, are su
     CHECK(relative_error(rule((1e-300 * block).eval()), expected) <= 1e-12);
     CHECK(relative_error(rule((1e300 * block).eval()), expected) <= 1e-12);
     // Float against float: the default polar method has coefficients of its own in each precision.
-    const auto in_float = [&](const Matrix<double>& x) { return as_double(rule(Matrix<float>(x.cast<float>()))); };
+    const auto in_float = [&](const Matrix<double>& x) {
+      return as_double(rule(Matrix<float>(x.cast<float>())));
+    };
     CHECK(relative_error(in_float(5e37 * block), in_float(block)) <= 1e-5);
     const Matrix<double> subnormal = as_double((1e-40 * block).cast<float>().eval());
     CHECK(relative_error(in_float(subnormal), in_float(1e40 * subnormal)) <= 1e-4);

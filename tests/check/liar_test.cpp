@@ -7,7 +7,6 @@
 
 #include <doctest/doctest.h>
 
-#include <Eigen/QR>
 #include <Eigen/SVD>
 
 #include <functional>
@@ -76,6 +75,16 @@ const auto row_norm_centred_on_wrong_axis = [](const auto& x) {
 
 // --- optimizers
 
+/// The columns made orthonormal one after the other.
+template <class Scalar>
+Matrix<Scalar> orthonormal_columns(Matrix<Scalar> a) {
+  for (Index j = 0; j < a.cols(); ++j) {
+    for (Index k = 0; k < j; ++k) a.col(j) -= a.col(k).dot(a.col(j)) * a.col(k);
+    a.col(j).normalize();
+  }
+  return a;
+}
+
 /// Signs in a basis that follows the gradients by a step of a power iteration. Rotations move a basis, and so
 /// its start as well, which is the identity.
 struct InOwnBasis {
@@ -86,8 +95,7 @@ struct InOwnBasis {
   };
   template <class W, class G, class Scalar, class D>
   void operator()(const W&, const G& gradient, State<Scalar>& state, D& direction) const {
-    const Matrix<Scalar> power = gradient.transpose() * gradient * state.basis + state.basis;
-    state.basis = Eigen::HouseholderQR<Matrix<Scalar>>(power).householderQ();
+    state.basis = orthonormal_columns<Scalar>(gradient.transpose() * gradient * state.basis + state.basis);
     direction = (gradient * state.basis).cwiseSign() * state.basis.transpose();
   }
 };

@@ -37,7 +37,8 @@ TEST_CASE("a centred left Gram matrix is singular, and the noise in its null spa
     const Matrix<float> mc = HorizontalProjection<Side::left>{}(m);
     const Matrix<double> expected = polar_by_svd(centred(as_double(m), Side::left), 1e-5);
     CHECK(relative_error(as_double(Update<Router, LeftSpectral<Exact>>{}(m)), expected) <= 1e-5);
-    CHECK(relative_error(as_double(Update<Router, LeftSpectral<polar::PolarExpress>>{}(m)), expected) <= 1e-5);
+    CHECK(relative_error(as_double(Update<Router, LeftSpectral<polar::PolarExpress>>{}(m)), expected) <=
+          1e-5);
     CHECK(relative_error(as_double(Update<Router, LeftSpectral<>>{}(m)), expected) <= 0.05);
     CHECK(relative_error(as_double(LeftSpectral<>{}(mc)), expected) <= 0.05);
     CHECK(relative_error(as_double(LeftSpectral<Exact>{}(mc)), expected) <= 1e-5);

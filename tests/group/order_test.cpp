@@ -185,16 +185,16 @@ TEST_CASE(
   CHECK(proper > 0);
 }
 
-TEST_CASE("joined families contain both and mirrored ones change sides") {
+TEST_CASE("combined families contain both and mirrored ones change sides") {
   for (const Known& a : groups) {
     CAPTURE(a.name);
     CHECK(mirrored(mirrored(a.families)) == a.families);
     CHECK(mirrored(a.families).left == a.families.right);
-    const Families shifted = join(a.families, SharedShift::families);
+    const Families shifted = combined(a.families, SharedShift::families);
     CHECK(shifted.contains(a.families));
     CHECK(shifted.contains(SharedShift::families));
   }
-  CHECK(families_of<LmHead> == join(families_of<Embedding>, families_of<SharedShift>));
+  CHECK(families_of<LmHead> == combined(families_of<Embedding>, families_of<SharedShift>));
   CHECK_FALSE(families_of<LmHead> == families_of<Embedding>);
 }
 

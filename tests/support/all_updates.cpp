@@ -9,7 +9,8 @@ namespace symopt_test {
 namespace {
 
 template <class G, class Scalar>
-symopt::Matrix<Scalar> default_direction(const symopt::Matrix<Scalar>&, const symopt::Matrix<Scalar>& gradient) {
+symopt::Matrix<Scalar> default_direction(const symopt::Matrix<Scalar>&,
+                                         const symopt::Matrix<Scalar>& gradient) {
   const symopt::Update<G> update;
   return update(gradient);
 }
@@ -21,9 +22,8 @@ const std::vector<DefaultUpdate>& default_updates() {
     std::vector<DefaultUpdate> list;
     for_each_type<UpdateGroups>([&]<class G>() {
       const std::string name = "the default update";
-      list.push_back({group_of<G>(),
-                      {name, {}, default_direction<G, float>},
-                      {name, default_direction<G, double>, {}}});
+      list.push_back(
+          {group_of<G>(), {name, {}, default_direction<G, float>}, {name, default_direction<G, double>, {}}});
     });
     return list;
   }();

@@ -65,8 +65,10 @@ inline void check_horizontal_claims(const std::vector<NamedRule>& rules) {
     CAPTURE(rule.name);
     const CheckOptions options{.trials = 4, .shapes = rule_shapes, .inputs = rule.inputs};
     const auto verdict_of = [](bool keeps) { return keeps ? Verdict::holds : Verdict::violated; };
-    SYMOPT_CHECK_VERDICT(verdict_of(rule.keeps[0]), check_horizontal<symopt::SharedShift>(rule.rule, options));
-    SYMOPT_CHECK_VERDICT(verdict_of(rule.keeps[1]), check_horizontal<symopt::ColumnShift>(rule.rule, options));
+    SYMOPT_CHECK_VERDICT(verdict_of(rule.keeps[0]),
+                         check_horizontal<symopt::SharedShift>(rule.rule, options));
+    SYMOPT_CHECK_VERDICT(verdict_of(rule.keeps[1]),
+                         check_horizontal<symopt::ColumnShift>(rule.rule, options));
   }
 }
 

@@ -28,8 +28,8 @@ class AnyOptimizer {
  public:
   virtual ~AnyOptimizer() = default;
   virtual void step(WideMatrix& weights, const WideMatrix& gradient) = 0;
-  /// The optimizer from its start, in float, which shows what rounding does to one in double: one of ours, whose
-  /// rule takes both, where its options are in float's range. Empty for others.
+  /// The optimizer from its start, in float, which shows what rounding does to one in double: one of ours,
+  /// whose rule takes both, where its options are in float's range. Empty for others.
   virtual std::unique_ptr<AnyOptimizer> in_float() const = 0;
   /// Why the rule calls the last direction approximate; empty where it does not.
   virtual std::string approximation_reason() const = 0;
@@ -100,8 +100,8 @@ struct FloatCounterpart {
   static constexpr bool exists = false;
 };
 template <class Rule>
-requires(StatelessRule<Rule, float> || StatefulRule<Rule, float>)
-struct FloatCounterpart<Optimizer<Rule, double>> {
+requires(StatelessRule<Rule, float> ||
+         StatefulRule<Rule, float>) struct FloatCounterpart<Optimizer<Rule, double>> {
   static constexpr bool exists = true;
 
   static Optimizer<Rule, float> of(const Optimizer<Rule, double>& optimizer) {
@@ -130,7 +130,8 @@ class ErasedOptimizer final : public AnyOptimizer {
     if constexpr (FloatCounterpart<O>::exists) {
       using InFloat = decltype(FloatCounterpart<O>::of(optimizer_));
       try {
-        return std::make_unique<ErasedOptimizer<InFloat>>([&] { return FloatCounterpart<O>::of(optimizer_); });
+        return std::make_unique<ErasedOptimizer<InFloat>>(
+            [&] { return FloatCounterpart<O>::of(optimizer_); });
       } catch (const std::invalid_argument&) {
       }
     }

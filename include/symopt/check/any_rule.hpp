@@ -181,8 +181,8 @@ SYMOPT_CHECK_INLINE AnyRule rule_of_factory(const AnyOptimizerFactory& factory) 
       return converted<double>(change_of_weights(optimizer.get(), widened(weights), widened(gradient)));
     };
   if (factory.precision == Precision::in_float || factory.has_float)
-    any.in_float = [make, is_float = factory.precision == Precision::in_float](const Matrix<float>& weights,
-                                                                               const Matrix<float>& gradient) {
+    any.in_float = [make, is_float = factory.precision == Precision::in_float](
+                       const Matrix<float>& weights, const Matrix<float>& gradient) {
       auto optimizer = make(shape_of(gradient));
       if (!is_float) optimizer = optimizer->in_float();
       return converted<float>(change_of_weights(optimizer.get(), widened(weights), widened(gradient)));

@@ -15,8 +15,8 @@
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace check::detail {
 
-/// Tries a rule on a law of motions: every generator on inputs of every kind, for a product that fails has a generator
-/// that does, and random elements on inputs of random kinds.
+/// Tries a rule on a law of motions: every generator on inputs of every kind, for a product that fails has a
+/// generator that does, and random elements on inputs of random kinds.
 Report check_law(const Law& law, const AnyGroup& group, const AnyRule& rule, CheckOptions options);
 
 #ifdef SYMOPT_CHECK_DEFINITIONS
@@ -35,9 +35,9 @@ class LawRun {
                  .group = group.name(),
                  .precision = to_string(rule.precision()),
                  .seed = options_.seed},
-                {.nothing_tried = shapes_.empty()
-                                      ? "the group's heads fill none of the shapes"
-                                      : "the group has no generators, and no random trials were asked for"}) {}
+                {.nothing_tried =
+                     shapes_.empty() ? "the group's heads fill none of the shapes"
+                                     : "the group has no generators, and no random trials were asked for"}) {}
 
   Report run() && {
     for (const Shape shape : shapes_) try_generators(shape);
@@ -134,7 +134,8 @@ class LawRun {
   std::vector<WideMatrix> first_outputs_;  // of each shape
 };
 
-SYMOPT_CHECK_INLINE Report check_law(const Law& law, const AnyGroup& group, const AnyRule& rule, CheckOptions options) {
+SYMOPT_CHECK_INLINE Report check_law(const Law& law, const AnyGroup& group, const AnyRule& rule,
+                                     CheckOptions options) {
   return LawRun(law, group, rule, std::move(options)).run();
 }
 #endif

@@ -19,7 +19,8 @@
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace check {
 
-/// The symmetries of a rule, as far as the generators of GeneratorKind, a shift of the rows and scalings can tell.
+/// The symmetries of a rule, as far as the generators of GeneratorKind, a shift of the rows and scalings can
+/// tell.
 struct Classification {
   std::string rule;                            ///< the rule that was classified
   SideSymmetry left;                           ///< under generators on the rows
@@ -38,8 +39,8 @@ struct Classification {
   }
 };
 
-/// The row of the rule in the table of docs/derivation.md, and for each side a counterexample that shows that its group
-/// is no larger.
+/// The row of the rule in the table of docs/derivation.md, and for each side a counterexample that shows that
+/// its group is no larger.
 std::ostream& operator<<(std::ostream& out, const Classification& row);
 
 namespace detail {
@@ -132,7 +133,8 @@ class Classifier {
     check(positive_scalings);
     check(rotations);
     if (symmetry.has(rotations)) {
-      for (const GeneratorKind part : {negation, swaps, signs, block_rotations, block_swaps, stabilizer_of_ones})
+      for (const GeneratorKind part :
+           {negation, swaps, signs, block_rotations, block_swaps, stabilizer_of_ones})
         symmetry.set(part, Verdict::holds);
       return symmetry;
     }

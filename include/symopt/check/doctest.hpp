@@ -18,11 +18,11 @@
 #define SYMOPT_REQUIRE(...) SYMOPT_DOCTEST_VERDICT(REQUIRE, ::symopt::check::Verdict::holds, __VA_ARGS__)
 #define SYMOPT_CHECK_VERDICT(expected, ...) SYMOPT_DOCTEST_VERDICT(CHECK, expected, __VA_ARGS__)
 
-#define SYMOPT_DOCTEST_VERDICT(assertion, expected, ...)                                            \
-  do {                                                                                              \
-    const ::symopt::check::Verdict symopt_expected = expected;                                      \
-    const ::symopt::check::Report symopt_report = __VA_ARGS__;                                      \
-    const bool symopt_is_expected = symopt_report.verdict == symopt_expected;                       \
-    DOCTEST_##assertion##_MESSAGE(symopt_is_expected,                                               \
+#define SYMOPT_DOCTEST_VERDICT(assertion, expected, ...)                                                  \
+  do {                                                                                                    \
+    const ::symopt::check::Verdict symopt_expected = expected;                                            \
+    const ::symopt::check::Report symopt_report = __VA_ARGS__;                                            \
+    const bool symopt_is_expected = symopt_report.verdict == symopt_expected;                             \
+    DOCTEST_##assertion##_MESSAGE(symopt_is_expected,                                                     \
                                   ::symopt::check::detail::failure_text(symopt_report, symopt_expected)); \
   } while (false)

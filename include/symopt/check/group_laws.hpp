@@ -43,19 +43,21 @@ SYMOPT_CHECK_INLINE const char* precision_text(Wide unit) {
   return unit == static_cast<Wide>(std::numeric_limits<double>::epsilon()) ? "double" : "long double";
 }
 
-/// The trials of laws that speak of one element of a group after the other, generators and random ones, on small shapes.
+/// The trials of laws that speak of one element of a group after the other, generators and random ones, on
+/// small shapes.
 class ElementTrials {
  public:
   ElementTrials(const AnyGroup& group, CheckOptions options, std::string law)
       : group_(group),
         law_(std::move(law)),
         shapes_(std::move(options.shapes)),
-        trials_({.law = law_,
-                 .rule = "the group",
-                 .group = group.name(),
-                 .precision = precision_text(group.unit()),
-                 .seed = options.seed},
-                {.nothing_tried = "no element moves anything", .nothing_moved = "no element moves anything"}) {
+        trials_(
+            {.law = law_,
+             .rule = "the group",
+             .group = group.name(),
+             .precision = precision_text(group.unit()),
+             .seed = options.seed},
+            {.nothing_tried = "no element moves anything", .nothing_moved = "no element moves anything"}) {
     if (shapes_.empty()) {
       shapes_ = default_shapes(group.families());
       const Shape large = shapes_.back();
@@ -88,10 +90,12 @@ class ElementTrials {
     const std::size_t generators = elements.size();
     where_ = to_string(shape);
     if (shape.rows > 1 && shape.cols > 1)
-      require(generators > 0 || group_.families() == Families{}, "a group that moves something has generators");
+      require(generators > 0 || group_.families() == Families{},
+              "a group that moves something has generators");
     for (std::size_t i = 0; i < random_elements; ++i) elements.push_back(group_.random(shape, engine));
     for (std::size_t i = 0; i < elements.size(); ++i) {
-      where_ = (i < generators ? "generator " + std::to_string(i) : "a random element") + ", " + to_string(shape);
+      where_ =
+          (i < generators ? "generator " + std::to_string(i) : "a random element") + ", " + to_string(shape);
       const WideMatrix block = gaussian<Wide>(shape, engine);
       const bool moves = error_on(norm(block), group_.on_weights(elements[i], block), block) > 1;
       has_moved_ = has_moved_ || moves;
@@ -156,8 +160,8 @@ SYMOPT_CHECK_INLINE void try_axioms(ElementTrials& trials, Shape shape, const An
   compare_actions(trials, "g g^-1 = 1", any.compose(g, any.inverse(g)), one, block);
   compare_actions(trials, "1 g = g", any.compose(one, g), g, block);
   compare_actions(trials, "g 1 = g", any.compose(g, one), g, block);
-  compare_actions(trials, "(g h) k = g (h k)", any.compose(any.compose(g, h), k), any.compose(g, any.compose(h, k)),
-                  block);
+  compare_actions(trials, "(g h) k = g (h k)", any.compose(any.compose(g, h), k),
+                  any.compose(g, any.compose(h, k)), block);
 }
 
 SYMOPT_CHECK_INLINE void try_actions(ElementTrials& trials, Shape shape, const AnyGroup::Element& g,
@@ -175,7 +179,8 @@ SYMOPT_CHECK_INLINE void try_actions(ElementTrials& trials, Shape shape, const A
                  norm(moved_twice) + norm(x) + std::sqrt(static_cast<Wide>(x.size())));
   trials.compare("act(g h) = act(g) act(h) on gradients", any.on_gradient(gh, x),
                  any.on_gradient(g, any.on_gradient(h, x)));
-  trials.compare("act(g h) = act(g) act(h) on updates", any.on_update(gh, x), any.on_update(g, any.on_update(h, x)));
+  trials.compare("act(g h) = act(g) act(h) on updates", any.on_update(gh, x),
+                 any.on_update(g, any.on_update(h, x)));
   const auto number = [](Wide value) { return WideMatrix(WideMatrix::Constant(1, 1, value)); };
   trials.compare("<g_* G, Dg U> = <G, U>", number(inner_product(any.on_gradient(g, x), any.on_update(g, u))),
                  number(inner_product(x, u)), norm(x) * norm(u));
@@ -186,7 +191,8 @@ SYMOPT_CHECK_INLINE void try_actions(ElementTrials& trials, Shape shape, const A
   linear("gradients move linearly", [&](const WideMatrix& block) { return any.on_gradient(g, block); });
   linear("updates move linearly", [&](const WideMatrix& block) { return any.on_update(g, block); });
   const WideMatrix before = any.on_weights(g, x), after = any.on_weights(g, sum(x, u));
-  trials.compare("g(W + U) - g W = Dg U", sum(after, before, -1), any.on_update(g, u), norm(before) + norm(after));
+  trials.compare("g(W + U) - g W = Dg U", sum(after, before, -1), any.on_update(g, u),
+                 norm(before) + norm(after));
 }
 
 }  // namespace detail

@@ -25,13 +25,15 @@ inline ::testing::AssertionResult assertion_of(Verdict expected, const Report& r
 // Variadic, since a call may hold commas. The switch keeps a following `else` the caller's.
 #define SYMOPT_EXPECT(...) \
   SYMOPT_GTEST_VERDICT(GTEST_NONFATAL_FAILURE_, ::symopt::check::Verdict::holds, __VA_ARGS__)
-#define SYMOPT_ASSERT(...) SYMOPT_GTEST_VERDICT(GTEST_FATAL_FAILURE_, ::symopt::check::Verdict::holds, __VA_ARGS__)
-#define SYMOPT_EXPECT_VERDICT(expected, ...) SYMOPT_GTEST_VERDICT(GTEST_NONFATAL_FAILURE_, expected, __VA_ARGS__)
+#define SYMOPT_ASSERT(...) \
+  SYMOPT_GTEST_VERDICT(GTEST_FATAL_FAILURE_, ::symopt::check::Verdict::holds, __VA_ARGS__)
+#define SYMOPT_EXPECT_VERDICT(expected, ...) \
+  SYMOPT_GTEST_VERDICT(GTEST_NONFATAL_FAILURE_, expected, __VA_ARGS__)
 
-#define SYMOPT_GTEST_VERDICT(failure, expected, ...)                      \
-  GTEST_AMBIGUOUS_ELSE_BLOCKER_                                           \
-  if (const ::testing::AssertionResult symopt_result =                    \
-          ::symopt::check::detail::assertion_of(expected, __VA_ARGS__))   \
-    ;                                                                     \
-  else                                                                    \
+#define SYMOPT_GTEST_VERDICT(failure, expected, ...)                    \
+  GTEST_AMBIGUOUS_ELSE_BLOCKER_                                         \
+  if (const ::testing::AssertionResult symopt_result =                  \
+          ::symopt::check::detail::assertion_of(expected, __VA_ARGS__)) \
+    ;                                                                   \
+  else                                                                  \
     failure(symopt_result.failure_message())

@@ -34,7 +34,8 @@ Report check_homogeneous(const Rule& rule, double degree, CheckOptions options =
 /// Is it so for powers of two, to the last bit? Scaling a loss by one then changes no rounding.
 template <class Rule>
 Report check_homogeneous_to_the_bit(const Rule& rule, double degree, CheckOptions options = {}) {
-  return detail::check_without_group(detail::exact_homogeneity_law(degree), any_rule(rule), std::move(options));
+  return detail::check_without_group(detail::exact_homogeneity_law(degree), any_rule(rule),
+                                     std::move(options));
 }
 
 #ifdef SYMOPT_CHECK_DEFINITIONS

@@ -15,7 +15,8 @@
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace check {
 
-/// A kind of gradient to try rules on: blocks of a source, Gaussian ones where it has none, with their entries changed.
+/// A kind of gradient to try rules on: blocks of a source, Gaussian ones where it has none, with their
+/// entries changed.
 struct InputKind {
   std::string_view name;
   Matrix<double> (*source)(Shape shape, std::mt19937_64& engine) = nullptr;
@@ -39,8 +40,8 @@ std::vector<const InputKind*> chosen_kinds(const std::vector<std::string>& names
 /// These with the integers first, for a failure on them is the easiest to read.
 std::vector<const InputKind*> readable_kinds(const std::vector<std::string>& names);
 
-/// The shapes, or the default ones, that the group's heads fill. Errors: Error for an empty block, of which no law says
-/// anything.
+/// The shapes, or the default ones, that the group's heads fill. Errors: Error for an empty block, of which
+/// no law says anything.
 std::vector<Shape> chosen_shapes(std::vector<Shape> shapes, const AnyGroup& group);
 
 /// Small integers.
@@ -81,7 +82,8 @@ SYMOPT_CHECK_INLINE Matrix<double> integers(Shape shape, std::mt19937_64& engine
 }
 
 /// Log-spaced singular values, as many as the block may have or, with `part` 2, half as many.
-SYMOPT_CHECK_INLINE Matrix<double> conditioned(Shape shape, double condition, std::mt19937_64& engine, int part = 1) {
+SYMOPT_CHECK_INLINE Matrix<double> conditioned(Shape shape, double condition, std::mt19937_64& engine,
+                                               int part = 1) {
   const Index rank = std::min(shape.rows, shape.cols);
   return with_spectrum(shape, log_spaced((rank + part - 1) / part, condition), engine);
 }
@@ -139,7 +141,8 @@ SYMOPT_CHECK_INLINE const std::vector<InputKind>& input_kinds() {
       {"ones", nullptr, [](Block, Index, Index) { return 1.0; }},
       {"zero", nullptr, [](Block, Index, Index) { return 0.0; }},
       {"horizontal", nullptr, [](Block b, Index i, Index j) { return b(i, j) - detail::column_mean(b, j); }},
-      {"horizontal-columns", nullptr, [](Block b, Index i, Index j) { return b(i, j) - detail::row_mean(b, i); }},
+      {"horizontal-columns", nullptr,
+       [](Block b, Index i, Index j) { return b(i, j) - detail::row_mean(b, i); }},
       {"scale-1e-30", nullptr, [](Block b, Index i, Index j) { return 1e-30 * b(i, j); }},
       {"scale-1e30", nullptr, [](Block b, Index i, Index j) { return 1e30 * b(i, j); }},
   };
@@ -154,10 +157,12 @@ SYMOPT_CHECK_INLINE std::vector<Shape> default_shapes(const Families& families) 
   return shapes;
 }
 
-SYMOPT_CHECK_INLINE std::vector<const InputKind*> detail::chosen_kinds(const std::vector<std::string>& names) {
+SYMOPT_CHECK_INLINE std::vector<const InputKind*> detail::chosen_kinds(
+    const std::vector<std::string>& names) {
   std::vector<const InputKind*> kinds;
   for (const InputKind& kind : input_kinds())
-    if (names.empty() || std::find(names.begin(), names.end(), kind.name) != names.end()) kinds.push_back(&kind);
+    if (names.empty() || std::find(names.begin(), names.end(), kind.name) != names.end())
+      kinds.push_back(&kind);
   if (names.empty() || kinds.size() == names.size()) return kinds;
   std::string known;
   for (const InputKind& kind : input_kinds()) known += (known.empty() ? "" : ", ") + std::string(kind.name);
@@ -170,18 +175,21 @@ SYMOPT_CHECK_INLINE std::vector<const InputKind*> detail::chosen_kinds(const std
   throw Error("CheckOptions::inputs names a kind twice");
 }
 
-SYMOPT_CHECK_INLINE std::vector<const InputKind*> detail::readable_kinds(const std::vector<std::string>& names) {
+SYMOPT_CHECK_INLINE std::vector<const InputKind*> detail::readable_kinds(
+    const std::vector<std::string>& names) {
   std::vector<const InputKind*> kinds = chosen_kinds(names);
   std::stable_partition(kinds.begin(), kinds.end(),
                         [](const InputKind* kind) { return kind->name == "integers"; });
   return kinds;
 }
 
-SYMOPT_CHECK_INLINE std::vector<Shape> detail::chosen_shapes(std::vector<Shape> shapes, const AnyGroup& group) {
+SYMOPT_CHECK_INLINE std::vector<Shape> detail::chosen_shapes(std::vector<Shape> shapes,
+                                                             const AnyGroup& group) {
   if (shapes.empty()) shapes = default_shapes(group.families());
   for (const Shape shape : shapes)
     symopt::detail::require(shape.rows > 0 && shape.cols > 0, [&] {
-      return "a check on blocks of shape " + to_string(shape) + " would say nothing; give shapes with entries";
+      return "a check on blocks of shape " + to_string(shape) +
+             " would say nothing; give shapes with entries";
     });
   std::erase_if(shapes, [&](Shape shape) { return !group.fits(shape); });
   return shapes;

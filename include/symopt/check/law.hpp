@@ -19,7 +19,9 @@ struct Law {
   std::string should_be;  ///< U(x) moved, likewise
   std::function<std::vector<Motion>(Shape)> generators;
   std::function<Motion(Shape, std::mt19937_64&)> random;
-  std::function<std::vector<SimpleMove>(Shape)> simple_moves = [](Shape) { return std::vector<SimpleMove>{}; };
+  std::function<std::vector<SimpleMove>(Shape)> simple_moves = [](Shape) {
+    return std::vector<SimpleMove>{};
+  };
   /// Makes an input one that the law speaks of.
   std::function<WideMatrix(WideMatrix)> prepare = [](WideMatrix block) { return block; };
   bool is_about_motion = true;          ///< vacuous when nothing that the rule sees moves

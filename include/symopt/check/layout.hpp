@@ -34,8 +34,9 @@ Report check_layout(const StoredRule& a, const StoredRule& b, std::string name, 
 /// Errors: std::invalid_argument for storages of other blocks.
 template <class Rule>
 Report check_layout(const Rule& rule, const Storage& a, const Storage& b, CheckOptions options = {}) {
-  return detail::check_layout({a, detail::tensor_rule(rule, a.layout)}, {b, detail::tensor_rule(rule, b.layout)},
-                              detail::name_of_tensor_rule(rule), options);
+  return detail::check_layout({a, detail::tensor_rule(rule, a.layout)},
+                              {b, detail::tensor_rule(rule, b.layout)}, detail::name_of_tensor_rule(rule),
+                              options);
 }
 
 /// Layouts on small tensors, with blocks of 4 x 6.
@@ -49,7 +50,8 @@ Report check_layout(const Rule& rule, const Layout& a, const Layout& b, CheckOpt
 namespace detail {
 
 /// The directions of these blocks when they are stored in the rule's way.
-SYMOPT_CHECK_INLINE std::vector<WideMatrix> directions_in(const StoredRule& rule, const std::vector<WideMatrix>& blocks) {
+SYMOPT_CHECK_INLINE std::vector<WideMatrix> directions_in(const StoredRule& rule,
+                                                          const std::vector<WideMatrix>& blocks) {
   StoredBlocks gradient(rule.storage), direction(rule.storage);
   for (std::size_t b = 0; b < blocks.size(); ++b) gradient.set(b, converted<double>(blocks[b]));
   rule.update(gradient.tensor(), direction.tensor());

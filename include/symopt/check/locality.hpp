@@ -41,7 +41,8 @@ Report check_locality(const Rule& rule, const Layout& layout, CheckOptions optio
 namespace detail {
 
 /// Other gradients for a block.
-SYMOPT_CHECK_INLINE std::vector<Matrix<double>> changed_blocks(const Matrix<double>& own, std::mt19937_64& engine) {
+SYMOPT_CHECK_INLINE std::vector<Matrix<double>> changed_blocks(const Matrix<double>& own,
+                                                               std::mt19937_64& engine) {
   std::vector<Matrix<double>> changed;
   for (const double factor : {1e6, 0.0, -1.0}) {
     changed.push_back(own);
@@ -62,7 +63,8 @@ SYMOPT_CHECK_INLINE Outcome locality_outcome(const std::vector<Matrix<double>>& 
     outcome.is_finite = is_finite(now);
     if (outcome.is_finite && (b == changed || has_same_bits(after[b], before[b]))) continue;
     outcome.error = infinity;
-    if (outcome.is_finite) outcome.relative = static_cast<double>(distance(now, then) / std::max(norm(now), norm(then)));
+    if (outcome.is_finite)
+      outcome.relative = static_cast<double>(distance(now, then) / std::max(norm(now), norm(then)));
     Failure failure{outcome.is_finite ? "block " + std::to_string(b) + " moves when the gradient of block " +
                                             std::to_string(changed) + " changes"
                                       : "the direction of block " + std::to_string(b) + " is not finite",

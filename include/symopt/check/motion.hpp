@@ -74,7 +74,8 @@ SYMOPT_CHECK_INLINE std::vector<Motion> generator_motions(const AnyGroup& group,
 
 SYMOPT_CHECK_INLINE std::string SimpleMove::name() const {
   if (kind == Kind::shift)
-    return (side == Side::left ? "weights with 1 added to all of column " : "weights with 1 added to all of row ") +
+    return (side == Side::left ? "weights with 1 added to all of column "
+                               : "weights with 1 added to all of row ") +
            std::to_string(first);
   const std::string where = side == Side::left ? "left " : "right ";
   const std::string lines = "(" + std::to_string(first) + "," + std::to_string(second) + ")";

@@ -4,6 +4,7 @@
 #include <symopt/check/any_group.hpp>
 #include <symopt/check/generator_kind.hpp>
 #include <symopt/group/haar.hpp>
+#include <symopt/group/matrix_product.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -34,8 +35,12 @@ class OneSidedGroup final : public AnyGroup {
   Element random(Shape shape, std::mt19937_64& engine) const override;
   std::vector<Element> generators(Shape shape) const override;
 
-  WideMatrix on_weights(const Element& g, const WideMatrix& block) const override { return moved(in(g), block); }
-  WideMatrix on_update(const Element& g, const WideMatrix& block) const override { return moved(in(g), block); }
+  WideMatrix on_weights(const Element& g, const WideMatrix& block) const override {
+    return moved(in(g), block);
+  }
+  WideMatrix on_update(const Element& g, const WideMatrix& block) const override {
+    return moved(in(g), block);
+  }
   WideMatrix on_gradient(const Element& g, const WideMatrix& block) const override;
 
  private:
@@ -55,6 +60,8 @@ class OneSidedGroup final : public AnyGroup {
 #ifdef SYMOPT_CHECK_DEFINITIONS
 namespace detail {
 
+using symopt::detail::matrix_product;
+
 /// The matrix with q in its diagonal, from that line on.
 SYMOPT_CHECK_INLINE WideMatrix with_block(WideMatrix a, Index begin, const WideMatrix& q) {
   for (Index i = 0; i < q.rows(); ++i)
@@ -72,8 +79,9 @@ SYMOPT_CHECK_INLINE WideMatrix block_exchange(Index n, Index begin, Index size) 
   return a;
 }
 
-/// An orthogonal matrix q of n - 1 lines as one of n that keeps the vector of ones: H (1 + q) H with the reflection H
-/// that exchanges the first axis and the direction of the ones, 1 - 2 a a^T / |a|^2 for their difference a.
+/// An orthogonal matrix q of n - 1 lines as one of n that keeps the vector of ones: H (1 + q) H with the
+/// reflection H that exchanges the first axis and the direction of the ones, 1 - 2 a a^T / |a|^2 for their
+/// difference a.
 SYMOPT_CHECK_INLINE WideMatrix about_ones(Index n, const WideMatrix& q) {
   if (n < 2) return unit_matrix(n);
   const Wide direction = 1 / std::sqrt(static_cast<Wide>(n));
@@ -82,7 +90,7 @@ SYMOPT_CHECK_INLINE WideMatrix about_ones(Index n, const WideMatrix& q) {
   WideMatrix h = unit_matrix(n);
   for (Index i = 0; i < n; ++i)
     for (Index j = 0; j < n; ++j) h(i, j) -= 2 * axis(i) * axis(j) / squared;
-  return product(product(h, with_block(unit_matrix(n), 1, q)), h);
+  return matrix_product(matrix_product(h, with_block(unit_matrix(n), 1, q)), h);
 }
 
 }  // namespace detail
@@ -118,7 +126,7 @@ SYMOPT_CHECK_INLINE AnyGroup::Element OneSidedGroup::identity(Shape shape) const
 }
 
 SYMOPT_CHECK_INLINE AnyGroup::Element OneSidedGroup::compose(const Element& g, const Element& h) const {
-  return detail::product(in(g), in(h));
+  return detail::matrix_product(in(g), in(h));
 }
 
 SYMOPT_CHECK_INLINE AnyGroup::Element OneSidedGroup::random(Shape shape, std::mt19937_64& engine) const {
@@ -140,7 +148,7 @@ SYMOPT_CHECK_INLINE AnyGroup::Element OneSidedGroup::random(Shape shape, std::mt
   // Otherwise a product of generators in any order.
   const std::vector<WideMatrix> some = generator_matrices(n);
   std::uniform_int_distribution<std::size_t> choice(0, some.empty() ? 0 : some.size() - 1);
-  for (Index k = 0; k < 2 * n && !some.empty(); ++k) a = detail::product(some[choice(engine)], a);
+  for (Index k = 0; k < 2 * n && !some.empty(); ++k) a = detail::matrix_product(some[choice(engine)], a);
   return a;
 }
 
@@ -156,9 +164,12 @@ SYMOPT_CHECK_INLINE std::vector<WideMatrix> OneSidedGroup::generator_matrices(In
   const auto add_swaps = [&](Index size) {
     for (Index i = 0; i + 2 * size <= n; i += size) matrices.push_back(detail::block_exchange(n, i, size));
   };
-  const auto add_negation = [&] { matrices.push_back(detail::sum(WideMatrix::Zero(n, n), unit_matrix(n), -1)); };
+  const auto add_negation = [&] {
+    matrices.push_back(detail::sum(WideMatrix::Zero(n, n), unit_matrix(n), -1));
+  };
   const auto add_scalings = [&](const auto& factor_of) {
-    for (Index i = 0; i < n; ++i) matrices.push_back(with_block(unit_matrix(n), i, WideMatrix::Constant(1, 1, factor_of(i))));
+    for (Index i = 0; i < n; ++i)
+      matrices.push_back(with_block(unit_matrix(n), i, WideMatrix::Constant(1, 1, factor_of(i))));
   };
   switch (kind_) {
     case GeneratorKind::negation:
@@ -180,7 +191,8 @@ SYMOPT_CHECK_INLINE std::vector<WideMatrix> OneSidedGroup::generator_matrices(In
       break;
     case GeneratorKind::stabilizer_of_ones:
       add_negation();
-      for (const WideMatrix& q : orthogonal_generators<Wide>(n - 1)) matrices.push_back(detail::about_ones(n, q));
+      for (const WideMatrix& q : orthogonal_generators<Wide>(n - 1))
+        matrices.push_back(detail::about_ones(n, q));
       break;
     case GeneratorKind::rotations:
       matrices = orthogonal_generators<Wide>(n);
@@ -197,8 +209,8 @@ SYMOPT_CHECK_INLINE WideMatrix OneSidedGroup::on_gradient(const Element& g, cons
 }
 
 SYMOPT_CHECK_INLINE WideMatrix OneSidedGroup::moved(const WideMatrix& a, const WideMatrix& block) const {
-  if (side_ == Side::left) return detail::product(a, block);
-  return detail::transpose(detail::product(a, detail::transpose(block)));
+  if (side_ == Side::left) return detail::matrix_product(a, block);
+  return detail::transpose(detail::matrix_product(a, detail::transpose(block)));
 }
 
 SYMOPT_CHECK_INLINE WideMatrix OneSidedGroup::inverse_of(WideMatrix a) const {

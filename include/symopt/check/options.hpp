@@ -36,7 +36,8 @@ SYMOPT_CHECK_INLINE std::uint64_t default_seed() {
   return text != nullptr && *text != '\0' ? std::strtoull(text, nullptr, 0) : 2605'18106;
 }
 
-SYMOPT_CHECK_INLINE std::mt19937_64 engine_for(std::uint64_t seed, std::string_view purpose, std::uint64_t number) {
+SYMOPT_CHECK_INLINE std::mt19937_64 engine_for(std::uint64_t seed, std::string_view purpose,
+                                               std::uint64_t number) {
   std::uint64_t state = seed;
   const auto mix = [&state](std::uint64_t value) {  // splitmix64
     state += 0x9e3779b97f4a7c15ULL + value;

@@ -22,8 +22,8 @@ struct Outcome {
   double relative = 0;  ///< the violation over the size of the output
   bool is_finite = true;
   bool is_ill_posed = false;
-  bool has_moved = true;   ///< something moved that the rule sees
-  bool has_varied = true;  ///< the output is known to depend on the input
+  bool has_moved = true;                      ///< something moved that the rule sees
+  bool has_varied = true;                     ///< the output is known to depend on the input
   std::optional<double> relative_in_float{};  ///< `relative` once more in float, for a rule in double
   std::string approximation_reason{};         ///< why the rule calls its output approximate, where it does
   std::function<Failure()> failure{};         ///< of a violation; called for the one that is shown
@@ -32,8 +32,8 @@ struct Outcome {
   bool is_clear_violation() const { return !is_finite || (is_violation() && relative >= clear_violation); }
 };
 
-/// The outcome of comparing outputs of that size, which rounding of the inputs can change by `change` and which are
-/// themselves rounded in the `unit`.
+/// The outcome of comparing outputs of that size, which rounding of the inputs can change by `change` and
+/// which are themselves rounded in the `unit`.
 inline Outcome outcome_of(double violation, double size, double change, double unit) {
   Outcome outcome;
   outcome.relative = violation == 0 ? 0 : violation / size;

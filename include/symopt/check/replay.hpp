@@ -12,9 +12,9 @@
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace check::detail {
 
-/// The environment's SYMOPT_REPRODUCE as one check reads it: its seed, and one of its trials or all of them. The line is
-/// `law|rule|group|seed=7 trial`, so it reaches the check that printed it through any test framework, and all others
-/// go on as usual.
+/// The environment's SYMOPT_REPRODUCE as one check reads it: its seed, and one of its trials or all of them.
+/// The line is `law|rule|group|seed=7 trial`, so it reaches the check that printed it through any test
+/// framework, and all others go on as usual.
 struct Replay {
   std::uint64_t seed = 0;
   std::string trial;  ///< empty: the whole check

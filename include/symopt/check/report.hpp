@@ -38,13 +38,13 @@ constexpr const char* to_string(Verdict verdict) {
 
 /// A trial that failed, made as small as it still fails.
 struct Counterexample {
-  std::string element;       ///< "left rotation (0,1) by pi/2"
-  Matrix<double> input;      ///< the gradient
-  double error = 0;          ///< the size of the violation over the size of the output
-  Matrix<double> weights{};  ///< of a rule that sees them; otherwise empty, like those that a check lacks
-  std::string of_moved{};    ///< the name of `actual`: "the step after the move"
-  Matrix<double> actual{};   ///< as the rule gave it
-  std::string should_be{};   ///< the name of `expected`: "the step, moved"
+  std::string element;        ///< "left rotation (0,1) by pi/2"
+  Matrix<double> input;       ///< the gradient
+  double error = 0;           ///< the size of the violation over the size of the output
+  Matrix<double> weights{};   ///< of a rule that sees them; otherwise empty, like those that a check lacks
+  std::string of_moved{};     ///< the name of `actual`: "the step after the move"
+  Matrix<double> actual{};    ///< as the rule gave it
+  std::string should_be{};    ///< the name of `expected`: "the step, moved"
   Matrix<double> expected{};  ///< as the law asks for it
 };
 
@@ -53,20 +53,20 @@ std::ostream& operator<<(std::ostream& out, const Counterexample& example);
 
 /// The result of a check. Errors are in units of what rounding allows: a trial passes at 1 or less.
 struct Report {
-  std::string law;    ///< "equivariance"
-  std::string rule;   ///< the rule that was checked
-  std::string group;  ///< the group under which
+  std::string law;                     ///< "equivariance"
+  std::string rule;                    ///< the rule that was checked
+  std::string group;                   ///< the group under which
   Verdict verdict = Verdict::vacuous;  ///< the finding
-  std::string reason{};        ///< of a verdict that is not `holds`
-  double worst = 0;            ///< the largest error of a well-posed trial
-  std::vector<double> errors{};  ///< of all well-posed trials, ascending
-  int trials = 0;           ///< inputs and elements tried
-  int ill_posed = 0;        ///< trials whose result rounding decides
+  std::string reason{};                ///< of a verdict that is not `holds`
+  double worst = 0;                    ///< the largest error of a well-posed trial
+  std::vector<double> errors{};        ///< of all well-posed trials, ascending
+  int trials = 0;                      ///< inputs and elements tried
+  int ill_posed = 0;                   ///< trials whose result rounding decides
   double ladder_ratio = 0;  ///< largest error in float over that in double on Gaussian inputs; 0 without
   std::string precision;    ///< the highest one tried: "double", "float"
   std::optional<Counterexample> counterexample{};  ///< the smallest that was found
   std::string reproduce{};  ///< one line that repeats the failed trial, or the whole check
-  std::uint64_t seed = 0;  ///< of all random numbers
+  std::uint64_t seed = 0;   ///< of all random numbers
 
   /// The error that a share q of the well-posed trials do not exceed; 0 without any.
   double quantile(double q) const {

@@ -3,7 +3,6 @@
 
 #include <symopt/check/check_law.hpp>
 #include <symopt/error.hpp>
-#include <symopt/normalization/horizontal_projection.hpp>
 
 #include <random>
 #include <string>
@@ -129,13 +128,13 @@ SYMOPT_CHECK_INLINE Motion random_shift(const AnyGroup& group, Shape shape, std:
 }
 
 SYMOPT_CHECK_INLINE Law shift_law(const AnyGroup& group) {
-  return {
-      .name = "shift invariance",
-      .violation = "a shift of the gradient changes the step",
-      .of_moved = "the step of the shifted gradient",
-      .should_be = "the step of the gradient",
-      .generators = [&group](Shape shape) { return unit_shifts(group, shape); },
-      .random = [&group](Shape shape, std::mt19937_64& engine) { return random_shift(group, shape, engine); }};
+  return {.name = "shift invariance",
+          .violation = "a shift of the gradient changes the step",
+          .of_moved = "the step of the shifted gradient",
+          .should_be = "the step of the gradient",
+          .generators = [&group](Shape shape) { return unit_shifts(group, shape); },
+          .random = [&group](Shape shape,
+                             std::mt19937_64& engine) { return random_shift(group, shape, engine); }};
 }
 
 SYMOPT_CHECK_INLINE Report check_shift_law(const Law& law, const AnyGroup& group, const AnyRule& rule,

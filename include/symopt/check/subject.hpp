@@ -40,9 +40,9 @@ WideMatrix rounded_once(Precision precision, WideMatrix block, std::mt19937_64& 
 /// of the result, for which 6e-8 are allowed then: no wrong rule hides there. Zero where float overflows.
 double own_rounding(const WideMatrix& in_float, const WideMatrix& in_double);
 
-/// An input in one precision with the rule's direction there, and the most that rounding can change it: of the input,
-/// when every entry of weights and gradient moves by one rounding, or of the rule's own arithmetic, whichever is
-/// more. Not finite as soon as one of these directions is not.
+/// An input in one precision with the rule's direction there, and the most that rounding can change it: of
+/// the input, when every entry of weights and gradient moves by one rounding, or of the rule's own
+/// arithmetic, whichever is more. Not finite as soon as one of these directions is not.
 struct Evaluation {
   Precision precision;
   WideMatrix weights, gradient, direction;
@@ -81,20 +81,20 @@ SYMOPT_CHECK_INLINE WideMatrix rounded_once(Precision precision, WideMatrix bloc
   std::bernoulli_distribution coin;
   for (Index k = 0; k < block.size(); ++k) {
     const double factor = coin(engine) ? 1 + unit : 1 - unit;
-    block.data()[k] = static_cast<double>(block.data()[k]) * factor;
+    block.data()[k] = static_cast<Wide>(static_cast<double>(block.data()[k]) * factor);
   }
   return rounded_to(precision, std::move(block));
 }
 
 SYMOPT_CHECK_INLINE double own_rounding(const WideMatrix& in_float, const WideMatrix& in_double) {
-  constexpr Wide finer = 0x1p-29;  // the roundoff of double over that of float
+  constexpr Wide finer = 0x1p-29L;  // the roundoff of double over that of float
   if (!is_finite(in_float) || shape_of(in_float) != shape_of(in_double)) return 0;
   return static_cast<double>(finer * std::min(distance(in_float, in_double), norm(in_double)));
 }
 
 /// The rule's direction, widened.
-SYMOPT_CHECK_INLINE WideMatrix direction_of(const AnyRule& rule, Precision precision, const WideMatrix& weights,
-                                            const WideMatrix& gradient) {
+SYMOPT_CHECK_INLINE WideMatrix direction_of(const AnyRule& rule, Precision precision,
+                                            const WideMatrix& weights, const WideMatrix& gradient) {
   if (precision == Precision::in_float)
     return widened(rule.in_float(converted<float>(weights), converted<float>(gradient)));
   return widened(rule.in_double(converted<double>(weights), converted<double>(gradient)));
@@ -115,11 +115,13 @@ SYMOPT_CHECK_INLINE Evaluation::Evaluation(const AnyRule& rule, Precision in, co
     if (is_finite) change = std::max(change, static_cast<double>(distance(near, direction)));
   }
   if (is_finite && in == Precision::in_double && rule.in_float)
-    change = std::max(change, own_rounding(direction_of(rule, Precision::in_float, weights, gradient), direction));
+    change =
+        std::max(change, own_rounding(direction_of(rule, Precision::in_float, weights, gradient), direction));
 }
 
-/// Integers that the element moves to integers are not excused by rounding: nothing was rounded before the rule began, so
-/// there is no excuse but its own arithmetic, which may square the input and so lose half of its digits.
+/// Integers that the element moves to integers are not excused by rounding: nothing was rounded before the
+/// rule began, so there is no excuse but its own arithmetic, which may square the input and so lose half of
+/// its digits.
 SYMOPT_CHECK_INLINE Comparison compare(const AnyRule& rule, const Evaluation& still, const Motion& motion,
                                        bool to_the_bit, std::mt19937_64& engine) {
   const WideMatrix moved_gradient = motion.on_gradient(still.gradient);
@@ -140,8 +142,7 @@ SYMOPT_CHECK_INLINE Comparison compare(const AnyRule& rule, const Evaluation& st
         is_integer(still.gradient) && is_integer(moved_gradient) && is_equal(moved.weights, moved_weights);
     if (to_the_bit || is_exact) {
       result.outcome.is_ill_posed = false;
-      result.outcome.error =
-          tolerance.error(result.outcome.relative, to_the_bit ? 0 : std::sqrt(unit));
+      result.outcome.error = tolerance.error(result.outcome.relative, to_the_bit ? 0 : std::sqrt(unit));
     }
   }
   result.outcome.is_finite = is_finite;
@@ -159,7 +160,8 @@ SYMOPT_CHECK_INLINE Subject::Subject(const AnyRule& rule, Input input, std::mt19
         rule.approximation_reason(converted<double>(input_.weights), converted<double>(input_.gradient));
 }
 
-SYMOPT_CHECK_INLINE Comparison Subject::under(const Motion& motion, bool to_the_bit, std::mt19937_64 engine) const {
+SYMOPT_CHECK_INLINE Comparison Subject::under(const Motion& motion, bool to_the_bit,
+                                              std::mt19937_64 engine) const {
   Comparison comparison = compare(rule_, still_, motion, to_the_bit, engine);
   comparison.outcome.approximation_reason = approximation_reason_;
   if (!approximation_reason_.empty()) comparison.outcome.is_ill_posed = true;

@@ -115,14 +115,15 @@ namespace detail {
 
 SYMOPT_CHECK_INLINE void require_shape(Shape direction, Shape input) {
   symopt::detail::require(direction == input, [&] {
-    return "symmetry_error: the rule returned a " + to_string(direction) + " matrix for a " + to_string(input) +
-           " block; it must keep the shape";
+    return "symmetry_error: the rule returned a " + to_string(direction) + " matrix for a " +
+           to_string(input) + " block; it must keep the shape";
   });
 }
 
 /// Of every generator: the directions of the moved inputs beside the moved directions, over those' size.
-SYMOPT_CHECK_INLINE double error_under(const AnyGroup& group, const AnyGroup::Element& g, const BlocksMap& rule,
-                                       const Blocks& inputs, const Blocks& still, Wide size) {
+SYMOPT_CHECK_INLINE double error_under(const AnyGroup& group, const AnyGroup::Element& g,
+                                       const BlocksMap& rule, const Blocks& inputs, const Blocks& still,
+                                       Wide size) {
   Blocks moved_inputs;
   for (const WideMatrix& input : inputs) moved_inputs.push_back(group.on_gradient(g, input));
   const Blocks moved_first = rule(moved_inputs);
@@ -133,7 +134,8 @@ SYMOPT_CHECK_INLINE double error_under(const AnyGroup& group, const AnyGroup::El
   return error >= 0 ? error : std::numeric_limits<double>::infinity();
 }
 
-SYMOPT_CHECK_INLINE SymmetryError symmetry_error(const AnyGroup& group, const BlocksMap& rule, const Blocks& inputs) {
+SYMOPT_CHECK_INLINE SymmetryError symmetry_error(const AnyGroup& group, const BlocksMap& rule,
+                                                 const Blocks& inputs) {
   symopt::detail::require(!inputs.empty(), "symmetry_error needs at least one input");
   const Shape shape = shape_of(inputs.front());
   for (const WideMatrix& input : inputs)
@@ -147,8 +149,8 @@ SYMOPT_CHECK_INLINE SymmetryError symmetry_error(const AnyGroup& group, const Bl
 
   SymmetryError result;
   for (const auto& g : group.generators(shape))
-    result.generators.push_back({static_cast<Index>(result.generators.size()),
-                                 error_under(group, g, rule, inputs, still, size)});
+    result.generators.push_back(
+        {static_cast<Index>(result.generators.size()), error_under(group, g, rule, inputs, still, size)});
   for (const auto& [generator, error] : result.generators) {
     result.worst = std::max(result.worst, error);
     result.mean += error / static_cast<double>(result.generators.size());

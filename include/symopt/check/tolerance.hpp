@@ -7,9 +7,10 @@
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace check::detail {
 
-/// How much rounding excuses. A violation passes up to `roundings` times what rounding can do: the largest change of the
-/// output when every number is rounded once more, and a rounding of the output itself. Where rounding can change more
-/// than the `deciding` share of the output it decides the output, and the trial says nothing.
+/// How much rounding excuses. A violation passes up to `roundings` times what rounding can do: the largest
+/// change of the output when every number is rounded once more, and a rounding of the output itself. Where
+/// rounding can change more than the `deciding` share of the output it decides the output, and the trial says
+/// nothing.
 struct Tolerance {
   double roundings = 32;
   double deciding = 1e-3;
@@ -25,8 +26,8 @@ struct Tolerance {
 /// The one of all rules.
 inline constexpr Tolerance tolerance{};
 
-/// The share of the output from which on a violation is a clear one: shown before others, kept while it is made small,
-/// and asked for by negative controls.
+/// The share of the output from which on a violation is a clear one: shown before others, kept while it is
+/// made small, and asked for by negative controls.
 inline constexpr double clear_violation = 0.01;
 
 inline constexpr double infinity = std::numeric_limits<double>::infinity();

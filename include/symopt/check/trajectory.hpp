@@ -21,9 +21,9 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace check {
 struct TrajectoryOptions {
   std::uint64_t seed = default_seed();  ///< of all random numbers
   int steps = 12;                       ///< of each run
-  int trials = 32;              ///< with random elements; every generator is tried anyway
-  bool free_running = false;    ///< let the twins' weights drift apart by rounding, too
-  std::vector<Shape> shapes{};  ///< of the blocks; empty: small ones that the group fits
+  int trials = 32;                      ///< with random elements; every generator is tried anyway
+  bool free_running = false;            ///< let the twins' weights drift apart by rounding, too
+  std::vector<Shape> shapes{};          ///< of the blocks; empty: small ones that the group fits
 };
 
 namespace detail {
@@ -83,8 +83,8 @@ class TrajectoryRun {
   }
 
  private:
-  /// The gradients of one run, by their names in input_kinds; integers first, for a failure on them is the easiest to
-  /// read. The last is another kind at each step.
+  /// The gradients of one run, by their names in input_kinds; integers first, for a failure on them is the
+  /// easiest to read. The last is another kind at each step.
   static constexpr std::array<std::string_view, 7> kinds{"integers",   "gaussian",   "half-rank", "zero-row",
                                                          "equal-rows", "horizontal", "changing"};
   static constexpr std::array<std::string_view, 8> changing{
@@ -102,8 +102,9 @@ class TrajectoryRun {
   }
 
   void run_twins(const Motion& motion, Shape shape, std::string_view kind) {
-    const TrialId id{"shape=" + to_string(shape) + " gradients=" + std::string(kind) + " element=" + motion.name,
-                     std::string(kind)};
+    const TrialId id{
+        "shape=" + to_string(shape) + " gradients=" + std::string(kind) + " element=" + motion.name,
+        std::string(kind)};
     if (!trials_.wants(id.words)) return;
     std::mt19937_64 engine = engine_for(trials_.seed(), id.words);
     TwinRuns twins(factory_, motion, gaussian<Wide>(shape, engine), options_.free_running);
@@ -113,30 +114,31 @@ class TrajectoryRun {
       const bool is_violation = comparison.outcome.is_violation();
       const bool may_part = comparison.outcome.is_ill_posed && options_.free_running;
       if (is_violation)
-        comparison.outcome.failure = [failure = failure_of(motion, gradient, step, twins.start(), comparison)] {
-          return failure;
-        };
+        comparison.outcome.failure =
+            [failure = failure_of(motion, gradient, step, twins.start(), comparison)] { return failure; };
       trials_.add(id, std::move(comparison.outcome));
       if (is_violation || may_part) return;
     }
   }
 
-  static Failure failure_of(const Motion& motion, const WideMatrix& gradient, int step, const WideMatrix& start,
-                            const Comparison& comparison) {
+  static Failure failure_of(const Motion& motion, const WideMatrix& gradient, int step,
+                            const WideMatrix& start, const Comparison& comparison) {
     const Outcome& outcome = comparison.outcome;
     const std::string when = "step " + std::to_string(step + 1);
-    return {.reason = !outcome.is_finite ? "the weights are not finite after " + when
-                      : step == 0
-                          ? "the twins part in step 1: a rule or a start of its state that does not move with them"
-                          : "the twins part in " + when + ", not before: the state does not move with the gradients",
-            .counterexample = Counterexample{.element = motion.name,
-                                             .input = converted<double>(gradient),
-                                             .error = outcome.is_finite ? outcome.relative : infinity,
-                                             .weights = converted<double>(start),
-                                             .of_moved = "the twin's weights after the step",
-                                             .actual = converted<double>(comparison.actual),
-                                             .should_be = "the moved weights",
-                                             .expected = converted<double>(comparison.expected)}};
+    return {
+        .reason =
+            !outcome.is_finite ? "the weights are not finite after " + when
+            : step == 0
+                ? "the twins part in step 1: a rule or a start of its state that does not move with them"
+                : "the twins part in " + when + ", not before: the state does not move with the gradients",
+        .counterexample = Counterexample{.element = motion.name,
+                                         .input = converted<double>(gradient),
+                                         .error = outcome.is_finite ? outcome.relative : infinity,
+                                         .weights = converted<double>(start),
+                                         .of_moved = "the twin's weights after the step",
+                                         .actual = converted<double>(comparison.actual),
+                                         .should_be = "the moved weights",
+                                         .expected = converted<double>(comparison.expected)}};
   }
 
   const AnyGroup& group_;

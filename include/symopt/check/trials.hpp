@@ -33,16 +33,16 @@ struct Wording {
   const char* where_rounding_decides = "a rank cut-off, a tie, or a zero row under centring";
 };
 
-/// The trials of one check, of whatever law: takes their outcomes in and reaches the verdict. Every law is a function
-/// that asks which trials are wanted and adds what they came to.
+/// The trials of one check, of whatever law: takes their outcomes in and reaches the verdict. Every law is a
+/// function that asks which trials are wanted and adds what they came to.
 ///   violated       a well-posed trial fails: the first that does, or the first that does clearly, is shown
 ///   vacuous        nothing was tried, the output never varied, or nothing moved
 ///   inconclusive   more than half of the trials were ill-posed
 ///   holds          otherwise
 class Trials {
  public:
-  /// The heading: a report with law, rule, group, precision and seed. Where the environment asks to repeat this check,
-  /// its seed is the one of that line.
+  /// The heading: a report with law, rule, group, precision and seed. Where the environment asks to repeat
+  /// this check, its seed is the one of that line.
   explicit Trials(Report heading, Wording wording = {});
 
   std::uint64_t seed() const { return report_.seed; }
@@ -132,7 +132,8 @@ SYMOPT_CHECK_INLINE Report Trials::conclude() && {
 
 SYMOPT_CHECK_INLINE std::pair<Verdict, std::string> Trials::verdict_without_failure() const {
   const bool is_one_trial = replay_ && replay_->is_one_trial();
-  if (report_.trials == 0) return {Verdict::vacuous, is_one_trial ? wording_.unknown_trial : wording_.nothing_tried};
+  if (report_.trials == 0)
+    return {Verdict::vacuous, is_one_trial ? wording_.unknown_trial : wording_.nothing_tried};
   if (!is_one_trial && !has_varied_) return {Verdict::vacuous, wording_.constant_output};
   if (!is_one_trial && !has_moved_) return {Verdict::vacuous, wording_.nothing_moved};
   if (2 * report_.ill_posed > report_.trials) return {Verdict::inconclusive, reason_of_doubt()};

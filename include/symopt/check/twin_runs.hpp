@@ -16,7 +16,8 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace check::detail {
 /// rounding. These, and the first two in float, tell what rounding alone can do.
 class TwinRuns {
  public:
-  TwinRuns(const AnyOptimizerFactory& factory, const Motion& motion, const WideMatrix& weights, bool free_running);
+  TwinRuns(const AnyOptimizerFactory& factory, const Motion& motion, const WideMatrix& weights,
+           bool free_running);
 
   /// One step with a gradient, and the difference of the twins then: gW_t and the twin's weights.
   Comparison step(const WideMatrix& gradient, std::mt19937_64& engine);
@@ -31,8 +32,8 @@ class TwinRuns {
     void step(const WideMatrix& gradient) { optimizer->step(weights, gradient); }
   };
   /// What the arithmetic of a run's optimizer rounds in a step: the same step in float, where there is one.
-  static double own_rounding_of(std::unique_ptr<AnyOptimizer>& in_float, WideMatrix before, const WideMatrix& gradient,
-                                const WideMatrix& after);
+  static double own_rounding_of(std::unique_ptr<AnyOptimizer>& in_float, WideMatrix before,
+                                const WideMatrix& gradient, const WideMatrix& after);
   WideMatrix moved_weights(const WideMatrix& weights) const;
 
   Precision precision_;
@@ -61,8 +62,9 @@ SYMOPT_CHECK_INLINE WideMatrix TwinRuns::moved_weights(const WideMatrix& weights
   return rounded_to(precision_, motion_.on_weights(weights));
 }
 
-SYMOPT_CHECK_INLINE double TwinRuns::own_rounding_of(std::unique_ptr<AnyOptimizer>& in_float, WideMatrix before,
-                                                     const WideMatrix& gradient, const WideMatrix& after) {
+SYMOPT_CHECK_INLINE double TwinRuns::own_rounding_of(std::unique_ptr<AnyOptimizer>& in_float,
+                                                     WideMatrix before, const WideMatrix& gradient,
+                                                     const WideMatrix& after) {
   if (in_float && !is_finite(rounded_to(Precision::in_float, gradient))) in_float.reset();
   if (!in_float) return 0;
   in_float->step(before, gradient);
@@ -93,10 +95,11 @@ SYMOPT_CHECK_INLINE Comparison TwinRuns::step(const WideMatrix& wide_gradient, s
   if (!outcome.is_finite) return result;
   result.actual = moved_.weights;
   result.expected = motion_.on_weights(plain_.weights);
-  const double change = std::max({static_cast<double>(distance(plain_.weights, plain_rounded_.weights)),
-                                  static_cast<double>(distance(moved_.weights, moved_rounded_.weights)),
-                                  own_rounding_of(plain_in_float_, start_, gradient, plain_.weights),
-                                  own_rounding_of(moved_in_float_, moved_start, moved_gradient, moved_.weights)});
+  const double change =
+      std::max({static_cast<double>(distance(plain_.weights, plain_rounded_.weights)),
+                static_cast<double>(distance(moved_.weights, moved_rounded_.weights)),
+                own_rounding_of(plain_in_float_, start_, gradient, plain_.weights),
+                own_rounding_of(moved_in_float_, moved_start, moved_gradient, moved_.weights)});
   // Weights are rounded where they stand, however little they move.
   const double rounding =
       roundoff(precision_) *

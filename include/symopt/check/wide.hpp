@@ -22,8 +22,8 @@ constexpr const char* to_string(Precision precision) {
   return precision == Precision::in_float ? "float" : "double";
 }
 
-// Algebra by plain loops: Eigen's expressions take longer to compile than all else in a check, and its blocks are
-// small.
+// Algebra by plain loops: Eigen's expressions take longer to compile than all else in a check, and its blocks
+// are small.
 namespace detail {
 
 /// The distance from 1 to the next number.
@@ -59,7 +59,6 @@ WideMatrix sum(WideMatrix a, const WideMatrix& b, Wide factor = 1);
 Wide distance(const WideMatrix& a, const WideMatrix& b);
 /// The sum of the products of all entries.
 Wide inner_product(const WideMatrix& a, const WideMatrix& b);
-WideMatrix product(const WideMatrix& a, const WideMatrix& b);
 WideMatrix transpose(const WideMatrix& block);
 /// The square matrix with ones in its diagonal.
 WideMatrix unit_matrix(Index size);
@@ -79,7 +78,8 @@ SYMOPT_CHECK_INLINE WideMatrix rounded_to(Precision precision, WideMatrix block)
 }
 
 SYMOPT_CHECK_INLINE bool is_finite(const WideMatrix& block) {
-  return std::all_of(block.data(), block.data() + block.size(), [](Wide entry) { return std::isfinite(entry); });
+  return std::all_of(block.data(), block.data() + block.size(),
+                     [](Wide entry) { return std::isfinite(entry); });
 }
 
 SYMOPT_CHECK_INLINE bool is_equal(const WideMatrix& a, const WideMatrix& b) {
@@ -114,17 +114,6 @@ SYMOPT_CHECK_INLINE Wide inner_product(const WideMatrix& a, const WideMatrix& b)
   Wide total = 0;
   for (Index k = 0; k < a.size(); ++k) total += a.data()[k] * b.data()[k];
   return total;
-}
-
-SYMOPT_CHECK_INLINE WideMatrix product(const WideMatrix& a, const WideMatrix& b) {
-  WideMatrix result = WideMatrix::Zero(a.rows(), b.cols());
-  for (Index i = 0; i < a.rows(); ++i)
-    for (Index k = 0; k < a.cols(); ++k) {
-      const Wide factor = a(i, k);
-      if (factor == 0) continue;  // generators have few entries
-      for (Index j = 0; j < b.cols(); ++j) result(i, j) += factor * b(k, j);
-    }
-  return result;
 }
 
 SYMOPT_CHECK_INLINE WideMatrix transpose(const WideMatrix& block) {

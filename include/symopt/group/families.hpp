@@ -81,7 +81,7 @@ constexpr SideFamilies meet(const SideFamilies& a, const SideFamilies& b) {
 }
 
 /// The families together (for the factors of a product).
-constexpr SideFamilies join(const SideFamilies& a, const SideFamilies& b) {
+constexpr SideFamilies combined(const SideFamilies& a, const SideFamilies& b) {
   return {.swaps = a.swaps || b.swaps,
           .signs = a.signs || b.signs,
           .rotations = a.rotations || b.rotations,
@@ -114,8 +114,8 @@ struct Families {
 constexpr Families meet(const Families& a, const Families& b) {
   return {meet(a.left, b.left), meet(a.right, b.right)};
 }
-constexpr Families join(const Families& a, const Families& b) {
-  return {join(a.left, b.left), join(a.right, b.right)};
+constexpr Families combined(const Families& a, const Families& b) {
+  return {combined(a.left, b.left), combined(a.right, b.right)};
 }
 constexpr Families mirrored(const Families& a) {
   return {a.right, a.left};

@@ -8,30 +8,11 @@
 
 namespace symopt { inline namespace SYMOPT_ABI {
 
-namespace detail {
-
-/// a b. By plain loops in a scalar for which Eigen has no vectors, as the checks compute in: there its product
-/// for large matrices is no faster and would take longer to compile than all else in the groups.
-template <class Scalar>
-Matrix<Scalar> product_of(const Matrix<Scalar>& a, const Matrix<Scalar>& b) {
-  if constexpr (RealScalar<Scalar>) {
-    return a * b;
-  } else {
-    Matrix<Scalar> result = Matrix<Scalar>::Zero(a.rows(), b.cols());
-    for (Index i = 0; i < a.rows(); ++i)
-      for (Index k = 0; k < a.cols(); ++k)
-        for (Index j = 0; j < b.cols(); ++j) result(i, j) += a(i, k) * b(k, j);
-    return result;
-  }
-}
-
-}  // namespace detail
-
-/// An orthogonal n x n matrix from the Haar measure of O(n), by its recursion: the first column is a uniform unit
-/// vector u, and behind the reflection that takes the first axis to u comes a matrix from O(n - 1). By plain
-/// loops: a general QR would take longer to compile than all else in the groups.
-/// Cost 4/3 n^3. Source: Stewart, "The efficient generation of random orthogonal matrices with an application to
-/// condition estimators", SIAM J. Numer. Anal. 17 (1980), section 3.
+/// An orthogonal n x n matrix from the Haar measure of O(n), by its recursion: the first column is a uniform
+/// unit vector u, and behind the reflection that takes the first axis to u comes a matrix from O(n - 1). By
+/// plain loops: a general QR would take longer to compile than all else in the groups. Cost 4/3 n^3. Source:
+/// Stewart, "The efficient generation of random orthogonal matrices with an application to condition
+/// estimators", SIAM J. Numer. Anal. 17 (1980), section 3.
 template <class Scalar, RandomEngine Engine>
 Matrix<Scalar> haar_orthogonal(Index n, Engine& engine) {
   Matrix<Scalar> q = Matrix<Scalar>::Identity(n, n);

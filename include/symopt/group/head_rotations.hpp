@@ -3,6 +3,7 @@
 
 #include <symopt/error.hpp>
 #include <symopt/group/haar.hpp>
+#include <symopt/group/matrix_product.hpp>
 #include <symopt/group/permutation.hpp>
 
 namespace symopt { inline namespace SYMOPT_ABI {
@@ -42,7 +43,8 @@ struct HeadRotations : IsometricAction<HeadRotations<side, head_size>, side> {
   static Element<Scalar> compose(const Element<Scalar>& g, const Element<Scalar>& h) {
     Element<Scalar> gh{compose_images(g.image, h.image), h.rotation};
     for (std::size_t i = 0; i < h.image.size(); ++i)
-      gh.rotation[i] = detail::product_of(g.rotation[static_cast<std::size_t>(h.image[i])], h.rotation[i]);
+      gh.rotation[i] =
+          detail::matrix_product(g.rotation[static_cast<std::size_t>(h.image[i])], h.rotation[i]);
     return gh;
   }
   template <class Scalar>
@@ -76,8 +78,8 @@ struct HeadRotations : IsometricAction<HeadRotations<side, head_size>, side> {
   static void act(const Element<Scalar>& g, auto& lines) {
     const auto before = lines.eval();
     for (std::size_t h = 0; h < g.image.size(); ++h)
-      lines.middleRows(g.image[h] * head_size, head_size) =
-          detail::product_of<Scalar>(g.rotation[h], before.middleRows(static_cast<Index>(h) * head_size, head_size));
+      lines.middleRows(g.image[h] * head_size, head_size) = detail::matrix_product<Scalar>(
+          g.rotation[h], before.middleRows(static_cast<Index>(h) * head_size, head_size));
   }
 
  private:

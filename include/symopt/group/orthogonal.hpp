@@ -4,6 +4,7 @@
 #include <symopt/group/concept.hpp>
 #include <symopt/group/haar.hpp>
 #include <symopt/group/isometric_action.hpp>
+#include <symopt/group/matrix_product.hpp>
 
 namespace symopt { inline namespace SYMOPT_ABI {
 
@@ -31,7 +32,7 @@ struct Orthogonal : IsometricAction<Orthogonal<side>, side> {
   }
   template <class Scalar>
   static Element<Scalar> compose(const Element<Scalar>& g, const Element<Scalar>& h) {
-    return {detail::product_of(g.rotation, h.rotation)};
+    return {detail::matrix_product(g.rotation, h.rotation)};
   }
   template <class Scalar>
   static Element<Scalar> inverse(const Element<Scalar>& g) {
@@ -50,7 +51,7 @@ struct Orthogonal : IsometricAction<Orthogonal<side>, side> {
   }
   template <class Scalar>
   static void act(const Element<Scalar>& g, auto& lines) {
-    lines = detail::product_of(g.rotation, Matrix<Scalar>(lines));
+    lines = detail::matrix_product(g.rotation, Matrix<Scalar>(lines));
   }
 };
 

@@ -111,7 +111,7 @@ struct FlatProduct {
 
   static constexpr Families families = [] {
     Families all{};
-    ((all = join(all, families_of<Factors>)), ...);
+    ((all = combined(all, families_of<Factors>)), ...);
     return all;
   }();
 
