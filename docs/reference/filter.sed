@@ -1,10 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Doxygen reads every header through this. Lines stay lines, so its warnings point to the right ones.
 
-# Doxygen takes `template <class T> class C` in a comment for a tag, and explicit(...) for a function.
-/^ *\/\/\//s/<(class |random>)/\\<\1/g
-s/explicit\(sizeof\.\.\.\(Rest\) == 0\) /explicit /
-
 # Comments have their parts in a fixed order, each behind its word; on the page a part is a line of its own. So is
 # what is set in by three spaces: values of an enumeration, lines of code.
 /^ *\/\/\/ /{

@@ -55,7 +55,7 @@ concept ActsOnBlocks = requires(const element_t<G, Scalar>& g, MatrixRef<Scalar>
 /// A symmetry group of a weight block: a stateless policy of static functions.
 ///
 /// Minimal definition, for Scalar double and float (`Shape` is the block's size):
-///   template <class Scalar> struct Element          one element, with a member type scalar_type
+///   Element<Scalar>                                 one element, with a member type scalar_type
 ///   identity<Scalar>(shape), random<Scalar>(shape, engine), generators<Scalar>(shape)
 ///   compose(g, h)                                   first h, then g
 ///   inverse(g)

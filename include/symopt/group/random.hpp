@@ -14,7 +14,7 @@
 // standard library; these give the same ones, so that a seed names the same element everywhere.
 namespace symopt { inline namespace SYMOPT_ABI {
 
-/// A source of uniform random integers in [min(), max()]: the engines of <random> among them.
+/// A source of uniform random integers in [min(), max()]: the standard engines among them.
 template <class G>
 concept RandomEngine = requires(G& engine) {
   { engine() } -> std::unsigned_integral;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/kernel/products.hpp>
+#include <symopt/kernel/block_factor.hpp>
 
-#include <cmath>
+#include <algorithm>
+#include <cstddef>
 #include <vector>
 
 // The inverses of symmetric positive definite matrices by block sweeps, each led by a Cholesky factorization.
@@ -17,144 +18,6 @@
 // Source: Goodnight, "A Tutorial on the SWEEP Operator", 1979; Bauer and Reinsch, "Inversion of positive
 // definite matrices by the Gauss-Jordan method", 1971, for the stability.
 namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
-
-/// The Cholesky factor of a block on the diagonal, packed for solves with strips of columns.
-template <class Scalar>
-class BlockFactor {
-  using Tile = MicroTile<Scalar>;
-
- public:
-  explicit BlockFactor(Index edge)
-      : capacity_(round_up(edge, Tile::rows)),
-        upper_(capacity_ * round_up(edge, Tile::cols)),
-        lower_rows_(capacity_ * capacity_),
-        lower_cols_(capacity_ * capacity_),
-        inverse_diagonal_(capacity_) {}
-
-  /// Factors the symmetric block at `from`, of which the lower triangle is read. False when it is not
-  /// positive definite to working precision.
-  bool factor(const Scalar* from, Index stride, Index edge) {
-    edge_ = edge;
-    depth_ = round_up(edge, Tile::rows);
-    for (Index j = 0; j < edge; j += Tile::cols)
-      pack<Tile::cols>(Operand<Scalar>{from + j * stride, 1, stride}, edge, std::min(Tile::cols, edge - j),
-                       Scalar(1), upper_.data() + j * depth_);
-    for (Index i = 0; i < depth_; i += Tile::rows)
-      if (!factor_rows(from, stride, i)) return false;
-    return true;
-  }
-
-  /// strip <- L^-1 strip, for a strip of columns of the block's rows, rounded up to those of a micro-tile;
-  /// the ones past the block must be zero.
-  void solve(Scalar* strip) const {
-    for (Index i = 0; i < depth_; i += Tile::rows) solve_rows(i, lower_rows_.data() + i * depth_, strip);
-  }
-
-  /// strip <- L^-T strip.
-  void solve_transposed(Scalar* strip) const {
-    for (Index i = depth_ - Tile::rows; i >= 0; i -= Tile::rows) {
-      const Scalar* factor = lower_cols_.data() + i * depth_;
-      Tile tile;
-      tile.clear();
-      tile.add_product(depth_ - i - Tile::rows, factor + (i + Tile::rows) * Tile::rows,
-                       strip + (i + Tile::rows) * Tile::cols);
-      tile.subtract_from(strip + i * Tile::cols);
-#pragma GCC unroll 16
-      for (Index r = Tile::rows - 1; r >= 0; --r) {
-#pragma GCC unroll 16
-        for (Index q = r + 1; q < Tile::rows; ++q)
-          for (Index v = 0; v < Tile::vectors; ++v)
-            tile.sum[r][v] -= factor[(i + q) * Tile::rows + r] * tile.sum[q][v];
-        for (Index v = 0; v < Tile::vectors; ++v) tile.sum[r][v] *= inverse_diagonal_.data()[i + r];
-      }
-      tile.store_to(strip + i * Tile::cols);
-    }
-  }
-
- private:
-  /// Rows [i, i + Tile::rows) of strip <- those rows of L^-1 strip, given the rows above.
-  void solve_rows(Index i, const Scalar* factor, Scalar* strip) const {
-    Tile tile;
-    tile.clear();
-    tile.add_product(i, factor, strip);
-    tile.subtract_from(strip + i * Tile::cols);
-#pragma GCC unroll 16
-    for (Index r = 0; r < Tile::rows; ++r) {
-#pragma GCC unroll 16
-      for (Index q = 0; q < r; ++q)
-        for (Index v = 0; v < Tile::vectors; ++v)
-          tile.sum[r][v] -= factor[(i + q) * Tile::rows + r] * tile.sum[q][v];
-      for (Index v = 0; v < Tile::vectors; ++v) tile.sum[r][v] *= inverse_diagonal_.data()[i + r];
-    }
-    tile.store_to(strip + i * Tile::cols);
-  }
-
-  /// The next rows of L^T: their part of L from what is known, the small block on the diagonal, then the rest
-  /// of the rows in every strip to the right.
-  bool factor_rows(const Scalar* from, Index stride, Index i) {
-    constexpr Index rows = Tile::rows;
-    Scalar* lower = lower_rows_.data() + i * depth_;
-    const auto upper = [&](Index j) -> Scalar* {
-      return upper_.data() + j / Tile::cols * Tile::cols * depth_ + j % Tile::cols;
-    };
-    for (Index r = 0; r < rows; ++r) {
-      const bool exists = i + r < edge_;
-      const Scalar* column = upper(exists ? i + r : 0);
-      for (Index k = 0; k < i; ++k) lower[k * rows + r] = exists ? column[k * Tile::cols] : Scalar(0);
-    }
-    Scalar square[rows][rows] = {};
-    for (Index k = 0; k < i; ++k)
-      for (Index r = 0; r < rows; ++r)
-        for (Index q = 0; q < rows; ++q) square[r][q] += lower[k * rows + r] * lower[k * rows + q];
-    for (Index r = 0; r < rows; ++r)
-      for (Index q = 0; q < rows; ++q) {
-        const bool exists = i + r < edge_ && i + q < edge_;
-        square[r][q] = exists ? from[(i + r) * stride + i + q] - square[r][q] : Scalar(r == q);
-      }
-    for (Index q = 0; q < rows; ++q) {
-      Scalar pivot = square[q][q];
-      for (Index k = 0; k < q; ++k) pivot -= square[q][k] * square[q][k];
-      if (!(pivot > Scalar(0)) || !std::isfinite(pivot)) return false;
-      const Scalar root = std::sqrt(pivot);
-      const Scalar inverse = Scalar(1) / root;
-      inverse_diagonal_.data()[i + q] = inverse;
-      square[q][q] = root;
-      for (Index r = q + 1; r < rows; ++r) {
-        Scalar entry = square[r][q];
-        for (Index k = 0; k < q; ++k) entry -= square[r][k] * square[q][k];
-        square[r][q] = entry * inverse;
-      }
-    }
-    for (Index q = 0; q < rows; ++q)
-      for (Index r = 0; r < rows; ++r) lower[(i + q) * rows + r] = r >= q ? square[r][q] : Scalar(0);
-
-    for (Index j = i / Tile::cols * Tile::cols; j < edge_; j += Tile::cols)
-      if (j + Tile::cols > i + rows) solve_rows_of_factor(i, lower, upper_.data() + j * depth_);
-    // L^T as the rows that solve_transposed broadcasts: entry [j][r] is L(j, i + r).
-    Scalar* transposed = lower_cols_.data() + i * depth_;
-    for (Index j = i; j < depth_; ++j)
-      for (Index r = 0; r < rows; ++r) {
-        const bool is_inside = j >= i + rows && j < edge_;
-        transposed[j * rows + r] = j < i + rows ? (j - i >= r ? square[j - i][r] : Scalar(0))
-                                   : is_inside  ? upper(j)[(i + r) * Tile::cols]
-                                                : Scalar(0);
-      }
-    return true;
-  }
-
-  void solve_rows_of_factor(Index i, const Scalar* lower, Scalar* strip) {
-    // The block's rows past its end do not exist in the strip of the factor, but in its memory they do.
-    solve_rows(i, lower, strip);
-  }
-
-  Index capacity_;
-  Index edge_ = 0;
-  Index depth_ = 0;
-  Buffer<Scalar> upper_;
-  Buffer<Scalar> lower_rows_;
-  Buffer<Scalar> lower_cols_;
-  Buffer<Scalar> inverse_diagonal_;
-};
 
 /// The edge of the blocks that are swept: by size alone.
 constexpr Index sweep_edge(Index size) {
@@ -306,43 +169,5 @@ void invert_shifted(const MatrixRef<Scalar>& matrix, InverseMemory<Scalar>& memo
   for (One& one : memory.each)
     if (is_pending(one)) one.status = InverseStatus::done;
 }
-
-/// Weighted inverses on their way into one symmetric matrix, I + sum_m weight * square of the first
-/// `count` of memory.each. Where they
-/// come in several batches, the sum waits above the diagonal of `square` and in `diagonal`: below is the
-/// matrix that the next ones are made of. With the last batch all of it, times `gain`, becomes `square`.
-template <class Scalar>
-struct InverseSum {
-  MatrixRef<Scalar> square;
-  Scalar* diagonal;
-
-  void add(const InverseMemory<Scalar>& memory, std::size_t count, bool is_first, bool is_last, Scalar gain) {
-    constexpr Index run = 16;  // columns of one cache line
-    const Index size = square.rows(), stride = square_stride(size);
-    const Scalar factor = is_last ? gain : Scalar(1);
-    share_lower_tiles(block_count(size), 40.0 * static_cast<double>(square.size()), [&](Index bi, Index bj) {
-      const Index end = std::min(size, (bi + 1) * block_edge),
-                  last_col = std::min(size, (bj + 1) * block_edge);
-      for (Index col = bj * block_edge; col < last_col; col += run) {
-        const Index width = std::min(run, last_col - col);
-        for (Index i = std::max(bi * block_edge, col); i < end; ++i) {
-          const Index used = std::min(width, i - col + 1);
-          Scalar sum[run] = {};
-          for (std::size_t m = 0; m < count; ++m) {
-            const auto& one = memory.each[m];
-            const Scalar* entry = one.square.data() + i * stride + col;
-            for (Index c = 0; c < used; ++c) sum[c] += one.weight * entry[c];
-          }
-          for (Index c = 0; c < used; ++c) {
-            Scalar& kept = i == col + c ? diagonal[i] : square.coeffRef(col + c, i);
-            const Scalar before = !is_first ? kept : Scalar(i == col + c);
-            kept = factor * (before + sum[c]);
-            if (is_last) square.coeffRef(i, col + c) = kept;
-          }
-        }
-      }
-    });
-  }
-};
 
 }}}  // namespace symopt::kernel

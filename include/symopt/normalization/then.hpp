@@ -20,8 +20,10 @@ struct Then {
   /// All stages with their default options.
   Then() = default;
   /// The stages as given.
-  explicit(sizeof...(Rest) == 0) Then(First first, Rest... rest)
+  Then(First first, Rest... rest) requires(sizeof...(Rest) > 0)
       : stages(std::move(first), std::move(rest)...) {}
+  /// The one stage as given.
+  explicit Then(First first) requires(sizeof...(Rest) == 0) : stages(std::move(first)) {}
 
   static constexpr Families families = [] {
     Families common = claimed_families<First>;

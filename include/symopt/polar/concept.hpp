@@ -12,7 +12,7 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace polar {
 /// singular values lie in a stated band around 1.
 ///
 /// Minimal definition:
-///   template <class Scalar> class Workspace   all memory needed, from (Shape, Side gram_side); the
+///   Workspace<Scalar>                         all memory needed, from (Shape, Side gram_side); the
 ///                                             same for a shape and its transpose with mirrored side
 ///   apply(block, gram_side, workspace)        block <- its polar factor, through the Gram matrix on
 ///                                             that side; allocates nothing of its own; a zero block stays

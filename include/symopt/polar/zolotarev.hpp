@@ -3,7 +3,7 @@
 
 #include <symopt/error.hpp>
 #include <symopt/kernel/scaling.hpp>
-#include <symopt/kernel/shifted_inverse.hpp>
+#include <symopt/kernel/inverse_sum.hpp>
 #include <symopt/polar/concept.hpp>
 #include <symopt/polar/zolotarev_coefficients.hpp>
 

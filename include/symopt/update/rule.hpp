@@ -15,7 +15,7 @@ concept StatelessRule = InPlaceMap<Rule, Scalar> || CallableMap<Rule, Scalar>;
 /// A rule that keeps its own state and momentum.
 ///
 /// Minimal definition:
-///   template <class Scalar> struct State      constructible from a Shape, from (rows, cols), or from nothing
+///   State<Scalar>                             constructible from a Shape, from (rows, cols), or from nothing
 ///   rule(weights, gradient, state, direction) reads the first two, updates the state, writes the last;
 ///                                             the optimizer does scale, decay and W <- W - rate * direction
 /// weights and gradient come as read-only views of the caller's memory in its storage order.
