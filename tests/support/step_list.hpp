@@ -3,10 +3,12 @@
 
 #include "support/inputs.hpp"
 
-#include <symopt/kernel/centred_step.hpp>
-#include <symopt/kernel/column_step.hpp>
+#include <symopt/kernel/centred.hpp>
+#include <symopt/kernel/column.hpp>
+#include <symopt/kernel/entrywise.hpp>
+#include <symopt/kernel/frobenius.hpp>
 #include <symopt/kernel/reference.hpp>
-#include <symopt/kernel/row_steps.hpp>
+#include <symopt/kernel/row.hpp>
 
 #include <functional>
 #include <string>
@@ -33,7 +35,7 @@ std::vector<StepPair<Scalar>> step_pairs(double eps) {
   const auto runner = [](auto step) {
     return [step](const Streams<Scalar>& streams, const StepCoefficients& coefficients, Check check) {
       typename decltype(step)::template Memory<Scalar> memory(
-          streams.shape(), StepNeeds{.decay_is_horizontal = coefficients.decay_is_horizontal});
+          streams.shape(), ScratchOptions{.decay_is_horizontal = coefficients.decay_is_horizontal});
       return step.run(streams, coefficients, check, memory);
     };
   };

@@ -263,7 +263,7 @@ class StackParameter {
     std::vector<std::shared_ptr<Memory>> memory;
     for (const Shape shape : shapes_)
       memory.push_back(work_->template of<Memory>(is_transposed ? transposed(shape) : shape,
-                                                  step_needs(options_), memory.size() % slots));
+                                                  scratch_options(options_), memory.size() % slots));
     return memory;
   }
 
@@ -539,7 +539,7 @@ class StatefulParameter final : public RuleOfParameter<Rule, Scalar> {
   using State = typename Rule::template State<Scalar>;
 
   struct Gathered {
-    Gathered(Shape shape, kernel::StepNeeds)
+    Gathered(Shape shape, kernel::ScratchOptions)
         : weights(shape.rows, shape.cols), gradient(shape.rows, shape.cols) {}
     Matrix<Scalar> weights;
     Matrix<Scalar> gradient;

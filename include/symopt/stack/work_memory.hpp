@@ -18,10 +18,10 @@ class WorkMemory {
  public:
   /// Memory: made from a shape and what the step needs.
   template <class Memory>
-  std::shared_ptr<Memory> of(Shape shape, kernel::StepNeeds needs, std::size_t slot = 0) {
-    std::weak_ptr<void>& known = piece_of(typeid(Memory), shape, needs, slot);
+  std::shared_ptr<Memory> of(Shape shape, kernel::ScratchOptions options, std::size_t slot = 0) {
+    std::weak_ptr<void>& known = piece_of(typeid(Memory), shape, options, slot);
     if (const auto piece = known.lock()) return std::static_pointer_cast<Memory>(piece);
-    const auto made = std::make_shared<Memory>(shape, needs);
+    const auto made = std::make_shared<Memory>(shape, options);
     known = made;
     return made;
   }
@@ -36,13 +36,13 @@ class WorkMemory {
   };
 
   /// A model has few rules and shapes, however many parameters.
-  std::weak_ptr<void>& piece_of(const std::type_info& type, Shape shape, kernel::StepNeeds needs,
+  std::weak_ptr<void>& piece_of(const std::type_info& type, Shape shape, kernel::ScratchOptions options,
                                 std::size_t slot) {
     for (Piece& piece : pieces_)
       if (*piece.type == type && piece.shape == shape && piece.slot == slot &&
-          piece.decay_is_horizontal == needs.decay_is_horizontal)
+          piece.decay_is_horizontal == options.decay_is_horizontal)
         return piece.memory;
-    pieces_.push_back({&type, shape, needs.decay_is_horizontal, slot, {}});
+    pieces_.push_back({&type, shape, options.decay_is_horizontal, slot, {}});
     return pieces_.back().memory;
   }
 

@@ -3,7 +3,7 @@
 
 #include <symopt/group/product.hpp>
 #include <symopt/group/signed_permutation.hpp>
-#include <symopt/kernel/adamw_step.hpp>
+#include <symopt/kernel/adamw.hpp>
 #include <symopt/kernel/framed_buffer.hpp>
 #include <symopt/update/rule.hpp>
 

@@ -3,7 +3,7 @@
 
 #include <symopt/block_view.hpp>
 #include <symopt/kernel/buffer.hpp>
-#include <symopt/kernel/direction_sweeps.hpp>
+#include <symopt/kernel/generic.hpp>
 #include <symopt/normalization/apply.hpp>
 #include <symopt/update/fused_step.hpp>
 #include <symopt/update/horizontal_projection.hpp>
@@ -49,7 +49,7 @@ inline kernel::StepCoefficients step_coefficients(const OptimizerOptions& option
           .step_size = factors.length};
 }
 
-inline kernel::StepNeeds step_needs(const OptimizerOptions& options) {
+inline kernel::ScratchOptions scratch_options(const OptimizerOptions& options) {
   return {.decay_is_horizontal = options.decay == Decay::horizontal};
 }
 
@@ -62,9 +62,9 @@ struct DirectionStep {
 
   template <class Scalar>
   struct Memory {
-    Memory(Shape shape, kernel::StepNeeds needs)
+    Memory(Shape shape, kernel::ScratchOptions options)
         : direction(shape.rows * shape.cols),
-          decayed(needs.decay_is_horizontal ? shape.rows * shape.cols : 0),
+          decayed(options.decay_is_horizontal ? shape.rows * shape.cols : 0),
           projection_workspace(shape),
           workspace(shape) {}
 
@@ -79,7 +79,7 @@ struct DirectionStep {
            auto& memory) const {
     MatrixRef<Scalar> direction = memory.direction.as(streams.shape());
     const BlockView<Scalar> view(direction);
-    if (!kernel::look_ahead(streams, coefficients, view) && check == kernel::Check::gradient) return false;
+    if (!kernel::write_next_momentum(streams, coefficients, view) && check == kernel::Check::gradient) return false;
     apply_map<Map, Scalar>(map, direction, memory.workspace);
     const BlockView<Scalar> decayed = decaying(streams.weights, coefficients, memory);
     kernel::move_along(streams, coefficients, view, decayed.data == nullptr ? nullptr : &decayed);
@@ -135,12 +135,12 @@ class StepMemoryOfEitherOrder {
   /// A map's own workspace serves its mirror.
   static constexpr bool is_shared = !HasFusedStep<Rule> && !HasFusedStep<Mirror>;
   struct Nothing {
-    Nothing(Shape, kernel::StepNeeds) {}
+    Nothing(Shape, kernel::ScratchOptions) {}
   };
 
  public:
-  StepMemoryOfEitherOrder(Shape shape, kernel::StepNeeds needs)
-      : along_rows_(shape, needs), along_columns_(transposed(shape), needs) {}
+  StepMemoryOfEitherOrder(Shape shape, kernel::ScratchOptions options)
+      : along_rows_(shape, options), along_columns_(transposed(shape), options) {}
 
   template <bool is_transposed>
   auto& in_frame() {

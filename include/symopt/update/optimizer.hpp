@@ -99,7 +99,7 @@ class Optimizer {
         options_(std::move(options)),
         rule_(std::move(rule)),
         state_(shape_),
-        memory_(shape_, detail::step_needs(options_)) {
+        memory_(shape_, detail::scratch_options(options_)) {
     detail::validate_for_rule<Rule, Scalar>(options_);
     validated(rule_);
   }

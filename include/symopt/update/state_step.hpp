@@ -12,9 +12,9 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 /// The memory that such steps work in: a direction; nothing for a rule with a kernel.
 template <class Rule, class Scalar>
 struct StateMemory {
-  StateMemory(Shape shape, kernel::StepNeeds needs)
+  StateMemory(Shape shape, kernel::ScratchOptions options)
       : direction(HasFusedState<Rule, Scalar> ? 0 : shape.rows * shape.cols),
-        decayed(HasFusedState<Rule, Scalar> || !needs.decay_is_horizontal ? 0 : shape.rows * shape.cols),
+        decayed(HasFusedState<Rule, Scalar> || !options.decay_is_horizontal ? 0 : shape.rows * shape.cols),
         projection_workspace(HasFusedState<Rule, Scalar> ? Shape{} : shape) {}
 
   kernel::Buffer<Scalar> direction;
