@@ -40,7 +40,7 @@ double error_of_steps() {
     centred.step(Block(head.data(), rows, cols), gradient);
     adamw.step(Block(head.data(), rows, cols), gradient);
     symopt::kernel::reference::step(
-        slope, momentum, plain, {.keep = 0.95, .add = 0.05, .length = 0.1},
+        slope, momentum, plain, {.beta = 0.95, .gradient_weight = 0.05, .step_size = 0.1},
         [](symopt::kernel::reference::Block& x) { symopt::kernel::reference::normalize_rows(x, 1e-8); });
   }
   double worst = std::isfinite(head[5]) ? 0 : INFINITY;

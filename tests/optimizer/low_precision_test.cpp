@@ -65,9 +65,9 @@ TEST_CASE("lanes round as one number does, at every width") {
     for (float& x : from) x = std::bit_cast<float>(static_cast<std::uint32_t>(random()));
     std::vector<bfloat16> to(from.size() + 1, half(0x1234U));
     std::vector<float> back(from.size());
-    kernel::for_each_place<float>(count, [&](auto at) {
-      kernel::store_halves(to.data(), at,
-                           kernel::nearest_halves(kernel::load(std::as_const(from).data(), at)));
+    kernel::for_each_vector<float>(count, [&](auto at) {
+      kernel::store_16_bits(to.data(), at,
+                           kernel::nearest_bf16(kernel::load(std::as_const(from).data(), at)));
       kernel::store(back.data(), at, kernel::load(std::as_const(to).data(), at));
     });
     for (std::size_t k = 0; k < from.size(); ++k) {

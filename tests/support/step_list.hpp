@@ -3,10 +3,12 @@
 
 #include "support/inputs.hpp"
 
-#include <symopt/kernel/centred_step.hpp>
-#include <symopt/kernel/column_step.hpp>
+#include <symopt/kernel/centred.hpp>
+#include <symopt/kernel/column.hpp>
+#include <symopt/kernel/entrywise.hpp>
+#include <symopt/kernel/frobenius.hpp>
 #include <symopt/kernel/reference.hpp>
-#include <symopt/kernel/row_steps.hpp>
+#include <symopt/kernel/row.hpp>
 
 #include <functional>
 #include <string>

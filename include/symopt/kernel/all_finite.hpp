@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/kernel/gradient_view.hpp>
-#include <symopt/kernel/threads.hpp>
+#include <symopt/kernel/sweep.hpp>
 
 #include <algorithm>
 #include <atomic>
@@ -10,87 +9,102 @@
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
-/// A register's worth of numbers as they lie in memory, in which Inf and NaN leave a mark.
+/// The marks that Inf and NaN leave among numbers that are looked at.
 template <class Number>
-struct FiniteProbe {
-  using Marks = typename Lanes<Number>::BitVector;
-  static constexpr Index size = Lanes<Number>::size;
+class NonFiniteMarks {
+ public:
+  SYMOPT_INLINE void add(Lanes<Number> x) { marks_ |= non_finite_bits(x); }
+  bool any() const { return has_top_bit<Number>(marks_); }
 
-  SYMOPT_INLINE static Marks of(const Number* numbers) {
-    return non_finite_bits(Lanes<Number>::load(numbers));
-  }
-  static bool any(Marks marks) { return has_top_bit<Number>(marks); }
+ private:
+  typename Lanes<Number>::BitVector marks_{};
 };
-/// Two of them in every lane, whose exponents overflow each into the bit above it.
+/// Of two numbers in every lane, whose exponents overflow each into the bit above it.
 template <>
-struct FiniteProbe<bfloat16> {
-  using Marks = FloatBits;
-  static constexpr Index size = 2 * Lanes<float>::size;
+class NonFiniteMarks<bfloat16> {
+ public:
+  SYMOPT_INLINE void add(FloatBits pairs) { marks_ |= (pairs & 0x7f807f80U) + 0x00800080U; }
+  bool any() const { return has_top_bit<float>(marks_ | marks_ << 16); }
 
-  SYMOPT_INLINE static Marks of(const bfloat16* numbers) {
-    FloatBits bits;
-    std::memcpy(&bits, numbers, sizeof bits);
-    return (bits & 0x7f807f80U) + 0x00800080U;
-  }
-  static bool any(Marks marks) { return has_top_bit<float>(marks | marks << 16); }
+ private:
+  FloatBits marks_{};
 };
 
-/// all_finite for numbers without gaps between them. Four stretches of a piece at a time: one alone leaves
-/// the memory waiting.
+namespace detail {
+
+/// An operand: numbers in bfloat16 as they lie in memory, two in a lane.
+struct Bf16Pairs : Windowless {
+  using Scalar = bfloat16;
+  static constexpr int vector_size = 2 * Lanes<float>::size;
+
+  const BlockView<const bfloat16>& block;
+
+  template <int rows>
+  struct Cursor : CursorBase {
+    const bfloat16* data[rows];
+    FloatBits pairs;
+
+    SYMOPT_INLINE void load(int row, FullVector at) { std::memcpy(&pairs, data[row] + at.j, sizeof pairs); }
+    SYMOPT_INLINE void load(int row, Tail at) {
+      pairs = FloatBits{};
+      std::memcpy(&pairs, data[row] + at.j, static_cast<std::size_t>(at.count) * sizeof(bfloat16));
+    }
+    SYMOPT_INLINE const FloatBits& value(int) const { return pairs; }
+  };
+  template <class, int rows>
+  SYMOPT_INLINE Cursor<rows> cursor(const Run& run, NoWindows) const {
+    Cursor<rows> cursor;
+    for (int row = 0; row < rows; ++row) cursor.data[row] = block.row(run.row + row) + run.col;
+    return cursor;
+  }
+};
+
+template <class Scalar>
+SYMOPT_INLINE auto as_stored(const BlockView<const Scalar>& block) {
+  return in(block);
+}
+SYMOPT_INLINE Bf16Pairs as_stored(const BlockView<const bfloat16>& block) {
+  return {{}, block};
+}
+
+}  // namespace detail
+
+/// all_finite for numbers without gaps between them. Four parts of a chunk side by side: one alone leaves the
+/// memory waiting.
 template <class Number>
 bool all_finite(const Number* numbers, Shape shape) {
-  using Probe = FiniteProbe<Number>;
-  constexpr Index part = 16384, piece = 4 * part;
+  constexpr Index parts = 4, part_size = 16384, chunk_size = parts * part_size;
   const Index size = shape.rows * shape.cols;
   std::atomic<bool> finite = true;
-  parallel_sweep((size + piece - 1) / piece, [&](Index p) {
-    const Number* x = numbers + p * piece;
-    const Index count = std::min(piece, size - p * piece);
-    typename Probe::Marks found{};
-    if (count == piece) {
-      typename Probe::Marks second{}, third{}, fourth{};
-      for (Index j = 0; j < part; j += Probe::size) {
-        found |= Probe::of(x + j);
-        second |= Probe::of(x + part + j);
-        third |= Probe::of(x + 2 * part + j);
-        fourth |= Probe::of(x + 3 * part + j);
-      }
-      found |= second | third | fourth;
-    } else {
-      Index j = 0;
-      for (; j + Probe::size <= count; j += Probe::size) found |= Probe::of(x + j);
-      Number rest[Probe::size] = {};
-      std::copy(x + j, x + count, rest);
-      found |= Probe::of(rest);
-    }
-    if (Probe::any(found)) finite.store(false, std::memory_order_relaxed);
+  parallel_sweep((size + chunk_size - 1) / chunk_size, [&](Index chunk) {
+    const Index first = chunk * chunk_size, count = std::min(chunk_size, size - first);
+    const Shape part = count == chunk_size ? Shape{parts, part_size} : Shape{1, count};
+    const BlockView<const Number> block(numbers + first, {part.rows, part.cols}, {part.cols, 1});
+    NonFiniteMarks<Number> marks;
+    sweep<parts>(
+        {0, part.rows}, {0, part.cols},
+        [](auto x, NonFiniteMarks<Number>& found) SYMOPT_INLINE_LAMBDA { found.add(x); },
+        detail::as_stored(block), accumulate(marks));
+    if (marks.any()) finite.store(false, std::memory_order_relaxed);
   });
   return finite;
 }
 
-/// True when no entry of `block` is Inf or NaN, to the bit, also under -ffast-math. One read of the block, in
-/// the order of its memory, on all threads; no allocation.
+/// Whether no entry of `block` is Inf or NaN, to the bit, also under -ffast-math. One read of the block, in the
+/// order of its memory, on all threads; no allocation.
 template <class Scalar>
 bool all_finite(const GradientView<Scalar>& block) {
   if (block.orientation() == Orientation::along_columns) return all_finite(block.transposed());
   if (const Scalar* numbers = block.values_without_gaps()) return all_finite(numbers, block.shape());
-  if (const bfloat16* halves = block.halves_without_gaps()) return all_finite(halves, block.shape());
-  const Shape shape = block.shape();
-  const Pieces pieces = pieces_of(shape);
+  if (const bfloat16* numbers = block.bf16_without_gaps()) return all_finite(numbers, block.shape());
   std::atomic<bool> finite = true;
-  parallel_sweep(pieces.count, [&](Index piece) {
-    typename Lanes<Scalar>::BitVector found{};
-    for (Index i = pieces.first(piece); i < pieces.end(piece); ++i)
-      for_each_stretch(
-          0, shape.cols,
-          [&](Index col, Index count) SYMOPT_INLINE_LAMBDA {
-            const typename GradientView<Scalar>::Window window(block, i, col, count);
-            const Scalar* x = window.data();
-            for_each_place<Scalar>(
-                count, [&](auto at) SYMOPT_INLINE_LAMBDA { found |= non_finite_bits(load(x, at)); });
-          },
-          block);
-    if (has_top_bit<Scalar>(found)) finite.store(false, std::memory_order_relaxed);
+  for_each_chunk(chunks_of(block.shape()), [&](Range rows) {
+    NonFiniteMarks<Scalar> marks;
+    sweep(
+        rows, {0, block.shape().cols},
+        [](Lanes<Scalar> x, NonFiniteMarks<Scalar>& found) SYMOPT_INLINE_LAMBDA { found.add(x); }, in(block),
+        accumulate(marks));
+    if (marks.any()) finite.store(false, std::memory_order_relaxed);
   });
   return finite;
 }

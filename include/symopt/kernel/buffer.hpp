@@ -11,16 +11,16 @@
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
-/// Memory for rows * cols scalars, taken once and viewed as a row-major block of any shape of at
+/// Memory for rows * cols scalars, allocated once and viewed as a row-major block of any shape of at
 /// most that size; a block and its transpose can take turns in it. Starts at zero, on a cache line.
 template <class Scalar>
 class Buffer {
  public:
   Buffer() = default;
-  explicit Buffer(Index size) : data_(taken(size)), size_(size) {
+  explicit Buffer(Index size) : data_(allocate(size)), size_(size) {
     if (size > 0) std::memset(data_, 0, bytes(size));
   }
-  Buffer(const Buffer& other) : data_(taken(other.size_)), size_(other.size_) {
+  Buffer(const Buffer& other) : data_(allocate(other.size_)), size_(other.size_) {
     if (size_ > 0) std::memcpy(data_, other.data_, bytes(size_));
   }
   Buffer(Buffer&& other) noexcept
@@ -53,7 +53,7 @@ class Buffer {
   static constexpr std::align_val_t alignment{64};
 
   static std::size_t bytes(Index size) { return static_cast<std::size_t>(size) * sizeof(Scalar); }
-  static Scalar* taken(Index size) {
+  static Scalar* allocate(Index size) {
     return size > 0 ? static_cast<Scalar*>(::operator new(bytes(size), alignment)) : nullptr;
   }
 

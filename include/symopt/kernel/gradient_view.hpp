@@ -1,75 +1,60 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/kernel/places.hpp>
-#include <symopt/kernel/windows.hpp>
+#include <symopt/kernel/load_store.hpp>
+#include <symopt/kernel/runs.hpp>
 
-#include <cstdint>
+#include <type_traits>
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
-
-/// visit(numbers) with a stretch of a row of halves: where it lies, or, where its numbers lie apart, in a
-/// copy.
-template <class Half, class Visit>
-void read_halves(const BlockView<Half>& view, Index row, Index col, Index count, Visit&& visit) {
-  if (contiguous_from(view, col) >= count) {
-    visit(view.row(row) + view.cols.offset(col));
-  } else {
-    std::remove_const_t<Half> copy[window_size];
-    gather(view, row, col, count, copy);
-    visit(copy);
-  }
-}
-/// The same for a visitor that writes all of them.
-template <class Half, class Visit>
-void write_halves(const BlockView<Half>& view, Index row, Index col, Index count, Visit&& visit) {
-  if (contiguous_from(view, col) >= count) {
-    visit(view.row(row) + view.cols.offset(col));
-  } else {
-    Half copy[window_size];
-    visit(copy);
-    scatter(copy, count, view, row, col);
-  }
-}
 
 /// A gradient that is read: in the scalar that the step computes in, or in bfloat16 where that is float.
 template <class Scalar>
 class GradientView {
  public:
-  GradientView(const BlockView<const Scalar>& values) : values_(values) {}
-  GradientView(const BlockView<const bfloat16>& halves) requires std::same_as<Scalar, float>
-      : halves_(halves), is_halves_(true) {}
+  using value_type = Scalar;
+  static constexpr bool limits_runs = true;
 
-  Shape shape() const { return is_halves_ ? shape_of(halves_) : shape_of(values_); }
+  GradientView(const BlockView<const Scalar>& values) : values_(values) {}
+  GradientView(const BlockView<const bfloat16>& bf16) requires std::same_as<Scalar, float>
+      : bf16_(bf16), is_bf16_(true) {}
+
+  Shape shape() const { return is_bf16_ ? shape_of(bf16_) : shape_of(values_); }
   GradientView transposed() const {
     if constexpr (std::same_as<Scalar, float>)
-      if (is_halves_) return GradientView(halves_.transposed());
+      if (is_bf16_) return GradientView(bf16_.transposed());
     return GradientView(values_.transposed());
   }
-  Orientation orientation() const { return is_halves_ ? orientation_of(halves_) : orientation_of(values_); }
+  Orientation orientation() const { return is_bf16_ ? orientation_of(bf16_) : orientation_of(values_); }
   /// The numbers as they are, where they are in Scalar; null otherwise.
-  const BlockView<const Scalar>* values() const { return is_halves_ ? nullptr : &values_; }
+  const BlockView<const Scalar>* values() const { return is_bf16_ ? nullptr : &values_; }
 
   /// The numbers as one row of all of them, where they lie without gaps and are of that type; null otherwise.
-  const Scalar* values_without_gaps() const { return is_halves_ ? nullptr : without_gaps(values_); }
-  const bfloat16* halves_without_gaps() const { return is_halves_ ? without_gaps(halves_) : nullptr; }
+  ///@{
+  const Scalar* values_without_gaps() const { return is_bf16_ ? nullptr : without_gaps(values_); }
+  const bfloat16* bf16_without_gaps() const { return is_bf16_ ? without_gaps(bf16_) : nullptr; }
+  ///@}
 
-  Index stretch_from(Index col) const {
-    const Index run = is_halves_ ? 0 : contiguous_from(values_, col);
+  /// The most entries of a row that one window can show from column `col` on.
+  Index run_from(Index col) const {
+    const Index run = is_bf16_ ? 0 : contiguous_from(values_, col);
     return run > 0 ? run : window_size;
   }
 
   Scalar at(Index row, Index col) const {
     if constexpr (std::same_as<Scalar, float>)
-      if (is_halves_) return to_float(halves_.row(row)[halves_.cols.offset(col)]);
+      if (is_bf16_) return to_float(bf16_.row(row)[bf16_.cols.offset(col)]);
     return values_.row(row)[values_.cols.offset(col)];
   }
 
-  /// A stretch of a row, as numbers.
+  /// Some entries of a row, next to each other.
+  template <bool is_written = false>
   class Window {
+    static_assert(!is_written, "a gradient is only read");
+
    public:
     Window(const GradientView& gradient, Index row, Index col, Index count) {
-      if (!gradient.is_halves_ && contiguous_from(gradient.values_, col) >= count) {
+      if (!gradient.is_bf16_ && contiguous_from(gradient.values_, col) >= count) {
         data_ = gradient.values_.row(row) + gradient.values_.cols.offset(col);
       } else {
         gradient.copy(row, col, count, copy_);
@@ -83,7 +68,7 @@ class GradientView {
 
    private:
     const Scalar* data_;
-    Scalar copy_[window_size];
+    alignas(lane_bytes) Scalar copy_[window_size];
   };
 
  private:
@@ -96,9 +81,9 @@ class GradientView {
 
   void copy(Index row, Index col, Index count, Scalar* to) const {
     if constexpr (std::same_as<Scalar, float>) {
-      if (is_halves_) {
-        read_halves(halves_, row, col, count, [&](const bfloat16* from) {
-          for_each_place<float>(count, [&](auto at) SYMOPT_INLINE_LAMBDA { store(to, at, load(from, at)); });
+      if (is_bf16_) {
+        read_run(bf16_, row, col, count, [&](const bfloat16* from) {
+          for_each_vector<float>(count, [&](auto at) SYMOPT_INLINE_LAMBDA { store(to, at, load(from, at)); });
         });
         return;
       }
@@ -107,8 +92,8 @@ class GradientView {
   }
 
   BlockView<const Scalar> values_;
-  BlockView<const bfloat16> halves_;
-  bool is_halves_ = false;
+  BlockView<const bfloat16> bf16_;
+  bool is_bf16_ = false;
 };
 
 }}}  // namespace symopt::kernel

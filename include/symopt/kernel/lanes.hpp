@@ -83,6 +83,13 @@ struct Lanes {
   SYMOPT_INLINE static Lanes of_bits(BitVector bits) { return Lanes(Vector(bits)); }
 };
 
+/// Lanes that may be missing.
+template <RealScalar Scalar>
+struct OptionalLanes {
+  Lanes<Scalar> lanes;
+  bool is_given;
+};
+
 /// a b + c, rounded once where the processor fuses.
 SYMOPT_INLINE Lanes<float> multiply_add(Lanes<float> a, Lanes<float> b, Lanes<float> c) {
 #if defined(__AVX512F__)

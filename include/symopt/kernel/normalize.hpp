@@ -2,28 +2,43 @@
 #pragma once
 
 #include <symopt/kernel/mean.hpp>
+#include <symopt/kernel/norm_factors.hpp>
 
 // Norms of lines on a block in place, for rules of several stages. The block's rows are contiguous. Sums of
 // squares in double, as in the fused steps.
 namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
+/// squares <- squares + x^2, the squares of a row in its lanes or those of columns in theirs.
+template <class Scalar>
+SYMOPT_INLINE void add_squares(const BlockView<Scalar>& block, Range rows, Range columns, auto squares) {
+  sweep(
+      rows, columns,
+      [](Lanes<Scalar> x, DoubleLanes<Scalar>& sum) SYMOPT_INLINE_LAMBDA { sum.add_square(x); }, in(block),
+      squares);
+}
+
+/// x <- (x * scale) * factor.
+template <class Scalar>
+SYMOPT_INLINE void multiply(const BlockView<Scalar>& block, Range rows, Range columns,
+                            NormFactors<Scalar> factors) {
+  using L = Lanes<Scalar>;
+  const L scale(factors.scale), factor(factors.factor);
+  sweep(
+      rows, columns, [=](L& x) SYMOPT_INLINE_LAMBDA { x = (x * scale) * factor; }, inout(block));
+}
+
 /// x <- x / (norm + eps) for every row; a zero row stays zero. One read and one write with each row in cache.
 template <class Scalar>
 void normalize_rows(const BlockView<Scalar>& block, double eps) {
-  const Index cols = block.cols.size;
-  for_each_piece(pieces_of(shape_of(block)), [&](Index first, Index end) {
-    for (Index i = first; i < end; ++i) {
-      Scalar* x = block.row(i);
+  const Range columns{0, block.cols.size};
+  for_each_chunk(chunks_of(shape_of(block)), [&](Range rows) {
+    for (Index i = rows.begin; i < rows.end; ++i) {
       DoubleLanes<Scalar> squares;
-      for_each_place<Scalar>(cols, [&](auto at) SYMOPT_INLINE_LAMBDA { squares.add_square(load(x, at)); });
+      add_squares(block, {i, i + 1}, columns, accumulate(squares));
       const double norm = norm_from<Scalar>(squares.sum(), [&](auto&& visit) {
-        for (Index j = 0; j < cols; ++j) visit(x[j]);
+        for (Index j = 0; j < columns.end; ++j) visit(block.row(i)[j]);
       });
-      if (norm == 0) continue;
-      const NormFactors<Scalar> factors(norm, eps, 1.0);
-      const Lanes<Scalar> scale(factors.scale), factor(factors.factor);
-      for_each_place<Scalar>(
-          cols, [&](auto at) SYMOPT_INLINE_LAMBDA { store(x, at, (load(x, at) * scale) * factor); });
+      if (norm != 0) multiply(block, {i, i + 1}, columns, NormFactors<Scalar>(norm, eps, 1.0));
     }
   });
 }
@@ -31,31 +46,24 @@ void normalize_rows(const BlockView<Scalar>& block, double eps) {
 /// The same for every column, in strips of columns: two reads and one write.
 template <class Scalar>
 void normalize_columns(const BlockView<Scalar>& block, double eps) {
-  const Index rows = block.row_count();
-  for_each_strip(block.cols.size, [&](Index begin, Index end) {
+  using L = Lanes<Scalar>;
+  const Range rows{0, block.row_count()};
+  for_each_strip(block.cols.size, [&](Range columns) {
     alignas(64) double squares[strip_columns + line_padding] = {};
     alignas(64) Scalar scale[strip_columns], factor[strip_columns];
-    for (Index i = 0; i < rows; ++i) {
-      const Scalar* x = block.row(i) + begin;
-      for_each_place<Scalar>(end - begin, [&](auto at) SYMOPT_INLINE_LAMBDA {
-        add_square_to(static_cast<double*>(squares), at, load(x, at));
-      });
-    }
-    for (Index j = 0; j < end - begin; ++j) {
-      const double norm = norm_from<Scalar>(squares[j], [&](auto&& visit) {
-        for (Index i = 0; i < rows; ++i) visit(block.row(i)[begin + j]);
+    add_squares(block, rows, columns, column_sums(squares));
+    for (Index j = columns.begin; j < columns.end; ++j) {
+      const Index k = j - columns.begin;
+      const double norm = norm_from<Scalar>(squares[k], [&](auto&& visit) {
+        for (Index i = 0; i < rows.end; ++i) visit(block.row(i)[j]);
       });
       const NormFactors<Scalar> factors(norm, eps, 1.0);
-      scale[j] = factors.scale;
-      factor[j] = factors.factor;
+      scale[k] = factors.scale;
+      factor[k] = factors.factor;
     }
-    for (Index i = 0; i < rows; ++i) {
-      Scalar* x = block.row(i) + begin;
-      const Scalar *s = scale, *f = factor;
-      for_each_place<Scalar>(end - begin, [&](auto at) SYMOPT_INLINE_LAMBDA {
-        store(x, at, (load(x, at) * load(s, at)) * load(f, at));
-      });
-    }
+    sweep(
+        rows, columns, [](L& x, L s, L f) SYMOPT_INLINE_LAMBDA { x = (x * s) * f; }, inout(block),
+        per_column<Scalar>(scale), per_column<Scalar>(factor));
   });
 }
 
@@ -63,37 +71,24 @@ void normalize_columns(const BlockView<Scalar>& block, double eps) {
 template <class Scalar>
 void normalize_block(const BlockView<Scalar>& block) {
   const Shape shape = shape_of(block);
+  const Range columns{0, shape.cols};
   DoubleLanes<Scalar> squares;
-  for (Index i = 0; i < shape.rows; ++i) {
-    const Scalar* x = block.row(i);
-    for_each_place<Scalar>(shape.cols,
-                           [&](auto at) SYMOPT_INLINE_LAMBDA { squares.add_square(load(x, at)); });
-  }
+  add_squares(block, {0, shape.rows}, columns, accumulate(squares));
   const double norm = norm_from<Scalar>(squares.sum(), [&](auto&& visit) {
     for (Index i = 0; i < shape.rows; ++i)
       for (Index j = 0; j < shape.cols; ++j) visit(block.row(i)[j]);
   });
   if (norm == 0) return;
   const NormFactors<Scalar> factors(norm, 0, 1.0);
-  const Lanes<Scalar> scale(factors.scale), factor(factors.factor);
-  for_each_piece(pieces_of(shape), [&](Index first, Index end) {
-    for (Index i = first; i < end; ++i) {
-      Scalar* x = block.row(i);
-      for_each_place<Scalar>(
-          shape.cols, [&](auto at) SYMOPT_INLINE_LAMBDA { store(x, at, (load(x, at) * scale) * factor); });
-    }
-  });
+  for_each_chunk(chunks_of(shape), [&](Range rows) { multiply(block, rows, columns, factors); });
 }
 
 /// Every entry becomes its sign.
 template <class Scalar>
 void take_signs(const BlockView<Scalar>& block) {
-  for_each_piece(pieces_of(shape_of(block)), [&](Index first, Index end) {
-    for (Index i = first; i < end; ++i) {
-      Scalar* x = block.row(i);
-      for_each_place<Scalar>(block.cols.size,
-                             [&](auto at) SYMOPT_INLINE_LAMBDA { store(x, at, sign(load(x, at))); });
-    }
+  for_each_chunk(chunks_of(shape_of(block)), [&](Range rows) {
+    sweep(
+        rows, {0, block.cols.size}, [](Lanes<Scalar>& x) SYMOPT_INLINE_LAMBDA { x = sign(x); }, inout(block));
   });
 }
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <symopt/block_view.hpp>
-#include <symopt/kernel/adamw_step.hpp>
+#include <symopt/kernel/adamw.hpp>
 #include <symopt/kernel/step.hpp>
 
 #include <algorithm>
@@ -10,7 +10,7 @@
 #include <limits>
 #include <vector>
 
-// What the fused steps do, in plain loops in double: no lanes, no pieces, no threads, no windows. Slow, and the
+// What the fused steps do, in plain loops in double: no lanes, no chunks, no threads, no windows. Slow, and the
 // oracle that they are tested against.
 namespace symopt { inline namespace SYMOPT_ABI { namespace kernel::reference {
 
@@ -62,8 +62,8 @@ double without_subnormals(double x) {
   return std::abs(x) < double(std::numeric_limits<Scalar>::min()) ? 0 : x;
 }
 
-/// W <- W - decay W (or decay P W) - length * direction(x), where x is what the rule sees of the momentum, which
-/// advances. direction(Block&) works in place.
+/// W <- W - decay W (or decay P W) - step_size * direction(x), where x is the momentum that the rule is given; the
+/// momentum advances. direction(Block&) works in place.
 template <class Scalar>
 void step(const BlockView<const Scalar>& gradient, const BlockView<Scalar>& momentum,
           const BlockView<Scalar>& weights, const StepCoefficients& coefficients, auto&& direction) {
@@ -71,7 +71,7 @@ void step(const BlockView<const Scalar>& gradient, const BlockView<Scalar>& mome
   Block x(shape), decayed(shape);
   for (Index i = 0; i < shape.rows; ++i)
     for (Index j = 0; j < shape.cols; ++j) {
-      const double g = double(gradient.row(i)[gradient.cols.offset(j)]);
+      const double g = coefficients.gradient_factor * double(gradient.row(i)[gradient.cols.offset(j)]);
       Scalar& m = momentum.row(i)[momentum.cols.offset(j)];
       const double next = without_subnormals<Scalar>(coefficients.beta * double(m) + coefficients.gradient_weight * g);
       m = static_cast<Scalar>(next);
@@ -93,7 +93,7 @@ void adamw_step(const BlockView<const Scalar>& gradient, const BlockView<Scalar>
                 const StepCoefficients& coefficients, const AdamWCoefficients& own) {
   for (Index i = 0; i < weights.row_count(); ++i)
     for (Index j = 0; j < weights.cols.size; ++j) {
-      const double g = double(gradient.row(i)[gradient.cols.offset(j)]);
+      const double g = coefficients.gradient_factor * double(gradient.row(i)[gradient.cols.offset(j)]);
       Scalar& m = first.row(i)[first.cols.offset(j)];
       Scalar& v = second.row(i)[second.cols.offset(j)];
       Scalar& w = weights.row(i)[weights.cols.offset(j)];

@@ -9,18 +9,19 @@
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
-/// Rounds lanes of a block to the upper halves of their bits.
+/// Rounds lanes of a block to bfloat16.
 struct Rounder {
   Rounding rounding = Rounding::nearest;
   RandomKey key;
   bool is_transposed = false;  ///< rows and columns are those of the transposed block
 
+  /// The bits, from row `row` and column `col` on.
   SYMOPT_INLINE FloatBits operator()(Lanes<float> x, Index row, Index col) const {
-    if (rounding == Rounding::nearest) return nearest_halves(x);
+    if (rounding == Rounding::nearest) return nearest_bf16(x);
     const auto line = static_cast<std::uint32_t>(row);
     const FloatBits along = lane_numbers() + static_cast<std::uint32_t>(col);
     const FloatBits bits = is_transposed ? random_bits(key, along, line) : random_bits(key, line, along);
-    return rounded_halves(x, bits >> 16);
+    return rounded_bf16(x, bits >> 16);
   }
 
  private:
@@ -39,25 +40,29 @@ struct Rounder {
 template <class Scalar>
 class WeightsView {
  public:
+  using value_type = Scalar;
+  static constexpr bool limits_runs = true;
+
   WeightsView(const BlockView<Scalar>& values) : values_(values) {}
   WeightsView(const BlockView<float>& values, const BlockView<bfloat16>& copy, Rounder rounder)
-      : kind_(Kind::copied), values_(values), halves_(copy), rounder_(rounder) {}
+      : kind_(Kind::copied), values_(values), bf16_(copy), rounder_(rounder) {}
   WeightsView(const BlockView<bfloat16>& high, const BlockView<std::uint16_t>& low)
-      : kind_(Kind::split), halves_(high), low_(low) {}
+      : kind_(Kind::split), bf16_(high), low_bits_(low) {}
   WeightsView(const BlockView<bfloat16>& rounded, Rounder rounder)
-      : kind_(Kind::rounded), halves_(rounded), rounder_(rounder) {}
+      : kind_(Kind::rounded), bf16_(rounded), rounder_(rounder) {}
 
-  Shape shape() const { return has_values() ? shape_of(values_) : shape_of(halves_); }
+  Shape shape() const { return has_values() ? shape_of(values_) : shape_of(bf16_); }
   WeightsView transposed() const {
     WeightsView turned = *this;
     turned.values_ = values_.transposed();
-    turned.halves_ = halves_.transposed();
-    turned.low_ = low_.transposed();
+    turned.bf16_ = bf16_.transposed();
+    turned.low_bits_ = low_bits_.transposed();
     turned.rounder_.is_transposed = !rounder_.is_transposed;
     return turned;
   }
 
-  Index stretch_from(Index col) const {
+  /// The most entries of a row that one window can show from column `col` on.
+  Index run_from(Index col) const {
     const Index run = kind_ == Kind::values ? contiguous_from(values_, col) : 0;
     return run > 0 ? run : window_size;
   }
@@ -66,17 +71,19 @@ class WeightsView {
   const BlockView<Scalar>* values() const { return has_values() ? &values_ : nullptr; }
 
   /// From a row to the next in memory, in entries.
-  Index row_stride() const { return has_values() ? values_.rows.stride : halves_.rows.stride; }
-  /// From a stretch of a row to that of another one, in entries; 0 where windows onto them are copies.
+  Index row_stride() const { return has_values() ? values_.rows.stride : bf16_.rows.stride; }
+  /// From a run in one row to that in another, in entries; 0 where windows onto them are copies.
   Index between_rows(Index from, Index to, Index col, Index count) const {
-    return is_direct(col, count) ? values_.row(to) - values_.row(from) : 0;
+    return is_direct(col, count) ? start_of_row(values_, to) - start_of_row(values_, from) : 0;
   }
 
-  /// A stretch of a row, as numbers; what becomes of them goes back when it closes.
+  /// Some entries of a row, next to each other; where they are written, what becomes of them goes back when the
+  /// window closes.
+  template <bool is_written>
   class Window {
    public:
-    Window(const WeightsView& weights, Index row, Index col, Index count, bool is_written = true)
-        : weights_(weights), row_(row), col_(col), count_(count), is_written_(is_written) {
+    Window(const WeightsView& weights, Index row, Index col, Index count)
+        : weights_(weights), row_(row), col_(col), count_(count) {
       is_direct_ = weights.is_direct(col, count);
       if (is_direct_) {
         data_ = weights.values_.row(row) + weights.values_.cols.offset(col);
@@ -86,9 +93,10 @@ class WeightsView {
       }
     }
     ~Window() {
-      if (!is_written_) return;
+      if constexpr (!is_written) return;
+      if (is_direct_ && weights_.kind_ == Kind::values) return;
       if (!is_direct_ && weights_.has_values()) scatter(data_, count_, weights_.values_, row_, col_);
-      if (weights_.kind_ != Kind::values) weights_.write_halves(data_, row_, col_, count_);
+      if (weights_.kind_ != Kind::values) weights_.write_bf16(data_, row_, col_, count_);
     }
     Window(const Window&) = delete;
     Window& operator=(const Window&) = delete;
@@ -98,10 +106,9 @@ class WeightsView {
    private:
     const WeightsView& weights_;
     Index row_, col_, count_;
-    bool is_written_;
     bool is_direct_;
     Scalar* data_;
-    Scalar copy_[window_size];
+    alignas(lane_bytes) Scalar copy_[window_size];
   };
 
   Scalar at(Index row, Index col) const {
@@ -110,19 +117,19 @@ class WeightsView {
     return x;
   }
 
-  /// Reads a stretch of at most window_size entries.
+  /// Reads at most window_size entries of a row.
   void read(Index row, Index col, Index count, Scalar* to) const {
     if constexpr (std::same_as<Scalar, float>) {
       if (!has_values()) {
-        read_halves(halves_, row, col, count, [&](const bfloat16* high) {
+        read_run(bf16_, row, col, count, [&](const bfloat16* high) {
           if (kind_ == Kind::split) {
-            read_halves(low_, row, col, count, [&](const std::uint16_t* low) {
-              for_each_place<float>(count, [&](auto at) SYMOPT_INLINE_LAMBDA {
-                store(to, at, Lanes<float>::of_bits(load_halves(high, at) << 16 | load_halves(low, at)));
+            read_run(low_bits_, row, col, count, [&](const std::uint16_t* low) {
+              for_each_vector<float>(count, [&](auto at) SYMOPT_INLINE_LAMBDA {
+                store(to, at, Lanes<float>::of_bits(load_16_bits(high, at) << 16 | load_16_bits(low, at)));
               });
             });
           } else {
-            for_each_place<float>(count,
+            for_each_vector<float>(count,
                                   [&](auto at) SYMOPT_INLINE_LAMBDA { store(to, at, load(high, at)); });
           }
         });
@@ -140,21 +147,21 @@ class WeightsView {
   }
   bool has_values() const { return kind_ == Kind::values || kind_ == Kind::copied; }
 
-  void write_halves(const Scalar* from, Index row, Index col, Index count) const {
+  void write_bf16(const Scalar* from, Index row, Index col, Index count) const {
     if constexpr (std::same_as<Scalar, float>) {
-      kernel::write_halves(halves_, row, col, count, [&](bfloat16* high) {
+      write_run(bf16_, row, col, count, [&](bfloat16* high) {
         if (kind_ == Kind::split) {
-          kernel::write_halves(low_, row, col, count, [&](std::uint16_t* low) {
-            for_each_place<float>(count, [&](auto at) SYMOPT_INLINE_LAMBDA {
+          write_run(low_bits_, row, col, count, [&](std::uint16_t* low) {
+            for_each_vector<float>(count, [&](auto at) SYMOPT_INLINE_LAMBDA {
               const FloatBits bits = load(from, at).bits();
-              store_halves(high, at, bits >> 16);
-              store_halves(low, at, bits & 0xffffU);
+              store_16_bits(high, at, bits >> 16);
+              store_16_bits(low, at, bits & 0xffffU);
             });
           });
         } else {
           const Rounder rounder = rounder_;  // a copy: what is written cannot be it
-          for_each_place<float>(count, [&](auto at) SYMOPT_INLINE_LAMBDA {
-            store_halves(high, at, rounder(load(from, at), row, col + at.j));
+          for_each_vector<float>(count, [&](auto at) SYMOPT_INLINE_LAMBDA {
+            store_16_bits(high, at, rounder(load(from, at), row, col + at.j));
           });
         }
       });
@@ -163,8 +170,8 @@ class WeightsView {
 
   Kind kind_ = Kind::values;
   BlockView<Scalar> values_;
-  BlockView<bfloat16> halves_;
-  BlockView<std::uint16_t> low_;
+  BlockView<bfloat16> bf16_;
+  BlockView<std::uint16_t> low_bits_;
   Rounder rounder_;
 };
 

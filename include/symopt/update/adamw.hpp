@@ -4,7 +4,7 @@
 #include <symopt/error.hpp>
 #include <symopt/group/product.hpp>
 #include <symopt/group/signed_permutation.hpp>
-#include <symopt/kernel/adamw_step.hpp>
+#include <symopt/kernel/adamw.hpp>
 #include <symopt/memory/oriented_buffer.hpp>
 #include <symopt/update/rule.hpp>
 #include <symopt/update/step_input.hpp>

@@ -3,7 +3,7 @@
 
 #include <symopt/block_view.hpp>
 #include <symopt/kernel/buffer.hpp>
-#include <symopt/kernel/direction_sweeps.hpp>
+#include <symopt/kernel/generic.hpp>
 #include <symopt/normalization/apply.hpp>
 #include <symopt/update/fused_step.hpp>
 #include <symopt/update/rule_traits.hpp>
@@ -67,7 +67,7 @@ struct DirectionStep {
            kernel::Check check, auto& memory) const {
     MatrixRef<Scalar> direction = memory.direction.as(streams.shape());
     const BlockView<Scalar> view(direction);
-    if (!kernel::look_ahead(streams, coefficients, view) && check == kernel::Check::gradient) return false;
+    if (!kernel::write_next_momentum(streams, coefficients, view) && check == kernel::Check::gradient) return false;
     apply_map<Map, Scalar>(map, direction, memory.workspace);
     move_along<projection_of_t<Map>>(streams, coefficients, view, memory.decayed);
     return true;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/kernel/adamw_step.hpp>
-#include <symopt/kernel/centred_step.hpp>
-#include <symopt/kernel/column_step.hpp>
-#include <symopt/kernel/row_steps.hpp>
+#include <symopt/kernel/centred.hpp>
+#include <symopt/kernel/column.hpp>
+#include <symopt/kernel/entrywise.hpp>
+#include <symopt/kernel/frobenius.hpp>
+#include <symopt/kernel/row.hpp>
 #include <symopt/normalization/column_norm.hpp>
 #include <symopt/normalization/frobenius_norm.hpp>
 #include <symopt/normalization/identity.hpp>

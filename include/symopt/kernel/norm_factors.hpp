@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/kernel/scaling.hpp>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+
+namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
+
+inline double power_of_two(int exponent) {
+  return std::bit_cast<double>(static_cast<std::uint64_t>(exponent + 1023) << 52);
+}
+
+/// x -> length * x / (norm + eps) as (x * scale) * factor. The scale is 1 but for a quotient length / (norm +
+/// eps) far out in the scalar's range, beyond 2^64 or 2^-64 in float: then it is a power of two that brings x
+/// near 1. So nothing overflows, also where the factor is multiplied by a length later, and what underflows
+/// would have been lost in the sum. Zero for a zero norm.
+template <class Scalar>
+struct NormFactors {
+  Scalar scale = 1;
+  Scalar factor = 0;
+
+  NormFactors() = default;
+  NormFactors(double norm, double eps, double length) {
+    if (norm == 0) return;
+    const double divisor = norm + eps, quotient = length / divisor;
+    constexpr int most = std::numeric_limits<Scalar>::max_exponent - 2;
+    const double magnitude = std::abs(quotient), far = power_of_two(most / 2 + 1);
+    const int exponent = static_cast<int>(std::bit_cast<std::uint64_t>(divisor) >> 52) - 1023;
+    if ((magnitude <= far && magnitude >= 1 / far) || exponent == 1024) [[likely]] {  // the latter is Inf or NaN
+      factor = static_cast<Scalar>(quotient);
+      return;
+    }
+    const double power = power_of_two(std::clamp(-exponent, -most, most));
+    scale = static_cast<Scalar>(power);
+    factor = static_cast<Scalar>(length / (divisor * power));
+  }
+};
+
+/// The square root of a sum of squares in double. Doubles whose squares left the range are added up again,
+/// scaled by a power of two: `scan` shows all entries to a function.
+template <class Scalar, class Scan>
+double norm_from(double sum_of_squares, Scan&& scan) {
+  if constexpr (sizeof(Scalar) < sizeof(double)) return std::sqrt(sum_of_squares);
+  if ((sum_of_squares > 1e-280 && sum_of_squares < 1e300) || sum_of_squares != sum_of_squares)
+    return std::sqrt(sum_of_squares);
+  double largest = 0;
+  scan([&](Scalar x) { largest = std::max(largest, static_cast<double>(std::abs(x))); });
+  if (largest == 0 || !std::isfinite(largest)) return largest;
+  const double scale = power_of_two_scale(largest);
+  double sum = 0;
+  scan([&](Scalar x) { sum += (static_cast<double>(x) * scale) * (static_cast<double>(x) * scale); });
+  return std::sqrt(sum) / scale;
+}
+
+}}}  // namespace symopt::kernel

@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/kernel/gradient_view.hpp>
+#include <symopt/kernel/weights_view.hpp>
+
+#include <limits>
+#include <type_traits>
+#include <utility>
+
+// The operands of a sweep, and the value that its body is given for each of them at a vector of columns:
+//
+//   in(block), inout(block), out(block)  the entries there; the block is a GradientView, a WeightsView, or a
+//                                        BlockView with contiguous rows
+//   in_if(used, block), inout_if(...)    the same as OptionalLanes, given where the block is used
+//   per_row(value_of)                    value_of(row), found once for each row
+//   per_column(line)                     numbers that the rows share
+//   column_sums(line), group_sums(line)  a sum over the rows for each column
+//   accumulate(x)                        x, which stays in registers
+//
+// Lines begin at the first column of the sweep. Views and accumulators are referred to, not copied.
+namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
+
+/// Some columns of a row, or of several that follow each other.
+struct Run {
+  Index row = 0;       ///< the first one
+  Index next_row = 0;  ///< the first of the next group of rows; `row` where there is none
+  Index col = 0;
+  Index count = 0;
+  Index offset = 0;  ///< of `col` from the first column of the sweep
+};
+
+/// What a sweep asks of the memory beyond the vector that it reads.
+enum class Fetch {
+  nothing,
+  near,       ///< two kilobytes on, where rows come one by one
+  far,        ///< that, and eight kilobytes on: for sweeps that leave the memory alone for a while between rows
+  next_rows,  ///< the next group of rows
+};
+
+enum class Access { in, out, inout };
+
+namespace detail {
+
+inline constexpr Index unlimited = std::numeric_limits<Index>::max();
+
+/// What a cursor does not do. It goes along a run: begin(at), then load(row, at) and store(row, at) around the body for each row of a
+/// group, then end(at) at every vector, and finish() after the last.
+struct CursorBase {
+  SYMOPT_INLINE void begin(FullVector) {}
+  SYMOPT_INLINE void begin(Tail) {}
+  SYMOPT_INLINE void load(int, FullVector) {}
+  SYMOPT_INLINE void load(int, Tail) {}
+  SYMOPT_INLINE void store(int, FullVector) {}
+  SYMOPT_INLINE void store(int, Tail) {}
+  SYMOPT_INLINE void end(FullVector) {}
+  SYMOPT_INLINE void end(Tail) {}
+  SYMOPT_INLINE void finish() {}
+};
+
+/// A block whose rows are contiguous, seen as the other views are: a window is the memory itself.
+template <class T>
+class ContiguousRows {
+ public:
+  using value_type = std::remove_const_t<T>;
+  static constexpr bool limits_runs = false;
+
+  SYMOPT_INLINE explicit ContiguousRows(const BlockView<T>& block) : block_(block) {}
+
+  SYMOPT_INLINE Index run_from(Index) const { return unlimited; }
+  SYMOPT_INLINE Index between_rows(Index from, Index to, Index, Index) const {
+    return start_of_row(block_, to) - start_of_row(block_, from);
+  }
+
+  template <bool>
+  class Window {
+   public:
+    SYMOPT_INLINE Window(const ContiguousRows& rows, Index row, Index col, Index count)
+        : data_(count == 0 ? nullptr : start_of_row(rows.block_, row) + col) {}
+    SYMOPT_INLINE T* data() const { return data_; }
+
+   private:
+    T* data_;
+  };
+
+ private:
+  const BlockView<T>& block_;
+};
+
+template <class View>
+SYMOPT_INLINE const View& rows_of(const View& view) {
+  return view;
+}
+template <class T>
+SYMOPT_INLINE ContiguousRows<T> rows_of(const BlockView<T>& block) {
+  return ContiguousRows<T>(block);
+}
+
+/// Windows onto the rows of a group.
+template <class Window, int rows>
+class Windows {
+ public:
+  SYMOPT_INLINE Windows(const auto& view, const Run& run, Index count)
+      : Windows(view, run, count, std::make_integer_sequence<int, rows>{}) {}
+
+  SYMOPT_INLINE auto* operator[](int row) const { return windows_[row].data(); }
+
+ private:
+  template <int... row>
+  SYMOPT_INLINE Windows(const auto& view, const Run& run, Index count, std::integer_sequence<int, row...>)
+      : windows_{Window(view, run.row + row, run.col, count)...} {}
+
+  Window windows_[rows];
+};
+
+template <class View_, Access access, Fetch fetch, bool is_optional>
+struct BlockOperand {
+  using View = std::remove_cvref_t<View_>;
+  using Scalar = typename View::value_type;
+  static constexpr int vector_size = Lanes<Scalar>::size;
+  static constexpr bool limits_runs = View::limits_runs;
+
+  View_ view;
+  bool is_used;
+
+  template <int rows>
+  struct Cursor : CursorBase {
+    std::conditional_t<access == Access::in, const Scalar, Scalar>* data[rows];
+    Index to_next_rows;
+    OptionalLanes<Scalar> entries;
+
+    SYMOPT_INLINE bool is_given() const { return !is_optional || entries.is_given; }
+
+    SYMOPT_INLINE void load(int row, auto at) {
+      constexpr Index kilobyte = 1024 / static_cast<Index>(sizeof(Scalar));
+      if constexpr (rows == 1 && (fetch == Fetch::near || fetch == Fetch::far))
+        kernel::fetch(data[0], at, 2 * kilobyte);
+      if constexpr (rows == 1 && fetch == Fetch::far) kernel::fetch<2>(data[0], at, 8 * kilobyte);
+      if constexpr (fetch == Fetch::next_rows) kernel::fetch(data[row], at, to_next_rows);
+      if constexpr (access != Access::out)
+        if (is_given()) entries.lanes = kernel::load(data[row], at);
+    }
+    SYMOPT_INLINE auto& value(int) {
+      if constexpr (is_optional) {
+        return entries;
+      } else if constexpr (access == Access::in) {
+        return std::as_const(entries.lanes);
+      } else {
+        return entries.lanes;
+      }
+    }
+    SYMOPT_INLINE void store(int row, auto at) {
+      if constexpr (access != Access::in)
+        if (is_given()) kernel::store(data[row], at, entries.lanes);
+    }
+  };
+
+  SYMOPT_INLINE bool is_given() const { return !is_optional || is_used; }
+
+  SYMOPT_INLINE Index run_from(Index col) const { return is_given() ? view.run_from(col) : unlimited; }
+
+  template <int rows>
+  SYMOPT_INLINE auto open(const Run& run) const {
+    using Window = typename View::template Window<access != Access::in>;
+    return Windows<Window, rows>(view, run, is_given() ? run.count : 0);
+  }
+  template <class, int rows>
+  SYMOPT_INLINE Cursor<rows> cursor(const Run& run, const auto& windows) const {
+    Cursor<rows> cursor;
+    for (int row = 0; row < rows; ++row) cursor.data[row] = windows[row];
+    if constexpr (fetch == Fetch::next_rows)
+      cursor.to_next_rows = view.between_rows(run.row, run.next_row, run.col, run.count);
+    cursor.entries.is_given = is_used;
+    return cursor;
+  }
+};
+
+template <Access access, Fetch fetch, bool is_optional, class View>
+SYMOPT_INLINE auto block_operand(const View& view, bool is_used) {
+  return BlockOperand<decltype(rows_of(view)), access, fetch, is_optional>{rows_of(view), is_used};
+}
+
+/// An operand without windows.
+struct Windowless {
+  static constexpr bool limits_runs = false;
+  struct NoWindows {};
+
+  SYMOPT_INLINE Index run_from(Index) const { return unlimited; }
+  template <int>
+  SYMOPT_INLINE NoWindows open(const Run&) const {
+    return {};
+  }
+};
+
+template <class ValueOf>
+struct PerRow : Windowless {
+  ValueOf value_of;
+
+  template <int rows>
+  struct Cursor : CursorBase {
+    std::invoke_result_t<const ValueOf&, Index> values[rows];
+
+    SYMOPT_INLINE auto& value(int row) const { return values[row]; }
+  };
+  template <class, int rows>
+  SYMOPT_INLINE Cursor<rows> cursor(const Run& run, NoWindows) const {
+    Cursor<rows> cursor;
+    for (int row = 0; row < rows; ++row) cursor.values[row] = value_of(run.row + row);
+    return cursor;
+  }
+};
+
+template <class Scalar>
+struct PerColumn : Windowless {
+  const Scalar* line;
+
+  struct Cursor : CursorBase {
+    const Scalar* line;
+    Lanes<Scalar> entries;
+
+    SYMOPT_INLINE void begin(auto at) { entries = kernel::load(line, at); }
+    SYMOPT_INLINE auto& value(int) const { return entries; }
+  };
+  template <class, int rows>
+  SYMOPT_INLINE Cursor cursor(const Run& run, NoWindows) const {
+    return {{}, line + run.offset, {}};
+  }
+};
+
+template <bool is_of_group>
+struct Sums : Windowless {
+  double* line;
+
+  template <class Scalar>
+  struct Cursor : CursorBase {
+    double* line;
+    std::conditional_t<is_of_group, Lanes<Scalar>, DoubleLanes<Scalar>> sum;
+
+    SYMOPT_INLINE void begin(auto at) {
+      if constexpr (is_of_group) {
+        sum = Lanes<Scalar>(Scalar(0));
+      } else {
+        sum = DoubleLanes<Scalar>::load(line + at.j);
+      }
+    }
+    SYMOPT_INLINE auto& value(int) { return sum; }
+    SYMOPT_INLINE void end(auto at) {
+      if constexpr (is_of_group) {
+        auto sums = DoubleLanes<Scalar>::load(line + at.j);
+        sums.add(sum);
+        sums.store(line + at.j);
+      } else {
+        sum.store(line + at.j);
+      }
+    }
+  };
+  template <class Scalar, int rows>
+  SYMOPT_INLINE Cursor<Scalar> cursor(const Run& run, NoWindows) const {
+    return {{}, line + run.offset, {}};
+  }
+};
+
+template <class T>
+struct Accumulator : Windowless {
+  T& target;
+
+  struct Cursor : CursorBase {
+    T* target;
+    T sum;
+
+    SYMOPT_INLINE T& value(int) { return sum; }
+    SYMOPT_INLINE void finish() { *target = sum; }
+  };
+  template <class, int rows>
+  SYMOPT_INLINE Cursor cursor(const Run&, NoWindows) const {
+    return {{}, &target, target};
+  }
+};
+
+}  // namespace detail
+
+/// The entries of a block.
+///@{
+template <Fetch fetch = Fetch::nothing, class View>
+SYMOPT_INLINE auto in(const View& block) {
+  return detail::block_operand<Access::in, fetch, false>(block, true);
+}
+template <Fetch fetch = Fetch::nothing, class View>
+SYMOPT_INLINE auto inout(const View& block) {
+  return detail::block_operand<Access::inout, fetch, false>(block, true);
+}
+template <Fetch fetch = Fetch::nothing, class View>
+SYMOPT_INLINE auto out(const View& block) {
+  return detail::block_operand<Access::out, fetch, false>(block, true);
+}
+///@}
+
+/// The entries of a block as OptionalLanes: given where the block is used, or its memory is left alone.
+///@{
+template <Fetch fetch = Fetch::nothing, class View>
+SYMOPT_INLINE auto in_if(bool is_used, const View& block) {
+  return detail::block_operand<Access::in, fetch, true>(block, is_used);
+}
+template <Fetch fetch = Fetch::nothing, class View>
+SYMOPT_INLINE auto inout_if(bool is_used, const View& block) {
+  return detail::block_operand<Access::inout, fetch, true>(block, is_used);
+}
+///@}
+
+/// value_of(row) of the row at hand: lanes, mostly.
+template <class ValueOf>
+SYMOPT_INLINE detail::PerRow<ValueOf> per_row(ValueOf value_of) {
+  return {{}, value_of};
+}
+/// The numbers of a line at the columns at hand.
+template <class Scalar>
+SYMOPT_INLINE detail::PerColumn<Scalar> per_column(const Scalar* line) {
+  return {{}, line};
+}
+
+/// Sums in double at the columns at hand, as DoubleLanes; the line is padded to whole vectors.
+SYMOPT_INLINE detail::Sums<false> column_sums(double* line) {
+  return {{}, line};
+}
+/// Lanes that are zero before the first row of a group, and are added to such sums after the last.
+SYMOPT_INLINE detail::Sums<true> group_sums(double* line) {
+  return {{}, line};
+}
+/// x itself. In registers for each run: a body that captured it would have it in memory.
+template <class T>
+SYMOPT_INLINE detail::Accumulator<T> accumulate(T& x) {
+  return {{}, x};
+}
+
+}}}  // namespace symopt::kernel
