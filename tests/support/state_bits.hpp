@@ -16,11 +16,16 @@ std::string state_bits(const AnyOptimizer& optimizer) {
   std::string bits = std::to_string(table.steps) + " steps, factor " + std::to_string(table.schedule_factor);
   for (const symopt::SavedParameter& parameter : table.parameters) {
     bits += "\n" + parameter.name + " rate " + std::to_string(parameter.options.learning_rate);
-    for (const symopt::StateField& field : parameter.fields) {
+    const auto add = [&](const symopt::StateField& field) {
       bits += "\n" + field.name + " ";
       symopt::Index count = 1;  // of the scalars, which a permutation of strides does not spread
       for (const symopt::Index extent : field.shape) count *= extent;
       bits.append(static_cast<const char*>(field.data), static_cast<std::size_t>(count) * field.scalar_size);
+    };
+    try {
+      parameter.state->visit({add});
+    } catch (const symopt::Error&) {
+      bits += "\nnothing that it shows";
     }
   }
   return bits;
