@@ -86,10 +86,20 @@ inline constexpr Orientation orientation_v =
     is_row_major_v<Derived> ? Orientation::along_rows : Orientation::along_columns;
 
 /// A view so that its memory runs along rows: as it is, or transposed.
+///@{
+template <Orientation orientation, class View>
+decltype(auto) along_rows(const View& view) {
+  if constexpr (orientation == Orientation::along_rows) {
+    return (view);
+  } else {
+    return view.transposed();
+  }
+}
 template <class View>
 View along_rows(const View& view, Orientation orientation) {
   return orientation == Orientation::along_rows ? view : view.transposed();
 }
+///@}
 
 /// The size of a view, without the rows that are not selected.
 template <class Scalar>

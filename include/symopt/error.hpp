@@ -4,7 +4,7 @@
 #include <symopt/abi.hpp>
 
 #include <concepts>
-#include <functional>
+#include <initializer_list>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -19,7 +19,8 @@ namespace symopt { inline namespace SYMOPT_ABI {
 /// After an error weights and state are as they were.
 struct Error : std::invalid_argument {
   /// The message of the text alone, or under the name of a parameter, and its shape where that matters.
-  explicit Error(std::string what_is_wrong, std::string of_parameter = {}, const std::string& of_shape = {})
+  [[gnu::cold]] explicit Error(std::string what_is_wrong, std::string of_parameter = {},
+                               const std::string& of_shape = {})
       : std::invalid_argument(message(what_is_wrong, of_parameter, of_shape)),
         parameter(std::move(of_parameter)),
         text(std::move(what_is_wrong)) {}
@@ -28,11 +29,13 @@ struct Error : std::invalid_argument {
   std::string text;       ///< the message without that name
 
  private:
-  static std::string message(const std::string& text, const std::string& parameter,
-                             const std::string& shape) {
-    if (parameter.empty()) return "symopt: " + text;
-    return "symopt: parameter '" + parameter + "'" + (shape.empty() ? "" : " of shape " + shape) + ": " +
-           text;
+  [[gnu::cold]] static std::string message(const std::string& text, const std::string& parameter,
+                                           const std::string& shape) {
+    std::string whole = "symopt: ";
+    if (!parameter.empty()) whole.append("parameter '").append(parameter).append("'");
+    if (!parameter.empty() && !shape.empty()) whole.append(" of shape ").append(shape);
+    if (!parameter.empty()) whole.append(": ");
+    return whole.append(text);
   }
 };
 
@@ -40,9 +43,9 @@ struct Error : std::invalid_argument {
 struct NonFiniteGradient : Error {
   /// One parameter, which the message names first, or several, which the text names.
   ///@{
-  NonFiniteGradient(std::string what_is_wrong, std::string of_parameter)
-      : Error(std::move(what_is_wrong), of_parameter), parameters{std::move(of_parameter)} {}
-  NonFiniteGradient(std::string what_is_wrong, std::vector<std::string> of_parameters)
+  [[gnu::cold]] NonFiniteGradient(std::string what_is_wrong, std::string of_parameter)
+      : Error(std::move(what_is_wrong), of_parameter), parameters(1, of_parameter) {}
+  [[gnu::cold]] NonFiniteGradient(std::string what_is_wrong, std::vector<std::string> of_parameters)
       : Error(std::move(what_is_wrong)), parameters(std::move(of_parameters)) {}
   ///@}
 
@@ -57,25 +60,34 @@ struct Where {
   std::string_view shape = {};
 };
 
+[[noreturn, gnu::cold, gnu::noinline]] inline void fail(Where where, std::string text) {
+  throw Error(std::move(text), std::string(where.parameter), std::string(where.shape));
+}
+
 /// Throws Error unless `good`. The text: a string, or a function that makes it, which is called for an error
 /// alone.
 ///@{
-template <class Text>
-void require(bool good, Where where, Text&& text) {
-  if (good) return;
-  if constexpr (std::invocable<Text>) {
-    throw Error(std::invoke(std::forward<Text>(text)), std::string(where.parameter),
-                std::string(where.shape));
-  } else {
-    throw Error(std::string(std::forward<Text>(text)), std::string(where.parameter),
-                std::string(where.shape));
-  }
+inline void require(bool good, Where where, const char* text) {
+  if (!good) fail(where, text);
 }
-template <class Text>
-void require(bool good, Text&& text) {
-  require(good, Where{}, std::forward<Text>(text));
+inline void require(bool good, Where where, const std::string& text) {
+  if (!good) fail(where, text);
+}
+template <std::invocable Text>
+void require(bool good, Where where, const Text& text) {
+  if (!good) fail(where, text());
+}
+void require(bool good, const auto& text) {
+  require(good, Where{}, text);
 }
 ///@}
+
+/// The parts of a message one after the other.
+[[gnu::cold]] inline std::string joined(std::initializer_list<std::string_view> parts) {
+  std::string text;
+  for (const std::string_view part : parts) text += part;
+  return text;
+}
 
 }  // namespace detail
 

@@ -130,7 +130,7 @@ TEST_CASE("the work of adding a parameter does not grow with the number that is 
 TEST_CASE("who lies in a range of addresses is found without asking the others") {
   const std::vector<double> memory(4000);
   const double* const at = memory.data();
-  detail::AddressIntervals occupied;
+  detail::AddressIntervals<> occupied;
   const auto meeting = [&](Index begin, Index end) {
     std::vector<std::size_t> owners;
     occupied.for_each_meeting({at + begin, at + end}, [&](std::size_t owner) { owners.push_back(owner); });

@@ -241,7 +241,7 @@ class StateReader {
   }
 
   void load_those_that_may_refuse() {
-    std::vector<std::pair<symopt::detail::AnyState*, std::unique_ptr<symopt::detail::KeptState>>> kept;
+    std::vector<std::pair<symopt::detail::AnyState*, std::shared_ptr<void>>> kept;
     try {
       for (const Load& load : loads_) {
         if (!load.may_refuse) continue;
@@ -251,8 +251,7 @@ class StateReader {
       }
       refuse();
     } catch (...) {
-      for (auto& [state, memory] : kept)
-        if (memory) state->put_back(*memory);
+      for (auto& [state, memory] : kept) state->put_back(memory);
       throw;
     }
   }

@@ -7,7 +7,6 @@
 #include <symopt/tensor_view.hpp>
 
 #include <cstddef>
-#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -29,10 +28,10 @@ class Splitter {
   using Kind = Layout::Kind;
 
  public:
-  Splitter(std::span<const Index> sizes, std::span<const Index> strides, const Layout& layout,
+  Splitter(const std::vector<Index>& sizes, const std::vector<Index>& strides, const Layout& layout,
            std::string shape, const std::string& parameter)
       : steps_(layout.steps), shape_(std::move(shape)), parameter_(parameter) {
-    split({0, sizes, strides}, 0);
+    split({0, sizes.data(), strides.data(), sizes.size()}, 0);
   }
 
   std::vector<BlockPlace> blocks;
@@ -41,29 +40,27 @@ class Splitter {
   /// A tensor, or a slice of one.
   struct Tensor {
     Index offset;
-    std::span<const Index> sizes, strides;
+    const Index *sizes, *strides;
+    std::size_t dimensions;
 
-    std::size_t dimensions() const { return sizes.size(); }
-    Tensor slice(Index i) const {
-      return {offset + i * strides.front(), sizes.subspan(1), strides.subspan(1)};
-    }
+    Tensor slice(Index i) const { return {offset + i * strides[0], sizes + 1, strides + 1, dimensions - 1}; }
   };
 
   /// What the levels from that one inwards make of a tensor.
   void split(const Tensor& tensor, std::size_t level) {
     if (level < steps_.size() && steps_[level].kind == Kind::experts) {
-      require(tensor.dimensions() >= 3, "experts are the first of at least three dimensions");
-      for (Index i = 0; i < tensor.sizes.front(); ++i) split(tensor.slice(i), level + 1);
+      require(tensor.dimensions >= 3, "experts are the first of at least three dimensions");
+      for (Index i = 0; i < tensor.sizes[0]; ++i) split(tensor.slice(i), level + 1);
     } else if (level < steps_.size() && steps_[level].kind == Kind::as_matrix) {
       split_matrix(flattened(tensor), level + 1);
     } else {
       for (std::size_t inner = level; inner < steps_.size(); ++inner) require_matrix_level(steps_[inner]);
-      require(tensor.dimensions() != 3,
+      require(tensor.dimensions != 3,
               "three dimensions need a layout: layout::experts() for one matrix per expert, "
               "layout::as_matrix() for a matrix of the first dimension by the others");
-      require(tensor.dimensions() <= 2,
+      require(tensor.dimensions <= 2,
               "more than two dimensions need a layout: layout::as_matrix() for a convolution's kernel");
-      require(tensor.dimensions() == 2, "this rule needs a matrix; give it to AdamW, which takes any vector");
+      require(tensor.dimensions == 2, "this rule needs a matrix; give it to AdamW, which takes any vector");
       split_matrix(
           {tensor.offset, {tensor.sizes[0], tensor.strides[0]}, {tensor.sizes[1], tensor.strides[1]}}, level);
     }
@@ -80,10 +77,10 @@ class Splitter {
   }
 
   BlockPlace flattened(const Tensor& tensor) const {
-    require(tensor.dimensions() >= 2, "layout::as_matrix() needs at least two dimensions");
-    const auto& [offset, sizes, strides] = tensor;
+    require(tensor.dimensions >= 2, "layout::as_matrix() needs at least two dimensions");
+    const auto& [offset, sizes, strides, dimensions] = tensor;
     Axis columns{1};
-    for (std::size_t d = sizes.size(); d-- > 1;) {
+    for (std::size_t d = dimensions; d-- > 1;) {
       if (sizes[d] == 1) continue;  // its stride may be anything: nothing follows it
       if (columns.size == 1) columns.stride = strides[d];
       require(columns.size == 0 || strides[d] == columns.stride * columns.size,

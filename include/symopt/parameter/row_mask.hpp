@@ -60,10 +60,11 @@ class RowMask {
   void validate(const std::string& parameter, const Axis& axis) const {
     const Index rows = axis.size;
     const auto require = [&](bool good, const std::string& what) {
-      detail::require(good, {parameter}, [&] {
-        return "the row mask " + what + " but " +
-               (rows == 1 ? "the block has 1 row" : "a block has " + std::to_string(rows) + " rows");
-      });
+      if (!good)
+        detail::fail({parameter},
+                     detail::joined({"the row mask ", what, " but ",
+                                     rows == 1 ? "the block has 1 row"
+                                               : "a block has " + std::to_string(rows) + " rows"}));
     };
     // The first rows of several parts are no regular axis.
     detail::require(is_all_ || axis.parts == 1, {parameter},

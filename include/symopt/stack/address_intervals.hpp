@@ -15,11 +15,13 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 /// that meet each other, as the column ranges of one matrix do, are kept together as one.
 /// Cost: of an interval that meets no other, the logarithm of their number; else also the number of those
 /// that were kept together with the ones that it meets. Adding also moves what lies behind in a vector:
-/// nothing where memory is added in the order of its addresses.
+/// nothing where memory is added in the order of its addresses. A template, so that only who adds parameters
+/// compiles it.
+template <class Address = const void*>
 class AddressIntervals {
  public:
   /// The first address and the one past the last.
-  using Interval = std::pair<const void*, const void*>;
+  using Interval = std::pair<Address, Address>;
 
  private:
   struct Owned {
@@ -31,10 +33,10 @@ class AddressIntervals {
     std::vector<Owned> owned;
   };
 
-  static constexpr std::less<const void*> before{};
+  static constexpr std::less<Address> before{};
 
   /// The first piece that ends beyond an address.
-  static auto first_meeting(auto& pieces, const void* begin) {
+  static auto first_meeting(auto& pieces, Address begin) {
     return std::partition_point(pieces.begin(), pieces.end(), [begin](const Piece& piece) {
       return !before(begin, piece.interval.second);
     });

@@ -56,12 +56,14 @@ class BlocksOf final : public AnyBlocks<Scalar> {
  public:
   /// Takes all memory.
   BlocksOf(const Rule& rule, const BlocksPlan& plan)
-      : rule_(std::make_shared<BlockRule<Rule, Scalar>>(rule)),
+      : pool_(plan.pool),
+        rule_(rule),
+        rows_(plan.rows),
         orientation_(plan.orientation),
         slots_(count_of_slots(plan)) {
     for (const Shape shape : plan.shapes)
-      blocks_.emplace_back(rule_, shape, ScratchSource{plan.scratch, plan.pool, blocks_.size() % slots_},
-                           plan.rows);
+      blocks_.emplace_back(shape, ScratchSource{plan.scratch, plan.pool.get(), blocks_.size() % slots_},
+                           &rows_);
     in_orientation([&]<Orientation orientation>() {
       for (OneBlock& block : blocks_) block.template reserve<orientation>(plan.may_gather);
     });
@@ -71,13 +73,13 @@ class BlocksOf final : public AnyBlocks<Scalar> {
     in_orientation([&]<Orientation orientation>() {
       kernel::parallel_for(static_cast<Index>(slots_), [&](Index slot) {
         for (std::size_t b = static_cast<std::size_t>(slot); b < blocks_.size(); b += slots_)
-          blocks_[b].template step<orientation>(inputs[b]);
+          blocks_[b].template step<orientation>(rule_, inputs[b]);
       });
     });
   }
 
   RuleFacts facts() const override {
-    const Rule& own = rule_->rule;
+    const Rule& own = rule_.rule;
     return {.may_throw = rule_may_throw<Rule, Scalar>,
             .is_scale_free = is_scale_free_rule<Rule>(),
             .keeps_state = is_stateful,
@@ -91,17 +93,17 @@ class BlocksOf final : public AnyBlocks<Scalar> {
 
   void visit(const StateVisitor& visitor) override {
     for (std::size_t b = 0; b < blocks_.size(); ++b)
-      blocks_[b].visit({[&](StateField field) {
-                          field.name = std::to_string(b) + "/" + field.name;
-                          visitor.field(std::move(field));
-                        },
-                        visitor.is_loading});
+      blocks_[b].visit(rule_.rule, {[&](StateField field) {
+                                      field.name = std::to_string(b) + "/" + field.name;
+                                      visitor.field(std::move(field));
+                                    },
+                                    visitor.is_loading});
   }
 
-  void keep(std::unique_ptr<KeptState>& kept) const override {
+  void keep(std::shared_ptr<void>& kept) const override {
     if constexpr (std::copyable<Memory>) {
-      if (!kept) kept = std::make_unique<Kept>();
-      std::vector<Memory>& memories = static_cast<Kept&>(*kept).memories;
+      if (!kept) kept = std::make_shared<Kept>();
+      Kept& memories = *static_cast<Kept*>(kept.get());
       memories.reserve(blocks_.size());
       for (std::size_t b = 0; b < blocks_.size(); ++b) {
         if (b < memories.size()) {
@@ -112,16 +114,14 @@ class BlocksOf final : public AnyBlocks<Scalar> {
       }
     }
   }
-  void put_back(KeptState& kept) noexcept override {
+  void put_back(const std::shared_ptr<void>& kept) noexcept override {
     if constexpr (std::copyable<Memory>)
-      for (std::size_t b = 0; b < blocks_.size(); ++b)
-        blocks_[b].restore(static_cast<Kept&>(kept).memories[b]);
+      for (std::size_t b = 0; kept && b < blocks_.size(); ++b)
+        blocks_[b].restore((*static_cast<Kept*>(kept.get()))[b]);
   }
 
  private:
-  struct Kept : KeptState {
-    std::vector<Memory> memories;
-  };
+  using Kept = std::vector<Memory>;
 
   /// call<orientation>() for the one of all blocks. A rule that is shown its block is so row by row, however
   /// the memory runs.
@@ -147,7 +147,9 @@ class BlocksOf final : public AnyBlocks<Scalar> {
     return rows * cols * std::min(rows, cols) <= most;
   }
 
-  std::shared_ptr<const BlockRule<Rule, Scalar>> rule_;
+  std::shared_ptr<ScratchPool> pool_;
+  BlockRule<Rule, Scalar> rule_;
+  RowMask rows_;
   Orientation orientation_;
   std::size_t slots_;
   std::vector<OneBlock> blocks_;

@@ -7,6 +7,7 @@
 #include <symopt/stack/plan.hpp>
 #include <symopt/stack/role.hpp>
 #include <symopt/stack/routing.hpp>
+#include <symopt/stack/shared_scratch.hpp>
 #include <symopt/stack/tensor_argument.hpp>
 
 #include <algorithm>
@@ -296,7 +297,7 @@ class BasicLayerwiseOptimizer {
     return (names.size() == 1 ? "parameter " : "parameters ") + text;
   }
 
-  std::shared_ptr<detail::ScratchPool> scratch_ = std::make_shared<detail::ScratchPool>();
+  std::shared_ptr<detail::ScratchPool> scratch_ = std::make_shared<detail::SharedScratch>();
   detail::ParameterList<Scalar> parameters_;
   std::vector<detail::StepInput<Scalar>> inputs_;  // of the blocks of one parameter after another
   double schedule_factor_ = 1.0;

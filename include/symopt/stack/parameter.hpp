@@ -131,10 +131,10 @@ class Parameter {
     require(orientation_ == Orientation::along_rows || mask.is_prefix(), {name()},
             "its rows lie side by side in memory, where a mask of scattered rows has to "
             "be given when the parameter is added");
-    std::unique_ptr<KeptState> momenta;
+    std::shared_ptr<void> momenta;
     blocks_->keep(momenta);
     take_blocks(mask);
-    blocks_->put_back(*momenta);
+    blocks_->put_back(momenta);
     mask_ = std::move(mask);
   }
 
@@ -170,7 +170,7 @@ class Parameter {
   }
   void put_back() noexcept {
     kept_weights_.put_back(weights_, mask_);
-    if (kept_) blocks_->put_back(*kept_);
+    blocks_->put_back(kept_);
   }
   ///@}
 
@@ -296,8 +296,8 @@ class Parameter {
   StoredGradient<Scalar> gradient_;
   double gradient_factor_ = 1;
   std::vector<Scalar> scaled_;  // the gradient times the factor, where the rule cannot take that
-  KeptWeights kept_weights_;    // of the step before, where the rule may throw
-  std::unique_ptr<KeptState> kept_;
+  KeptWeights<Scalar> kept_weights_;  // of the step before, where the rule may throw
+  std::shared_ptr<void> kept_;
 };
 
 }}}  // namespace symopt::detail

@@ -99,7 +99,7 @@ class ParameterList {
 
   std::vector<Pointer> parameters_;
   ByName by_name_;
-  AddressIntervals memory_;  // of all weights, where it is noted
+  AddressIntervals<> memory_;  // of all weights, where it is noted
   bool memory_is_noted_ = true;
 };
 

@@ -64,15 +64,13 @@ class ParameterProbe {
   class Restored {
    public:
     explicit Restored(AnyBlocks<Scalar>& blocks) : blocks_(blocks) { blocks_.keep(kept_); }
-    ~Restored() {
-      if (kept_) blocks_.put_back(*kept_);
-    }
+    ~Restored() { blocks_.put_back(kept_); }
     Restored(const Restored&) = delete;
     Restored& operator=(const Restored&) = delete;
 
    private:
     AnyBlocks<Scalar>& blocks_;
-    std::unique_ptr<KeptState> kept_;
+    std::shared_ptr<void> kept_;
   };
 
   std::vector<StepInput<Scalar>> inputs_at(const OptimizerOptions& options, double rate) {

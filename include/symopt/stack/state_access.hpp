@@ -12,33 +12,32 @@
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
-/// The state of one block, whose optimizer it belongs to.
-template <class Block>
+/// The state of an optimizer's one block.
+template <class Block, class Rule>
 class StateOfBlock final : public AnyState {
  public:
-  explicit StateOfBlock(Block& block) : block_(block) {}
+  StateOfBlock(Block& block, const Rule& rule) : block_(block), rule_(rule) {}
 
   void visit(const StateVisitor& visitor) override {
-    block_.visit({[&](StateField field) {
-                    field.name = "0/" + field.name;
-                    visitor.field(std::move(field));
-                  },
-                  visitor.is_loading});
+    block_.visit(rule_, {[&](StateField field) {
+                           field.name = "0/" + field.name;
+                           visitor.field(std::move(field));
+                         },
+                         visitor.is_loading});
   }
-  void keep(std::unique_ptr<KeptState>& kept) const override {
-    if constexpr (std::copyable<typename Block::Memory>) kept = std::make_unique<Kept>(block_.memory());
+  void keep(std::shared_ptr<void>& kept) const override {
+    if constexpr (std::copyable<Memory>) kept = std::make_shared<Memory>(block_.memory());
   }
-  void put_back(KeptState& kept) noexcept override {
-    if constexpr (std::copyable<typename Block::Memory>) block_.restore(static_cast<Kept&>(kept).memory);
+  void put_back(const std::shared_ptr<void>& kept) noexcept override {
+    if constexpr (std::copyable<Memory>)
+      if (kept) block_.restore(*static_cast<Memory*>(kept.get()));
   }
 
  private:
-  struct Kept : KeptState {
-    explicit Kept(const typename Block::Memory& m) : memory(m) {}
-    typename Block::Memory memory;
-  };
+  using Memory = typename Block::Memory;
 
   Block& block_;
+  const Rule& rule_;
 };
 
 struct StateAccess {
@@ -58,7 +57,7 @@ struct StateAccess {
     auto& optimizer =
         const_cast<Optimizer<Rule, Scalar>&>(constant);  // its state is written by loading alone
     const Shape shape = optimizer.shape();
-    using State = StateOfBlock<std::remove_reference_t<decltype(optimizer.block_)>>;
+    using State = StateOfBlock<Block<Rule, Scalar>, Rule>;
     SavedParameter saved{.name = optimizer.options_.parameter,
                          .sizes = {shape.rows, shape.cols},
                          .scalar = dtype_of<Scalar>(),
@@ -68,7 +67,7 @@ struct StateAccess {
                          .rule = rule_text(optimizer.rule()),
                          .rule_options = rule_options_text(optimizer.rule()),
                          .options = optimizer.options_,
-                         .state = std::make_shared<State>(optimizer.block_)};
+                         .state = std::make_shared<State>(optimizer.block_, optimizer.rule())};
     return {optimizer.steps_, optimizer.schedule_factor_, {std::move(saved)}};
   }
 

@@ -68,30 +68,30 @@ struct StoredWeights {
   }
 };
 
-/// The bytes of the rows that exist, to be put back. Keeping as many again allocates nothing.
+/// The numbers of the rows that exist, to be put back. Keeping as many again allocates nothing.
+template <class Scalar>
 class KeptWeights {
  public:
-  template <class Scalar>
   void keep(const StoredWeights<Scalar>& weights, const RowMask& mask) {
-    bytes_.clear();
-    for_each_segment_of(weights, mask, [&](auto& scalar) {
-      const auto* first = reinterpret_cast<const std::byte*>(&scalar);
-      bytes_.insert(bytes_.end(), first, first + sizeof scalar);
+    std::size_t size = 0;
+    for_each_number(weights, mask, [&](const auto& number) { size += sizeof number; });
+    bytes_.resize(size);
+    std::byte* next = bytes_.data();
+    for_each_number(weights, mask, [&](const auto& number) {
+      std::memcpy(next, &number, sizeof number);
+      next += sizeof number;
     });
   }
-  template <class Scalar>
   void put_back(const StoredWeights<Scalar>& weights, const RowMask& mask) const {
     const std::byte* next = bytes_.data();
-    for_each_segment_of(weights, mask, [&](auto& scalar) {
-      std::memcpy(static_cast<void*>(&scalar), next, sizeof scalar);
-      next += sizeof scalar;
+    for_each_number(weights, mask, [&](auto& number) {
+      std::memcpy(static_cast<void*>(&number), next, sizeof number);
+      next += sizeof number;
     });
   }
 
  private:
-  template <class Scalar>
-  static void for_each_segment_of(const StoredWeights<Scalar>& weights, const RowMask& mask,
-                                  const auto& visit) {
+  static void for_each_number(const StoredWeights<Scalar>& weights, const RowMask& mask, const auto& visit) {
     const auto visit_all = [&](const auto& blocks) {
       for (const auto& block : blocks)
         for_each_segment(mask.existing(block), [&](Index, Index, auto&& segment) {

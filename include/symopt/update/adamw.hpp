@@ -60,7 +60,7 @@ struct AdamW {
   }
   void validate() const {
     const auto require = [](bool good, const char* what) {
-      detail::require(good, [&] { return std::string("AdamW::") + what; });
+      if (!good) detail::fail({}, detail::joined({"AdamW::", what}));
     };
     require(beta1 >= 0 && beta1 < 1, "beta1 must be at least 0 and less than 1");
     require(beta2 >= 0 && beta2 < 1, "beta2 must be at least 0 and less than 1");

@@ -34,11 +34,6 @@ struct StateVisitor {
 
 namespace detail {
 
-/// A state that was kept.
-struct KeptState {
-  virtual ~KeptState() = default;
-};
-
 /// The state of an optimizer, or of one parameter.
 class AnyState {
  public:
@@ -51,10 +46,11 @@ class AnyState {
   /// does not say what it is made of, and for one that refuses what was loaded.
   virtual void visit(const StateVisitor& visitor) = 0;
 
-  /// Keeps the state, in memory that was kept in before where there is some; puts it back.
+  /// Keeps the state, in memory that this one kept it in before where there is some; puts back what was kept,
+  /// if anything was. A state that cannot be copied is not kept.
   ///@{
-  virtual void keep(std::unique_ptr<KeptState>& kept) const = 0;
-  virtual void put_back(KeptState& kept) noexcept = 0;
+  virtual void keep(std::shared_ptr<void>& kept) const = 0;
+  virtual void put_back(const std::shared_ptr<void>& kept) noexcept = 0;
   ///@}
 };
 

@@ -10,32 +10,35 @@
 #include <symopt/update/state_step.hpp>
 
 #include <concepts>
-#include <memory>
 #include <type_traits>
 #include <utility>
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
-/// A rule with a state of its own, as blocks share it: see OrientedMap.
-template <class Rule>
-struct OwnRule {
-  explicit OwnRule(Rule r) : rule(std::move(r)) {}
-  Rule rule;
+/// A rule as blocks are given it: with its mirror, where it maps the momentum.
+template <class Rule, class Scalar>
+struct BlockRule : OrientedMap<Rule> {
+  using OrientedMap<Rule>::OrientedMap;
 };
 template <class Rule, class Scalar>
-using BlockRule = std::conditional_t<StatefulRule<Rule, Scalar>, OwnRule<Rule>, OrientedMap<Rule>>;
+requires StatefulRule<Rule, Scalar>
+struct BlockRule<Rule, Scalar> {
+  explicit BlockRule(Rule r) : rule(std::move(r)) {}
+  Rule rule;
+};
 
-/// One block that steps: a rule, what it remembers (the momentum, or the rule's own state), and the scratch
-/// that its steps work in. An Optimizer has one, a parameter of a stack has many.
+/// One block that steps under a rule: what it remembers (the momentum, or the rule's own state), and the
+/// scratch that its steps work in. An Optimizer has one, a parameter of a stack has many; the rule is their
+/// owner's.
 ///
 /// A step goes along the memory of the weights. Where that runs along columns, the block is the transposed
 /// one and the map the mirrored one; what is remembered is kept, and turned, the same way. Then
 ///   a rule that maps the momentum    goes through its kernel, or the general step: map_step.hpp
 ///   AdamW, or another with a kernel  does the whole step itself: fused_step.hpp
 ///   any other rule with a state      is shown weights and gradient, and gives a direction: state_step.hpp
-/// A row mask's rows that do not exist are remembered as they are; the views of a step are of the others.
-/// Memory: what is remembered and, at construction, the scratch of row-major steps; that of the other
-/// orientation is taken at its first step, before anything changes, or by reserve().
+/// The rows that a mask leaves out are remembered as they are; the views of a step are of the others. The
+/// mask must outlive the block. Memory: what is remembered and, at construction, the scratch of row-major
+/// steps; that of the other orientation is taken at its first step, before anything changes, or by reserve().
 template <class Rule, class Scalar>
 class Block {
   static constexpr bool is_stateful = StatefulRule<Rule, Scalar>;
@@ -54,13 +57,8 @@ class Block {
   /// What is remembered between steps.
   using Memory = typename MemoryOf<Rule, is_stateful>::type;
 
-  Block(std::shared_ptr<const BlockRule<Rule, Scalar>> rule, Shape shape, ScratchSource source,
-        RowMask rows = {})
-      : rule_(std::move(rule)),
-        shape_(shape),
-        rows_(std::move(rows)),
-        source_(std::move(source)),
-        memory_(made_memory()) {}
+  Block(Shape shape, ScratchSource source, const RowMask* rows = nullptr)
+      : shape_(shape), rows_(rows), source_(source), memory_(made_memory()) {}
 
   /// Takes the scratch of an orientation. `may_gather`: the rule may have to be shown copies.
   template <Orientation orientation>
@@ -77,26 +75,25 @@ class Block {
   /// state may not be. The orientation is that of the weights; a template, so that a program compiles the
   /// ones in use.
   template <Orientation orientation>
-  bool step(const StepInput<Scalar>& input) {
+  bool step(const BlockRule<Rule, Scalar>& rule, const StepInput<Scalar>& input) {
     reserve<orientation>();
-    const StepInput<Scalar> lines = along_rows(input, orientation);
+    const StepInput<Scalar>& lines = along_rows<orientation>(input);
     if constexpr (!is_stateful) {
-      const BlockView<Scalar> momentum = rows_.existing(memory_.for_step(orientation));
+      const BlockView<Scalar> momentum = existing(memory_.for_step(orientation));
       return steps_.template run<orientation>(
-          *rule_, {lines.gradient, along_rows(momentum, orientation), lines.weights, &memory_.sums()}, lines);
+          rule, {lines.gradient, along_rows<orientation>(momentum), lines.weights, &memory_.sums()}, lines);
     } else if constexpr (has_kernel) {
-      return rule().fused_step(lines, orientation, memory_);
+      return rule.rule.fused_step(lines, orientation, memory_);
     } else {
       if (input.check == kernel::Check::gradient && !kernel::all_finite(input.gradient)) return false;
-      steps_.template run<orientation>(rule(), memory_, lines, source_);
+      steps_.template run<orientation>(rule.rule, memory_, lines, source_);
       return true;
     }
   }
 
-  const Rule& rule() const { return rule_->rule; }
   Shape shape() const { return shape_; }
   Shape existing_shape() const {
-    return shape_of(rows_.existing(BlockView<Scalar>(nullptr, {shape_.rows}, {shape_.cols})));
+    return shape_of(existing(BlockView<Scalar>(nullptr, {shape_.rows}, {shape_.cols})));
   }
 
   /// What is remembered, to be looked at, kept and put back.
@@ -111,9 +108,9 @@ class Block {
   /// Shows the arrays of what is remembered; the one way in for whoever saves, loads or compares it. Errors:
   /// Error for a state that does not say what it is made of, and what a state's validate() throws of values
   /// that were loaded.
-  void visit(const StateVisitor& visitor) {
+  void visit(const Rule& rule, const StateVisitor& visitor) {
     if constexpr (!can_be_visited<Memory>()) {
-      throw Error("the state of the rule " + rule_text(rule()) +
+      throw Error("the state of the rule " + rule_text(rule) +
                   " cannot be saved: say what it is made of, with a member visit(field) of its State or by "
                   "adapting that to Boost.Hana; see docs/state.md");
     } else {
@@ -135,6 +132,10 @@ class Block {
   }
 
  private:
+  BlockView<Scalar> existing(const BlockView<Scalar>& block) const {
+    return rows_ == nullptr ? block : rows_->existing(block);
+  }
+
   Memory made_memory() const {
     if constexpr (is_stateful) {
       return make_state<Memory>(existing_shape());
@@ -143,9 +144,8 @@ class Block {
     }
   }
 
-  std::shared_ptr<const BlockRule<Rule, Scalar>> rule_;
   Shape shape_;
-  RowMask rows_;
+  const RowMask* rows_;  // null: all rows
   ScratchSource source_;
   Memory memory_;
   std::conditional_t<is_stateful, StateStep<Rule, Scalar>, MapStep<Rule, Scalar>> steps_;

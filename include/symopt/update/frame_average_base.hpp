@@ -15,7 +15,7 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
 inline void validate_frame(const FrameOptions& options, bool is_stateful) {
   const auto require = [](bool good, const char* what) {
-    detail::require(good, [&] { return std::string("FrameOptions::") + what; });
+    if (!good) fail({}, joined({"FrameOptions::", what}));
   };
   require(options.memory >= 0 && options.memory < 1, "memory must be at least 0 and less than 1");
   require(options.tie >= 0 && options.tie < 1, "tie must be at least 0 and less than 1");

@@ -3,7 +3,7 @@
 
 #include <symopt/memory/oriented_buffer.hpp>
 #include <symopt/update/direction_step.hpp>
-#include <symopt/update/scratch_pool.hpp>
+#include <symopt/update/scratch.hpp>
 #include <symopt/update/step_input.hpp>
 
 #include <concepts>
@@ -84,22 +84,21 @@ class MapStep {
   using Map = typename OrientedMap<Rule>::template Along<orientation>;
   template <Orientation orientation>
   using Memory = typename step_of_t<Map<orientation>>::template Memory<Scalar>;
-  using RowMemory = Memory<Orientation::along_rows>;
   /// A map's workspace serves its mirror too.
   static constexpr bool takes_turns =
       !HasFusedStep<Map<Orientation::along_rows>> && !HasFusedStep<Map<Orientation::along_columns>>;
-  using ColumnMemory = std::conditional_t<takes_turns, std::type_identity<RowMemory>,
-                                          std::type_identity<Memory<Orientation::along_columns>>>;
+  template <Orientation orientation>
+  using ScratchMemory = Memory<takes_turns ? Orientation::along_rows : orientation>;
 
  public:
   /// Takes what a step of that orientation lacks.
   template <Orientation orientation>
   void reserve(const ScratchSource& source, Shape shape, kernel::OrientedBuffer<Scalar>& momentum) {
-    auto& scratch = scratch_of<orientation>();
+    Scratch& scratch = scratch_along(orientation);
     if (!scratch.is_empty()) return;
     const Shape lines = orientation == Orientation::along_rows ? shape : transposed(shape);
     momentum.reserve_sums(count_of_momentum_sums<Map<orientation>>(lines));
-    scratch.take(source, takes_turns ? shape : lines);
+    scratch.template take<ScratchMemory<orientation>>(source, takes_turns ? shape : lines);
   }
 
   /// One step, on memory that runs along rows. Returns false, and has changed nothing, where the gradient was
@@ -107,22 +106,16 @@ class MapStep {
   template <Orientation orientation>
   bool run(const OrientedMap<Rule>& maps, const kernel::Streams<Scalar>& streams,
            const StepInput<Scalar>& lines) {
-    return step_of(maps.template along<orientation>())
-        .run(streams, lines.coefficients, lines.check, *scratch_of<orientation>());
+    auto& memory = scratch_along(orientation).template as<ScratchMemory<orientation>>();
+    return step_of(maps.template along<orientation>()).run(streams, lines.coefficients, lines.check, memory);
   }
 
  private:
-  template <Orientation orientation>
-  auto& scratch_of() {
-    if constexpr (orientation == Orientation::along_rows || takes_turns) {
-      return along_rows_;
-    } else {
-      return along_columns_;
-    }
+  Scratch& scratch_along(Orientation orientation) {
+    return orientation == Orientation::along_rows || takes_turns ? along_rows_ : along_columns_;
   }
 
-  Scratch<RowMemory> along_rows_;
-  Scratch<typename ColumnMemory::type> along_columns_;
+  Scratch along_rows_, along_columns_;
 };
 
 }}}  // namespace symopt::detail

@@ -7,7 +7,6 @@
 
 #include <concepts>
 #include <cstdint>
-#include <memory>
 #include <type_traits>
 #include <utility>
 
@@ -57,9 +56,12 @@ class Optimizer {
 
   /// For blocks of rows x cols, with options that are validated here. Takes all memory.
   Optimizer(Index rows, Index cols, OptimizerOptions options = {}, Rule rule = {})
-      : options_(std::move(options)), block_(made_block({rows, cols}, options_, std::move(rule))) {
+      : options_(std::move(options)),
+        rule_(std::move(rule)),
+        block_(checked({rows, cols}), {detail::scratch_options(options_)}) {
+    block_.template reserve<Orientation::along_rows>();
     detail::validate_for_rule<Rule, Scalar>(options_);
-    validated(block_.rule());
+    validated(rule_.rule);
   }
 
   /// One step: reads `gradient`, changes `weights`. Both are dense memory of the block's shape, each in
@@ -94,7 +96,7 @@ class Optimizer {
   /// What the optimizer was made of.
   ///@{
   const OptimizerOptions& options() const { return options_; }
-  const Rule& rule() const { return block_.rule(); }
+  const Rule& rule() const { return rule_.rule; }
   Shape shape() const { return block_.shape(); }
   ///@}
 
@@ -131,13 +133,10 @@ class Optimizer {
  private:
   friend detail::StateAccess;
 
-  static Block made_block(Shape shape, const OptimizerOptions& options, Rule rule) {
-    detail::require(shape.rows >= 0 && shape.cols >= 0, {options.parameter},
-                    [&] { return "the block cannot be " + to_string(shape); });
-    Block block(std::make_shared<detail::BlockRule<Rule, Scalar>>(std::move(rule)), shape,
-                {detail::scratch_options(options)});
-    block.template reserve<Orientation::along_rows>();
-    return block;
+  Shape checked(Shape shape) const {
+    if (shape.rows < 0 || shape.cols < 0)
+      detail::fail({options_.parameter}, "the block cannot be " + to_string(shape));
+    return shape;
   }
 
   void change(auto set) {
@@ -189,13 +188,13 @@ class Optimizer {
     if constexpr (is_kept) {
       kept_ = block_.memory();
       try {
-        return block_.template step<orientation>(input);
+        return block_.template step<orientation>(rule_, input);
       } catch (...) {
         block_.restore(kept_);
         throw;
       }
     } else {
-      return block_.template step<orientation>(input);
+      return block_.template step<orientation>(rule_, input);
     }
   }
   static constexpr bool is_kept =
@@ -205,6 +204,7 @@ class Optimizer {
   };
 
   OptimizerOptions options_;
+  detail::BlockRule<Rule, Scalar> rule_;
   Block block_;
   std::conditional_t<is_kept, typename Block::Memory, Nothing> kept_{block_.memory()};
   double schedule_factor_ = 1.0;

@@ -64,11 +64,10 @@ namespace detail {
 
 inline void require_in_range(const OptimizerOptions& options, const char* name, double value, bool in_range,
                              const char* range) {
-  require(in_range && std::isfinite(value), {options.parameter}, [&] {
-    std::ostringstream message;
-    message << name << " is " << value << "; it must be " << range;
-    return message.str();
-  });
+  if (in_range && std::isfinite(value)) return;
+  std::ostringstream message;
+  message << name << " is " << value << "; it must be " << range;
+  fail({options.parameter}, message.str());
 }
 
 }  // namespace detail

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <symopt/update/direction_step.hpp>
-#include <symopt/update/scratch_pool.hpp>
+#include <symopt/update/scratch.hpp>
 #include <symopt/update/step_input.hpp>
 
 #include <utility>
@@ -20,9 +20,8 @@ struct DirectionScratch {
   DecayedWeights<Scalar> decayed;
 };
 
-enum class Gathered { weights, gradient };
 /// A copy of what cannot be shown as it lies.
-template <Gathered, class Scalar>
+template <bool is_of_gradient, class Scalar>
 struct GatherScratch {
   GatherScratch(Shape shape, kernel::ScratchOptions) : copy(shape.rows * shape.cols) {}
 
@@ -52,19 +51,20 @@ class StateStep {
   /// Memory to gather in is taken here where it may be needed, else at the first step that needs it: for
   /// bfloat16, and for rows in several places.
   void reserve(const ScratchSource& source, Shape shape, bool may_gather) {
-    if (direction_.is_empty()) direction_.take(source, shape);
+    if (direction_.is_empty()) direction_.take<DirectionScratch<Scalar>>(source, shape);
     if (may_gather) {
-      weights_.take(source, shape);
-      gradient_.take(source, shape);
+      weights_.take<GatherScratch<false, Scalar>>(source, shape);
+      gradient_.take<GatherScratch<true, Scalar>>(source, shape);
     }
   }
 
   /// `lines` runs along rows. A rule that throws has changed nothing but its state.
   template <Orientation orientation>
   void run(const Rule& rule, auto& state, const StepInput<Scalar>& lines, const ScratchSource& source) {
-    const BlockView<const Scalar> weights = readable(lines.weights, weights_, source);
-    const BlockView<const Scalar> gradient = readable(lines.gradient, gradient_, source);
-    MatrixRef<Scalar> memory = direction_->direction.as(lines.weights.shape());
+    const BlockView<const Scalar> weights = readable<false>(lines.weights, weights_, source);
+    const BlockView<const Scalar> gradient = readable<true>(lines.gradient, gradient_, source);
+    auto& scratch = direction_.as<DirectionScratch<Scalar>>();
+    MatrixRef<Scalar> memory = scratch.direction.as(lines.weights.shape());
     const BlockView<Scalar> view(memory);
     using Contiguous = Eigen::OuterStride<>;
     using Strided = Eigen::Stride<Eigen::Dynamic, Eigen::Dynamic>;
@@ -81,24 +81,22 @@ class StateStep {
     using Along = std::conditional_t<orientation == Orientation::along_rows, Projection,
                                      std::remove_cvref_t<decltype(Projection{}.mirrored())>>;
     move_along<Along>(kernel::Streams<Scalar>{lines.gradient, {}, lines.weights}, lines.coefficients, view,
-                      direction_->decayed);
+                      scratch.decayed);
   }
 
  private:
-  template <class View, class Memory>
-  static BlockView<const Scalar> readable(const View& view, Scratch<Memory>& scratch,
-                                          const ScratchSource& source) {
+  template <bool is_of_gradient>
+  static BlockView<const Scalar> readable(const auto& view, Scratch& scratch, const ScratchSource& source) {
     if (view.values() != nullptr && can_be_shown(*view.values())) return *view.values();
-    if (scratch.is_empty()) scratch.take(source, view.shape());
-    MatrixRef<Scalar> copy = scratch->copy.as(view.shape());
+    using Memory = GatherScratch<is_of_gradient, Scalar>;
+    if (scratch.is_empty()) scratch.take<Memory>(source, view.shape());
+    MatrixRef<Scalar> copy = scratch.as<Memory>().copy.as(view.shape());
     for (Index i = 0; i < copy.rows(); ++i)
       for (Index j = 0; j < copy.cols(); ++j) copy(i, j) = view.at(i, j);
     return BlockView<const Scalar>(copy);
   }
 
-  Scratch<DirectionScratch<Scalar>> direction_;
-  Scratch<GatherScratch<Gathered::weights, Scalar>> weights_;
-  Scratch<GatherScratch<Gathered::gradient, Scalar>> gradient_;
+  Scratch direction_, weights_, gradient_;
 };
 
 }}}  // namespace symopt::detail

@@ -7,11 +7,8 @@
 #include <symopt/split_weights.hpp>
 #include <symopt/with_copy.hpp>
 
-#include <array>
 #include <concepts>
-#include <cstddef>
 #include <cstdint>
-#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -46,50 +43,47 @@ MatrixMemory memory_of(const char* what, std::string_view of_what, const Block& 
 
 /// Throws Error unless the memory is a block of that shape with contiguous lines.
 inline void require_block(const MatrixMemory& memory, Shape shape, const std::string& parameter) {
-  const auto words = [&] { return std::string(memory.what); };
-  require(memory.shape == shape, {parameter}, [&] {
-    return "the shape of the " + words() + " is " + to_string(memory.shape) +
-           " but the optimizer was made for " + to_string(shape) + "; make one optimizer per block";
-  });
-  require(memory.inner_stride == 1 || memory.inner_size <= 1, {parameter}, [&] {
-    return "the inner stride of the " + words() + " is " + std::to_string(memory.inner_stride) +
-           "; pass memory whose rows or columns are contiguous";
-  });
+  const Where where{parameter};
+  if (memory.shape != shape)
+    fail(where,
+         joined({"the shape of the ", memory.what, " is ", to_string(memory.shape),
+                 " but the optimizer was made for ", to_string(shape), "; make one optimizer per block"}));
+  if (memory.inner_stride != 1 && memory.inner_size > 1)
+    fail(where, joined({"the inner stride of the ", memory.what, " is ", std::to_string(memory.inner_stride),
+                        "; pass memory whose rows or columns are contiguous"}));
   const auto address = reinterpret_cast<std::uintptr_t>(memory.data);
-  const bool is_aligned = address % static_cast<std::uintptr_t>(memory.alignment) == 0;
-  require(is_aligned || shape.rows == 0 || shape.cols == 0, {parameter}, [&] {
-    return "the memory of the " + words() + " begins between two scalars; it must begin at a multiple of " +
-           std::to_string(memory.alignment) + " bytes";
-  });
+  const bool is_empty = shape.rows == 0 || shape.cols == 0;
+  if (!is_empty && address % static_cast<std::uintptr_t>(memory.alignment) != 0)
+    fail(where, joined({"the memory of the ", memory.what,
+                        " begins between two scalars; it must begin at a multiple of ",
+                        std::to_string(memory.alignment), " bytes"}));
 }
 
-/// Throws Error where the two have a byte in common.
+/// Whether the two have a byte in common.
+inline bool overlap(const MatrixMemory& a, const MatrixMemory& b) {
+  AddressAxis of_a[]{{a.outer_size, a.outer_stride * a.width}, {a.inner_size, a.inner_stride * a.width}};
+  AddressAxis of_b[]{{b.outer_size, b.outer_stride * b.width}, {b.inner_size, b.inner_stride * b.width}};
+  return overlap(addresses_of(a.data, a.width, of_a, 2), addresses_of(b.data, b.width, of_b, 2));
+}
 inline void require_apart(const char* what, const MatrixMemory& a, const MatrixMemory& b,
                           const std::string& parameter) {
-  const auto axes_of = [](const MatrixMemory& memory) {
-    return std::array<AddressAxis, 2>{{{memory.outer_size, memory.outer_stride * memory.width},
-                                       {memory.inner_size, memory.inner_stride * memory.width}}};
-  };
-  std::array<AddressAxis, 2> of_a = axes_of(a), of_b = axes_of(b);
-  require(!overlap(addresses_of(a.data, a.width, of_a), addresses_of(b.data, b.width, of_b)), {parameter},
-          [&] { return std::string(what) + " overlap in memory; keep them apart"; });
+  if (overlap(a, b)) fail({parameter}, joined({what, " overlap in memory; keep them apart"}));
 }
 
 /// The pieces of memory that weights are stored in, and what errors call two of them that overlap.
 struct WeightsMemory {
-  std::array<MatrixMemory, 2> pieces;
-  std::size_t count = 1;
+  MatrixMemory pieces[2];
+  int count = 1;
   const char* both = "";
 
   /// Throws Error unless all pieces are blocks of that shape and lie apart, from each other and from the
   /// gradient, and the lines of the weights do.
   void require_usable(Shape shape, const MatrixMemory& gradient, const std::string& parameter) const {
-    const std::span used(pieces.data(), count);
     require_block(gradient, shape, parameter);
-    for (const MatrixMemory& piece : used) require_block(piece, shape, parameter);
-    for (const MatrixMemory& piece : used)
-      require_apart(piece.of_what == pieces[0].of_what ? "weights and gradient" : "copy and gradient", piece,
-                    gradient, parameter);
+    for (int k = 0; k < count; ++k) require_block(pieces[k], shape, parameter);
+    for (int k = 0; k < count; ++k)
+      require_apart(pieces[k].of_what == pieces[0].of_what ? "weights and gradient" : "copy and gradient",
+                    pieces[k], gradient, parameter);
     if (count == 2) require_apart(both, pieces[0], pieces[1], parameter);
     const MatrixMemory& weights = pieces[0];
     require(weights.outer_size <= 1 || weights.outer_stride >= weights.inner_size, {parameter},
