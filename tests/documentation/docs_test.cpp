@@ -5,8 +5,10 @@
 
 #include <filesystem>
 #include <fstream>
+#include <regex>
 #include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace docs_test { namespace {
@@ -96,6 +98,26 @@ TEST_CASE("every link from the documentation to a file of the project leads some
       CHECK(std::filesystem::exists(path.parent_path() / target));
     }
   }
+}
+
+/// "`NAME` in [file](path)": the names that a page places in files, with the paths.
+std::vector<std::pair<std::string, std::string>> placed_names(const std::string& page) {
+  std::vector<std::pair<std::string, std::string>> found;
+  static const std::regex placed("`([A-Za-z_]+)`\\s+in\\s+\\[[^\\]]*\\]\\(([^)#]*)\\)");
+  for (std::sregex_iterator match(page.begin(), page.end(), placed), end; match != end; ++match)
+    found.emplace_back((*match)[1], (*match)[2]);
+  return found;
+}
+
+TEST_CASE("every name on the map stands in the file that the map says") {
+  const auto placed = placed_names(read(root / "docs/map.md"));
+  CHECK(placed.size() >= 20);
+  for (const auto& [name, path] : placed) {
+    CAPTURE(name);
+    CAPTURE(path);
+    CHECK(std::regex_search(read(root / "docs" / path), std::regex("\\b" + name + "\\b")));
+  }
+  CHECK(placed_names("`a` in\n[b](c.hpp) and `d`").size() == 1);
 }
 
 TEST_CASE("a block that is not in its file is noticed") {
