@@ -82,9 +82,9 @@ class GradientView {
   void copy(Index row, Index col, Index count, Scalar* to) const {
     if constexpr (std::same_as<Scalar, float>) {
       if (is_bf16_) {
-        read_run(bf16_, row, col, count, [&](const bfloat16* from) {
-          for_each_vector<float>(count, [&](auto at) SYMOPT_INLINE_LAMBDA { store(to, at, load(from, at)); });
-        });
+        const StoredRun run(bf16_, row, col, count);
+        const bfloat16* from = run.data();
+        for_each_vector<float>(count, [=](auto at) SYMOPT_INLINE_LAMBDA { store(to, at, load(from, at)); });
         return;
       }
     }

@@ -21,17 +21,13 @@ struct Tail {
   int count;
 };
 
-/// body(at) for n entries, `size` at a time, at a FullVector or the Tail.
-template <int size, class Body>
+/// body(at) for all vectors of n entries: the last may be a Tail.
+template <class Scalar, class Body>
 SYMOPT_INLINE void for_each_vector(Index n, Body&& body) {
+  constexpr int size = Lanes<Scalar>::size;
   Index j = 0;
   for (; j + size <= n; j += size) body(FullVector{j});
   if (j < n) body(Tail{j, static_cast<int>(n - j)});
-}
-/// As many at a time as there are lanes.
-template <class Scalar, class Body>
-SYMOPT_INLINE void for_each_vector(Index n, Body&& body) {
-  for_each_vector<Lanes<Scalar>::size>(n, body);
 }
 
 #if defined(__AVX__)

@@ -98,20 +98,14 @@ SYMOPT_INLINE ContiguousRows<T> rows_of(const BlockView<T>& block) {
 
 /// Windows onto the rows of a group.
 template <class Window, int rows>
-class Windows {
- public:
-  SYMOPT_INLINE Windows(const auto& view, const Run& run, Index count)
-      : Windows(view, run, count, std::make_integer_sequence<int, rows>{}) {}
-
-  SYMOPT_INLINE auto* operator[](int row) const { return windows_[row].data(); }
-
- private:
-  template <int... row>
-  SYMOPT_INLINE Windows(const auto& view, const Run& run, Index count, std::integer_sequence<int, row...>)
-      : windows_{Window(view, run.row + row, run.col, count)...} {}
-
-  Window windows_[rows];
+struct Windows {
+  Window of_row[rows];
 };
+template <class Window, int... row>
+SYMOPT_INLINE Windows<Window, sizeof...(row)> open_windows(const auto& view, const Run& run, Index count,
+                                                           std::integer_sequence<int, row...>) {
+  return {{Window(view, run.row + row, run.col, count)...}};
+}
 
 template <class View_, Access access, Fetch fetch, bool is_optional>
 struct BlockOperand {
@@ -162,12 +156,13 @@ struct BlockOperand {
   template <int rows>
   SYMOPT_INLINE auto open(const Run& run) const {
     using Window = typename View::template Window<access != Access::in>;
-    return Windows<Window, rows>(view, run, is_given() ? run.count : 0);
+    return open_windows<Window>(view, run, is_given() ? run.count : 0,
+                                std::make_integer_sequence<int, rows>{});
   }
   template <class, int rows>
   SYMOPT_INLINE Cursor<rows> cursor(const Run& run, const auto& windows) const {
     Cursor<rows> cursor;
-    for (int row = 0; row < rows; ++row) cursor.data[row] = windows[row];
+    for (int row = 0; row < rows; ++row) cursor.data[row] = windows.of_row[row].data();
     if constexpr (fetch == Fetch::next_rows)
       cursor.to_next_rows = view.between_rows(run.row, run.next_row, run.col, run.count);
     cursor.entries.is_given = is_used;

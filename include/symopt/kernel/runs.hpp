@@ -53,29 +53,50 @@ void scatter(const T* from, Index count, const BlockView<T>& view, Index row, In
 }
 ///@}
 
-/// visit(numbers) with `count` entries of a row next to each other: where they lie, or, where they lie apart,
-/// in a copy; of a visitor that writes all of them, the copy is written back.
-///@{
-template <class T, class Visit>
-void read_run(const BlockView<T>& view, Index row, Index col, Index count, Visit&& visit) {
-  if (contiguous_from(view, col) >= count) {
-    visit(view.row(row) + view.cols.offset(col));
-  } else {
-    std::remove_const_t<T> copy[window_size];
-    gather(view, row, col, count, copy);
-    visit(copy);
+/// `count` entries of a row next to each other, as they are stored: where they lie, or, where they lie apart, in
+/// a copy.
+template <class T>
+class StoredRun {
+ public:
+  StoredRun(const BlockView<T>& view, Index row, Index col, Index count) {
+    if (contiguous_from(view, col) >= count) {
+      data_ = view.row(row) + view.cols.offset(col);
+    } else {
+      gather(view, row, col, count, copy_);
+      data_ = copy_;
+    }
   }
-}
-template <class T, class Visit>
-void write_run(const BlockView<T>& view, Index row, Index col, Index count, Visit&& visit) {
-  if (contiguous_from(view, col) >= count) {
-    visit(view.row(row) + view.cols.offset(col));
-  } else {
-    T copy[window_size];
-    visit(copy);
-    scatter(copy, count, view, row, col);
+  StoredRun(const StoredRun&) = delete;
+  StoredRun& operator=(const StoredRun&) = delete;
+
+  const T* data() const { return data_; }
+
+ private:
+  const T* data_;
+  std::remove_const_t<T> copy_[window_size];
+};
+
+/// `count` entries of a row, all of which are written: the copy goes back in the end.
+template <class T>
+class WrittenRun {
+ public:
+  WrittenRun(const BlockView<T>& view, Index row, Index col, Index count)
+      : view_(view), row_(row), col_(col), count_(count) {
+    data_ = contiguous_from(view, col) >= count ? view.row(row) + view.cols.offset(col) : copy_;
   }
-}
-///@}
+  ~WrittenRun() {
+    if (data_ == copy_) scatter(copy_, count_, view_, row_, col_);
+  }
+  WrittenRun(const WrittenRun&) = delete;
+  WrittenRun& operator=(const WrittenRun&) = delete;
+
+  T* data() const { return data_; }
+
+ private:
+  const BlockView<T>& view_;
+  Index row_, col_, count_;
+  T* data_;
+  T copy_[window_size];
+};
 
 }}}  // namespace symopt::kernel

@@ -121,18 +121,17 @@ class WeightsView {
   void read(Index row, Index col, Index count, Scalar* to) const {
     if constexpr (std::same_as<Scalar, float>) {
       if (!has_values()) {
-        read_run(bf16_, row, col, count, [&](const bfloat16* high) {
-          if (kind_ == Kind::split) {
-            read_run(low_bits_, row, col, count, [&](const std::uint16_t* low) {
-              for_each_vector<float>(count, [&](auto at) SYMOPT_INLINE_LAMBDA {
-                store(to, at, Lanes<float>::of_bits(load_16_bits(high, at) << 16 | load_16_bits(low, at)));
-              });
-            });
-          } else {
-            for_each_vector<float>(count,
-                                  [&](auto at) SYMOPT_INLINE_LAMBDA { store(to, at, load(high, at)); });
-          }
-        });
+        const StoredRun run(bf16_, row, col, count);
+        const bfloat16* high = run.data();
+        if (kind_ == Kind::split) {
+          const StoredRun low_run(low_bits_, row, col, count);
+          const std::uint16_t* low = low_run.data();
+          for_each_vector<float>(count, [=](auto at) SYMOPT_INLINE_LAMBDA {
+            store(to, at, Lanes<float>::of_bits(load_16_bits(high, at) << 16 | load_16_bits(low, at)));
+          });
+        } else {
+          for_each_vector<float>(count, [=](auto at) SYMOPT_INLINE_LAMBDA { store(to, at, load(high, at)); });
+        }
         return;
       }
     }
@@ -149,22 +148,21 @@ class WeightsView {
 
   void write_bf16(const Scalar* from, Index row, Index col, Index count) const {
     if constexpr (std::same_as<Scalar, float>) {
-      write_run(bf16_, row, col, count, [&](bfloat16* high) {
-        if (kind_ == Kind::split) {
-          write_run(low_bits_, row, col, count, [&](std::uint16_t* low) {
-            for_each_vector<float>(count, [&](auto at) SYMOPT_INLINE_LAMBDA {
-              const FloatBits bits = load(from, at).bits();
-              store_16_bits(high, at, bits >> 16);
-              store_16_bits(low, at, bits & 0xffffU);
-            });
-          });
-        } else {
-          const Rounder rounder = rounder_;  // a copy: what is written cannot be it
-          for_each_vector<float>(count, [&](auto at) SYMOPT_INLINE_LAMBDA {
-            store_16_bits(high, at, rounder(load(from, at), row, col + at.j));
-          });
-        }
-      });
+      const WrittenRun run(bf16_, row, col, count);
+      bfloat16* high = run.data();
+      if (kind_ == Kind::split) {
+        const WrittenRun low_run(low_bits_, row, col, count);
+        std::uint16_t* low = low_run.data();
+        for_each_vector<float>(count, [=](auto at) SYMOPT_INLINE_LAMBDA {
+          const FloatBits bits = load(from, at).bits();
+          store_16_bits(high, at, bits >> 16);
+          store_16_bits(low, at, bits & 0xffffU);
+        });
+      } else {
+        for_each_vector<float>(count, [=, rounder = rounder_](auto at) SYMOPT_INLINE_LAMBDA {
+          store_16_bits(high, at, rounder(load(from, at), row, col + at.j));
+        });
+      }
     }
   }
 

@@ -78,7 +78,7 @@ class Optimizer {
     require_types<Weights, Gradient>();
     if constexpr (is_memory_v<Gradient>) {
       const Given given(weights, [this](std::uint64_t seed) { return rounder(seed); });
-      given.memory.require_usable(shape(), detail::memory_of("gradient", "gradient", gradient.derived()),
+      given.memory.require_usable(shape(), detail::memory_of("gradient", gradient.derived()),
                                   options_.parameter);
       using Slope = typename Gradient::Scalar;
       return step_along<orientation_v<typename Given::Storage>>(BlockView<const Slope>(gradient.derived()),

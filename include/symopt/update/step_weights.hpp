@@ -10,7 +10,6 @@
 #include <concepts>
 #include <cstdint>
 #include <string>
-#include <string_view>
 #include <type_traits>
 
 // The weights that an optimizer's step is given: plain memory in the optimizer's scalar or in bfloat16,
@@ -19,18 +18,16 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
 /// A dense block in somebody's memory, as errors speak of it.
 struct MatrixMemory {
-  const char* what = "";       ///< "weights' upper half"
-  std::string_view of_what{};  ///< "weights"
+  const char* what = "";  ///< "weights' upper half"
   const void* data = nullptr;
   Index width = 0, alignment = 1;  ///< of a scalar, in bytes
   Shape shape{};
   Index inner_size = 0, inner_stride = 1, outer_size = 0, outer_stride = 1;
 };
 template <class Block>
-MatrixMemory memory_of(const char* what, std::string_view of_what, const Block& block) {
+MatrixMemory memory_of(const char* what, const Block& block) {
   using Scalar = typename Block::Scalar;
   return {what,
-          of_what,
           block.data(),
           sizeof(Scalar),
           alignof(Scalar),
@@ -74,7 +71,8 @@ inline void require_apart(const char* what, const MatrixMemory& a, const MatrixM
 struct WeightsMemory {
   MatrixMemory pieces[2];
   int count = 1;
-  const char* both = "";
+  const char* both = "";                        ///< what errors call the two, where they overlap
+  const char* second = "weights and gradient";  ///< and the second with the gradient
 
   /// Throws Error unless all pieces are blocks of that shape and lie apart, from each other and from the
   /// gradient, and the lines of the weights do.
@@ -82,8 +80,7 @@ struct WeightsMemory {
     require_block(gradient, shape, parameter);
     for (int k = 0; k < count; ++k) require_block(pieces[k], shape, parameter);
     for (int k = 0; k < count; ++k)
-      require_apart(pieces[k].of_what == pieces[0].of_what ? "weights and gradient" : "copy and gradient",
-                    pieces[k], gradient, parameter);
+      require_apart(k == 0 ? "weights and gradient" : second, pieces[k], gradient, parameter);
     if (count == 2) require_apart(both, pieces[0], pieces[1], parameter);
     const MatrixMemory& weights = pieces[0];
     require(weights.outer_size <= 1 || weights.outer_stride >= weights.inner_size, {parameter},
@@ -99,7 +96,7 @@ struct StepWeights {
   using Storage = Weights;
 
   StepWeights(Weights& weights, const auto&)
-      : memory{{memory_of("weights", "weights", weights)}}, view(view_of(weights)) {}
+      : memory{{memory_of("weights", weights)}}, view(view_of(weights)) {}
 
   WeightsMemory memory;
   kernel::WeightsView<Scalar> view;
@@ -118,7 +115,7 @@ struct StepWeights<Scalar, StochasticallyRounded<Weights>> {
   using Storage = Weights;
 
   StepWeights(const StochasticallyRounded<Weights>& weights, const auto& rounder)
-      : memory{{memory_of("weights", "weights", weights.block)}},
+      : memory{{memory_of("weights", weights.block)}},
         view(BlockView<bfloat16>(weights.block), rounder(weights.seed)) {}
 
   WeightsMemory memory;
@@ -130,8 +127,8 @@ struct StepWeights<Scalar, SplitWeights<High, Low>> {
   using Storage = High;
 
   StepWeights(const SplitWeights<High, Low>& weights, const auto&)
-      : memory{{memory_of("weights' upper half", "weights", weights.high),
-                memory_of("weights' lower half", "weights", weights.low)},
+      : memory{{memory_of("weights' upper half", weights.high),
+                memory_of("weights' lower half", weights.low)},
                2,
                "the weights' halves"},
         view(BlockView<bfloat16>(weights.high), BlockView<std::uint16_t>(weights.low)) {}
@@ -152,9 +149,10 @@ struct StepWeights<Scalar, WithCopy<Weights, Copy>> {
  private:
   template <class Block>
   StepWeights(Weights& weights, Block& copy, const kernel::Rounder& rounder)
-      : memory{{memory_of("weights", "weights", weights), memory_of("copy", "copy", copy)},
+      : memory{{memory_of("weights", weights), memory_of("copy", copy)},
                2,
-               "weights and copy"},
+               "weights and copy",
+               "copy and gradient"},
         view(BlockView<float>(weights), BlockView<bfloat16>(copy), rounder) {
     static_assert(is_writable_memory_v<Block>, "the copy must be memory to write into");
     static_assert(std::same_as<Scalar, float> && std::same_as<Scalar, typename Weights::Scalar> &&
