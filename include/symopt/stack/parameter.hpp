@@ -128,6 +128,7 @@ class Parameter {
   void set_row_mask(RowMask mask) {
     require(!facts_.keeps_state, {name()},
             "a rule with a state of its own keeps the rows that it was added with");
+    for (std::size_t b = 0; b < weights_.count(); ++b) mask.validate(name(), weights_.place(b).rows);
     require(orientation_ == Orientation::along_rows || mask.is_prefix(), {name()},
             "its rows lie side by side in memory, where a mask of scattered rows has to "
             "be given when the parameter is added");

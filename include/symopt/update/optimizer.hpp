@@ -75,7 +75,7 @@ class Optimizer {
   template <class Weights, class Gradient>
   StepReport step(Weights&& weights, const Eigen::MatrixBase<Gradient>& gradient) {
     using Given = detail::StepWeights<Scalar, std::remove_cvref_t<Weights>>;
-    require_types<Weights, Gradient>();
+    static_assert(are_storable<Weights, Gradient>());  // a constant, so that its sentences come first
     if constexpr (is_memory_v<Gradient>) {
       const Given given(weights, [this](std::uint64_t seed) { return rounder(seed); });
       given.memory.require_usable(shape(), detail::memory_of("gradient", gradient.derived()),
@@ -148,7 +148,7 @@ class Optimizer {
 
   /// The storage types that a step accepts.
   template <class Weights, class Gradient>
-  static constexpr void require_types() {
+  static constexpr bool are_storable() {
     using Storage = typename detail::StepWeights<Scalar, std::remove_cvref_t<Weights>>::Storage;
     using W = typename Storage::Scalar;
     using G = typename Gradient::Scalar;
@@ -159,6 +159,7 @@ class Optimizer {
         (std::same_as<Scalar, W> || (takes_bfloat16 && std::same_as<W, bfloat16>)) &&
             (std::same_as<Scalar, G> || (takes_bfloat16 && std::same_as<G, bfloat16>)),
         "weights and gradient must have the optimizer's scalar: Optimizer<Rule, double> for double");
+    return true;
   }
 
   kernel::Rounder rounder(std::uint64_t seed) const {
