@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/error.hpp>
+#include <symopt/interop/torch_tensor.hpp>
 #include <symopt/stack/layerwise_optimizer.hpp>
 #if __has_include(<nlohmann/json.hpp>)
 #include <symopt/interop/state.hpp>
@@ -15,7 +17,6 @@
 #include <algorithm>
 #include <memory>
 #include <optional>
-#include <stdexcept>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -23,22 +24,10 @@
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace interop {
 
-/// The memory of a CPU tensor, with its shape and strides. Scalar: that of the tensor, or const.
-template <class Scalar>
-TensorView<Scalar> tensor_view(const torch::Tensor& tensor) {
-  return TensorView<Scalar>(tensor.data_ptr<std::remove_const_t<Scalar>>(),
-                            {tensor.sizes().begin(), tensor.sizes().end()},
-                            {tensor.strides().begin(), tensor.strides().end()});
-}
-
 namespace detail {
 
 /// Stands for "no options given": groups made by parameter_group never fall back to it.
 struct NoDefaultOptions : torch::optim::OptimizerCloneableOptions<NoDefaultOptions> {};
-
-inline void require(bool good, const std::string& parameter, const char* remedy) {
-  if (!good) throw std::invalid_argument("symopt: parameter '" + parameter + "': " + remedy);
-}
 
 }  // namespace detail
 
@@ -115,8 +104,8 @@ inline std::vector<torch::optim::OptimizerParamGroup> parameter_groups(
     const torch::OrderedDict<std::string, torch::Tensor>& parameters, const Routing& routing) {
   std::vector<NamedTensor<float>> named;
   for (const auto& item : parameters) {
-    detail::require(item.value().scalar_type() == torch::kFloat, item.key(),
-                    "a routing is for float tensors");
+    symopt::detail::require(item.value().scalar_type() == torch::kFloat, {item.key()},
+                            "a routing is for float tensors");
     named.push_back({item.key(), tensor_view<float>(item.value())});
   }
   const auto routed = routing.roles_of(named);
@@ -198,9 +187,9 @@ class TorchOptimizer : public torch::optim::Optimizer {
         !archive.try_read("symopt.double", doubles, true) ||
         !archive.try_read("symopt.rates", saved_rates, true) || saved_rates.sizes() != rates().sizes() ||
         saved_rates.scalar_type() != torch::kDouble)
-      throw std::invalid_argument("symopt: the archive is not of a TorchOptimizer");
+      throw Error("the archive is not of a TorchOptimizer");
     if (!(torch::isfinite(saved_rates) & (saved_rates >= 0)).all().item<bool>())
-      throw std::invalid_argument("symopt: a rate of the archive is not finite or is negative");
+      throw Error("a rate of the archive is not finite or is negative");
     const torch::Tensor before = as_tensor(state_bytes(floats_, {.allow_non_finite = true}));
     load_state_bytes(floats_, bytes_of(floats), {}, "archive");
     try {
@@ -242,7 +231,7 @@ class TorchOptimizer : public torch::optim::Optimizer {
   }
   static std::span<const std::byte> bytes_of(const torch::Tensor& tensor) {
     if (tensor.scalar_type() != torch::kByte || !tensor.is_contiguous())
-      throw std::invalid_argument("symopt: the archive is not of a TorchOptimizer");
+      throw Error("the archive is not of a TorchOptimizer");
     return {static_cast<const std::byte*>(tensor.data_ptr()), static_cast<std::size_t>(tensor.numel())};
   }
   torch::Tensor rates() const {
@@ -263,8 +252,8 @@ class TorchOptimizer : public torch::optim::Optimizer {
     for (std::size_t g = 0; g < param_groups_.size(); ++g) {
       const auto* options = dynamic_cast<const GroupOptions*>(&param_groups_[g].options());
       if (options == nullptr)
-        throw std::invalid_argument("symopt: parameter group " + std::to_string(g) +
-                                    " has no symopt rule; make it with parameter_group<Rule>(...)");
+        throw Error("parameter group " + std::to_string(g) +
+                    " has no symopt rule; make it with parameter_group<Rule>(...)");
       std::vector<torch::Tensor>& tensors = param_groups_[g].params();
       for (std::size_t t = 0; t < tensors.size(); ++t) {
         if (tensors[t].scalar_type() == torch::kDouble) {
@@ -281,10 +270,11 @@ class TorchOptimizer : public torch::optim::Optimizer {
             const GroupOptions& options, const torch::Tensor& tensor, const std::string& name) {
     Bound& bound = bound_[tensor.unsafeGetTensorImpl()];
     if (bound.name.empty()) {
-      detail::require(tensor.device().is_cpu() && tensor.layout() == torch::kStrided, name,
-                      "symopt updates dense tensors in CPU memory");
-      detail::require(role.has_value() && tensor.scalar_type() == torch::CppTypeToScalarType<Scalar>::value,
-                      name, "symopt updates float and double tensors");
+      symopt::detail::require(tensor.device().is_cpu() && tensor.layout() == torch::kStrided, {name},
+                              "symopt updates dense tensors in CPU memory");
+      symopt::detail::require(
+          role.has_value() && tensor.scalar_type() == torch::CppTypeToScalarType<Scalar>::value, {name},
+          "symopt updates float and double tensors");
       stack.add(name, *role, tensor_view<Scalar>(tensor), std::nullopt);
       bound.name = name;
       bound.weights = tensor.data_ptr();
@@ -304,9 +294,9 @@ class TorchOptimizer : public torch::optim::Optimizer {
     const void* memory = nullptr;
     std::vector<std::int64_t> strides;
     if (gradient.defined()) {
-      detail::require(gradient.layout() == torch::kStrided &&
-                          gradient.scalar_type() == torch::CppTypeToScalarType<Scalar>::value,
-                      bound.name, "the gradient must be dense and of the parameter's scalar type");
+      symopt::detail::require(gradient.layout() == torch::kStrided &&
+                                  gradient.scalar_type() == torch::CppTypeToScalarType<Scalar>::value,
+                              {bound.name}, "the gradient must be dense and of the parameter's scalar type");
       memory = gradient.data_ptr();
       strides = gradient.strides().vec();
     }

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/tensor_view.hpp>
+
+#include <torch/types.h>
+
+#include <type_traits>
+
+namespace symopt { inline namespace SYMOPT_ABI { namespace interop {
+
+/// The memory of a CPU tensor, with its shape and strides. Scalar: that of the tensor, or const.
+template <class Scalar>
+TensorView<Scalar> tensor_view(const torch::Tensor& tensor) {
+  return TensorView<Scalar>(tensor.data_ptr<std::remove_const_t<Scalar>>(),
+                            {tensor.sizes().begin(), tensor.sizes().end()},
+                            {tensor.strides().begin(), tensor.strides().end()});
+}
+
+}}}  // namespace symopt::interop
