@@ -118,7 +118,8 @@ double error_of(const StepPair<Scalar>& pair, const Trial& trial, Index gap = 0,
 }
 
 const StepCoefficients ema{.beta = 0.95, .gradient_weight = 0.05, .decay = 0.01, .step_size = 0.1};
-const StepCoefficients nesterov{.beta = 0.9, .gradient_weight = 1, .nesterov = true, .decay = 0.01, .step_size = 0.1};
+const StepCoefficients nesterov{
+    .beta = 0.9, .gradient_weight = 1, .nesterov = true, .decay = 0.01, .step_size = 0.1};
 constexpr double tolerance = 8;  // roundings
 
 template <class Scalar>
@@ -207,7 +208,8 @@ TEST_CASE("a large common row is taken away to more digits than a float has") {
     kernel::CentredRowNormStep::Memory<float> memory(shape, {});
     const Streams<float> streams{BlockView<const float>(gradient), BlockView<float>(momentum),
                                  BlockView<float>(weights)};
-    CHECK(rule.run(streams, {.beta = 0.5, .gradient_weight = 0.5, .step_size = 0.1}, Check::gradient, memory));
+    CHECK(
+        rule.run(streams, {.beta = 0.5, .gradient_weight = 0.5, .step_size = 0.1}, Check::gradient, memory));
     CHECK(momentum.cast<double>() == middle);
     const double unit = double(std::numeric_limits<float>::epsilon());
     CHECK((weights.cast<double>() - expected).cwiseAbs().maxCoeff() <=

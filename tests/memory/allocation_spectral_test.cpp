@@ -12,8 +12,7 @@ namespace allocation_spectral_test { namespace {
 using namespace symopt;
 using namespace symopt_test;
 
-TEST_CASE_TEMPLATE("polar factors allocate nothing, whatever the size", Scalar, float,
-                   double) {
+TEST_CASE_TEMPLATE("polar factors allocate nothing, whatever the size", Scalar, float, double) {
   for (const Shape shape : {small, transposed(small), large, Shape{1, 9}, Shape{9, 1}}) {
     check_steps<Update<HiddenMatrix>, Scalar>(shape, usual, {});
     check_steps<Update<Router, LeftSpectral<>>, Scalar>(shape, horizontal, {});

@@ -67,7 +67,7 @@ TEST_CASE("lanes round as one number does, at every width") {
     std::vector<float> back(from.size());
     kernel::for_each_vector<float>(count, [&](auto at) {
       kernel::store_16_bits(to.data(), at,
-                           kernel::nearest_bf16(kernel::load(std::as_const(from).data(), at)));
+                            kernel::nearest_bf16(kernel::load(std::as_const(from).data(), at)));
       kernel::store(back.data(), at, kernel::load(std::as_const(to).data(), at));
     });
     for (std::size_t k = 0; k < from.size(); ++k) {

@@ -37,8 +37,8 @@ TEST_CASE_TEMPLATE("left and right Gram matrices give the same map", Scalar, flo
       CHECK(side_difference(polar::NewtonSchulz{}, block) <= 1e4 * roundoff<Scalar>);
       // The smallest shift, 2e-6 of the squared norm, divides what rounding puts into the Gram matrix.
       CHECK(side_difference(polar::Zolotarev{}, block) <= 4e4 * roundoff<Scalar>);
-      // Without the restart that float gets, the polynomial of a Gram matrix multiplies by about the square of
-      // that slope.
+      // Without the restart that float gets, the polynomial of a Gram matrix multiplies by about the square
+      // of that slope.
       const double slope = std::same_as<Scalar, double> ? 1e6 : 1e4;
       CHECK(side_difference(polar::GramNewtonSchulz{}, block) <= slope * roundoff<Scalar>);
     }

@@ -3,7 +3,8 @@
 
 #include "support/inputs.hpp"
 
-// The products and inverses of kernel/ as their definitions read: plain loops in a wider scalar, compiled once.
+// The products and inverses of kernel/ as their definitions read: plain loops in a wider scalar, compiled
+// once.
 namespace symopt_test {
 
 /// The product, and for each entry the sum of the absolute terms, against which rounding is measured.
@@ -12,7 +13,8 @@ struct ReferenceProduct {
   Matrix<double> size;
 };
 
-/// a b of blocks whose entries are numbers of `Scalar`: summed in double for float, in long double for double.
+/// a b of blocks whose entries are numbers of `Scalar`: summed in double for float, in long double for
+/// double.
 template <class Scalar>
 ReferenceProduct reference_product(const Matrix<double>& a, const Matrix<double>& b);
 template <>

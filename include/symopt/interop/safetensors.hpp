@@ -38,7 +38,7 @@ class FormatError : public std::runtime_error {
 
 /// One array of a file; its bytes are in the file's memory.
 struct SavedTensor {
-  std::string dtype;  ///< F32, I64, BF16, ...
+  std::string dtype;                 ///< F32, I64, BF16, ...
   std::vector<Index> shape;          ///< none for one number
   std::span<const std::byte> bytes;  ///< row-major, little-endian
 };

@@ -33,7 +33,8 @@ struct AdamWStep {
       sweep(
           rows, streams.columns(),
           [=](L stored, L& m, L& v, L& w) SYMOPT_INLINE_LAMBDA {
-            const L g = gradient_factor * stored;  // before it is squared: a large one may be clipped to a small one
+            const L g =
+                gradient_factor * stored;  // before it is squared: a large one may be clipped to a small one
             m = without_subnormals(multiply_add(keep_first, m, add_first * g));
             v = without_subnormals(multiply_add(keep_second, v, add_second * (g * g)));
             const L direction = (m * first_correction) / multiply_add(square_root(v), second_correction, eps);

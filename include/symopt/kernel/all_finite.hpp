@@ -90,8 +90,8 @@ bool all_finite(const Number* numbers, Shape shape) {
   return finite;
 }
 
-/// Whether no entry of `block` is Inf or NaN, to the bit, also under -ffast-math. One read of the block, in the
-/// order of its memory, on all threads; no allocation.
+/// Whether no entry of `block` is Inf or NaN, to the bit, also under -ffast-math. One read of the block, in
+/// the order of its memory, on all threads; no allocation.
 template <class Scalar>
 bool all_finite(const GradientView<Scalar>& block) {
   if (block.orientation() == Orientation::along_columns) return all_finite(block.transposed());

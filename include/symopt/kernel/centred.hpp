@@ -119,8 +119,8 @@ struct CentredRowNormStep {
   /// Advances the momentum, finds the rows' factors and adds up the normalized rows: those of a group in
   /// Scalar, the sums of groups in double.
   template <class Scalar>
-  void normalize(const Streams<Scalar>& streams, const StepCoefficients& coefficients, auto& memory, Range rows,
-                 double* line) const {
+  void normalize(const Streams<Scalar>& streams, const StepCoefficients& coefficients, auto& memory,
+                 Range rows, double* line) const {
     constexpr int most = 8;
     constexpr Index cache = 256 * 1024;  // from which a group is read once more
     const bool fits = most * streams.shape().cols * static_cast<Index>(sizeof(Scalar)) <= cache;
@@ -173,19 +173,20 @@ struct CentredRowNormStep {
     return per_row([values](Index row) SYMOPT_INLINE_LAMBDA { return Lanes<Scalar>(values[row]); });
   }
 
-  /// Adds rows whose momentum has advanced, and which are in the cache, normalized; `scales` where any scale is
-  /// not 1.
+  /// Adds rows whose momentum has advanced, and which are in the cache, normalized; `scales` where any scale
+  /// is not 1.
   template <int side_by_side, class Scalar>
-  static void add_normalized(const Streams<Scalar>& streams, Average<Scalar> average, auto& memory, Range rows,
-                             double* line, auto... scales) {
+  static void add_normalized(const Streams<Scalar>& streams, Average<Scalar> average, auto& memory,
+                             Range rows, double* line, auto... scales) {
     using L = Lanes<Scalar>;
     const Scalar *mean = memory.mean.data(), *rest = memory.mean_rest.data();
     sweep<side_by_side>(
         rows, streams.columns(),
-        [=](OptionalLanes<Scalar> g, L m, L mean_here, L rest_here, L factor, L& sum, auto... scale) SYMOPT_INLINE_LAMBDA {
-          const L centred = (average.nesterov_momentum(m, g) - mean_here) - rest_here;
-          sum = multiply_add(factor, (centred * ... * scale), sum);
-        },
+        [=](OptionalLanes<Scalar> g, L m, L mean_here, L rest_here, L factor, L& sum, auto... scale)
+            SYMOPT_INLINE_LAMBDA {
+              const L centred = (average.nesterov_momentum(m, g) - mean_here) - rest_here;
+              sum = multiply_add(factor, (centred * ... * scale), sum);
+            },
         in_if(average.nesterov, streams.gradient), in(streams.momentum), per_column(mean), per_column(rest),
         lanes_of_row<Scalar>(memory.factor.data()), group_sums(line), scales...);
   }
@@ -215,10 +216,12 @@ struct CentredRowNormStep {
     const Average<Scalar> average(coefficients);
     const L keep(static_cast<Scalar>(1.0 - coefficients.decay));
     const Scalar *mean = memory.mean.data(), *rest = memory.mean_rest.data(), *shift = memory.shift.data();
-    const auto minus_factor = [step_size = coefficients.step_size, factor = memory.factor.data()](Index row)
-        SYMOPT_INLINE_LAMBDA { return L(static_cast<Scalar>(-step_size * static_cast<double>(factor[row]))); };
-    const auto body = [=](OptionalLanes<Scalar> g, L m, L& w, L mean_here, L rest_here, L shift_here, L scale, L factor,
-                          DoubleLanes<Scalar>& sum) SYMOPT_INLINE_LAMBDA {
+    const auto minus_factor = [step_size = coefficients.step_size,
+                               factor = memory.factor.data()](Index row) SYMOPT_INLINE_LAMBDA {
+      return L(static_cast<Scalar>(-step_size * static_cast<double>(factor[row])));
+    };
+    const auto body = [=](OptionalLanes<Scalar> g, L m, L& w, L mean_here, L rest_here, L shift_here, L scale,
+                          L factor, DoubleLanes<Scalar>& sum) SYMOPT_INLINE_LAMBDA {
       sum.add(m);
       const L x = ((average.nesterov_momentum(m, g) - mean_here) - rest_here) * scale;
       w = multiply_add(factor, x, multiply_add(keep, w, shift_here));

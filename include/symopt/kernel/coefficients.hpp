@@ -49,8 +49,8 @@ struct Average {
   }
 };
 
-/// W - decay W - step_size * direction in lanes, from 1 - decay and -step_size; the latter may be another one in
-/// each row.
+/// W - decay W - step_size * direction in lanes, from 1 - decay and -step_size; the latter may be another one
+/// in each row.
 template <class Scalar>
 SYMOPT_INLINE Lanes<Scalar> moved(Lanes<Scalar> weights, Lanes<Scalar> keep, Lanes<Scalar> minus_step_size,
                                   Lanes<Scalar> direction) {

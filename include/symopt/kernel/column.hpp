@@ -42,14 +42,12 @@ struct ColumnNormStep {
       });
     } else if (shape.rows > 0) {
       const Range columns = streams.columns();
-      const double* squares = memory.sums.over(shape, [&](Range rows, double* line) {
-        advance(streams, coefficients, rows, columns, line);
-      });
+      const double* squares = memory.sums.over(
+          shape, [&](Range rows, double* line) { advance(streams, coefficients, rows, columns, line); });
       Scalar *scale = memory.scale.data(), *minus_factor = memory.minus_factor.data();
       if (!set_factors(streams, coefficients, columns, squares, scale, minus_factor)) scale = nullptr;
-      for_each_chunk(chunks_of(shape), [&](Range rows) {
-        move(streams, coefficients, rows, columns, scale, minus_factor);
-      });
+      for_each_chunk(chunks_of(shape),
+                     [&](Range rows) { move(streams, coefficients, rows, columns, scale, minus_factor); });
     }
     return true;
   }

@@ -51,7 +51,8 @@ struct FrobeniusStep {
     const NormFactors<Scalar> factors(norm, 0, coefficients.step_size);
     StepCoefficients scaled = coefficients;
     scaled.step_size = static_cast<double>(factors.factor);
-    entrywise_sweep(streams, scaled, [scale = L(factors.scale)](L x) SYMOPT_INLINE_LAMBDA { return x * scale; });
+    entrywise_sweep(streams, scaled,
+                    [scale = L(factors.scale)](L x) SYMOPT_INLINE_LAMBDA { return x * scale; });
     return true;
   }
 

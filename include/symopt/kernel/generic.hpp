@@ -6,12 +6,12 @@
 
 #include <atomic>
 
-// The sweeps around a rule that needs the whole momentum in memory: what it is given, and what follows. Between
-// them nothing but the direction has been written, so that a rule may throw.
+// The sweeps around a rule that needs the whole momentum in memory: what it is given, and what follows.
+// Between them nothing but the direction has been written, so that a rule may throw.
 namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
-/// direction <- the momentum that the rule is given, contiguous rows; the momentum in memory has yet to advance.
-/// Returns whether the gradient is finite. Three streams.
+/// direction <- the momentum that the rule is given, contiguous rows; the momentum in memory has yet to
+/// advance. Returns whether the gradient is finite. Three streams.
 template <class Scalar>
 bool write_next_momentum(const Streams<Scalar>& streams, const StepCoefficients& coefficients,
                          const BlockView<Scalar>& direction) {
@@ -38,13 +38,14 @@ void copy_weights(const WeightsView<Scalar>& weights, const BlockView<Scalar>& c
   using L = Lanes<Scalar>;
   for_each_chunk(chunks_of(weights.shape()), [&](Range rows) {
     sweep(
-        rows, {0, weights.shape().cols}, [](L w, L& to) SYMOPT_INLINE_LAMBDA { to = w; }, in(weights), out(copy));
+        rows, {0, weights.shape().cols}, [](L w, L& to) SYMOPT_INLINE_LAMBDA { to = w; }, in(weights),
+        out(copy));
   });
 }
 
-/// W <- W - decay W - step_size * direction, or W <- W - decay * decayed - step_size * direction with `decayed`
-/// given: the part of W that decays. The momentum, where there is one, advances in the same sweep. Six streams;
-/// three without.
+/// W <- W - decay W - step_size * direction, or W <- W - decay * decayed - step_size * direction with
+/// `decayed` given: the part of W that decays. The momentum, where there is one, advances in the same sweep.
+/// Six streams; three without.
 template <class Scalar>
 void move_along(const Streams<Scalar>& streams, const StepCoefficients& coefficients,
                 const BlockView<Scalar>& direction, const BlockView<Scalar>* decayed) {

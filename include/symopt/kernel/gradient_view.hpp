@@ -16,8 +16,8 @@ class GradientView {
   static constexpr bool limits_runs = true;
 
   GradientView(const BlockView<const Scalar>& values) : values_(values) {}
-  GradientView(const BlockView<const bfloat16>& bf16) requires std::same_as<Scalar, float>
-      : bf16_(bf16), is_bf16_(true) {}
+  GradientView(const BlockView<const bfloat16>& bf16) requires std::same_as<Scalar, float> : bf16_(bf16),
+                                                                                             is_bf16_(true) {}
 
   Shape shape() const { return is_bf16_ ? shape_of(bf16_) : shape_of(values_); }
   GradientView transposed() const {

@@ -31,7 +31,8 @@ SYMOPT_INLINE void for_each_vector(Index n, Body&& body) {
 }
 
 #if defined(__AVX__)
-/// The first lanes, of which there are some but not all. Lanes that a mask leaves out are not touched in memory.
+/// The first lanes, of which there are some but not all. Lanes that a mask leaves out are not touched in
+/// memory.
 ///@{
 #if defined(__AVX512F__)
 SYMOPT_INLINE __mmask16 first_lanes(int count) {

@@ -10,8 +10,8 @@
 #include <limits>
 #include <vector>
 
-// What the fused steps do, in plain loops in double: no lanes, no chunks, no threads, no windows. Slow, and the
-// oracle that they are tested against.
+// What the fused steps do, in plain loops in double: no lanes, no chunks, no threads, no windows. Slow, and
+// the oracle that they are tested against.
 namespace symopt { inline namespace SYMOPT_ABI { namespace kernel::reference {
 
 /// A block in double, row by row.
@@ -62,8 +62,8 @@ double without_subnormals(double x) {
   return std::abs(x) < double(std::numeric_limits<Scalar>::min()) ? 0 : x;
 }
 
-/// W <- W - decay W (or decay P W) - step_size * direction(x), where x is the momentum that the rule is given; the
-/// momentum advances. direction(Block&) works in place.
+/// W <- W - decay W (or decay P W) - step_size * direction(x), where x is the momentum that the rule is
+/// given; the momentum advances. direction(Block&) works in place.
 template <class Scalar>
 void step(const BlockView<const Scalar>& gradient, const BlockView<Scalar>& momentum,
           const BlockView<Scalar>& weights, const StepCoefficients& coefficients, auto&& direction) {
@@ -73,7 +73,8 @@ void step(const BlockView<const Scalar>& gradient, const BlockView<Scalar>& mome
     for (Index j = 0; j < shape.cols; ++j) {
       const double g = coefficients.gradient_factor * double(gradient.row(i)[gradient.cols.offset(j)]);
       Scalar& m = momentum.row(i)[momentum.cols.offset(j)];
-      const double next = without_subnormals<Scalar>(coefficients.beta * double(m) + coefficients.gradient_weight * g);
+      const double next =
+          without_subnormals<Scalar>(coefficients.beta * double(m) + coefficients.gradient_weight * g);
       m = static_cast<Scalar>(next);
       x.at(i, j) = coefficients.nesterov ? coefficients.beta * next + coefficients.gradient_weight * g : next;
       decayed.at(i, j) = double(weights.row(i)[weights.cols.offset(j)]);
@@ -83,7 +84,8 @@ void step(const BlockView<const Scalar>& gradient, const BlockView<Scalar>& mome
   for (Index i = 0; i < shape.rows; ++i)
     for (Index j = 0; j < shape.cols; ++j) {
       Scalar& w = weights.row(i)[weights.cols.offset(j)];
-      w = static_cast<Scalar>(double(w) - coefficients.decay * decayed.at(i, j) - coefficients.step_size * x.at(i, j));
+      w = static_cast<Scalar>(double(w) - coefficients.decay * decayed.at(i, j) -
+                              coefficients.step_size * x.at(i, j));
     }
 }
 

@@ -7,8 +7,8 @@
 namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
 /// Every row over its norm plus eps, row after row with each in the cache: five streams, and one more read of
-/// the gradient where it is checked. Sums of squares in double, of floats exactly: a relative error of at most
-/// cols / lanes * 2^-53 in a norm.
+/// the gradient where it is checked. Sums of squares in double, of floats exactly: a relative error of at
+/// most cols / lanes * 2^-53 in a norm.
 struct RowNormStep {
   double eps;
 
@@ -49,8 +49,8 @@ struct RowNormStep {
 
   /// W <- W - decay W - x * scale * factor, x the momentum of the row after it has advanced.
   template <class Scalar>
-  SYMOPT_INLINE static void move(const Streams<Scalar>& streams, Average<Scalar> average,
-                                 Lanes<Scalar> keep, NormFactors<Scalar> factors, Index row) {
+  SYMOPT_INLINE static void move(const Streams<Scalar>& streams, Average<Scalar> average, Lanes<Scalar> keep,
+                                 NormFactors<Scalar> factors, Index row) {
     using L = Lanes<Scalar>;
     const L scale(factors.scale), minus_factor(-factors.factor);
     sweep(

@@ -4,9 +4,9 @@
 #include <symopt/block_view.hpp>
 #include <symopt/kernel/lanes.hpp>
 
-// Rows of a block as contiguous numbers. A run is a part of a row that is contiguous in memory. Where a run is
-// in the scalar that a step computes in, a window onto it is the memory itself; elsewhere (a gradient in the
-// other storage order, rows in parts, other storage types) a small copy on the stack, in the first cache,
+// Rows of a block as contiguous numbers. A run is a part of a row that is contiguous in memory. Where a run
+// is in the scalar that a step computes in, a window onto it is the memory itself; elsewhere (a gradient in
+// the other storage order, rows in parts, other storage types) a small copy on the stack, in the first cache,
 // which is written back when the window closes. So one kernel serves every layout and every storage, with the
 // same arithmetic in the same order.
 namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
@@ -53,8 +53,8 @@ void scatter(const T* from, Index count, const BlockView<T>& view, Index row, In
 }
 ///@}
 
-/// `count` entries of a row next to each other, as they are stored: where they lie, or, where they lie apart, in
-/// a copy.
+/// `count` entries of a row next to each other, as they are stored: where they lie, or, where they lie apart,
+/// in a copy.
 template <class T>
 class StoredRun {
  public:

@@ -4,8 +4,8 @@
 #include <symopt/kernel/chunks.hpp>
 #include <symopt/kernel/operands.hpp>
 
-// The loops of every kernel: rows or groups of rows, in each the runs that all operands can show in windows, in
-// each run the vectors. A kernel is the body of the innermost one:
+// The loops of every kernel: rows or groups of rows, in each the runs that all operands can show in windows,
+// in each run the vectors. A kernel is the body of the innermost one:
 //
 //   sweep(rows, columns, [=](L g, L& m, L& w) SYMOPT_INLINE_LAMBDA {
 //     m = average.next(m, g);

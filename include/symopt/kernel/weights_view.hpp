@@ -77,8 +77,8 @@ class WeightsView {
     return is_direct(col, count) ? start_of_row(values_, to) - start_of_row(values_, from) : 0;
   }
 
-  /// Some entries of a row, next to each other; where they are written, what becomes of them goes back when the
-  /// window closes.
+  /// Some entries of a row, next to each other; where they are written, what becomes of them goes back when
+  /// the window closes.
   template <bool is_written>
   class Window {
    public:

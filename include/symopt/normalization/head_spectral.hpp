@@ -27,9 +27,8 @@ struct HeadSpectral {
   };
 
   /// The method that the heads of a block of that shape get, where it is chosen by shape.
-  std::string method_for(Shape shape) const requires requires { Method::choice(shape, side); } {
-    return Spectral<Method>{method}.method_for(head_shape(shape));
-  }
+  std::string method_for(Shape shape) const requires requires { Method::choice(shape, side); }
+  { return Spectral<Method>{method}.method_for(head_shape(shape)); }
   void validate() const { method.validate(); }
   template <class Derived>
   Matrix<typename Derived::Scalar> operator()(const Eigen::MatrixBase<Derived>& block) const {

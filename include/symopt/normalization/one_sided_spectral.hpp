@@ -24,9 +24,8 @@ struct OneSidedSpectral {
   };
 
   /// The method that a block of that shape gets, where it is chosen by shape.
-  std::string method_for(Shape shape) const requires requires { Method::choice(shape, gram_side); } {
-    return to_string(Method::choice(shape, gram_side));
-  }
+  std::string method_for(Shape shape) const requires requires { Method::choice(shape, gram_side); }
+  { return to_string(Method::choice(shape, gram_side)); }
   void validate() const { method.validate(); }
   template <class Derived>
   Matrix<typename Derived::Scalar> operator()(const Eigen::MatrixBase<Derived>& block) const {

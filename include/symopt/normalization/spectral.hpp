@@ -34,9 +34,8 @@ struct Spectral {
   };
 
   /// The method that a block of that shape gets, where it is chosen by shape: "Zolotarev, 4 terms".
-  std::string method_for(Shape shape) const requires requires { Method::choice(shape, Side::left); } {
-    return to_string(Method::choice(shape, smaller_gram(shape)));
-  }
+  std::string method_for(Shape shape) const requires requires { Method::choice(shape, Side::left); }
+  { return to_string(Method::choice(shape, smaller_gram(shape))); }
   void validate() const { method.validate(); }
   template <class Derived>
   Matrix<typename Derived::Scalar> operator()(const Eigen::MatrixBase<Derived>& block) const {

@@ -22,9 +22,9 @@ struct GramNewtonSchulz {
 
   int steps = 6;                                    ///< at least 1
   QuinticList coefficients = lists::polar_express;  ///< of the steps
-  int restart_after = where_needed;  ///< so many steps; 0 never
-  double safety = 1.0;               ///< the block is divided by safety * Frobenius norm + eps
-  double eps = 0.0;                  ///< absolute, for agreement with published code; breaks homogeneity
+  int restart_after = where_needed;                 ///< so many steps; 0 never
+  double safety = 1.0;                              ///< the block is divided by safety * Frobenius norm + eps
+  double eps = 0.0;  ///< absolute, for agreement with published code; breaks homogeneity
 
   template <class Scalar>
   struct Workspace {

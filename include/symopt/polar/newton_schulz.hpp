@@ -15,8 +15,8 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace polar {
 struct NewtonSchulz {
   int steps = 5;                             ///< of the iteration
   QuinticList coefficients = lists::jordan;  ///< past its end the last one repeats
-  double safety = 1.0;  ///< the block is divided by safety * Frobenius norm + eps
-  double eps = 0.0;     ///< absolute, for agreement with published code; breaks homogeneity
+  double safety = 1.0;                       ///< the block is divided by safety * Frobenius norm + eps
+  double eps = 0.0;  ///< absolute, for agreement with published code; breaks homogeneity
 
   template <class Scalar>
   using Workspace = IterationWorkspace<Scalar>;

@@ -14,8 +14,8 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace polar {
 struct PolarExpress {
   int steps = 8;                                    ///< of the iteration
   QuinticList coefficients = lists::polar_express;  ///< past its end the last one repeats
-  double safety = 1.0;  ///< the block is divided by safety * Frobenius norm + eps
-  double eps = 0.0;     ///< absolute, for agreement with published code; breaks homogeneity
+  double safety = 1.0;                              ///< the block is divided by safety * Frobenius norm + eps
+  double eps = 0.0;  ///< absolute, for agreement with published code; breaks homogeneity
 
   template <class Scalar>
   using Workspace = IterationWorkspace<Scalar>;

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <symopt/error.hpp>
-#include <symopt/kernel/scaling.hpp>
 #include <symopt/kernel/inverse_sum.hpp>
+#include <symopt/kernel/scaling.hpp>
 #include <symopt/polar/concept.hpp>
 #include <symopt/polar/zolotarev_coefficients.hpp>
 

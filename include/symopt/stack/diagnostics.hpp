@@ -83,7 +83,7 @@ class Diagnostics {
 /// What to compute, and how.
 struct DiagnosticsOptions {
   SingularBandOptions band{};  ///< how singular values are found
-  std::uint64_t seed = 1;  ///< of the group elements
+  std::uint64_t seed = 1;      ///< of the group elements
 };
 
 namespace detail {

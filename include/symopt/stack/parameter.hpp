@@ -296,7 +296,7 @@ class Parameter {
   RuleFacts facts_{};
   StoredGradient<Scalar> gradient_;
   double gradient_factor_ = 1;
-  std::vector<Scalar> scaled_;  // the gradient times the factor, where the rule cannot take that
+  std::vector<Scalar> scaled_;        // the gradient times the factor, where the rule cannot take that
   KeptWeights<Scalar> kept_weights_;  // of the step before, where the rule may throw
   std::shared_ptr<void> kept_;
 };

@@ -13,8 +13,8 @@ namespace symopt { inline namespace SYMOPT_ABI {
 
 /// What is known of the singular values of a block.
 struct SingularBand {
-  double smallest = 0;  ///< of the min(rows, cols) singular values
-  double largest = 0;   ///< likewise
+  double smallest = 0;      ///< of the min(rows, cols) singular values
+  double largest = 0;       ///< likewise
   double nuclear_norm = 0;  ///< their sum
   bool is_exact = true;     ///< false for an estimate
 };
@@ -72,12 +72,11 @@ inline void lanczos(const Matrix<double>& block, int steps, std::mt19937_64& ran
 
 /// The band of the singular values of a block, and its nuclear norm. Up to exact_up_to lines on the shorter
 /// side: from the eigenvalues of the Gram matrix in double, so a singular value is right to about 1e-8 of the
-/// largest. Beyond, by Lanczos iterations from random starts: the estimated band lies inside the true one. With
-/// the defaults its ends are within 3 % of the largest singular value, and the nuclear norm is within 2 % for
-/// what an iteration leaves of a polar factor (0.7 to 1.2) and within 5 % for a Gaussian block; a few singular
-/// values far below all others are not seen by the lower end.
-/// Cost: rows * cols * min(rows, cols) multiplications up to there; 2 * probes * steps reads of the block
-/// beyond.
+/// largest. Beyond, by Lanczos iterations from random starts: the estimated band lies inside the true one.
+/// With the defaults its ends are within 3 % of the largest singular value, and the nuclear norm is within 2
+/// % for what an iteration leaves of a polar factor (0.7 to 1.2) and within 5 % for a Gaussian block; a few
+/// singular values far below all others are not seen by the lower end. Cost: rows * cols * min(rows, cols)
+/// multiplications up to there; 2 * probes * steps reads of the block beyond.
 template <class Derived>
 SingularBand singular_band(const Eigen::MatrixBase<Derived>& block, const SingularBandOptions& options = {}) {
   if (block.rows() == 0 || block.cols() == 0) return {};

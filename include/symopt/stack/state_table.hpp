@@ -14,15 +14,15 @@ namespace symopt { inline namespace SYMOPT_ABI {
 
 /// One parameter: what its state is called, and what it depends on.
 struct SavedParameter {
-  std::string name;          ///< of the parameter
-  std::vector<Index> sizes;  ///< of the tensor, as it is stored
-  std::string scalar;        ///< F32 or F64
-  std::string layout;        ///< as in the plan
-  std::string rows;          ///< the row mask; "" for all rows
-  std::string group;         ///< as in the plan
-  std::string rule;          ///< as in the plan
-  std::string rule_options;  ///< "AdamW.beta1=0.9, ..."
-  OptimizerOptions options;  ///< the conventions and the rate
+  std::string name;                         ///< of the parameter
+  std::vector<Index> sizes;                 ///< of the tensor, as it is stored
+  std::string scalar;                       ///< F32 or F64
+  std::string layout;                       ///< as in the plan
+  std::string rows;                         ///< the row mask; "" for all rows
+  std::string group;                        ///< as in the plan
+  std::string rule;                         ///< as in the plan
+  std::string rule_options;                 ///< "AdamW.beta1=0.9, ..."
+  OptimizerOptions options;                 ///< the conventions and the rate
   std::shared_ptr<detail::AnyState> state;  ///< of all blocks; the optimizer's own
 };
 

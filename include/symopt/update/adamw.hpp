@@ -27,7 +27,7 @@ namespace symopt { inline namespace SYMOPT_ABI {
 struct AdamW {
   double beta1 = 0.9;    ///< of the mean, in [0, 1)
   double beta2 = 0.999;  ///< of the mean square, in [0, 1)
-  double eps = 1e-8;  ///< in the units of a gradient entry
+  double eps = 1e-8;     ///< in the units of a gradient entry
 
   using largest_group = Product<SignedRowPermutation, SignedColumnPermutation>;
 

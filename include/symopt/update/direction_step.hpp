@@ -67,7 +67,8 @@ struct DirectionStep {
            kernel::Check check, auto& memory) const {
     MatrixRef<Scalar> direction = memory.direction.as(streams.shape());
     const BlockView<Scalar> view(direction);
-    if (!kernel::write_next_momentum(streams, coefficients, view) && check == kernel::Check::gradient) return false;
+    if (!kernel::write_next_momentum(streams, coefficients, view) && check == kernel::Check::gradient)
+      return false;
     apply_map<Map, Scalar>(map, direction, memory.workspace);
     move_along<projection_of_t<Map>>(streams, coefficients, view, memory.decayed);
     return true;

@@ -19,8 +19,8 @@ struct FrameOptions {
 
 /// What an average was taken over, and whether it is the average over the whole frame.
 struct FrameReport {
-  Index frames = 1;      ///< evaluations of the rule
-  bool is_exact = true;  ///< false: equivariant only approximately, or not at all, for the reason given
+  Index frames = 1;         ///< evaluations of the rule
+  bool is_exact = true;     ///< false: equivariant only approximately, or not at all, for the reason given
   const char* reason = "";  ///< why it is not exact
 };
 

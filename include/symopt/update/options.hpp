@@ -36,15 +36,15 @@ constexpr const char* to_string(NonFinite policy) {
 
 /// The options of one block's optimizer. Everything beyond the rate and the momentum is off unless named.
 struct OptimizerOptions {
-  double learning_rate = 1e-3;  ///< multiplies the direction after scale
-  double momentum = 0.95;       ///< beta, in [0, 1); 0 is none
+  double learning_rate = 1e-3;                                       ///< multiplies the direction after scale
+  double momentum = 0.95;                                            ///< beta, in [0, 1); 0 is none
   MomentumConvention momentum_convention = MomentumConvention::ema;  ///< how gradients are averaged
-  bool nesterov = false;      ///< the rule is given the momentum one step ahead
-  double weight_decay = 0.0;  ///< W shrinks by learning_rate * weight_decay per step
-  Decay decay = Decay::all;   ///< what the decay shrinks
-  Scale scale = Scale::none;  ///< a factor from the block's shape
+  bool nesterov = false;                          ///< the rule is given the momentum one step ahead
+  double weight_decay = 0.0;                      ///< W shrinks by learning_rate * weight_decay per step
+  Decay decay = Decay::all;                       ///< what the decay shrinks
+  Scale scale = Scale::none;                      ///< a factor from the block's shape
   NonFinite non_finite = NonFinite::throw_error;  ///< what a gradient with an Inf or a NaN does
-  std::string parameter = "block";  ///< the name by which errors call the block
+  std::string parameter = "block";                ///< the name by which errors call the block
 
   /// Shows every option by its name: what prints, saves and compares them goes through here.
   void options(auto&& field) {

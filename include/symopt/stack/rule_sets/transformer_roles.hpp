@@ -19,11 +19,11 @@ struct TransformerRoles {
   BasicRole<Scalar> embedding = role<Embedding, Scalar>();           ///< untied
   BasicRole<Scalar> tied_embedding = role<TiedEmbedding, Scalar>();  ///< also the head
   BasicRole<Scalar> head = role<LmHead, Scalar>();                   ///< under softmax
-  BasicRole<Scalar> attention = role<HiddenMatrix, Scalar>();  ///< each head by itself
-  BasicRole<Scalar> swiglu_input = role<SwigluInput, Scalar>();    ///< gate, up
-  BasicRole<Scalar> swiglu_output = role<SwigluOutput, Scalar>();  ///< down
-  BasicRole<Scalar> router = role<Router, Scalar>();               ///< under softmax
-  BasicRole<Scalar> other = role<AdamW, Scalar>();  ///< gains, biases
+  BasicRole<Scalar> attention = role<HiddenMatrix, Scalar>();        ///< each head by itself
+  BasicRole<Scalar> swiglu_input = role<SwigluInput, Scalar>();      ///< gate, up
+  BasicRole<Scalar> swiglu_output = role<SwigluOutput, Scalar>();    ///< down
+  BasicRole<Scalar> router = role<Router, Scalar>();                 ///< under softmax
+  BasicRole<Scalar> other = role<AdamW, Scalar>();                   ///< gains, biases
   /// Gate and up matrices that share a tensor: one row per neuron, or two matrices.
   Neurons gate_up = Neurons::paired;
 };
