@@ -294,6 +294,36 @@ TEST_CASE("trajectories, locality, layouts and the laws of groups have such line
   repeats([](CheckOptions options) { return check_group_laws<Embedding>(options); });
 }
 
+/// Moves nothing by its generators.
+struct IdleRows : RowPermutation {
+  template <class Scalar>
+  static std::vector<Element<Scalar>> generators(Shape shape) {
+    return {identity<Scalar>(shape)};
+  }
+};
+
+TEST_CASE("a failure of locality, of a layout or of a group has a line that repeats it alone") {
+  const auto second_entry_added = [](TensorView<const double> gradient, TensorView<double> direction) {
+    for (Index i = 0; i < 24; ++i) direction.data()[i] = gradient.data()[i] + gradient.data()[1];
+  };
+  const Storage experts{{2, 3, 4}, layout::experts()},
+      transposed{{2, 4, 3}, layout::experts(layout::transposed())};
+  const auto repeats = [](const auto& check) {
+    const Report report = check(CheckOptions{.seed = 7});
+    SYMOPT_CHECK_VERDICT(Verdict::violated, report);
+    const Environment line("SYMOPT_REPRODUCE", value_of(report.reproduce));
+    const Report again = check(CheckOptions{});
+    SYMOPT_CHECK_VERDICT(Verdict::violated, again);
+    CHECK(again.trials == 1);
+    CHECK(again.reason.substr(0, 40) == report.reason.substr(0, 40));
+    CHECK(again.reproduce == report.reproduce);
+  };
+  repeats([&](CheckOptions options) { return check_locality(second_entry_added, experts, options); });
+  repeats(
+      [&](CheckOptions options) { return check_layout(second_entry_added, experts, transposed, options); });
+  repeats([](CheckOptions options) { return check_group_laws<IdleRows>(options); });
+}
+
 // --- cost
 
 TEST_CASE("a default check of a 16 x 24 rule under a product group takes less than a second") {

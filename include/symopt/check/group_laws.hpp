@@ -123,7 +123,7 @@ class ElementTrials {
       broken_.emplace_back(law);
       broken_laws_ += (broken_laws_.empty() ? "" : "; ") + broken_.back() + ": not so for " + where_;
     }
-    trials_.add({id, {}}, std::move(outcome));
+    trials_.add({id}, std::move(outcome));
   }
 
   const AnyGroup& group_;

@@ -18,8 +18,8 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace check::detail {
 
 /// The name of a trial.
 struct TrialId {
-  std::string words;  ///< of the line that repeats it
-  std::string input;  ///< the kind of its input
+  std::string words;    ///< of the line that repeats it
+  std::string input{};  ///< the kind of its input, where laws have some
 };
 
 /// The sentences of a check's verdicts; a law changes those that it says otherwise.
