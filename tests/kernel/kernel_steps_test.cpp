@@ -260,7 +260,7 @@ TEST_CASE_TEMPLATE("sums of the momentum that are kept are those that are made a
   }
 }
 
-TEST_CASE("a momentum that leaves the normal coefficients becomes zero, and a zero row does not move") {
+TEST_CASE("a momentum that leaves the normal numbers becomes zero, and a zero row does not move") {
   Matrix<float> w = Matrix<float>::Ones(2, 19), g = Matrix<float>::Zero(2, 19), m = g;
   m.row(0).setConstant(std::numeric_limits<float>::min());
   for (StepPair<float>& pair : step_pairs<float>(0)) {
