@@ -7,15 +7,15 @@ cmake_minimum_required(VERSION 3.25)
 file(MAKE_DIRECTORY ${folder})
 
 # What each may cost at most, in percent of <Eigen/Dense>, and how often it is compiled. The goals are 150, 400 and
-# 800. The umbrella takes 137 to 163 as the machine is used, and 138 of instructions; most are the headers of others
-# (Eigen's core and its eigensolvers, for Exact; the standard library's, <memory> above all; Hana's). Its bound leaves
-# a tenth above the most that was measured.
+# 800. As the machine is used, the umbrella takes 137 to 163 and the head 329 to 377. Of the umbrella most are the
+# headers of others (Eigen's core and its eigensolvers, for Exact; the standard library's, <memory> above all; Hana's).
+# The bounds leave a tenth and more above the most that was measured.
 set(most_umbrella 180)
-set(most_lm_head 400)
+set(most_lm_head 430)
 set(most_hidden_matrix 800)
 set(runs_eigen 4)
 set(runs_umbrella 4)
-set(runs_lm_head 1)
+set(runs_lm_head 2)
 set(runs_hidden_matrix 1)
 set(units eigen umbrella lm_head hidden_matrix)
 

@@ -120,6 +120,11 @@ double error_of(const StepPair<Scalar>& pair, const Trial& trial, Index gap = 0,
 const StepCoefficients ema{.beta = 0.95, .gradient_weight = 0.05, .decay = 0.01, .step_size = 0.1};
 const StepCoefficients nesterov{
     .beta = 0.9, .gradient_weight = 1, .nesterov = true, .decay = 0.01, .step_size = 0.1};
+/// The same with a clip's factor, which reaches the gradient alone.
+StepCoefficients clipped(StepCoefficients coefficients) {
+  coefficients.gradient_factor = 0.03;
+  return coefficients;
+}
 constexpr double tolerance = 8;  // roundings
 
 template <class Scalar>
@@ -141,6 +146,13 @@ TEST_CASE_TEMPLATE("every fused step agrees with its reference at every width", 
   for (Index cols = 1; cols <= 70; ++cols) {
     check_all<Scalar>({{13, cols}, cols % 2 == 0 ? ema : nesterov});  // eight, four and one row side by side
     check_all<Scalar>({{4, cols}, nesterov}, 3, true);
+  }
+}
+
+TEST_CASE_TEMPLATE("every fused step multiplies the gradient by a clip's factor", Scalar, float, double) {
+  for (const Shape shape : {Shape{13, 37}, Shape{300, 333}}) {
+    check_all<Scalar>({shape, clipped(ema)});
+    check_all<Scalar>({shape, clipped(nesterov)}, 3, true);
   }
 }
 
@@ -260,7 +272,7 @@ TEST_CASE_TEMPLATE("sums of the momentum that are kept are those that are made a
   }
 }
 
-TEST_CASE("a momentum that leaves the normal coefficients becomes zero, and a zero row does not move") {
+TEST_CASE("a momentum that leaves the normal numbers becomes zero, and a zero row does not move") {
   Matrix<float> w = Matrix<float>::Ones(2, 19), g = Matrix<float>::Zero(2, 19), m = g;
   m.row(0).setConstant(std::numeric_limits<float>::min());
   for (StepPair<float>& pair : step_pairs<float>(0)) {
@@ -318,6 +330,7 @@ TEST_CASE_TEMPLATE("fused AdamW agrees with its reference at every width", Scala
   for (Index cols = 1; cols <= 70; ++cols)
     for (const double scale : {1e-12, 1.0, 1e12}) {
       const Shape shape{3, cols};
+      const StepCoefficients coefficients = cols % 2 == 0 ? ema : clipped(ema);
       Random random(default_seed);
       Fenced<Scalar> w(shape, 2), g(shape, 1), m(shape, 0), v(shape, 0), w1(shape, 0), m1(shape, 0),
           v1(shape, 0);
@@ -326,8 +339,8 @@ TEST_CASE_TEMPLATE("fused AdamW agrees with its reference at every width", Scala
       for (Fenced<Scalar>* block : {&v, &v1}) block->assign(scale * scale * start.cwiseAbs2());
       g.assign(scale * gaussian_block(shape, random));
       const Streams<Scalar> streams{BlockView<const Scalar>(g.view()), m.view(), w.view()};
-      CHECK(kernel::AdamWStep::run(streams, v.view(), ema, own, Check::gradient));
-      kernel::reference::adamw_step<Scalar>(g.view(), m1.view(), v1.view(), w1.view(), ema, own);
+      CHECK(kernel::AdamWStep::run(streams, v.view(), coefficients, own, Check::gradient));
+      kernel::reference::adamw_step<Scalar>(g.view(), m1.view(), v1.view(), w1.view(), coefficients, own);
       const double unit = 8 * double(std::numeric_limits<Scalar>::epsilon());
       CHECK(relative_error(m.values(), m1.values()) <= unit);
       CHECK(relative_error(v.values(), v1.values()) <= unit);
