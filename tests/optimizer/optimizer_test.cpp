@@ -83,14 +83,14 @@ TEST_CASE("the scale factors are those of the shape") {
   CHECK(error(Scale::none, 1) <= 1e-14);
   CHECK(error(Scale::aspect, std::sqrt(6.0 / 4)) <= 1e-14);
   CHECK(error(Scale::spectral, std::sqrt(6.0 / 4)) <= 1e-14);
-  CHECK(error(Scale::match_rms, 0.2 * std::sqrt(6.0)) <= 1e-14);
-  CHECK(scale_factor(Scale::aspect, {4, 6}) == 1);
-  CHECK(scale_factor(Scale::spectral, {4, 6}) == doctest::Approx(std::sqrt(4.0 / 6)));
-  CHECK(scale_factor(Scale::match_rms, {4, 9}) == doctest::Approx(0.6));
-  CHECK(scale_factor(Scale::none, {4, 9}) == 1);
+  CHECK(error(Scale::match_rms, 0.2) <= 1e-14);  // the entries of a sign are 1
+  CHECK(scale_factor(Scale::aspect, {4, 6}, 1) == 1);
+  CHECK(scale_factor(Scale::spectral, {4, 6}, 1) == doctest::Approx(std::sqrt(4.0 / 6)));
+  CHECK(scale_factor(Scale::match_rms, {4, 9}, 0.5) == doctest::Approx(0.4));
+  CHECK(scale_factor(Scale::none, {4, 9}, 0.5) == 1);
   for (const Scale scale : {Scale::none, Scale::aspect, Scale::spectral, Scale::match_rms}) {
-    CHECK(scale_factor(scale, {0, 9}) == 1);
-    CHECK(scale_factor(scale, {9, 0}) == 1);
+    CHECK(scale_factor(scale, {0, 9}, 1) == 1);
+    CHECK(scale_factor(scale, {9, 0}, 1) == 1);
   }
 }
 

@@ -13,6 +13,15 @@ namespace {
 using symopt::Side;
 
 template <class Rule>
+std::function<double(symopt::Shape)> root_mean_square_of(const Rule& rule) {
+  if constexpr (symopt::detail::states_root_mean_square<Rule>) {
+    return [rule](symopt::Shape shape) { return symopt::detail::root_mean_square_of(rule, shape); };
+  } else {
+    return {};
+  }
+}
+
+template <class Rule>
 NamedRule named_rule(std::string name, const Rule& rule, const symopt::Families& expected,
                      std::vector<std::string> inputs = {}) {
   symopt::check::AnyRule any{
@@ -25,6 +34,7 @@ NamedRule named_rule(std::string name, const Rule& rule, const symopt::Families&
           symopt::claimed_families<Rule>,
           expected,
           {symopt::keeps_horizontal<Rule>(Side::left), symopt::keeps_horizontal<Rule>(Side::right)},
+          root_mean_square_of(rule),
           std::move(inputs)};
 }
 

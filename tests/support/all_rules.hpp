@@ -19,9 +19,11 @@ struct NamedRule {
   symopt::check::AnyRule rule;
   /// The mirrored rule on the transposed block, transposed back.
   std::function<Matrix<double>(const Matrix<double>&)> mirrored;
-  symopt::Families claimed;           ///< by the rule itself
-  symopt::Families expected;          ///< by the table of largest groups
-  bool keeps[2];                      ///< horizontal blocks, as the rule says itself: left, right
+  symopt::Families claimed;   ///< by the rule itself
+  symopt::Families expected;  ///< by the table of largest groups
+  bool keeps[2];              ///< horizontal blocks, as the rule says itself: left, right
+  /// The nominal size of an entry of its output; no function for a rule that states none.
+  std::function<double(symopt::Shape)> root_mean_square{};
   std::vector<std::string> inputs{};  ///< the kinds that its definition covers; empty: all
 
   Matrix<double> operator()(const Matrix<double>& block) const { return rule.in_double(block, block); }

@@ -2,6 +2,7 @@
 #include "support/all_updates.hpp"
 #include "support/group_list.hpp"
 
+#include <symopt/update/rule_traits.hpp>
 #include <symopt/update/update.hpp>
 
 namespace symopt_test {
@@ -15,6 +16,16 @@ symopt::Matrix<Scalar> default_direction(const symopt::Matrix<Scalar>&,
   return update(gradient);
 }
 
+template <class G>
+double (*root_mean_square())(symopt::Shape) {
+  if constexpr (symopt::detail::states_root_mean_square<symopt::Update<G>>) {
+    return
+        [](symopt::Shape shape) { return symopt::detail::root_mean_square_of(symopt::Update<G>{}, shape); };
+  } else {
+    return nullptr;
+  }
+}
+
 }  // namespace
 
 const std::vector<DefaultUpdate>& default_updates() {
@@ -22,8 +33,10 @@ const std::vector<DefaultUpdate>& default_updates() {
     std::vector<DefaultUpdate> list;
     for_each_type<UpdateGroups>([&]<class G>() {
       const std::string name = "the default update";
-      list.push_back(
-          {group_of<G>(), {name, {}, default_direction<G, float>}, {name, default_direction<G, double>, {}}});
+      list.push_back({group_of<G>(),
+                      {name, {}, default_direction<G, float>},
+                      {name, default_direction<G, double>, {}},
+                      root_mean_square<G>()});
     });
     return list;
   }();

@@ -15,6 +15,7 @@ struct DefaultUpdate {
   const NamedGroup& group;
   symopt::check::AnyRule in_float;
   symopt::check::AnyRule in_double;
+  double (*root_mean_square)(symopt::Shape);  ///< the nominal one of its entries; null for the identity
 };
 
 /// Of all groups for which an update is derived.

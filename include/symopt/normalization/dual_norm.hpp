@@ -3,6 +3,7 @@
 
 #include <symopt/error.hpp>
 #include <symopt/kernel/buffer.hpp>
+#include <symopt/normalization/root_mean_square.hpp>
 #include <symopt/normalization/then.hpp>
 
 #include <boost/hana/length.hpp>
@@ -42,6 +43,10 @@ struct DualNorm {
   /// The method that N gets for a block of that shape, where it is chosen by shape.
   std::string method_for(Shape shape) const requires requires(const N& map) { map.method_for(shape); }
   { return normalization.method_for(shape); }
+  /// N's: the factor nu^alpha is not matched.
+  double root_mean_square(Shape shape, Shape span) const requires(detail::has_root_mean_square<N>()) {
+    return detail::root_mean_square_of_stage(normalization, shape, span);
+  }
   void options(auto&& field) {
     field("alpha", alpha);
     field("normalization", normalization);

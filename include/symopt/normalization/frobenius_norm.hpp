@@ -5,6 +5,8 @@
 #include <symopt/kernel/normalize.hpp>
 #include <symopt/normalization/apply.hpp>
 
+#include <cmath>
+
 namespace symopt { inline namespace SYMOPT_ABI {
 
 /// Definition: X -> X / |X|_F, and 0 -> 0. Homogeneous of degree 0.
@@ -25,6 +27,9 @@ struct FrobeniusNorm {
   template <class Scalar>
   void apply(MatrixRef<Scalar> block, NoWorkspace&) const {
     kernel::normalize_block(BlockView<Scalar>(block));
+  }
+  double root_mean_square(Shape shape) const {
+    return 1 / std::sqrt(static_cast<double>(shape.rows) * static_cast<double>(shape.cols));
   }
   FrobeniusNorm mirrored() const { return {}; }
 };

@@ -30,6 +30,11 @@ struct HeadSpectral {
   std::string method_for(Shape shape) const requires requires { Method::choice(shape, side); }
   { return Spectral<Method>{method}.method_for(head_shape(shape)); }
   void validate() const { method.validate(); }
+  double root_mean_square(Shape shape, Shape span) const {
+    const Shape head = head_shape(shape);
+    return root_mean_square_of_polar_factor(head,
+                                            {std::min(head.rows, span.rows), std::min(head.cols, span.cols)});
+  }
   template <class Derived>
   Matrix<typename Derived::Scalar> operator()(const Eigen::MatrixBase<Derived>& block) const {
     return applied(*this, block);

@@ -27,6 +27,9 @@ struct OneSidedSpectral {
   std::string method_for(Shape shape) const requires requires { Method::choice(shape, gram_side); }
   { return to_string(Method::choice(shape, gram_side)); }
   void validate() const { method.validate(); }
+  double root_mean_square(Shape shape, Shape span) const {
+    return root_mean_square_of_polar_factor(shape, span);
+  }
   template <class Derived>
   Matrix<typename Derived::Scalar> operator()(const Eigen::MatrixBase<Derived>& block) const {
     return applied(*this, block);

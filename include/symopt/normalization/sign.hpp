@@ -27,6 +27,7 @@ struct Sign {
   void apply(MatrixRef<Scalar> block, NoWorkspace&) const {
     kernel::take_signs(BlockView<Scalar>(block));
   }
+  double root_mean_square(Shape) const { return 1; }
   Sign mirrored() const { return {}; }
 };
 

@@ -5,6 +5,8 @@
 #include <symopt/normalization/apply.hpp>
 #include <symopt/polar/automatic.hpp>
 
+#include <algorithm>
+#include <cmath>
 #include <string>
 
 namespace symopt { inline namespace SYMOPT_ABI {
@@ -12,6 +14,13 @@ namespace symopt { inline namespace SYMOPT_ABI {
 /// The side with the smaller Gram matrix; left for a square block.
 constexpr Side smaller_gram(Shape shape) {
   return shape.rows <= shape.cols ? Side::left : Side::right;
+}
+
+/// The root mean square of the entries of a polar factor: r singular values of 1 among m n entries, where r
+/// is the rank of blocks whose rows and columns span spaces of the dimensions `span`.
+inline double root_mean_square_of_polar_factor(Shape shape, Shape span) {
+  return std::sqrt(static_cast<double>(std::min(span.rows, span.cols)) /
+                   (static_cast<double>(shape.rows) * static_cast<double>(shape.cols)));
 }
 
 /// Definition: X -> (X X^T)^(-1/2) X = X (X^T X)^(-1/2), the polar factor as a partial isometry, 0 -> 0,
@@ -37,6 +46,9 @@ struct Spectral {
   std::string method_for(Shape shape) const requires requires { Method::choice(shape, Side::left); }
   { return to_string(Method::choice(shape, smaller_gram(shape))); }
   void validate() const { method.validate(); }
+  double root_mean_square(Shape shape, Shape span) const {
+    return root_mean_square_of_polar_factor(shape, span);
+  }
   template <class Derived>
   Matrix<typename Derived::Scalar> operator()(const Eigen::MatrixBase<Derived>& block) const {
     return applied(*this, block);

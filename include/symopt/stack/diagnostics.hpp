@@ -114,7 +114,7 @@ ParameterDiagnostics diagnose_parameter(Parameter<Scalar>& parameter, double sch
     row.largest = std::max(row.largest, band.largest);
     row.nuclear_norm += band.nuclear_norm;
     row.is_exact = row.is_exact && band.is_exact;
-    const Matrix<double> update = rate * scale_factor(own.scale, shape_of(directions[b])) * directions[b];
+    const Matrix<double> update = rate * parameter.scale_factor(own.scale, b) * directions[b];
     sum += update.squaredNorm();
     entries += static_cast<double>(update.size());
     if (!families || update.size() == 0) continue;

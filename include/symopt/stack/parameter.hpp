@@ -28,6 +28,8 @@ struct HiddenRule {
   bool acts_entrywise;  ///< takes tensors of one dimension
   /// The blocks of a parameter with these options. Errors: of options that do not suit the rule.
   std::function<std::unique_ptr<AnyBlocks<Scalar>>(const OptimizerOptions&, const BlocksPlan&)> make_blocks;
+  /// The factor of a scale on the rule's direction for a block of that shape.
+  std::function<double(Scale, Shape)> scale_factor;
 };
 
 /// One named parameter of a stack: views of the trainer's memory, taken apart by a layout, and the blocks
@@ -59,6 +61,10 @@ class Parameter {
   const RowMask& mask() const { return mask_; }
   Orientation orientation() const { return orientation_; }
   std::size_t block_count() const { return shapes_.size(); }
+  /// The factor of a scale on the direction of one of the blocks.
+  double scale_factor(Scale scale, std::size_t block) const {
+    return rule_.scale_factor(scale, shapes_[block]);
+  }
 
   bool has_gradient() const { return gradient_.count() > 0 || shapes_.empty(); }
   bool gradient_is_finite() const {
@@ -151,7 +157,8 @@ class Parameter {
     for (std::size_t b = 0; b < shapes_.size(); ++b) {
       const kernel::GradientView<Scalar> gradient = gradient_.view(b, mask_);
       inputs.push_back({is_copied ? scaled(gradient) : gradient, weights_.view(b, mask_, rounder(b, step)),
-                        step_coefficients(options, rate, shapes_[b]), kernel::Check::nothing});
+                        step_coefficients(options, rate, scale_factor(options.scale, b)),
+                        kernel::Check::nothing});
       if (!is_copied) inputs.back().coefficients.gradient_factor = gradient_factor_;
     }
   }
@@ -178,8 +185,7 @@ class Parameter {
   PlanRow plan_row() const {
     std::ostringstream scale;
     scale << to_string(options_.scale);
-    if (options_.scale != Scale::none && !shapes_.empty())
-      scale << " " << scale_factor(options_.scale, shapes_.front());
+    if (options_.scale != Scale::none && !shapes_.empty()) scale << " " << scale_factor(options_.scale, 0);
     const std::string masked = mask_.is_all() ? "" : ", " + mask_.to_string();
     return {.name = name(),
             .shape = tensors_.shape_text(),

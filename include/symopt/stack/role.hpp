@@ -66,12 +66,13 @@ class BasicRole {
   template <class Rule>
   static detail::HiddenRule<Scalar> hidden(Rule rule) {
     return {detail::acts_entrywise<Rule>(),
-            [rule = std::move(rule)](const OptimizerOptions& options, const detail::BlocksPlan& plan)
-                -> std::unique_ptr<detail::AnyBlocks<Scalar>> {
+            [rule](const OptimizerOptions& options,
+                   const detail::BlocksPlan& plan) -> std::unique_ptr<detail::AnyBlocks<Scalar>> {
               detail::validate_for_rule<Rule, Scalar>(options);
               detail::validated_for(options.parameter, rule);
               return std::make_unique<detail::BlocksOf<Rule, Scalar>>(rule, plan);
-            }};
+            },
+            [rule](Scale scale, Shape block) { return detail::scale_factor_of(rule, scale, block); }};
   }
 
   OptimizerOptions options_;

@@ -67,6 +67,9 @@ struct AdamW {
     require(eps > 0 && std::isfinite(eps), "eps must be positive: a zero gradient would divide 0 by 0");
   }
 
+  /// That of noise, so that Scale::match_rms leaves AdamW as it is.
+  double root_mean_square(Shape) const { return root_mean_square_of_adamw; }
+
   /// One step of the state, and the direction that it gives, for whoever does the rest. See StatefulRule.
   template <class Weights, class Gradient, class Scalar, class Direction>
   void operator()(const Weights&, const Gradient& gradient, State<Scalar>& state,

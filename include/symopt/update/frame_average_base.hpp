@@ -48,6 +48,9 @@ class FrameAverageBase : public FrameClaim<FramePlan<Group, Rule>> {
     validate_frame(options_, Plan::is_stateful);
     validated(rule_);
   }
+  double root_mean_square(Shape shape) const requires(states_root_mean_square<Rule>) {
+    return root_mean_square_of(rule_, shape);
+  }
 
  protected:
   /// In double, without what the shifts of the group take away.

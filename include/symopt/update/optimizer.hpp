@@ -133,6 +133,8 @@ class Optimizer {
  private:
   friend detail::StateAccess;
 
+  double scale_factor() const { return detail::scale_factor_of(rule(), options_.scale, shape()); }
+
   Shape checked(Shape shape) const {
     if (shape.rows < 0 || shape.cols < 0)
       detail::fail({options_.parameter}, "the block cannot be " + to_string(shape));
@@ -172,9 +174,9 @@ class Optimizer {
                         const kernel::WeightsView<Scalar>& weights) {
     const double rate = options_.learning_rate * schedule_factor_;
     const bool is_checked = options_.non_finite != NonFinite::unchecked;
-    const bool is_applied =
-        step_or_restore<orientation>({gradient, weights, detail::step_coefficients(options_, rate, shape()),
-                                      is_checked ? kernel::Check::gradient : kernel::Check::nothing});
+    const bool is_applied = step_or_restore<orientation>(
+        {gradient, weights, detail::step_coefficients(options_, rate, scale_factor()),
+         is_checked ? kernel::Check::gradient : kernel::Check::nothing});
     if (is_applied) return {true, ++steps_, rate};
     if (options_.non_finite == NonFinite::skip) return {false, steps_, rate};
     throw NonFiniteGradient(

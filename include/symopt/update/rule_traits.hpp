@@ -3,11 +3,13 @@
 
 #include <symopt/group/group_text.hpp>
 #include <symopt/normalization/pipeline.hpp>
+#include <symopt/normalization/root_mean_square.hpp>
 #include <symopt/normalization/scale_free.hpp>
 #include <symopt/type_name.hpp>
 #include <symopt/update/options.hpp>
 #include <symopt/update/rule.hpp>
 
+#include <boost/hana/back.hpp>
 #include <boost/hana/concept/struct.hpp>
 #include <boost/hana/core/to.hpp>
 #include <boost/hana/for_each.hpp>
@@ -62,6 +64,39 @@ constexpr bool any_stage(Test test) {
   return [test]<class... Stage>(const hana::tuple<Stage...>*) {
     return (test(std::type_identity<Stage>{}) || ...);
   }(static_cast<const Stages*>(nullptr));
+}
+
+/// Whether the size of a rule's direction is known: its last stage states it, or a rule of your own by a
+/// member `double root_mean_square(Shape) const`.
+template <class Rule>
+inline constexpr bool states_root_mean_square = has_root_mean_square<Rule>() || [] {
+  using Last = decltype(hana::back(stages_of_rule(std::declval<const Rule&>())));
+  return has_root_mean_square<std::remove_cvref_t<Last>>();
+}();
+
+/// The nominal root mean square of the entries of a rule's direction for a block of that shape: that of its
+/// last stage, the means that a projection takes away after it left out of account.
+template <class Rule>
+requires states_root_mean_square<Rule>
+double root_mean_square_of(const Rule& rule, Shape shape) {
+  if constexpr (has_root_mean_square<Rule>()) {
+    return root_mean_square_of_stage(rule, shape, shape);
+  } else {
+    using Projection = projection_of_t<Rule>;
+    const Shape span{shape.rows - (Projection::projects(Side::left) ? 1 : 0),
+                     shape.cols - (Projection::projects(Side::right) ? 1 : 0)};
+    return root_mean_square_of_stage(hana::back(stages_of_rule(rule)), shape, span);
+  }
+}
+
+/// The factor of a scale on the direction of a rule.
+template <class Rule>
+double scale_factor_of(const Rule& rule, Scale scale, Shape block) {
+  const bool is_empty = block.rows == 0 || block.cols == 0;
+  if constexpr (states_root_mean_square<Rule>)
+    if (scale == Scale::match_rms && !is_empty)
+      return scale_factor(scale, block, root_mean_square_of(rule, block));
+  return scale_factor(scale, block, 0);
 }
 
 template <class Rule, class Scalar>
@@ -197,7 +232,8 @@ std::string rule_options_text(const Rule& rule) {
 }
 
 /// Throws Error that names the parameter unless the options suit a rule.
-inline void validate_for_rule(const OptimizerOptions& options, bool has_projection, bool keeps_state) {
+inline void validate_for_rule(const OptimizerOptions& options, bool has_projection, bool keeps_state,
+                              bool has_size) {
   validate(options);
   require(options.decay == Decay::all || has_projection, {options.parameter},
           "decay is horizontal but the rule's group has no shift; use Decay::all");
@@ -206,10 +242,15 @@ inline void validate_for_rule(const OptimizerOptions& options, bool has_projecti
                            options.momentum_convention == defaults.momentum_convention),
           {options.parameter},
           "this rule keeps its own momentum; set it there and leave the optimizer's momentum options alone");
+  require(
+      options.scale != Scale::match_rms || has_size, {options.parameter},
+      "Scale::match_rms needs the size of the rule's direction, and this rule does not state it; give it a "
+      "member `double root_mean_square(Shape) const`, or take another scale");
 }
 template <class Rule, class Scalar>
 void validate_for_rule(const OptimizerOptions& options) {
-  validate_for_rule(options, !projection_of_t<Rule>::is_identity, StatefulRule<Rule, Scalar>);
+  validate_for_rule(options, !projection_of_t<Rule>::is_identity, StatefulRule<Rule, Scalar>,
+                    states_root_mean_square<Rule>);
 }
 
 }}}  // namespace symopt::detail

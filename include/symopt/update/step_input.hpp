@@ -17,15 +17,17 @@ struct StepInput {
   StepInput transposed() const { return {gradient.transposed(), weights.transposed(), coefficients, check}; }
 };
 
-/// The coefficients of a step at that rate, the schedule's factor included, on a block of that shape.
-inline kernel::StepCoefficients step_coefficients(const OptimizerOptions& options, double rate, Shape block) {
+/// The coefficients of a step at that rate, the schedule's factor included, with that factor on the
+/// direction.
+inline kernel::StepCoefficients step_coefficients(const OptimizerOptions& options, double rate,
+                                                  double scale_factor) {
   const bool is_average = options.momentum_convention == MomentumConvention::ema;
   return {.beta = options.momentum,
           .gradient_weight = is_average ? 1.0 - options.momentum : 1.0,
           .nesterov = options.nesterov,
           .decay = rate * options.weight_decay,
           .decay_is_horizontal = options.decay == Decay::horizontal,
-          .step_size = rate * scale_factor(options.scale, block)};
+          .step_size = rate * scale_factor};
 }
 
 /// What a step's scratch depends on besides the shape.
