@@ -5,6 +5,7 @@
 #include <symopt/normalization/horizontal_projection.hpp>
 #include <symopt/update/adaptive_call.hpp>
 #include <symopt/update/adaptive_state.hpp>
+#include <symopt/update/adaptive_step.hpp>
 #include <symopt/update/moments.hpp>
 #include <symopt/update/rule.hpp>
 #include <symopt/update/step_input.hpp>
@@ -80,6 +81,29 @@ struct Adaptive {
   void operator()(const Weights&, const Gradient& gradient, State<Scalar>& state,
                   Direction& direction) const noexcept {
     detail::adaptive_call<projection>(gradient, state, coefficients(++state.step), direction);
+  }
+
+  /// Scratch of the whole step.
+  template <class Scalar, Orientation orientation>
+  using StepMemory =
+      typename detail::AdaptiveStepAlong<Moments, projection, orientation>::template Memory<Scalar>;
+
+  /// The whole step, on memory that runs along rows: the transposed block where the orientation is along
+  /// columns. False, with nothing changed, for a gradient that was to be checked and is not finite.
+  template <Orientation orientation, class Scalar>
+  bool fused_step(const detail::StepInput<Scalar>& lines, State<Scalar>& state,
+                  StepMemory<Scalar, orientation>& memory) const {
+    using Step = detail::AdaptiveStepAlong<Moments, projection, orientation>;
+    kernel::StepCoefficients own = lines.coefficients;
+    own.beta = beta1;
+    own.gradient_weight = 1.0 - beta1;
+    own.nesterov = false;
+    const BlockView<Scalar> momentum = state.momentum_for(orientation);
+    const bool is_applied = Step::template run<Scalar>(
+        {lines.gradient, along_rows<orientation>(momentum), lines.weights},
+        state.template root_lines_for<orientation>(), own, coefficients(state.step + 1), lines.check, memory);
+    if (is_applied) ++state.step;
+    return is_applied;
   }
 
  private:

@@ -59,7 +59,7 @@ void adaptive_call(const auto& gradient, AdaptiveState<Moments, Scalar>& state,
   project<Projection>(direction);
 
   const BlockView<Scalar> momentum = state.momentum_for(Orientation::along_rows);
-  const auto roots = state.roots_for(Orientation::along_rows);
+  const auto roots = state.template root_lines_for<Orientation::along_rows>();
   const auto advance_root = [&](auto& root, double x) {
     root = static_cast<std::remove_reference_t<decltype(root)>>(
         kernel::next_root(static_cast<double>(root), x, own));

@@ -45,12 +45,15 @@ class AdaptiveState {
     field("step", step);
   }
 
-  /// For a step in that orientation: the momentum, and the roots as a block or a line.
+  /// For a step in that orientation: the momentum; the roots, as a block whose memory runs along rows, or as
+  /// a line.
   ///@{
   BlockView<Scalar> momentum_for(Orientation orientation) { return momentum_.for_step(orientation); }
-  auto roots_for(Orientation orientation) {
+  template <Orientation orientation>
+  auto root_lines_for() {
     if constexpr (is_entrywise) {
-      return roots_.for_step(orientation);
+      const BlockView<Scalar> block = roots_.for_step(orientation);
+      return BlockView<Scalar>(along_rows<orientation>(block));
     } else {
       return roots_.data();
     }
