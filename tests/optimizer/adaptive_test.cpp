@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "support/user_groups.hpp"
 #include "support/inputs.hpp"
+#include "support/user_groups.hpp"
 
 #include <symopt/check/trajectory.hpp>
 #include <symopt/symopt.hpp>
 
 #include <doctest/doctest.h>
 
-#include <functional>
-#include <string>
-#include <vector>
+#include <cmath>
+#include <limits>
+#include <type_traits>
 
 namespace adaptive_test { namespace {
 
@@ -133,6 +133,8 @@ void check_formulas() {
 
 using OnRows = Product<RowPermutation, ColumnPermutation, SharedShift>;
 using OnBoth = Product<RowPermutation, ColumnPermutation, SharedShift, ColumnShift>;
+using OneRate = Adaptive<HiddenMatrix, moments::Block>;
+using OneHeadRate = Adaptive<LmHead, moments::Block>;
 using MirroredHead = Product<LeftOrthogonal, ColumnPermutation, ColumnShift>;
 
 TEST_CASE("the update of every class follows its formula in either storage order") {
@@ -151,6 +153,237 @@ TEST_CASE("and so do moments by name, and those of rarer groups") {
   check_formulas<Adaptive<OnRows>>();
   check_formulas<Adaptive<OnBoth, moments::Rows>>();
   check_formulas<Adaptive<Product<ColumnPermutation, SharedShift>>>();
+}
+
+/// Weights after some gradients.
+template <class Rule, class Scalar = double>
+Matrix<Scalar> trained(const Rule& rule, Shape shape = {6, 4}, double scale = 1) {
+  Random random(default_seed);
+  Matrix<Scalar> weights = gaussian_block(shape, random).cast<Scalar>();
+  Optimizer<Rule, Scalar> optimizer(shape.rows, shape.cols, {.learning_rate = 0.1, .weight_decay = 0.1},
+                                    rule);
+  for (int step = 0; step < 20; ++step)
+    optimizer.step(weights, Matrix<Scalar>((scale * gaussian_block(shape, random)).cast<Scalar>()));
+  return weights;
+}
+
+TEST_CASE("where the group tells every entry apart, the numbers are AdamW's") {
+  CAPTURE(default_seed);
+  const AdamW adamw{.beta1 = 0.8, .beta2 = 0.95, .eps = 1e-3};
+  const auto with_its_numbers = [&]<class Group>(std::type_identity<Group>) {
+    return Adaptive<Group>{.beta1 = adamw.beta1, .beta2 = adamw.beta2, .eps = adamw.eps};
+  };
+  const auto check = [&](auto group) {
+    const auto rule = with_its_numbers(group);
+    using Rule = std::remove_const_t<decltype(rule)>;
+    CHECK(relative_error(trained(rule), trained(adamw)) <= 1e-14);
+    CHECK(relative_error(as_double(trained<Rule, float>(rule)), as_double(trained<AdamW, float>(adamw))) <=
+          1e-6);
+  };
+  check(std::type_identity<Trivial>{});
+  check(std::type_identity<Product<RowPermutation, ColumnPermutation>>{});
+  check(std::type_identity<Product<SignedRowPermutation, SignedColumnPermutation>>{});
+  // Entries of one row or column are a line of the others, too.
+  CHECK(relative_error(trained(Adaptive<Embedding>{}, {9, 1}), trained(Adaptive<Trivial>{}, {9, 1})) <=
+        1e-14);
+  CHECK(relative_error(trained(Adaptive<SwigluOutput>{}, {1, 9}), trained(Adaptive<Trivial>{}, {1, 9})) <=
+        1e-14);
+  CHECK(relative_error(trained(Adaptive<Embedding>{}), trained(Adaptive<Trivial>{})) > 1e-2);
+}
+
+template <class Group, class Rule>
+check::Verdict twins(const Rule& rule) {
+  OptimizerOptions options{.learning_rate = 0.1, .weight_decay = 0.1};
+  if (!Rule::projection::is_identity) options.decay = Decay::horizontal;
+  const auto optimizer = [&](Shape shape) {
+    return Optimizer<Rule, double>(shape.rows, shape.cols, options, rule);
+  };
+  return check::check_trajectory<Group>(optimizer, {.trials = 12}).verdict;
+}
+
+TEST_CASE("twins stay twins under the group, and part under a larger one") {
+  using enum check::Verdict;
+  using SignedRows = Product<SignedRowPermutation, RightOrthogonal>;
+  CHECK(twins<SignedRows>(Adaptive<Embedding>{}) == holds);
+  CHECK(twins<LeftOrthogonal>(Adaptive<Embedding>{}) == violated);
+  CHECK(twins<LmHead>(Adaptive<LmHead>{}) == holds);
+  CHECK(twins<SignedRows>(Adaptive<LmHead>{}) == violated);
+  CHECK(twins<Product<LeftOrthogonal, SignedColumnPermutation>>(Adaptive<SwigluOutput>{}) == holds);
+  CHECK(twins<RightOrthogonal>(Adaptive<SwigluOutput>{}) == violated);
+  CHECK(twins<MirroredHead>(Adaptive<MirroredHead>{}) == holds);
+  CHECK(twins<HiddenMatrix>(Adaptive<HiddenMatrix, moments::Block>{}) == holds);
+  CHECK(twins<RowScalings>(Adaptive<HiddenMatrix, moments::Block>{}) == violated);
+  CHECK(twins<OnBoth>(Adaptive<OnBoth>{}) == holds);
+  CHECK(twins<RightOrthogonal>(Adaptive<OnBoth>{}) == violated);
+  CHECK(twins<CyclicRows>(Adaptive<CyclicRows>{}) == holds);
+}
+
+TEST_CASE("a head never moves along its shift, and does not see one of the gradient") {
+  CAPTURE(default_seed);
+  Random random(default_seed);
+  const Shape shape{6, 4};
+  Matrix<double> weights = Matrix<double>::Zero(6, 4), shifted = weights;
+  Optimizer<Adaptive<LmHead>, double> optimizer(6, 4), other(6, 4);
+  for (int step = 0; step < 20; ++step) {
+    const Matrix<double> gradient = gaussian_block(shape, random);
+    const Matrix<double> common = Matrix<double>::Ones(6, 1) * gaussian_block({1, 4}, random);
+    optimizer.step(weights, gradient);
+    other.step(shifted, Matrix<double>(gradient + common));
+  }
+  CHECK(weights.colwise().mean().norm() <= 1e-16);
+  CHECK(relative_error(shifted, weights) <= 1e-13);
+  CHECK(weights.norm() > 1e-3);
+}
+
+TEST_CASE("a row that is not seen any more dies out like (beta1 / sqrt(beta2))^t") {
+  CAPTURE(default_seed);
+  Random random(default_seed);
+  const Adaptive<Embedding> rule{.beta1 = 0.9, .beta2 = 0.99, .eps = 1e-30};
+  Optimizer<Adaptive<Embedding>, double> optimizer(3, 8, {.learning_rate = 1}, rule);
+  Matrix<double> weights = Matrix<double>::Zero(3, 8);
+  Matrix<double> gradient = gaussian_block({3, 8}, random);
+  double first = 0;
+  for (int t = 1; t <= 400; ++t) {
+    const Matrix<double> before = weights;
+    optimizer.step(weights, gradient);
+    const double length = (weights - before).row(1).norm();
+    if (t == 1) first = length;
+    const double correction = std::sqrt(1 - std::pow(0.99, t)) / (1 - std::pow(0.9, t));
+    const double at_start = std::sqrt(1 - 0.99) / (1 - 0.9);
+    const double expected = first * std::pow(0.9 / std::sqrt(0.99), t - 1) * correction / at_start;
+    CHECK(std::abs(length - expected) <= 1e-9 * expected + 1e-15);
+    gradient.row(1).setZero();
+  }
+  CHECK(first == doctest::Approx(std::sqrt(8.0)));
+}
+
+/// Whether steps from gradients of a size are those of gradients of size 1, where eps shrinks with them.
+template <class Rule, class Scalar>
+double scale_error(double scale) {
+  const Rule rule{.eps = 1e-8}, scaled{.eps = std::max(1e-8 * scale, 1e-300)};
+  return relative_error(as_double(trained<Rule, Scalar>(scaled, {6, 40}, scale)),
+                        as_double(trained<Rule, Scalar>(rule, {6, 40}, 1)));
+}
+
+TEST_CASE_TEMPLATE("huge and tiny gradients make the steps that others make", Rule, Adaptive<Trivial>,
+                   Adaptive<Embedding>, Adaptive<SwigluOutput>, Adaptive<LmHead>, Adaptive<MirroredHead>,
+                   OneRate, OneHeadRate) {
+  CAPTURE(default_seed);
+  for (const double scale : {0x1p-95, 0x1p-40, 0x1p40, 0x1p95, 0x1p120})
+    CHECK(scale_error<Rule, float>(scale) <= 1e-5);
+  for (const double scale : {0x1p-600, 0x1p600, 0x1p900}) CHECK(scale_error<Rule, double>(scale) <= 1e-12);
+}
+
+TEST_CASE("betas at their edges, and out of range") {
+  const double nan = std::nan("");
+  // Without memory a step is a sign, or a row over its root mean square.
+  CHECK(relative_error(trained(Adaptive<Trivial>{.beta1 = 0, .beta2 = 0, .eps = 1e-30}),
+                       trained(AdamW{.beta1 = 0, .beta2 = 0, .eps = 1e-30})) <= 1e-14);
+  const Adaptive<Embedding> forgetful{.beta1 = 0, .beta2 = 0, .eps = 1e-30};
+  Matrix<double> weights = Matrix<double>::Zero(2, 2);
+  Optimizer<Adaptive<Embedding>, double> optimizer(2, 2, {.learning_rate = 1}, forgetful);
+  optimizer.step(weights, Matrix<double>{{3, 4}, {0, 0}});
+  CHECK(relative_error(weights, Matrix<double>{{-3 / std::sqrt(12.5), -4 / std::sqrt(12.5)}, {0, 0}}) <=
+        1e-15);
+  const double close = std::nextafter(1.0, 0.0);
+  const Adaptive<Embedding> slow{.beta1 = close, .beta2 = close};
+  CHECK(trained(slow).allFinite());
+  CHECK(trained<Adaptive<Embedding>, float>(slow).allFinite());
+  CHECK(relative_error(trained(slow, {6, 1}), trained(AdamW{.beta1 = close, .beta2 = close}, {6, 1})) <=
+        1e-12);
+
+  const auto refuses = [](const Adaptive<LmHead>& rule, const char* name) {
+    CHECK_THROWS_WITH_AS((Optimizer<Adaptive<LmHead>>(2, 2, {}, rule)), doctest::Contains(name),
+                         std::invalid_argument);
+  };
+  for (const double bad : {-0.1, 1.0, nan}) {
+    refuses({.beta1 = bad}, "Adaptive::beta1");
+    refuses({.beta2 = bad}, "Adaptive::beta2");
+  }
+  for (const double bad : {0.0, -1.0, nan, infinity}) refuses({.eps = bad}, "Adaptive::eps");
+  refuses({.every = -1}, "Adaptive::every");
+  CHECK_THROWS_AS((Optimizer<Adaptive<LmHead>>(2, 2, {.momentum = 0.5})), std::invalid_argument);
+}
+
+TEST_CASE("every option of second moments changes the result") {
+  const auto base = trained(Adaptive<Embedding>{});
+  CHECK(relative_error(trained(Adaptive<Embedding>{.beta1 = 0.8}), base) > 1e-3);
+  CHECK(relative_error(trained(Adaptive<Embedding>{.beta2 = 0.9}), base) > 1e-3);
+  CHECK(relative_error(trained(Adaptive<Embedding>{.eps = 0.1}), base) > 1e-3);
+}
+
+TEST_CASE("the state is a block and a line, and empty blocks step") {
+  Optimizer<Adaptive<Embedding>, double> rows(2, 3);
+  Matrix<double> weights = Matrix<double>::Zero(2, 3);
+  rows.step(weights, Matrix<double>{{1, 2, 2}, {0, 0, 0}});
+  CHECK(rows.state().step == 1);
+  CHECK(rows.state().momentum()(0, 1) == doctest::Approx(0.2));
+  REQUIRE(rows.state().root_mean_squares().size() == 2);
+  CHECK(rows.state().root_mean_squares()[0] == doctest::Approx(0.1 * std::sqrt(3.0)));
+  CHECK(rows.state().root_mean_squares()[1] == 0);
+  CHECK(Optimizer<Adaptive<SwigluOutput>>(2, 3).state().root_mean_squares().size() == 3);
+  CHECK(Optimizer<Adaptive<LmHead, moments::Block>>(2, 3).state().root_mean_squares().size() == 1);
+  CHECK(shape_of(Optimizer<Adaptive<Trivial>>(2, 3).state().root_mean_squares()) == Shape{2, 3});
+  const auto steps_empty = [](auto rule, Shape shape) {
+    Matrix<float> none(shape.rows, shape.cols);
+    Optimizer<decltype(rule)> optimizer(shape.rows, shape.cols, {}, rule);
+    CHECK(optimizer.step(none, none).applied);
+    if constexpr (requires { optimizer.state().root_mean_squares().size() == 1u; }) {
+      for (Index k = 0; k < Index(optimizer.state().root_mean_squares().size()); ++k)
+        CHECK(*(optimizer.state().root_mean_squares().data() + k) == 0);
+    }
+  };
+  for (const Shape shape : {Shape{0, 3}, Shape{3, 0}, Shape{0, 0}}) {
+    steps_empty(Adaptive<Trivial>{}, shape);
+    steps_empty(Adaptive<Embedding>{}, shape);
+    steps_empty(Adaptive<SwigluOutput>{}, shape);
+    steps_empty(Adaptive<LmHead>{}, shape);
+    steps_empty(Adaptive<OnBoth, moments::Block>{}, shape);
+  }
+}
+
+TEST_CASE("plans and files name the rule with its group and options") {
+  const Adaptive<LmHead> rule{.beta2 = 0.5};
+  CHECK(symopt::detail::rule_text(rule) == "Adaptive<LmHead>");
+  CHECK(symopt::detail::rule_group_text<Adaptive<LmHead>>() == "LmHead: S x O + shift");
+  CHECK(symopt::detail::rule_options_text(rule) ==
+        "Adaptive<LmHead>.beta1=0.9, Adaptive<LmHead>.beta2=0.5, Adaptive<LmHead>.eps=1e-08, "
+        "Adaptive<LmHead>.every=0");
+}
+
+TEST_CASE("the rule called by itself gives the optimizer's direction") {
+  CAPTURE(default_seed);
+  Random random(default_seed);
+  const auto check = [&](auto rule) {
+    using Rule = decltype(rule);
+    const Shape shape{7, 5};
+    auto state = make_state<typename Rule::template State<double>>(shape);
+    Optimizer<Rule, double> optimizer(shape.rows, shape.cols, {.learning_rate = 1}, rule);
+    Matrix<double> weights = Matrix<double>::Zero(7, 5), direction = weights, expected = weights;
+    for (int step = 0; step < 3; ++step) {
+      const Matrix<double> gradient = gaussian_block(shape, random);
+      rule(weights, gradient, state, direction);
+      expected -= direction;
+      optimizer.step(weights, gradient);
+      CHECK(relative_error(weights, expected) <= 1e-13);
+    }
+  };
+  check(Adaptive<Trivial>{});
+  check(Adaptive<LmHead>{});
+  check(Adaptive<SwigluOutput>{});
+  check(Adaptive<OnBoth, moments::Block>{});
+}
+
+TEST_CASE_TEMPLATE("finite gradients of the largest size make a finite step", Rule, Adaptive<Trivial>,
+                   Adaptive<Embedding>, Adaptive<SwigluOutput>, Adaptive<LmHead>, OneHeadRate) {
+  Matrix<float> weights = Matrix<float>::Zero(4, 20);
+  Matrix<float> gradient = Matrix<float>::Constant(4, 20, std::numeric_limits<float>::max() / 2);
+  gradient.row(1) *= -1;
+  gradient.row(2) *= -1;
+  Optimizer<Rule> optimizer(4, 20, {.learning_rate = 1});
+  for (int step = 0; step < 3; ++step) optimizer.step(weights, gradient);
+  CHECK(weights.allFinite());
+  CHECK(relative_error(as_double(weights), -3 * as_double(gradient).cwiseSign()) <= 1e-5);
 }
 
 }}  // namespace adaptive_test
