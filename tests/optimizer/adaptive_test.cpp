@@ -120,7 +120,7 @@ double error_of(Shape shape, double scale, Rule rule = {}) {
 
 template <class Rule>
 void check_formulas() {
-  CAPTURE(detail::rule_text(Rule{}));
+  CAPTURE(symopt::detail::rule_text(Rule{}));
   const auto check = [](Shape shape) {
     CAPTURE(to_string(shape));
     CHECK(error_of<Rule, double, Eigen::RowMajor>(shape, 1) <= 1e-13);

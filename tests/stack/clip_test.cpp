@@ -25,7 +25,9 @@ struct Model {
                          .add("dual", {2, 3, 4})
                          .add("head", {6, 4})
                          .add("padded", {5, 3})
-                         .add("sign", {2, 2});
+                         .add("sign", {2, 2})
+                         .add("second moments", {5, 7})
+                         .add("of columns", {4, 6});
   LayerwiseOptimizer stack;
 
   explicit Model(OptimizerOptions options = {.learning_rate = 0.1}) {
@@ -40,6 +42,8 @@ struct Model {
     add(std::type_identity<Identity>{}, "padded", {},
         RowMask(std::vector<bool>{true, true, false, true, false}));
     add(std::type_identity<Sign>{}, "sign");
+    add(std::type_identity<Adaptive<LmHead>>{}, "second moments");
+    add(std::type_identity<Adaptive<SwigluOutput>>{}, "of columns");
   }
   bool is_clipped(const std::string& name) const { return name != "head" && name != "sign"; }
   bool exists(const std::string& name, std::size_t i) const {
@@ -163,6 +167,7 @@ TEST_CASE("the rules that are called scale-free are of degree 0, and the others 
   check_trait(DualNorm<Sign>{}, false);
   check_trait(Update<LmHead, RowNorm>{RowNorm{.eps = 0}}, true);
   static_assert(!detail::is_scale_free_rule<AdamW>());
+  static_assert(!detail::is_scale_free_rule<Adaptive<LmHead>>());
   static_assert(detail::is_scale_free_rule<Update<HiddenMatrix>>());
   static_assert(!detail::is_scale_free_rule<Dual>());
 }

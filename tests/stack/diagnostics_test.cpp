@@ -5,6 +5,7 @@
 
 #include <symopt/stack/diagnostics.hpp>
 #include <symopt/stack/router_diagnostics.hpp>
+#include <symopt/update/adaptive.hpp>
 
 #include <doctest/doctest.h>
 
@@ -34,6 +35,7 @@ struct Model {
                          .add("layers.0.attention.query.weight", {8, 8})
                          .add("experts", {2, 5, 7})
                          .add("norm", {6})
+                         .add("adaptive", {5, 7})
                          .add("crooked", {6, 4})
                          .add("frozen", {3, 3});
   LayerwiseOptimizer stack;
@@ -52,6 +54,7 @@ struct Model {
         {.learning_rate = 0.1, .scale = Scale::match_rms}, layout::row_heads(2));
     add(std::type_identity<SwigluOutput>{}, "experts", plain, layout::experts(layout::transposed()));
     add(std::type_identity<AdamW>{}, "norm", plain);
+    add(std::type_identity<Adaptive<LmHead>>{}, "adaptive", plain);
     add(std::type_identity<Crooked>{}, "crooked", plain);
     add(std::type_identity<Sign>{}, "frozen", plain);
     stack.set_gradient("frozen", std::nullopt);
