@@ -79,7 +79,8 @@ TEST_CASE("a clipped step is the step of the scaled gradients, and the gradients
     const ClipReport report = clip_by_global_norm(clipped.stack, max_norm);
     CHECK(std::abs(report.norm - norm) <= 1e-12 * norm);
     CHECK(std::abs(report.factor - (step == 2 ? 1 : 0.25)) <= 1e-12);
-    CHECK(report.clipped == std::vector<std::string>{"norm", "dual", "padded"});
+    CHECK(report.clipped ==
+          std::vector<std::string>{"norm", "dual", "padded", "second moments", "of columns"});
     CHECK(report.scale_free == std::vector<std::string>{"head", "sign"});
     for (ModelParameter& parameter : by_hand.model.parameters)
       if (by_hand.is_clipped(parameter.name))
@@ -129,11 +130,11 @@ TEST_CASE("the norm neither overflows nor vanishes, and is of those that have a 
   some.stack.set_gradient("dual", std::nullopt);
   some.stack.set_gradient("sign", std::nullopt);
   const ClipReport report = clip_by_global_norm(some.stack, 1);
-  CHECK(report.clipped == std::vector<std::string>{"norm", "padded"});
+  CHECK(report.clipped == std::vector<std::string>{"norm", "padded", "second moments", "of columns"});
   CHECK(report.scale_free == std::vector<std::string>{"head"});
   std::ostringstream text;
   text << report;
-  CHECK(text.str().find("2 clipped, 1 scale-free and left alone") != std::string::npos);
+  CHECK(text.str().find("4 clipped, 1 scale-free and left alone") != std::string::npos);
 }
 
 TEST_CASE("a gradient that is not finite is left to the step") {
