@@ -351,6 +351,28 @@ TEST_CASE("plans and files name the rule with its group and options") {
         "Adaptive<LmHead>.every=0");
 }
 
+TEST_CASE("stacks take second moments as roles, with AdamW's default rate") {
+  CHECK(role<Adaptive<Router>>().options().learning_rate == role<AdamW>().options().learning_rate);
+  CHECK(role<Adaptive<Trivial>>().acts_entrywise());
+  CHECK_FALSE(role<Adaptive<Embedding>>().acts_entrywise());
+  Matrix<float> weights = Matrix<float>::Zero(5, 4), gradient = Matrix<float>::Identity(5, 4);
+  Matrix<float> alone = weights;
+  LayerwiseOptimizer stack;
+  stack.add<Adaptive<LmHead>>("head", weights, std::as_const(gradient), {.learning_rate = 0.1}, {},
+                              RowMask::first(4));
+  Optimizer<Adaptive<LmHead>> optimizer(4, 4, {.learning_rate = 0.1});
+  Matrix<float> four = alone.topRows(4);
+  for (int step = 0; step < 2; ++step) {
+    stack.step();
+    optimizer.step(four, Matrix<float>(gradient.topRows(4)));
+  }
+  CHECK(same_bits(Matrix<float>(weights.topRows(4)), four));
+  CHECK(weights.row(4).isZero());
+  const PlanRow row = stack.plan().rows()[0];
+  CHECK(row.group == "LmHead: S x O + shift");
+  CHECK(row.rule == "Adaptive<LmHead>");
+}
+
 TEST_CASE("the rule called by itself gives the optimizer's direction") {
   CAPTURE(default_seed);
   Random random(default_seed);

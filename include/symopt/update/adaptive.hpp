@@ -57,6 +57,7 @@ struct Adaptive {
   /// Those under which it is equivariant besides: of the moments and the projection.
   static constexpr Families families = meet(Moments::families, projection::families);
 
+  /// What is remembered.
   template <class Scalar>
   using State = detail::AdaptiveState<Moments, Scalar>;
 

@@ -19,7 +19,7 @@ template <class Moments, class Scalar>
 class AdaptiveState {
   static constexpr bool is_entrywise = std::same_as<Moments, moments::Entries>;
   struct Lines : std::vector<double> {
-    explicit Lines(Shape shape) : vector(static_cast<std::size_t>(Moments::count(shape))) {}
+    explicit Lines(Shape shape) : vector(static_cast<std::size_t>(MomentTraits<Moments>::count(shape))) {}
   };
 
  public:

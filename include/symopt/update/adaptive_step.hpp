@@ -77,6 +77,7 @@ template <class Moments, class Projection, Orientation orientation>
 struct AdaptiveStepAlong : AdaptiveStep<Moments, Projection> {};
 template <class Moments, class Projection>
 struct AdaptiveStepAlong<Moments, Projection, Orientation::along_columns>
-    : AdaptiveStep<typename Moments::mirrored, std::remove_cvref_t<decltype(Projection{}.mirrored())>> {};
+    : AdaptiveStep<typename MomentTraits<Moments>::mirrored,
+                   std::remove_cvref_t<decltype(Projection{}.mirrored())>> {};
 
 }}}  // namespace symopt::detail

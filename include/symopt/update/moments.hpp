@@ -4,6 +4,8 @@
 #include <symopt/group/product.hpp>
 #include <symopt/side.hpp>
 
+#include <concepts>
+
 // Second moments of a gradient, and which of them a group derives. With an algebra A_L of m x m and A_R of n
 // x n matrices, V is the running mean of the gradient's second moment projected onto A_L (x) A_R, and the
 // update V^(-1/2) applied to the momentum: see docs/derivation.md.
@@ -18,32 +20,22 @@ inline constexpr SideFamilies all_rotations{.rotations = true};
 
 namespace moments {
 
-/// Diagonal on both sides: one number for each entry, as Adam has it. Here and below, `families` are those
-/// under which an update with these moments is equivariant, `mirrored` is what they are of the transposed
-/// block, and a block of that shape has `count` numbers.
+/// Diagonal on both sides: one number for each entry, as Adam has it. `families`, here and below, are those
+/// under which an update with these moments is equivariant.
 struct Entries {
   static constexpr Families families{detail::signed_swaps, detail::signed_swaps};
-  using mirrored = Entries;
-  static constexpr Index count(Shape block) { return block.rows * block.cols; }
 };
-struct Columns;
 /// Diagonal on the left, scalars on the right: one number for each row.
 struct Rows {
   static constexpr Families families{detail::signed_swaps, detail::all_rotations};
-  using mirrored = Columns;
-  static constexpr Index count(Shape block) { return block.rows; }
 };
 /// Scalars on the left, diagonal on the right: one number for each column.
 struct Columns {
   static constexpr Families families{detail::all_rotations, detail::signed_swaps};
-  using mirrored = Rows;
-  static constexpr Index count(Shape block) { return block.cols; }
 };
 /// Scalars on both sides: one number for the block.
 struct Block {
   static constexpr Families families{detail::all_rotations, detail::all_rotations};
-  using mirrored = Block;
-  static constexpr Index count(Shape) { return 1; }
 };
 /// All matrices on the shorter side, scalars on the other. Not there yet.
 struct OneSided {
@@ -57,6 +49,30 @@ struct TwoSided {
 }  // namespace moments
 
 namespace detail {
+
+/// What second moments are of the transposed block, and how many numbers a block has.
+template <class Moments>
+struct MomentTraits;
+template <>
+struct MomentTraits<moments::Entries> {
+  using mirrored = moments::Entries;
+  static constexpr Index count(Shape block) { return block.rows * block.cols; }
+};
+template <>
+struct MomentTraits<moments::Rows> {
+  using mirrored = moments::Columns;
+  static constexpr Index count(Shape block) { return block.rows; }
+};
+template <>
+struct MomentTraits<moments::Columns> {
+  using mirrored = moments::Rows;
+  static constexpr Index count(Shape block) { return block.cols; }
+};
+template <>
+struct MomentTraits<moments::Block> {
+  using mirrored = moments::Block;
+  static constexpr Index count(Shape) { return 1; }
+};
 
 /// The algebra that the linear factor of one side proposes: the one whose normaliser it is in.
 enum class ProposedAlgebra { none, diagonal, full };
