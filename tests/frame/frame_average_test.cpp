@@ -110,11 +110,11 @@ TEST_CASE("a frame without its signs is caught, for a rule that does not commute
   CAPTURE(default_seed);
   Random random(default_seed);
   const auto without_signs = [](const Matrix<double>& block) -> Matrix<double> {
-    const Matrix<double> axes = svd_of(block).matrixV();
+    const Matrix<double> axes = svd_of(block).right;
     return Crooked{}(block * axes) * axes.transpose();
   };
   const auto without_signs_odd = [](const Matrix<double>& block) -> Matrix<double> {
-    const Matrix<double> axes = svd_of(block).matrixV();
+    const Matrix<double> axes = svd_of(block).right;
     return signs_of(block * axes) * axes.transpose();
   };
   const Matrix<double> input = gaussian_block({6, 4}, random);
@@ -126,11 +126,11 @@ TEST_CASE("the average is the one of the definition") {
   CAPTURE(default_seed);
   Random random(default_seed);
   const Matrix<double> input = gaussian_block({5, 3}, random);
-  const Svd svd = svd_of(input);
+  const SingularValues svd = svd_of(input);
   // All eight frames, by hand.
   Matrix<double> expected = Matrix<double>::Zero(5, 3);
   for (int choice = 0; choice < 8; ++choice) {
-    Matrix<double> axes = svd.matrixV();
+    Matrix<double> axes = svd.right;
     for (int k = 0; k < 3; ++k)
       if ((choice >> k) % 2 == 1) axes.col(k) *= -1;
     expected += Crooked{}(input * axes) * axes.transpose() / 8;
@@ -142,9 +142,9 @@ TEST_CASE("the average is the one of the definition") {
   // Both sides: all joint signs of U S V^T.
   expected.setZero();
   for (int choice = 0; choice < 8; ++choice) {
-    Matrix<double> left = svd_of(input).matrixU(), right = svd.matrixV(), middle(5, 3);
+    Matrix<double> left = svd_of(input).left, right = svd.right, middle(5, 3);
     middle.setZero();
-    middle.diagonal() = svd.singularValues();
+    middle.diagonal() = svd.values;
     for (int k = 0; k < 3; ++k)
       if ((choice >> k) % 2 == 1) {
         left.col(k) *= -1;

@@ -31,8 +31,9 @@ namespace detail {
 
 /// The eigenvalues and weights of the Gram matrix of `block` (rows <= cols) as `steps` of Lanczos see them
 /// from a random start, with full reorthogonalization: Gauss quadrature for the spectral measure of the
-/// start.
-inline void lanczos(const Matrix<double>& block, int steps, std::mt19937_64& random, SingularBand& band) {
+/// start. `Real` is double: a parameter, so that the header alone does not compile an eigensolver.
+template <class Real>
+void lanczos(const Matrix<Real>& block, int steps, std::mt19937_64& random, SingularBand& band) {
   const Index n = block.rows();
   Eigen::MatrixXd basis(n, steps);
   Eigen::VectorXd diagonal = Eigen::VectorXd::Zero(steps), off_diagonal = Eigen::VectorXd::Zero(steps);
@@ -55,7 +56,7 @@ inline void lanczos(const Matrix<double>& block, int steps, std::mt19937_64& ran
     off_diagonal(done) = length;
     next /= length;
   }
-  Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver;
+  Eigen::SelfAdjointEigenSolver<Eigen::MatrixX<Real>> solver;
   solver.computeFromTridiagonal(diagonal.head(done), off_diagonal.head(done - 1));
   double sum = 0;
   for (int k = 0; k < done; ++k) {

@@ -71,13 +71,14 @@ class FrameAverageBase : public FrameClaim<FramePlan<Group, Rule>> {
 
   /// The eigenspaces of a Gram matrix of the block's side, ties broken by the block where it may.
   template <Side side>
-  static Eigenspaces spaces_of(const Matrix<double>& gram, const Matrix<double>& block,
-                               FrameTolerance tolerance) {
-    Eigenspaces spaces = eigenspaces(gram, tolerance);
+  static Eigenspaces<double> spaces_of(const Matrix<double>& gram, const Matrix<double>& block,
+                                       FrameTolerance tolerance) {
+    Eigenspaces<double> spaces = eigenspaces<double>(gram, tolerance);
     if constexpr (Plan::breaks_ties(side)) {
       const Matrix<double> lines = side == Side::left ? block.transpose() : block;
       const Eigen::VectorXd weights = lines.rowwise().squaredNorm();
-      if (!spaces.is_simple()) refine(spaces, lines.transpose() * weights.asDiagonal() * lines, tolerance);
+      if (!spaces.is_simple())
+        refine<double>(spaces, lines.transpose() * weights.asDiagonal() * lines, tolerance);
     }
     return spaces;
   }

@@ -87,7 +87,8 @@ class FrameAveragedMap : public FrameAverageBase<Group, Rule> {
   Matrix<double> rotated(const Matrix<double>& x, FrameReport& report) const {
     const Matrix<double> unit = x * kernel::power_of_two_scale(kernel::max_abs(x));
     const FrameTolerance rounding = tolerance<Scalar>(x);
-    const Eigenspaces spaces = Base::template spaces_of<side>(Base::gram_of(side, unit), unit, rounding);
+    const Eigenspaces<double> spaces =
+        Base::template spaces_of<side>(Base::gram_of(side, unit), unit, rounding);
     const Matrix<double> signs = sign_choices(spaces.rank, Plan::averages_signs);
     report.frames = signs.rows();
     if (Plan::averages_signs && spaces.rank > most_signs_in_full)
@@ -122,7 +123,8 @@ class FrameAveragedMap : public FrameAverageBase<Group, Rule> {
   Matrix<double> spectral(const Matrix<double>& x) const {
     const double scale = kernel::power_of_two_scale(kernel::max_abs(x));
     const Side side = x.rows() < x.cols() ? Side::left : Side::right;
-    const Eigenspaces spaces = eigenspaces(Base::gram_of(side, x * scale), tolerance<Scalar>(x));
+    const Eigenspaces<double> spaces =
+        eigenspaces<double>(Base::gram_of(side, x * scale), tolerance<Scalar>(x));
     const Matrix<double> near = spaces.axes.leftCols(spaces.rank);
     Matrix<double> far = side == Side::left ? Matrix<double>(x.transpose() * near) : Matrix<double>(x * near);
     Matrix<double> canonical = Matrix<double>::Zero(x.rows(), x.cols());

@@ -48,7 +48,7 @@ class FrameAveragedStateful : public FrameAverageBase<Group, Rule> {
         branches.push_back({make_state<typename Rule::template State<Scalar>>(shape), LineOrder(lines)});
     }
 
-    MovingFrame left, right;
+    MovingFrame<double> left, right;
     Matrix<double> signs;
     std::vector<Branch> branches;
     FrameReport report;  ///< of the steps so far
@@ -75,10 +75,10 @@ class FrameAveragedStateful : public FrameAverageBase<Group, Rule> {
     advance<Side::left, Scalar>(x, state.left);
     advance<Side::right, Scalar>(x, state.right);
     const FrameTolerance rounding = FrameTolerance::of<Scalar>(shape_of(x), this->options_.tie);
-    const Matrix<double> seen =
-        Base::without_noise(hidden(into_frame(x, state), state, &MovingFrame::is_live), rounding.noise);
+    const Matrix<double> seen = Base::without_noise(
+        hidden(into_frame(x, state), state, &MovingFrame<double>::is_live), rounding.noise);
     const Matrix<double> seen_weights =
-        hidden(into_frame(Base::projected(weights), state), state, &MovingFrame::is_settled);
+        hidden(into_frame(Base::projected(weights), state), state, &MovingFrame<double>::is_settled);
 
     Matrix<double> mean = Matrix<double>::Zero(x.rows(), x.cols());
     for (Index i = 0; i < state.signs.rows(); ++i) {
@@ -93,7 +93,7 @@ class FrameAveragedStateful : public FrameAverageBase<Group, Rule> {
 
  private:
   template <Side side, class Scalar>
-  void advance(const Matrix<double>& x, MovingFrame& frame) const {
+  void advance(const Matrix<double>& x, MovingFrame<double>& frame) const {
     if constexpr (rotates(side)) {
       frame.gram = this->options_.memory * frame.gram + (1 - this->options_.memory) * Base::gram_of(side, x);
       frame.follow(Base::template spaces_of<side>(
@@ -115,7 +115,7 @@ class FrameAveragedStateful : public FrameAverageBase<Group, Rule> {
   /// Zero along the coordinates that are not shown: a rule may see neither the weights along axes that are
   /// arbitrary nor the rounding of a gradient that is zero along an axis.
   static Matrix<double> hidden(Matrix<double> block, const auto& state,
-                               bool (MovingFrame::*is_shown)(Index) const) {
+                               bool (MovingFrame<double>::*is_shown)(Index) const) {
     if constexpr (rotates(Side::left))
       for (Index k = 0; k < block.rows(); ++k)
         if (!(state.left.*is_shown)(k)) block.row(k).setZero();

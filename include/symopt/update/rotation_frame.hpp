@@ -11,7 +11,9 @@
 #include <limits>
 #include <vector>
 
-// The frame of a rotation group: the eigenvectors of a Gram matrix, which turn with the block.
+// The frame of a rotation group: the eigenvectors of a Gram matrix, which turn with the block. `Real` is
+// double in every use; it is a parameter so that who includes the header and takes no frame does not compile
+// an eigensolver.
 namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
 /// Two singular values within `tie` of each other are not told apart, one up to `cut` is not told from zero;
@@ -35,8 +37,9 @@ struct FrameTolerance {
 
 /// An orthonormal basis in which a Gram matrix is diagonal, largest eigenvalue first, cut into the spaces
 /// of equal eigenvalues: within a space the basis is arbitrary, and a single axis has an arbitrary sign.
+template <class Real>
 struct Eigenspaces {
-  Matrix<double> axes;                  ///< k x k, one axis per column
+  Matrix<Real> axes;                    ///< k x k, one axis per column
   std::vector<double> singular_values;  ///< square roots of the eigenvalues
   std::vector<Index> starts;            ///< first axis of each space, and k at the end
   Index rank = 0;                       ///< the axes after the first `rank` span the null space
@@ -55,11 +58,12 @@ struct Eigenspaces {
   }
 };
 
-inline Eigenspaces eigenspaces(const Matrix<double>& gram, FrameTolerance tolerance) {
+template <class Real>
+Eigenspaces<Real> eigenspaces(const Matrix<Real>& gram, FrameTolerance tolerance) {
   const Index k = gram.rows();
   if (k == 0) return {gram, {}, {0}, 0};
-  const Eigen::SelfAdjointEigenSolver<Matrix<double>> solver(gram);
-  Eigenspaces spaces{solver.eigenvectors().rowwise().reverse(), {}, {0}, 0};
+  const Eigen::SelfAdjointEigenSolver<Matrix<Real>> solver(gram);
+  Eigenspaces<Real> spaces{solver.eigenvectors().rowwise().reverse(), {}, {0}, 0};
   for (Index i = k - 1; i >= 0; --i)
     spaces.singular_values.push_back(std::sqrt(std::max(0.0, solver.eigenvalues()(i))));
   const double largest = spaces.value(0);
@@ -77,16 +81,17 @@ inline Eigenspaces eigenspaces(const Matrix<double>& gram, FrameTolerance tolera
 }
 
 /// Cuts the spaces of equal singular values further, by a second matrix that turns with the block.
-inline void refine(Eigenspaces& spaces, const Matrix<double>& tie_breaker, FrameTolerance tolerance) {
+template <class Real>
+void refine(Eigenspaces<Real>& spaces, const Matrix<Real>& tie_breaker, FrameTolerance tolerance) {
   std::vector<Index> starts;
   for (Index space = 0; space < spaces.count(); ++space) {
     const Index begin = spaces.begin(space);
     const Index size = spaces.size(space);
     starts.push_back(begin);
     if (size == 1 || begin >= spaces.rank) continue;
-    const Matrix<double> basis = spaces.basis(space);
-    const Eigen::SelfAdjointEigenSolver<Matrix<double>> solver(
-        Matrix<double>(basis.transpose() * tie_breaker * basis));
+    const Matrix<Real> basis = spaces.basis(space);
+    const Eigen::SelfAdjointEigenSolver<Matrix<Real>> solver(
+        Matrix<Real>(basis.transpose() * tie_breaker * basis));
     spaces.axes.middleCols(begin, size) = basis * solver.eigenvectors().rowwise().reverse();
     const auto& values = solver.eigenvalues();
     for (Index i = 1; i < size; ++i)
@@ -100,17 +105,17 @@ inline void refine(Eigenspaces& spaces, const Matrix<double>& tie_breaker, Frame
 /// An orthonormal basis of the span of `basis` (n x c) whose first columns are those nearest to `targets`
 /// (n x s, s <= c), in the sense of Procrustes: for one axis, the sign in which it points along its target.
 /// It does not depend on the basis given as long as no direction of the targets is lost; `is_lost` says so.
-inline Matrix<double> nearest_basis(const Matrix<double>& basis, const Matrix<double>& targets,
-                                    bool& is_lost) {
+template <class Real>
+Matrix<Real> nearest_basis(const Matrix<Real>& basis, const Matrix<Real>& targets, bool& is_lost) {
   constexpr double smallest_overlap = 1e-7;
   const Index c = basis.cols();
   const Index s = targets.cols();
-  const Matrix<double> overlap = basis.transpose() * targets;
-  Matrix<double> turn = Matrix<double>::Zero(c, c);
-  Matrix<double> rotation = Matrix<double>::Identity(s, s);
+  const Matrix<Real> overlap = basis.transpose() * targets;
+  Matrix<Real> turn = Matrix<Real>::Zero(c, c);
+  Matrix<Real> rotation = Matrix<Real>::Identity(s, s);
   std::vector<Index> open;
   if (s > 0) {
-    const Eigen::SelfAdjointEigenSolver<Matrix<double>> solver(Matrix<double>(overlap.transpose() * overlap));
+    const Eigen::SelfAdjointEigenSolver<Matrix<Real>> solver(Matrix<Real>(overlap.transpose() * overlap));
     rotation = solver.eigenvectors();
     for (Index i = 0; i < s; ++i) {
       const double length = std::sqrt(std::max(0.0, solver.eigenvalues()(i)));
@@ -125,7 +130,7 @@ inline Matrix<double> nearest_basis(const Matrix<double>& basis, const Matrix<do
   for (Index i = s; i < c; ++i) open.push_back(i);
   // Each open column takes the coordinate axis that the others leave most of.
   for (const Index i : open) {
-    Matrix<double> left_over = Matrix<double>::Identity(c, c) - turn * turn.transpose();
+    Matrix<Real> left_over = Matrix<Real>::Identity(c, c) - turn * turn.transpose();
     Index axis = 0;
     left_over.diagonal().maxCoeff(&axis);
     turn.col(i) = left_over.col(axis).normalized();
@@ -141,15 +146,16 @@ inline Matrix<double> nearest_basis(const Matrix<double>& basis, const Matrix<do
 /// eigenspaces of the new Gram matrix are given to the coordinates whose axes lie in them most, and inside
 /// each space the basis nearest to those axes is taken. So the frame turns with the block up to a change of
 /// signs that is the same at all steps. A coordinate is settled once its axis is known up to that sign.
+template <class Real>
 struct MovingFrame {
   explicit MovingFrame(Index size)
-      : gram(Matrix<double>::Zero(size, size)),
-        axes(Matrix<double>::Identity(size, size)),
+      : gram(Matrix<Real>::Zero(size, size)),
+        axes(Matrix<Real>::Identity(size, size)),
         settled(static_cast<std::size_t>(size), false),
         live(static_cast<std::size_t>(size), false) {}
 
-  Matrix<double> gram;         ///< the running average of the Gram matrices
-  Matrix<double> axes;         ///< k x k, the axis of each coordinate as a column
+  Matrix<Real> gram;           ///< the running average of the Gram matrices
+  Matrix<Real> axes;           ///< k x k, the axis of each coordinate as a column
   std::vector<char> settled;   ///< by coordinate
   std::vector<char> live;      ///< by coordinate: gradients along its axis are more than rounding
   bool has_tie = false;        ///< two axes with equal singular values were not told apart, at some step
@@ -167,17 +173,17 @@ struct MovingFrame {
     field("has_lost_sign", has_lost_sign);
   }
 
-  void follow(const Eigenspaces& spaces) {
+  void follow(const Eigenspaces<Real>& spaces) {
     const std::vector<std::vector<Index>> coordinates = assign(spaces);
-    Matrix<double> moved = axes;
+    Matrix<Real> moved = axes;
     for (Index space = 0; space < spaces.count(); ++space) {
       const auto& own = coordinates[static_cast<std::size_t>(space)];
       Index known = 0;
       while (known < static_cast<Index>(own.size()) && is_settled(own[static_cast<std::size_t>(known)]))
         ++known;
-      Matrix<double> targets(axes.rows(), known);
+      Matrix<Real> targets(axes.rows(), known);
       for (Index i = 0; i < known; ++i) targets.col(i) = axes.col(own[static_cast<std::size_t>(i)]);
-      const Matrix<double> basis = nearest_basis(spaces.basis(space), targets, has_lost_sign);
+      const Matrix<Real> basis = nearest_basis<Real>(spaces.basis(space), targets, has_lost_sign);
       const bool is_last_known = static_cast<Index>(own.size()) - known <= 1;
       if (!is_last_known && spaces.begin(space) < spaces.rank) has_tie = true;
       for (std::size_t i = 0; i < own.size(); ++i) {
@@ -191,7 +197,7 @@ struct MovingFrame {
 
  private:
   /// The coordinates of each space, the settled ones first.
-  std::vector<std::vector<Index>> assign(const Eigenspaces& spaces) const {
+  std::vector<std::vector<Index>> assign(const Eigenspaces<Real>& spaces) const {
     struct Claim {
       double weight;
       Index coordinate, space;
