@@ -344,11 +344,12 @@ TEST_CASE("the state is a block and a line, and empty blocks step") {
 
 TEST_CASE("plans and files name the rule with its group and options") {
   const Adaptive<LmHead> rule{.beta2 = 0.5};
-  CHECK(symopt::detail::rule_text(rule) == "Adaptive<LmHead>");
+  CHECK(symopt::detail::rule_text(rule) == "P > Adaptive<Rows> > P");
+  CHECK(symopt::detail::rule_text(OneRate{}) == "Adaptive<Block>");
   CHECK(symopt::detail::rule_group_text<Adaptive<LmHead>>() == "LmHead: S x O + shift");
   CHECK(symopt::detail::rule_options_text(rule) ==
-        "Adaptive<LmHead>.beta1=0.9, Adaptive<LmHead>.beta2=0.5, Adaptive<LmHead>.eps=1e-08, "
-        "Adaptive<LmHead>.every=0");
+        "Adaptive<Rows>.beta1=0.9, Adaptive<Rows>.beta2=0.5, Adaptive<Rows>.eps=1e-08, "
+        "Adaptive<Rows>.every=0");
 }
 
 TEST_CASE("stacks take second moments as roles, with AdamW's default rate") {
@@ -370,7 +371,7 @@ TEST_CASE("stacks take second moments as roles, with AdamW's default rate") {
   CHECK(weights.row(4).isZero());
   const PlanRow row = stack.plan().rows()[0];
   CHECK(row.group == "LmHead: S x O + shift");
-  CHECK(row.rule == "Adaptive<LmHead>");
+  CHECK(row.rule == "P > Adaptive<Rows> > P");
 }
 
 TEST_CASE("the rule called by itself gives the optimizer's direction") {

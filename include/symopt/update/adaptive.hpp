@@ -3,6 +3,7 @@
 
 #include <symopt/error.hpp>
 #include <symopt/normalization/horizontal_projection.hpp>
+#include <symopt/type_name.hpp>
 #include <symopt/update/adaptive_call.hpp>
 #include <symopt/update/adaptive_state.hpp>
 #include <symopt/update/adaptive_step.hpp>
@@ -12,6 +13,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <string>
 
 namespace symopt { inline namespace SYMOPT_ABI {
 
@@ -61,6 +63,8 @@ struct Adaptive {
   template <class Scalar>
   using State = detail::AdaptiveState<Moments, Scalar>;
 
+  /// "Adaptive<Rows>", in plans and files, which name the group besides.
+  static std::string name() { return "Adaptive<" + detail::type_name<Moments>() + ">"; }
   void options(auto&& field) {
     field("beta1", beta1);
     field("beta2", beta2);
