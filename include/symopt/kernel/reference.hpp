@@ -134,7 +134,7 @@ void adaptive_step(const BlockView<const Scalar>& gradient, const BlockView<Scal
   });
   for_each_entry([&](Index i, Index j, std::size_t line) {
     const double ratio = largest[line] > 0 ? g.at(i, j) / largest[line] : 0;
-    sums[line] += ratio * ratio;
+    sums[line] += static_cast<long double>(ratio * ratio);
     ++counts[line];
   });
   for (std::size_t line = 0; line < roots.size(); ++line) {
