@@ -102,7 +102,8 @@ struct AdaptiveEntriesStep {
     if (!passes(check, streams)) return false;
     const auto lanes = [](double x) { return L(static_cast<Scalar>(x)); };
     const Average<Scalar> average(coefficients);
-    const L keep_root = lanes(std::sqrt(own.keep_second));
+    // A root that is near 1 would be rounded to another beta: what is lost of it is rounded much less.
+    const L minus_lost = lanes(std::sqrt(own.keep_second) - 1.0);
     const L add_root = lanes(std::sqrt(own.add_second) * std::abs(coefficients.gradient_factor));
     const L first_correction = lanes(own.first_correction), second_correction = lanes(own.second_correction);
     const L eps = lanes(own.eps), one = lanes(1);
@@ -113,7 +114,7 @@ struct AdaptiveEntriesStep {
           rows, streams.columns(),
           [=](L g, L& m, L& root, L& w) SYMOPT_INLINE_LAMBDA {
             m = average.next(m, g);
-            const L kept = keep_root * root, added = add_root * absolute(g);
+            const L kept = multiply_add(minus_lost, root, root), added = add_root * absolute(g);
             const L large = larger(kept, added), ratio = smaller(kept, added) / larger(smallest, large);
             root = without_subnormals(large * square_root(multiply_add(ratio, ratio, one)));
             const L direction = (m * first_correction) / multiply_add(root, second_correction, eps);

@@ -35,7 +35,7 @@ struct BlockRule<Rule, Scalar> {
 /// A step goes along the memory of the weights. Where that runs along columns, the block is the transposed
 /// one and the map the mirrored one; what is remembered is kept, and turned, the same way. Then
 ///   a rule that maps the momentum    goes through its kernel, or the general step: map_step.hpp
-///   AdamW, or another with a kernel  does the whole step itself: fused_step.hpp
+///   AdamW, or another with a kernel  does the whole step itself: fused_state_step.hpp
 ///   any other rule with a state      is shown weights and gradient, and gives a direction: state_step.hpp
 /// The rows that a mask leaves out are remembered as they are; the views of a step are of the others. The
 /// mask must outlive the block. Memory: what is remembered and, at construction, the scratch of row-major
