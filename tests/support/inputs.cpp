@@ -9,10 +9,6 @@
 
 namespace symopt_test {
 
-Matrix<double> gaussian_block(Shape shape, Random& random) {
-  return symopt::gaussian<double>(shape, random);
-}
-
 Matrix<double> block_with_spectrum(Shape shape, const std::vector<double>& values, Random& random) {
   const Matrix<double> left = symopt::haar_orthogonal<double>(shape.rows, random);
   const Matrix<double> right = symopt::haar_orthogonal<double>(shape.cols, random);

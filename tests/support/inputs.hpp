@@ -3,6 +3,7 @@
 
 #include "support/error.hpp"
 
+#include <symopt/group/random.hpp>
 #include <symopt/side.hpp>
 
 #include <cstdint>
@@ -21,7 +22,10 @@ struct Input {
   Matrix<double> value;
 };
 
-Matrix<double> gaussian_block(Shape shape, Random& random);
+/// Here, since the programs with threads use it, whose names of symopt are others than those of inputs.cpp.
+inline Matrix<double> gaussian_block(Shape shape, Random& random) {
+  return symopt::gaussian<double>(shape, random);
+}
 
 /// Random singular vectors, the given singular values (as many as there are; the others are zero).
 Matrix<double> block_with_spectrum(Shape shape, const std::vector<double>& values, Random& random);
