@@ -18,6 +18,8 @@ constexpr Shape vocabulary{50304, 768};
 constexpr Shape down{768, 3072};
 constexpr Shape square{768, 768};
 
+using OneRate = Adaptive<HiddenMatrix, moments::Block>;
+
 /// Steps of a rule on a row-major block.
 template <class Rule>
 void step(benchmark::State& state, Shape shape, NonFinite policy, bool nesterov = false,
@@ -110,6 +112,14 @@ int registered = [] {
     add("symopt/sign" + at, step<Sign>, shape, checked, false, false);
     add("symopt/adamw" + at, step<AdamW>, shape, checked, false, false);
     add("symopt/adamw_unchecked" + at, step<AdamW>, shape, unchecked, false, false);
+    add("symopt/adaptive_rows" + at, step<Adaptive<Embedding>>, shape, checked, false, false);
+    add("symopt/adaptive_rows_unchecked" + at, step<Adaptive<Embedding>>, shape, unchecked, false, false);
+    add("symopt/adaptive_head" + at, step<Adaptive<LmHead>>, shape, checked, false, false);
+    add("symopt/adaptive_columns" + at, step<Adaptive<SwigluOutput>>, shape, checked, false, false);
+    add("symopt/adaptive_columns_unchecked" + at, step<Adaptive<SwigluOutput>>, shape, unchecked, false,
+        false);
+    add("symopt/adaptive_block" + at, step<OneRate>, shape, checked, false, false);
+    add("symopt/adaptive_entries" + at, step<Adaptive<Trivial>>, shape, checked, false, false);
   }
   add("symopt/row_norm_nesterov/50304x768", step<Update<Embedding>>, vocabulary, checked, true, false);
   add("symopt/row_norm_column_major/50304x768", step<Update<Embedding>>, vocabulary, checked, false, true);
@@ -118,6 +128,10 @@ int registered = [] {
   add("symopt/centred_row_norm_column_major/50304x768", step<Update<LmHead>>, vocabulary, checked, false,
       true);
   add("symopt/adamw_column_major/50304x768", step<AdamW>, vocabulary, checked, false, true);
+  add("symopt/adaptive_rows_column_major/50304x768", step<Adaptive<Embedding>>, vocabulary, checked, false,
+      true);
+  add("symopt/adaptive_head_column_major/50304x768", step<Adaptive<LmHead>>, vocabulary, checked, false,
+      true);
   add("limit/5_streams/6144x768", memory_limit<3>, Shape{6144, 768});
   for (const auto& [name, policy] :
        {std::pair{"pair_rows", checked}, std::pair{"pair_rows_unchecked", unchecked}}) {
@@ -138,6 +152,8 @@ int registered = [] {
       nearest);
   add("symopt/row_norm_bfloat16_stochastic" + at, bfloat16_step<Update<Embedding>>, vocabulary,
       Storage::rounded, stochastic);
+  add("symopt/adaptive_rows_bfloat16_copy" + at, bfloat16_step<Adaptive<Embedding>>, vocabulary,
+      Storage::copy, nearest);
   add("symopt/adamw_bfloat16_copy" + at, bfloat16_step<AdamW>, vocabulary, Storage::copy, nearest);
   return 0;
 }();

@@ -35,6 +35,15 @@ inline std::vector<Target> targets() {
   add("symopt/row_norm_bfloat16_copy" + large, "symopt/row_norm" + large, 0);
   add("symopt/adamw" + large, "limit/7_streams" + large, 0);
   add("symopt/adamw" + large, "libtorch/adamw" + large, 0);
+  // Second moments against the limit, our AdamW and libtorch's.
+  add("symopt/adaptive_rows" + large, "limit/5_streams" + large, 0.70);
+  add("symopt/adaptive_rows_unchecked" + large, "limit/5_streams" + large, 0.90);
+  add("symopt/adaptive_rows" + large, "symopt/adamw" + large, 0);
+  add("symopt/adaptive_rows_unchecked" + large, "symopt/adamw_unchecked" + large, 1.25);
+  add("symopt/adaptive_rows" + large, "libtorch/adamw" + large, 0);
+  add("symopt/adaptive_head" + large, "limit/three_sweeps" + large, 0);
+  add("symopt/adaptive_columns" + down, "limit/5_streams" + down, 0);
+  add("symopt/adaptive_entries" + large, "symopt/adamw" + large, 0);
   // The default spectral step against five Newton-Schulz steps.
   const std::vector<std::pair<std::string, double>> spectral{
       {"768x768", 4}, {"768x3072", 5}, {"1024x1024", 4}, {"2048x2048", 4.2}, {"50304x768", 6}};

@@ -149,6 +149,20 @@ symopt::Role role_of(const symopt_block& block, symopt::NonFinite non_finite) {
       return role_of<symopt::SwigluOutput>(block, non_finite);
     case SYMOPT_ROUTER:
       return role_of<symopt::Router>(block, non_finite);
+    case SYMOPT_ADAPTIVE_ENTRIES:
+      return role_of<symopt::Adaptive<symopt::Trivial>>(block, non_finite);
+    case SYMOPT_ADAPTIVE_EMBEDDING:
+      return role_of<symopt::Adaptive<symopt::Embedding>>(block, non_finite);
+    case SYMOPT_ADAPTIVE_TIED_EMBEDDING:
+      return role_of<symopt::Adaptive<symopt::TiedEmbedding>>(block, non_finite);
+    case SYMOPT_ADAPTIVE_LM_HEAD:
+      return role_of<symopt::Adaptive<symopt::LmHead>>(block, non_finite);
+    case SYMOPT_ADAPTIVE_SWIGLU_INPUT:
+      return role_of<symopt::Adaptive<symopt::SwigluInput>>(block, non_finite);
+    case SYMOPT_ADAPTIVE_SWIGLU_OUTPUT:
+      return role_of<symopt::Adaptive<symopt::SwigluOutput>>(block, non_finite);
+    case SYMOPT_ADAPTIVE_ROUTER:
+      return role_of<symopt::Adaptive<symopt::Router>>(block, non_finite);
     default:
       throw symopt::Error("role is " + std::to_string(block.role) + "; it must be a symopt_role", block.name);
   }

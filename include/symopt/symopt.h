@@ -3,23 +3,23 @@
 #define SYMOPT_SYMOPT_H
 
 /** @file
- * symopt for C and for everything that can call C: the layerwise optimizer over flat buffers. A trainer with all
- * its parameters in one array and all gradients in another says where the blocks lie and what they are; the
- * optimizer keeps the momenta and updates the parameters in place:
+ * symopt for C and for everything that can call C: the layerwise optimizer over flat buffers. A trainer with
+ * all its parameters in one array and all gradients in another says where the blocks lie and what they are;
+ * the optimizer keeps the momenta and updates the parameters in place:
  *
  *     symopt_block blocks[2] = {
- *         {.struct_size = sizeof(symopt_block), .name = "wte", .offset = 0, .rows = V, .cols = C, .role = SYMOPT_EMBEDDING},
- *         {.struct_size = sizeof(symopt_block), .name = "head", .offset = V * C, .rows = V, .cols = C, .role = SYMOPT_LM_HEAD}};
- *     symopt_optimizer* optimizer;
- *     if (symopt_create(NULL, blocks, 2, parameters, &optimizer) != SYMOPT_OK) puts(symopt_last_error());
- *     for each batch: compute gradients; symopt_step(optimizer, gradients, NULL);
- *     symopt_free(optimizer);
+ *         {.struct_size = sizeof(symopt_block), .name = "wte", .offset = 0, .rows = V, .cols = C, .role =
+ * SYMOPT_EMBEDDING},
+ *         {.struct_size = sizeof(symopt_block), .name = "head", .offset = V * C, .rows = V, .cols = C, .role
+ * = SYMOPT_LM_HEAD}}; symopt_optimizer* optimizer; if (symopt_create(NULL, blocks, 2, parameters, &optimizer)
+ * != SYMOPT_OK) puts(symopt_last_error()); for each batch: compute gradients; symopt_step(optimizer,
+ * gradients, NULL); symopt_free(optimizer);
  *
  * Every call but symopt_free and those that return text returns a symopt_status, and after any but SYMOPT_OK
- * nothing has changed. Structs begin with their size, which the caller sets: a library of a later version reads
- * those of an earlier one, with zeros for what came later. Zero is the default of every field. Optimizers share
- * nothing: different ones may be used by different threads at a time, one by one thread at a time.
- * The library is built with the option SYMOPT_BUILD_C_LIBRARY. */
+ * nothing has changed. Structs begin with their size, which the caller sets: a library of a later version
+ * reads those of an earlier one, with zeros for what came later. Zero is the default of every field.
+ * Optimizers share nothing: different ones may be used by different threads at a time, one by one thread at a
+ * time. The library is built with the option SYMOPT_BUILD_C_LIBRARY. */
 
 #include <stddef.h>
 #include <stdint.h>
@@ -56,13 +56,22 @@ typedef enum symopt_role {
   SYMOPT_LM_HEAD = 4,        /**< [vocabulary, width] */
   SYMOPT_SWIGLU_INPUT = 5,   /**< gate or up, [neurons, width] */
   SYMOPT_SWIGLU_OUTPUT = 6,  /**< down, [width, neurons] */
-  SYMOPT_ROUTER = 7          /**< [experts, width] */
+  SYMOPT_ROUTER = 7,         /**< [experts, width] */
+  /* Adam with the second moments that the class derives, at AdamW's rates. */
+  SYMOPT_ADAPTIVE_ENTRIES = 8,         /**< anything, entry by entry: AdamW, but with beta2 = 0.99 */
+  SYMOPT_ADAPTIVE_EMBEDDING = 9,       /**< [vocabulary, width] */
+  SYMOPT_ADAPTIVE_TIED_EMBEDDING = 10, /**< an embedding that is also the head */
+  SYMOPT_ADAPTIVE_LM_HEAD = 11,        /**< [vocabulary, width] */
+  SYMOPT_ADAPTIVE_SWIGLU_INPUT = 12,   /**< gate or up, [neurons, width] */
+  SYMOPT_ADAPTIVE_SWIGLU_OUTPUT = 13,  /**< down, [width, neurons] */
+  SYMOPT_ADAPTIVE_ROUTER = 14          /**< [experts, width] */
 } symopt_role;
 
 /** How a block lies in memory. */
 typedef enum symopt_layout {
   SYMOPT_ROW_MAJOR = 0, /**< rows x cols, row after row */
-  SYMOPT_TRANSPOSED = 1 /**< stored (in, out): cols x rows, so that the block is the transpose of what is stored */
+  SYMOPT_TRANSPOSED =
+      1 /**< stored (in, out): cols x rows, so that the block is the transpose of what is stored */
 } symopt_layout;
 
 /** Scalars of a buffer. */
@@ -73,26 +82,26 @@ typedef enum symopt_dtype {
 
 /** What a step does with a gradient that has an Inf or NaN. */
 typedef enum symopt_non_finite {
-  SYMOPT_REFUSE = 0, /**< SYMOPT_NON_FINITE */
-  SYMOPT_SKIP = 1,   /**< SYMOPT_OK, and the report says that it was not applied */
+  SYMOPT_REFUSE = 0,   /**< SYMOPT_NON_FINITE */
+  SYMOPT_SKIP = 1,     /**< SYMOPT_OK, and the report says that it was not applied */
   SYMOPT_UNCHECKED = 2 /**< gradients are taken as they are: who calls has checked them */
 } symopt_non_finite;
 
 /** One entry of the block table. */
 typedef struct symopt_block {
-  size_t struct_size;       /**< sizeof(symopt_block) */
-  const char* name;         /**< not NULL, unlike all others; kept as a copy */
-  int64_t offset;           /**< scalars from the beginning of the parameters, and of the gradients */
-  int64_t rows;             /**< of one block; 1 for a vector */
-  int64_t cols;             /**< of one block */
-  int64_t batch;            /**< so many blocks one after the other: layers or experts; 0 or 1: one */
-  int32_t role;             /**< symopt_role */
-  int32_t layout;           /**< symopt_layout */
-  int64_t row_heads;        /**< each block is that many heads below each other; 0 or 1: one */
-  int64_t column_heads;     /**< or beside each other */
-  int64_t existing_rows;    /**< rows beyond are padding; 0: all exist */
-  double learning_rate;     /**< 0: the role's default */
-  double weight_decay;      /**< the block shrinks by learning rate times this per step */
+  size_t struct_size;    /**< sizeof(symopt_block) */
+  const char* name;      /**< not NULL, unlike all others; kept as a copy */
+  int64_t offset;        /**< scalars from the beginning of the parameters, and of the gradients */
+  int64_t rows;          /**< of one block; 1 for a vector */
+  int64_t cols;          /**< of one block */
+  int64_t batch;         /**< so many blocks one after the other: layers or experts; 0 or 1: one */
+  int32_t role;          /**< symopt_role */
+  int32_t layout;        /**< symopt_layout */
+  int64_t row_heads;     /**< each block is that many heads below each other; 0 or 1: one */
+  int64_t column_heads;  /**< or beside each other */
+  int64_t existing_rows; /**< rows beyond are padding; 0: all exist */
+  double learning_rate;  /**< 0: the role's default */
+  double weight_decay;   /**< the block shrinks by learning rate times this per step */
 } symopt_block;
 
 /** What holds for all blocks. */
@@ -101,7 +110,8 @@ typedef struct symopt_options {
   int32_t non_finite;      /**< symopt_non_finite */
   int32_t parameter_dtype; /**< symopt_dtype of the parameters: SYMOPT_F32 */
   int32_t gradient_dtype;  /**< of the gradients: either */
-  double max_norm; /**< gradients of rules that see their length are clipped to it, all together; 0: not clipped */
+  double max_norm; /**< gradients of rules that see their length are clipped to it, all together; 0: not
+                      clipped */
 } symopt_options;
 
 /** What a step did. */
@@ -116,20 +126,21 @@ typedef struct symopt_report {
 /** Momenta, rates and steps of some blocks; made by symopt_create. */
 typedef struct symopt_optimizer symopt_optimizer;
 
-/** An optimizer of these blocks of `parameters`, which stays the caller's and in its place. options: NULL for the
- * defaults. On an error *optimizer is NULL. */
-SYMOPT_API symopt_status symopt_create(const symopt_options* options, const symopt_block* blocks, size_t count,
-                                       float* parameters, symopt_optimizer** optimizer);
+/** An optimizer of these blocks of `parameters`, which stays the caller's and in its place. options: NULL for
+ * the defaults. On an error *optimizer is NULL. */
+SYMOPT_API symopt_status symopt_create(const symopt_options* options, const symopt_block* blocks,
+                                       size_t count, float* parameters, symopt_optimizer** optimizer);
 /** Gives its memory back. NULL is allowed. */
 SYMOPT_API void symopt_free(symopt_optimizer* optimizer);
 
 /** One step along `gradients`, of the options' gradient_dtype, which are only read. report: NULL, or what was
  * done. */
-SYMOPT_API symopt_status symopt_step(symopt_optimizer* optimizer, const void* gradients, symopt_report* report);
+SYMOPT_API symopt_status symopt_step(symopt_optimizer* optimizer, const void* gradients,
+                                     symopt_report* report);
 
-/** From now on each step writes the parameters that it moves to `copy` too, rounded to the nearest bfloat16, each at
- * its own offset: what the model computes with beside the floats that are trained. Nothing is written before the
- * next step. NULL: no more copies. */
+/** From now on each step writes the parameters that it moves to `copy` too, rounded to the nearest bfloat16,
+ * each at its own offset: what the model computes with beside the floats that are trained. Nothing is written
+ * before the next step. NULL: no more copies. */
 SYMOPT_API symopt_status symopt_copy_to(symopt_optimizer* optimizer, uint16_t* copy);
 
 /** The parameters lie there now. */

@@ -46,6 +46,7 @@
 #include <symopt/stack/rule_sets/qwen3.hpp>
 #include <symopt/tensor_view.hpp>
 #include <symopt/update/adamw.hpp>
+#include <symopt/update/adaptive.hpp>
 #include <symopt/update/optimizer.hpp>
 #include <symopt/update/schedule.hpp>
 #include <symopt/update/update.hpp>

@@ -146,6 +146,7 @@ TEST_CASE("maps of the momentum that rotations of both sides leave") {
   check_row("average with a start at zero", Average{}, "O | O, E y H y I n, degree 1 exact");
   check_row("spectral norm scaling", spectral_scaling, "O | O, E y H y I n, degree 0 exact");
   check_row("nuclear norm scaling", nuclear_scaling, "O | O, E y H y I n, degree 0 exact");
+  check_row("Adaptive, one rate", Adaptive<HiddenMatrix, moments::Block>{}, "O | O, E y H y I n");
   check_row("FrobeniusNorm", FrobeniusNorm{}, "O | O, E y H y I n, degree 0 exact");
   check_row("Spectral", Spectral<>{}, "O | O, E y H y I n, degree 0 exact");
   check_row("LeftSpectral", LeftSpectral<>{}, "O | O, E y H y I n, degree 0 exact");
@@ -159,6 +160,7 @@ TEST_CASE("maps that see the entries") {
   check_row("clip", clip, "B | B, E y H n I n");
   check_row("Sign", Sign{}, "B | B, E y H n I n, degree 0 exact");
   check_row("AdamW", AdamW{}, "B | B, E y H n I n");
+  check_row("Adaptive, entries", Adaptive<Trivial>{}, "B | B, E y H n I n");
   check_row("RMSProp", RmsProp{}, "B | B, E y H n I n");
   check_row("Lion", Lion{}, "B | B, E y H n I n, degree 0 exact");
 }
@@ -166,6 +168,9 @@ TEST_CASE("maps that see the entries") {
 TEST_CASE("maps that see the lines of one side") {
   check_row("RowNorm", row_norm, "B | O, E y H n I n, degree 0 exact");
   check_row("RowNorm with the default eps", RowNorm{}, "B | O, E y H n I n");
+  check_row("Adaptive, rows", Adaptive<Embedding>{}, "B | O, E y H n I n");
+  check_row("Adaptive, columns", Adaptive<SwigluOutput>{}, "O | B, E y H y I n");
+  check_row("Adaptive, rows of a head", Adaptive<LmHead>{}, "+-S | O, E y H y I y");
   check_row("ColumnNorm", ColumnNorm{.eps = 0}, "O | B, E y H y I n, degree 0 exact");
   check_row("HeadSpectral", HeadSpectral<Side::left, 2>{}, "R_2 | O, E y H n I n, degree 0 exact", 2);
   check_row("heads over their norms", heads_over_their_norms, "R_2 | O, E y H n I n, degree 0 exact", 2);

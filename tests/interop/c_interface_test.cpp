@@ -134,6 +134,28 @@ TEST_CASE("the direction of a square head is a polar factor times the rate and t
   symopt_free(optimizer);
 }
 
+TEST_CASE("roles with second moments step a matrix at AdamW's rate, and entry by entry a vector too") {
+  for (int role = SYMOPT_ADAPTIVE_ENTRIES; role <= SYMOPT_ADAPTIVE_ROUTER; ++role) {
+    CAPTURE(role);
+    std::vector<float> weights(12, 0.0F), gradients{1, -1, 1, 1, -1, 1, -1, -1, -1, 1, 1, -1};
+    symopt_block one = block("w", 0, 4, 3, static_cast<symopt_role>(role));
+    if (role == SYMOPT_ADAPTIVE_ENTRIES) one.rows = 1, one.cols = 12;
+    symopt_optimizer* optimizer = nullptr;
+    REQUIRE(symopt_create(nullptr, &one, 1, weights.data(), &optimizer) == SYMOPT_OK);
+    REQUIRE(symopt_step(optimizer, gradients.data(), nullptr) == SYMOPT_OK);
+    double squares = 0;
+    for (const float weight : weights) squares += std::pow(static_cast<double>(weight), 2);
+    CHECK(std::sqrt(squares / 12) == doctest::Approx(0.003).epsilon(0.1));
+    CHECK(std::string(symopt_plan(optimizer)).find("Adaptive<") != std::string::npos);
+    symopt_free(optimizer);
+  }
+  std::vector<float> weights(4);
+  const symopt_block unknown =
+      block("w", 0, 2, 2, static_cast<symopt_role>(SYMOPT_ADAPTIVE_ROUTER + 1));  // NOLINT
+  symopt_optimizer* optimizer = nullptr;
+  CHECK(symopt_create(nullptr, &unknown, 1, weights.data(), &optimizer) == SYMOPT_INVALID_ARGUMENT);
+}
+
 TEST_CASE("a saved run goes on bit for bit") {
   const std::filesystem::path path =
       std::filesystem::temp_directory_path() / ("symopt_c_" + std::to_string(::getpid()) + ".safetensors");

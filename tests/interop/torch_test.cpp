@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <symopt/interop/torch.hpp>
+#include <symopt/update/adaptive.hpp>
 #include <symopt/update/optimizer.hpp>
 
 #include <doctest/doctest.h>
@@ -114,6 +115,29 @@ TEST_CASE("symopt's AdamW agrees with torch's") {
     reference.step();
   }
   CHECK(torch::allclose(ours.detach(), theirs.detach(), 1e-5, 1e-6));
+}
+
+TEST_CASE("a torch parameter under second moments moves as the same Eigen block does") {
+  torch::manual_seed(14);
+  torch::Tensor head = random_parameter(9, 4), gain = torch::randn({7}).requires_grad_();
+  Matrix<float> weights = as_matrix(head);
+  Matrix<float> line = as_matrix(gain.reshape({1, 7}));
+  const OptimizerOptions options{.learning_rate = 0.1, .weight_decay = 0.2};
+  Groups groups;
+  groups.push_back(parameter_group<Adaptive<LmHead>>({head}, options));
+  groups.push_back(parameter_group<Adaptive<Trivial>>({gain}, options));
+  TorchOptimizer optimizer(std::move(groups));
+  Optimizer<Adaptive<LmHead>> reference(9, 4, options);
+  Optimizer<Adaptive<Trivial>> of_gain(1, 7, options);
+  for (int step = 0; step < 3; ++step) {
+    head.mutable_grad() = torch::randn({9, 4});
+    gain.mutable_grad() = torch::randn({7});
+    reference.step(weights, as_matrix(head.grad()));
+    of_gain.step(line, as_matrix(gain.grad().reshape({1, 7})));
+    optimizer.step();
+  }
+  CHECK((as_matrix(head) - weights).cwiseAbs().maxCoeff() == 0.0F);
+  CHECK((as_matrix(gain.reshape({1, 7})) - line).cwiseAbs().maxCoeff() == 0.0F);
 }
 
 TEST_CASE("a parameter without a gradient stays as it is, decay included") {

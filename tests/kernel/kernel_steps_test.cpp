@@ -2,6 +2,10 @@
 // Every fused step against its reference: shapes, scales, layouts, and what it must not touch.
 #include "support/step_list.hpp"
 
+#include <symopt/kernel/adaptive_block.hpp>
+#include <symopt/kernel/adaptive_centred.hpp>
+#include <symopt/kernel/adaptive_columns.hpp>
+
 #include <doctest/doctest.h>
 
 #include <cstring>
@@ -349,6 +353,132 @@ TEST_CASE_TEMPLATE("fused AdamW agrees with its reference at every width", Scala
       CHECK(m.is_intact());
       CHECK(v.is_intact());
     }
+}
+
+/// Roots of mean squares as a kernel has them, of lines or of entries.
+template <class Scalar, bool is_entrywise>
+struct Roots {
+  Roots(const std::vector<double>& start, Shape shape) : numbers(start), entries(shape, 0) {
+    for (Index k = 0; is_entrywise && k < shape.rows * shape.cols; ++k)
+      entries.view().row(k / shape.cols)[k % shape.cols] =
+          static_cast<Scalar>(start[static_cast<std::size_t>(k)]);
+  }
+  auto lines() {
+    if constexpr (is_entrywise) {
+      return entries.view();
+    } else {
+      return numbers.data();
+    }
+  }
+  double at(Index k, Index cols) {
+    return is_entrywise ? double(entries.view().row(k / cols)[k % cols])
+                        : numbers[static_cast<std::size_t>(k)];
+  }
+  std::vector<double> numbers;
+  Fenced<Scalar> entries;
+};
+
+/// The largest error of a step with second moments, in units of roundoff, as error_of has them.
+template <class Step, bool is_entrywise, class Scalar>
+double adaptive_error(Shape shape, double scale, const StepCoefficients& coefficients, Index lines,
+                      auto&& line_of, auto&& project, bool gradient_is_transposed) {
+  Random random(default_seed);
+  const kernel::AdamWCoefficients own{.keep_second = 0.9,
+                                      .add_second = 0.1,
+                                      .first_correction = 3,
+                                      .second_correction = 2,
+                                      .eps = 1e-3 * scale};
+  Fenced<Scalar> w(shape, 2), g(shape, 1, gradient_is_transposed), m(shape, 0), w1(shape, 0), m1(shape, 0);
+  Matrix<double> start = gaussian_block(shape, random);
+  for (Fenced<Scalar>* block : {&w, &w1}) block->assign(start);
+  for (Fenced<Scalar>* block : {&m, &m1}) block->assign(scale * start);
+  g.assign(scale * gaussian_block(shape, random));
+  std::vector<double> expected(static_cast<std::size_t>(lines));
+  for (double& root : expected)
+    root = double(Scalar(scale * std::uniform_real_distribution<double>(0.5, 2)(random)));
+  expected[0] = 0;
+  Roots<Scalar, is_entrywise> roots(expected, shape);
+  typename Step::template Memory<Scalar> memory(
+      shape, kernel::ScratchOptions{.decay_is_horizontal = coefficients.decay_is_horizontal});
+  const Streams<Scalar> streams{BlockView<const Scalar>(g.view()), m.view(), w.view()};
+  REQUIRE(Step::template run<Scalar>(streams, roots.lines(), coefficients, own, Check::gradient, memory));
+  const Matrix<double> before = w1.values();
+  kernel::reference::adaptive_step<Scalar>(g.view(), m1.view(), w1.view(), expected, line_of, coefficients,
+                                           own, project);
+  const double unit = double(std::numeric_limits<Scalar>::epsilon());
+  const double reach = (w1.values() - before).cwiseAbs().maxCoeff();
+  Worst worst;
+  worst.add((w.values() - w1.values()).cwiseAbs().maxCoeff() /
+            (unit * (before.cwiseAbs().maxCoeff() + reach)));
+  worst.add((m.values() - m1.values()).cwiseAbs().maxCoeff() /
+            (unit * (m1.values().cwiseAbs().maxCoeff() + g.values().cwiseAbs().maxCoeff())));
+  for (Index k = 0; k < lines; ++k)
+    worst.add(std::abs(roots.at(k, shape.cols) - expected[static_cast<std::size_t>(k)]) /
+              (unit * expected[static_cast<std::size_t>(k)]));
+  CHECK(w.is_intact());
+  CHECK(m.is_intact());
+  CHECK(roots.entries.is_intact());
+  return worst.value();
+}
+
+/// Of all of them.
+template <class Scalar>
+void check_adaptive(Shape shape, double scale, const StepCoefficients& given, bool is_transposed = false) {
+  CAPTURE(default_seed);
+  CAPTURE(symopt::to_string(shape));
+  CAPTURE(scale);
+  // Doubles are added up in doubles, whose roundings go a random walk.
+  const double size = double(shape.rows * shape.cols);
+  const double most = tolerance + (sizeof(Scalar) == 8 ? std::sqrt(size) / 40 : 0);
+  namespace plain = kernel::reference;
+  const auto of_row = [](Index i, Index) { return i; };
+  const auto of_column = [](Index, Index j) { return j; };
+  const auto of_entry = [cols = shape.cols](Index i, Index j) { return i * cols + j; };
+  const auto of_block = [](Index, Index) { return 0; };
+  const auto nothing = [](plain::Block&) {};
+  const auto mean_column = [](plain::Block& x) {
+    for (Index i = 0; i < x.rows; ++i) {
+      double sum = 0;
+      for (Index j = 0; j < x.cols; ++j) sum += x.at(i, j);
+      for (Index j = 0; j < x.cols; ++j) x.at(i, j) -= sum / double(x.cols);
+    }
+  };
+  const auto error = [&]<class Step, bool is_entrywise = false>(
+      std::type_identity<Step>, const StepCoefficients& coefficients, Index lines, auto&& line_of,
+      auto&& project, std::bool_constant<is_entrywise> = {}) {
+    return adaptive_error<Step, is_entrywise, Scalar>(shape, scale, coefficients, lines, line_of, project,
+                                                      is_transposed);
+  };
+  using namespace kernel;
+  using std::type_identity;
+  CHECK(error(type_identity<AdaptiveRowsStep>{}, given, shape.rows, of_row, nothing) <= most);
+  CHECK(error(type_identity<AdaptiveColumnsStep<false>>{}, given, shape.cols, of_column, nothing) <=
+        tolerance);
+  CHECK(error(type_identity<AdaptiveBlockStep>{}, given, 1, of_block, nothing) <= most);
+  CHECK(error(type_identity<AdaptiveEntriesStep>{}, given, shape.rows * shape.cols, of_entry, nothing,
+              std::true_type{}) <= most);
+  for (const bool is_horizontal : {false, true}) {
+    StepCoefficients coefficients = given;
+    coefficients.decay_is_horizontal = is_horizontal;
+    CHECK(error(type_identity<CentredAdaptiveRowsStep>{}, coefficients, shape.rows, of_row,
+                [](plain::Block& x) { plain::subtract_mean_row(x); }) <= most);
+    CHECK(error(type_identity<AdaptiveColumnsStep<true>>{}, coefficients, shape.cols, of_column,
+                mean_column) <= most);
+  }
+}
+
+TEST_CASE_TEMPLATE("steps with second moments agree with their reference at every width", Scalar, float,
+                   double) {
+  for (Index cols = 2; cols <= 70; ++cols)
+    check_adaptive<Scalar>({cols % 3 == 0 ? 13 : 4, cols}, 1, cols % 2 == 0 ? ema : clipped(ema),
+                           cols % 5 == 0);
+  for (const double scale : {1e-30, 1e-12, 1e12, 1e30, 1e36}) check_adaptive<Scalar>({13, 37}, scale, ema);
+  for (const Shape shape : {Shape{300, 333}, Shape{2100, 70}, Shape{2, 40000}, Shape{5000, 9}})
+    check_adaptive<Scalar>(shape, 1, ema);
+}
+
+TEST_CASE("second moments of doubles whose squares are out of range") {
+  for (const double scale : {1e-290, 1e-160, 1e160, 1e290}) check_adaptive<double>({13, 37}, scale, ema);
 }
 
 /// Weights and momentum after a step, on weights and gradients that lie in parts or are selected rows.

@@ -7,6 +7,7 @@
 #include <symopt/parameter/named_groups.hpp>
 #include <symopt/stack/layerwise_optimizer.hpp>
 #include <symopt/update/adamw.hpp>
+#include <symopt/update/adaptive.hpp>
 #include <symopt/update/optimizer.hpp>
 
 #include <doctest/doctest.h>
@@ -120,6 +121,11 @@ TEST_CASE("one, two, three and eight threads give the same bits") {
   check<FrobeniusNorm>();
   check<Sign>();
   check<AdamW>({.learning_rate = 0.1, .weight_decay = 0.1});
+  const OptimizerOptions plain{.learning_rate = 0.1, .weight_decay = 0.1};
+  check<Adaptive<Trivial>>(plain);
+  check<Adaptive<Embedding>>(plain);
+  check<Adaptive<LmHead>>({.learning_rate = 0.1, .weight_decay = 0.1, .decay = Decay::horizontal});
+  check<Adaptive<HiddenMatrix, moments::Block>>(plain);
   check<Update<LmHead, Then<RowNorm, FrobeniusNorm>>>();  // through the general step
 }
 

@@ -33,6 +33,7 @@ TEST_CASE_TEMPLATE("rules without products allocate nothing at any size, in ever
     check_steps<Update<LmHead>, Scalar>(shape, horizontal, {});
     check_steps<Sign, Scalar>(shape, usual, {});
     check_steps<AdamW, Scalar>(shape, {.weight_decay = 0.1}, {});
+    check_steps<Adaptive<LmHead>, Scalar>(shape, horizontal, {});
   }
 }
 
@@ -41,6 +42,8 @@ TEST_CASE("the other norms and projections allocate nothing either") {
   check_steps<Update<SwigluOutput>, float>(large, usual, {});
   check_steps<Update<SwigluOutput>, double>(small, usual, {});
   check_steps<Update<BothShifts>, float>(large, horizontal, {});
+  check_steps<Adaptive<BothShifts>, float>(large, horizontal, {});
+  check_steps<Adaptive<SwigluOutput>, float>(large, {.weight_decay = 0.1}, {});
   check_steps<Update<BothShifts, DualNorm<FrobeniusNorm>>, double>(small, usual, {});
 }
 

@@ -9,6 +9,7 @@
 #include <symopt/parameter/named_groups.hpp>
 #include <symopt/stack/layerwise_optimizer.hpp>
 #include <symopt/update/adamw.hpp>
+#include <symopt/update/adaptive.hpp>
 
 #include <functional>
 #include <memory>
@@ -66,6 +67,11 @@ TEST_CASE("rules with a kernel take the momentum and some lines, in either order
     check_memory<Identity>(shape, 1, {1.1, 1.1});
     check_memory<Sign>(shape, 1, {1.1, 1.1});
     check_memory<AdamW>(shape, 2, {2.1, 2.1});
+    check_memory<Adaptive<Trivial>>(shape, 2, {2.1, 2.1});
+    check_memory<Adaptive<Embedding>>(shape, 1, {1.1, 1.1});
+    check_memory<Adaptive<LmHead>>(shape, 1, {1.1, 1.1});
+    check_memory<Adaptive<SwigluOutput>>(shape, 1, {1.1, 1.1});
+    check_memory<Adaptive<LmHead, moments::Block>>(shape, 2, {2.1, 3.1});
   }
   check_memory<Update<LmHead>>({50304, 768}, 1, {1.1, 2.1});
 }

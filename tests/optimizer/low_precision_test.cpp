@@ -5,6 +5,7 @@
 #include <symopt/parameter/named_groups.hpp>
 #include <symopt/stack/layerwise_optimizer.hpp>
 #include <symopt/update/adamw.hpp>
+#include <symopt/update/adaptive.hpp>
 #include <symopt/update/optimizer.hpp>
 
 #include <doctest/doctest.h>
@@ -144,6 +145,11 @@ TEST_CASE("every storage steps as floats do: row rules, AdamW, and a rule withou
   check_storages<Update<LmHead>>();
   check_storages<Update<SwigluOutput>>();
   check_storages<AdamW>();
+  check_storages<Adaptive<Trivial>>();
+  check_storages<Adaptive<Embedding>>();
+  check_storages<Adaptive<LmHead>>();
+  check_storages<Adaptive<SwigluOutput>>();
+  check_storages<Adaptive<LmHead, moments::Block>>();  // with a direction in memory
   check_storages<Update<LmHead, Then<RowNorm, FrobeniusNorm>>>();
 }
 

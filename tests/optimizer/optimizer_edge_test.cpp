@@ -61,6 +61,9 @@ TEST_CASE_TEMPLATE("empty blocks, single entries and single lines are blocks", S
   check(std::type_identity<Spectral<polar::Exact>>{}, Decay::all);
   check(std::type_identity<Spectral<polar::CoupledPolarExpress>>{}, Decay::all);
   check(std::type_identity<AdamW>{}, Decay::all);
+  check(std::type_identity<Adaptive<LmHead>>{}, Decay::horizontal);
+  check(std::type_identity<Adaptive<BothShifts>>{}, Decay::horizontal);
+  check(std::type_identity<Adaptive<SwigluOutput>>{}, Decay::all);
 }
 
 TEST_CASE("a single entry moves by the learning rate against its gradient") {

@@ -211,6 +211,10 @@ void check_nothing_changed(const Rule& rule, Scalar bad, NonFinite policy, Index
   CHECK(same_bits(weights, weights_before));
   if constexpr (requires { optimizer.momentum(); }) {
     CHECK(same_bits(optimizer.momentum(), before.momentum()));
+  } else if constexpr (requires { typename Rule::moments_type; }) {
+    CHECK(same_bits(optimizer.state().momentum(), before.state().momentum()));
+    CHECK(optimizer.state().root_mean_squares() == before.state().root_mean_squares());
+    CHECK(optimizer.state().step == before.state().step);
   } else {
     CHECK(same_bits(optimizer.state().first(), before.state().first()));
     CHECK(same_bits(optimizer.state().second(), before.state().second()));
@@ -227,6 +231,9 @@ TEST_CASE_TEMPLATE("a gradient that is not finite leaves weights and state bit f
       for (const Index place : {Index(0), Index(5), shape.rows * shape.cols - 1}) {
         check_nothing_changed(Update<LmHead>{}, bad, policy, place);
         check_nothing_changed(AdamW{}, bad, policy, place);
+        check_nothing_changed(Adaptive<LmHead>{}, bad, policy, place);
+        check_nothing_changed(Adaptive<SwigluOutput>{}, bad, policy, place);
+        check_nothing_changed(Adaptive<LmHead, moments::Block>{}, bad, policy, place);
       }
 }
 

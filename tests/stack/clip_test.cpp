@@ -25,7 +25,9 @@ struct Model {
                          .add("dual", {2, 3, 4})
                          .add("head", {6, 4})
                          .add("padded", {5, 3})
-                         .add("sign", {2, 2});
+                         .add("sign", {2, 2})
+                         .add("second moments", {5, 7})
+                         .add("of columns", {4, 6});
   LayerwiseOptimizer stack;
 
   explicit Model(OptimizerOptions options = {.learning_rate = 0.1}) {
@@ -40,6 +42,8 @@ struct Model {
     add(std::type_identity<Identity>{}, "padded", {},
         RowMask(std::vector<bool>{true, true, false, true, false}));
     add(std::type_identity<Sign>{}, "sign");
+    add(std::type_identity<Adaptive<LmHead>>{}, "second moments");
+    add(std::type_identity<Adaptive<SwigluOutput>>{}, "of columns");
   }
   bool is_clipped(const std::string& name) const { return name != "head" && name != "sign"; }
   bool exists(const std::string& name, std::size_t i) const {
@@ -75,7 +79,8 @@ TEST_CASE("a clipped step is the step of the scaled gradients, and the gradients
     const ClipReport report = clip_by_global_norm(clipped.stack, max_norm);
     CHECK(std::abs(report.norm - norm) <= 1e-12 * norm);
     CHECK(std::abs(report.factor - (step == 2 ? 1 : 0.25)) <= 1e-12);
-    CHECK(report.clipped == std::vector<std::string>{"norm", "dual", "padded"});
+    CHECK(report.clipped ==
+          std::vector<std::string>{"norm", "dual", "padded", "second moments", "of columns"});
     CHECK(report.scale_free == std::vector<std::string>{"head", "sign"});
     for (ModelParameter& parameter : by_hand.model.parameters)
       if (by_hand.is_clipped(parameter.name))
@@ -125,11 +130,11 @@ TEST_CASE("the norm neither overflows nor vanishes, and is of those that have a 
   some.stack.set_gradient("dual", std::nullopt);
   some.stack.set_gradient("sign", std::nullopt);
   const ClipReport report = clip_by_global_norm(some.stack, 1);
-  CHECK(report.clipped == std::vector<std::string>{"norm", "padded"});
+  CHECK(report.clipped == std::vector<std::string>{"norm", "padded", "second moments", "of columns"});
   CHECK(report.scale_free == std::vector<std::string>{"head"});
   std::ostringstream text;
   text << report;
-  CHECK(text.str().find("2 clipped, 1 scale-free and left alone") != std::string::npos);
+  CHECK(text.str().find("4 clipped, 1 scale-free and left alone") != std::string::npos);
 }
 
 TEST_CASE("a gradient that is not finite is left to the step") {
@@ -163,6 +168,7 @@ TEST_CASE("the rules that are called scale-free are of degree 0, and the others 
   check_trait(DualNorm<Sign>{}, false);
   check_trait(Update<LmHead, RowNorm>{RowNorm{.eps = 0}}, true);
   static_assert(!detail::is_scale_free_rule<AdamW>());
+  static_assert(!detail::is_scale_free_rule<Adaptive<LmHead>>());
   static_assert(detail::is_scale_free_rule<Update<HiddenMatrix>>());
   static_assert(!detail::is_scale_free_rule<Dual>());
 }

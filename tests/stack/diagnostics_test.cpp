@@ -5,6 +5,7 @@
 
 #include <symopt/stack/diagnostics.hpp>
 #include <symopt/stack/router_diagnostics.hpp>
+#include <symopt/update/adaptive.hpp>
 
 #include <doctest/doctest.h>
 
@@ -34,6 +35,7 @@ struct Model {
                          .add("layers.0.attention.query.weight", {8, 8})
                          .add("experts", {2, 5, 7})
                          .add("norm", {6})
+                         .add("adaptive", {5, 7})
                          .add("crooked", {6, 4})
                          .add("frozen", {3, 3});
   LayerwiseOptimizer stack;
@@ -52,6 +54,7 @@ struct Model {
         {.learning_rate = 0.1, .scale = Scale::match_rms}, layout::row_heads(2));
     add(std::type_identity<SwigluOutput>{}, "experts", plain, layout::experts(layout::transposed()));
     add(std::type_identity<AdamW>{}, "norm", plain);
+    add(std::type_identity<Adaptive<LmHead>>{}, "adaptive", plain);
     add(std::type_identity<Crooked>{}, "crooked", plain);
     add(std::type_identity<Sign>{}, "frozen", plain);
     stack.set_gradient("frozen", std::nullopt);
@@ -78,7 +81,7 @@ TEST_CASE("asking changes nothing: the steps before and after are the same bits"
   Model asked, silent;
   for (int step = 0; step < 3; ++step) {
     const auto before = asked.model.weights();
-    for (int times = 0; times < 2; ++times) CHECK(diagnose(asked.stack).rows().size() == 6);
+    for (int times = 0; times < 2; ++times) CHECK(diagnose(asked.stack).rows().size() == 7);
     CHECK(asked.model.weights() == before);
     CHECK(asked.stack.steps() == silent.stack.steps());
     asked.stack.step();
@@ -144,7 +147,7 @@ TEST_CASE("gradients that are not finite and parameters without one are left out
   Model model;
   model.model["experts"].gradient[3] = std::numeric_limits<float>::quiet_NaN();
   const Diagnostics diagnostics = diagnose(model.stack);
-  CHECK(diagnostics.rows().size() == 5);
+  CHECK(diagnostics.rows().size() == 6);
   for (const ParameterDiagnostics& row : diagnostics.rows())
     CHECK((row.name != "experts" && row.name != "frozen"));
 }
@@ -170,7 +173,7 @@ TEST_CASE("the table is 80 columns wide, and the CSV has every number") {
     CAPTURE(line);
     CHECK(std::ranges::count(line, ',') == 9);
   }
-  CHECK(count == 1 + 2 * 6);
+  CHECK(count == 1 + 2 * 7);
   std::ostringstream quoted;
   Diagnostics(0, {{.name = "a,\"b\""}}).write_csv(quoted, false);
   CHECK(quoted.str().starts_with("1,\"a,\"\"b\"\"\",0,"));

@@ -117,7 +117,13 @@ TEST_CASE_TEMPLATE("rules of a user, and entry by entry, do not see how blocks a
   check_in_double<Rule>();
 }
 
-TEST_CASE_TEMPLATE("neither in single precision", Rule, DerivedHead, DerivedPolar, Lopsided, AdamW) {
+TEST_CASE_TEMPLATE("second moments do not see how blocks are stored, nor other blocks", Rule, AdaptiveEntries,
+                   AdaptiveRows, AdaptiveHead, AdaptiveColumns, AdaptiveBlock) {
+  check_in_double<Rule>();
+}
+
+TEST_CASE_TEMPLATE("neither in single precision", Rule, DerivedHead, DerivedPolar, Lopsided, AdamW,
+                   AdaptiveHead) {
   const AnyRule<float> rule = any_rule<Rule, float>();
   check_storages(rule, 1024 * roundoff<float>);
   check_locality(rule);

@@ -6,6 +6,7 @@
 #include <symopt/split_weights.hpp>
 #include <symopt/stack/layerwise_optimizer.hpp>
 #include <symopt/update/adamw.hpp>
+#include <symopt/update/adaptive.hpp>
 #include <symopt/update/optimizer.hpp>
 #include <symopt/with_copy.hpp>
 
@@ -54,8 +55,10 @@ void check_alike(const std::string& storage, const auto& weights_in) {
   Random random(default_seed);
   const Matrix<float> start = gaussian_block(shape, random).cast<float>();
   Memory alone(start), stacked(start);
-  const OptimizerOptions options{
-      .learning_rate = 0.1, .nesterov = !std::same_as<Rule, AdamW>, .weight_decay = 0.1, .parameter = "w"};
+  const OptimizerOptions options{.learning_rate = 0.1,
+                                 .nesterov = !StatefulRule<role_rule_t<Rule>, float>,
+                                 .weight_decay = 0.1,
+                                 .parameter = "w"};
   using OfBlock = role_rule_t<Rule>;
   Optimizer<OfBlock> optimizer(shape.rows, shape.cols, options);
   Matrix<float> gradient(shape.rows, shape.cols);
@@ -92,6 +95,7 @@ TEST_CASE("a stack steps weights in every storage as an optimizer of the block d
   check_all_storages<Embedding>();
   check_all_storages<LmHead>();
   check_all_storages<AdamW>();
+  check_all_storages<Adaptive<LmHead>>();
 }
 
 }}  // namespace stack_storage_test

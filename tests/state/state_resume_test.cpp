@@ -27,10 +27,17 @@ struct NamedRole {
 };
 
 std::vector<NamedRole> all_roles() {
-  return {{"polar", plain_role<DerivedPolar>()},  {"dual", plain_role<DualPolar>()},
-          {"head", plain_role<DerivedHead>()},    {"columns", plain_role<DerivedColumns>()},
-          {"callable", plain_role<Lopsided>()},   {"AdamW", plain_role<AdamW>()},
-          {"visited", plain_role<VisitedLion>()}, {"adapted", plain_role<AdaptedSum>()},
+  return {{"polar", plain_role<DerivedPolar>()},
+          {"dual", plain_role<DualPolar>()},
+          {"head", plain_role<DerivedHead>()},
+          {"columns", plain_role<DerivedColumns>()},
+          {"callable", plain_role<Lopsided>()},
+          {"AdamW", plain_role<AdamW>()},
+          {"second moments of a head", plain_role<AdaptiveHead>()},
+          {"of columns", plain_role<AdaptiveColumns>()},
+          {"of entries", plain_role<AdaptiveEntries>()},
+          {"visited", plain_role<VisitedLion>()},
+          {"adapted", plain_role<AdaptedSum>()},
           {"sized late", plain_role<LateSum>()}};
 }
 

@@ -8,6 +8,7 @@
 #include <symopt/parameter/named_groups.hpp>
 #include <symopt/stack/layerwise_optimizer.hpp>
 #include <symopt/update/adamw.hpp>
+#include <symopt/update/adaptive.hpp>
 #include <symopt/update/optimizer.hpp>
 #include <symopt/update/update.hpp>
 
@@ -66,6 +67,11 @@ using RowsThenPolar = Update<symopt::SwigluInput, symopt::Then<symopt::RowNorm, 
 using RouterPolar = Update<symopt::Router, symopt::LeftSpectral<>>;
 using PolarOfHeads = Update<HeadsOfTwo>;
 using BentNeurons = Update<PlainNeurons, BentRows>;
+using AdaptiveEntries = symopt::Adaptive<symopt::Trivial>;
+using AdaptiveRows = symopt::Adaptive<symopt::Embedding>;
+using AdaptiveHead = symopt::Adaptive<symopt::LmHead>;
+using AdaptiveColumns = symopt::Adaptive<symopt::SwigluOutput>;
+using AdaptiveBlock = symopt::Adaptive<symopt::HiddenMatrix, symopt::moments::Block>;
 
 /// A rule with a state, of a group with a shift, which its decay may respect.
 struct SumUnderShift {

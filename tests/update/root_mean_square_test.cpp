@@ -12,6 +12,7 @@
 #include <symopt/normalization/sign.hpp>
 #include <symopt/parameter/named_groups.hpp>
 #include <symopt/update/adamw.hpp>
+#include <symopt/update/adaptive.hpp>
 #include <symopt/update/frame_average.hpp>
 #include <symopt/update/optimizer.hpp>
 
@@ -94,6 +95,7 @@ TEST_CASE("sizes are those of the formulas") {
   is(FrobeniusNorm{}, {4, 9}, 1.0 / 6);
   is(Sign{}, {4, 9}, 1);
   is(AdamW{}, {4, 9}, 0.2);
+  is(Adaptive<LmHead>{}, {4, 9}, 0.2);
   is(Spectral<>{}, {4, 9}, 1.0 / 3);
   is(LeftSpectral<>{}, {9, 4}, 1.0 / 3);
   is(HeadSpectral<Side::left, 2>{}, {8, 16}, 1.0 / 4);

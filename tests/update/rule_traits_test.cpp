@@ -38,6 +38,11 @@ struct Adapted {
 struct Plain {
   symopt::Matrix<float> operator()(const symopt::Matrix<float>& block) const { return block; }
 };
+/// Not what its type is called.
+struct Named : Adapted {
+  static std::string name() { return "Renamed<Rows>"; }
+  void options(auto&& field) { field("strength", strength); }
+};
 /// Without a word about how it is mirrored.
 struct UnderShift : Plain {
   using group = symopt::LmHead;
@@ -74,6 +79,8 @@ TEST_CASE("a rule's text has the projections that its group derived") {
   CHECK(rule_text(Hybrid()) == "P > RowNorm > P > DualNorm<Spectral> > P");
   CHECK(rule_text(Update<LmHead, Then<FrobeniusNorm, RowNorm>>()) == "P > FrobeniusNorm > RowNorm > P");
   CHECK(rule_text(Then<RowNorm, Sign>()) == "Then<RowNorm, Sign>");
+  CHECK(rule_text(Named()) == "Renamed<Rows>");
+  CHECK(rule_options_text(Named()) == "Renamed<Rows>.strength=0.5");
   CHECK(rule_group_text<Update<LmHead>>() == "LmHead: S x O + shift");
   CHECK(rule_group_text<AdamW>() == "B x B");
   CHECK(rule_group_text<Plain>() == "unclaimed");

@@ -32,14 +32,13 @@ bool write_next_momentum(const Streams<Scalar>& streams, const StepCoefficients&
   return finite;
 }
 
-/// copy <- W, contiguous rows.
+/// copy <- weights or a gradient, contiguous rows.
 template <class Scalar>
-void copy_weights(const WeightsView<Scalar>& weights, const BlockView<Scalar>& copy) {
+void copy_block(const auto& view, const BlockView<Scalar>& copy) {
   using L = Lanes<Scalar>;
-  for_each_chunk(chunks_of(weights.shape()), [&](Range rows) {
+  for_each_chunk(chunks_of(view.shape()), [&](Range rows) {
     sweep(
-        rows, {0, weights.shape().cols}, [](L w, L& to) SYMOPT_INLINE_LAMBDA { to = w; }, in(weights),
-        out(copy));
+        rows, {0, view.shape().cols}, [](L x, L& to) SYMOPT_INLINE_LAMBDA { to = x; }, in(view), out(copy));
   });
 }
 

@@ -179,6 +179,20 @@ SYMOPT_INLINE Lanes<Scalar> absolute(Lanes<Scalar> x) {
   return Lanes<Scalar>::of_bits(x.bits() & (std::numeric_limits<Bits>::max() >> 1));
 }
 
+/// The larger of two entries, and the smaller; of two of which one is NaN, `larger` is the second.
+///@{
+template <class Scalar>
+SYMOPT_INLINE Lanes<Scalar> larger(Lanes<Scalar> a, Lanes<Scalar> b) {
+  const auto is_first = typename Lanes<Scalar>::BitVector(a.value > b.value);
+  return Lanes<Scalar>::of_bits((a.bits() & is_first) | (b.bits() & ~is_first));
+}
+template <class Scalar>
+SYMOPT_INLINE Lanes<Scalar> smaller(Lanes<Scalar> a, Lanes<Scalar> b) {
+  const auto is_first = typename Lanes<Scalar>::BitVector(a.value > b.value);
+  return Lanes<Scalar>::of_bits((b.bits() & is_first) | (a.bits() & ~is_first));
+}
+///@}
+
 /// Entries below the smallest normal number become zero; NaN stays.
 template <class Scalar>
 SYMOPT_INLINE Lanes<Scalar> without_subnormals(Lanes<Scalar> x) {

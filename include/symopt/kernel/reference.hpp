@@ -109,4 +109,54 @@ void adamw_step(const BlockView<const Scalar>& gradient, const BlockView<Scalar>
     }
 }
 
+/// A step with second moments, of which each is shared by the entries of one line: roots[line_of(i, j)].
+/// project(Block&) works in place. coefficients.beta and gradient_weight are those of the momentum.
+template <class Scalar>
+void adaptive_step(const BlockView<const Scalar>& gradient, const BlockView<Scalar>& momentum,
+                   const BlockView<Scalar>& weights, std::vector<double>& roots, auto&& line_of,
+                   const StepCoefficients& coefficients, const AdamWCoefficients& own, auto&& project) {
+  const Shape shape = shape_of(weights);
+  Block g(shape), x(shape), decayed(shape);
+  for (Index i = 0; i < shape.rows; ++i)
+    for (Index j = 0; j < shape.cols; ++j) {
+      g.at(i, j) = coefficients.gradient_factor * double(gradient.row(i)[gradient.cols.offset(j)]);
+      decayed.at(i, j) = double(weights.row(i)[weights.cols.offset(j)]);
+    }
+  project(g);
+  std::vector<double> largest(roots.size()), counts(roots.size());
+  std::vector<long double> sums(roots.size());  // of a whole block, perhaps
+  const auto for_each_entry = [&](auto&& visit) {
+    for (Index i = 0; i < shape.rows; ++i)
+      for (Index j = 0; j < shape.cols; ++j) visit(i, j, static_cast<std::size_t>(line_of(i, j)));
+  };
+  for_each_entry([&](Index i, Index j, std::size_t line) {
+    largest[line] = std::max({largest[line], std::abs(g.at(i, j)), roots[line]});
+  });
+  for_each_entry([&](Index i, Index j, std::size_t line) {
+    const double ratio = largest[line] > 0 ? g.at(i, j) / largest[line] : 0;
+    sums[line] += static_cast<long double>(ratio * ratio);
+    ++counts[line];
+  });
+  for (std::size_t line = 0; line < roots.size(); ++line) {
+    if (largest[line] == 0) continue;
+    const double root = roots[line] / largest[line];
+    roots[line] = largest[line] * std::sqrt(own.keep_second * root * root +
+                                            own.add_second * static_cast<double>(sums[line]) / counts[line]);
+  }
+  for_each_entry([&](Index i, Index j, std::size_t line) {
+    Scalar& m = momentum.row(i)[momentum.cols.offset(j)];
+    const double next =
+        without_subnormals<Scalar>(coefficients.beta * double(m) + coefficients.gradient_weight * g.at(i, j));
+    m = static_cast<Scalar>(next);
+    x.at(i, j) = next * own.first_correction / (roots[line] * own.second_correction + own.eps);
+  });
+  project(x);
+  if (coefficients.decay_is_horizontal) project(decayed);
+  for_each_entry([&](Index i, Index j, std::size_t) {
+    Scalar& w = weights.row(i)[weights.cols.offset(j)];
+    w = static_cast<Scalar>(double(w) - coefficients.decay * decayed.at(i, j) -
+                            coefficients.step_size * x.at(i, j));
+  });
+}
+
 }}}  // namespace symopt::kernel::reference

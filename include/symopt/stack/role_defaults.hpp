@@ -22,6 +22,8 @@ concept ParameterClass =
     OneOf<T, HiddenMatrix, Embedding, TiedEmbedding, LmHead, SwigluInput, SwigluOutput, Router> ||
     SymmetryGroup<T>;
 
+inline constexpr double rate_of_adamw = 0.003;
+
 template <class T>
 struct RoleRule {
   static_assert(StatelessRule<T, float> || StatefulRule<T, float> || StatelessRule<T, double> ||
@@ -44,12 +46,14 @@ template <class T>
 using role_rule_t = typename detail::RoleRule<T>::type;
 
 /// The options that a parameter class has when none are given, used as a whole: those of OptimizerOptions for
-/// a group or a rule of your own, and for the classes here, which is the one place where they are, rates that
-/// a search found for the language model of examples/language_model, 1.3 million parameters
+/// a group or a rule of your own, and for the classes and rules here, which is the one place where they are,
+/// rates that a search found for the language model of examples/language_model, 1.3 million parameters
 /// (docs/experiments.md): a place to start from, not a recommendation for another model.
+/// Second moments, Adaptive, take AdamW's.
 ///@{
 template <class T>
 OptimizerOptions default_options() {
+  if constexpr (requires { typename T::moments_type; }) return {.learning_rate = detail::rate_of_adamw};
   return {};
 }
 template <>
@@ -82,7 +86,7 @@ inline OptimizerOptions default_options<Router>() {
 }
 template <>
 inline OptimizerOptions default_options<AdamW>() {
-  return {.learning_rate = 0.003};
+  return {.learning_rate = detail::rate_of_adamw};
 }
 ///@}
 

@@ -5,6 +5,7 @@
 #include <symopt/kernel/all_finite.hpp>
 #include <symopt/parameter/row_mask.hpp>
 #include <symopt/update/any_state.hpp>
+#include <symopt/update/fused_state_step.hpp>
 #include <symopt/update/map_step.hpp>
 #include <symopt/update/state_fields.hpp>
 #include <symopt/update/state_step.hpp>
@@ -34,7 +35,7 @@ struct BlockRule<Rule, Scalar> {
 /// A step goes along the memory of the weights. Where that runs along columns, the block is the transposed
 /// one and the map the mirrored one; what is remembered is kept, and turned, the same way. Then
 ///   a rule that maps the momentum    goes through its kernel, or the general step: map_step.hpp
-///   AdamW, or another with a kernel  does the whole step itself: fused_step.hpp
+///   AdamW, or another with a kernel  does the whole step itself: fused_state_step.hpp
 ///   any other rule with a state      is shown weights and gradient, and gives a direction: state_step.hpp
 /// The rows that a mask leaves out are remembered as they are; the views of a step are of the others. The
 /// mask must outlive the block. Memory: what is remembered and, at construction, the scratch of row-major
@@ -65,7 +66,9 @@ class Block {
   void reserve(bool may_gather = false) {
     if constexpr (!is_stateful) {
       steps_.template reserve<orientation>(source_, existing_shape(), memory_);
-    } else if constexpr (!has_kernel) {
+    } else if constexpr (has_kernel) {
+      steps_.template reserve<orientation>(source_, existing_shape());
+    } else {
       steps_.reserve(source_, existing_shape(), may_gather);
     }
   }
@@ -83,7 +86,7 @@ class Block {
       return steps_.template run<orientation>(
           rule, {lines.gradient, along_rows<orientation>(momentum), lines.weights, &memory_.sums()}, lines);
     } else if constexpr (has_kernel) {
-      return rule.rule.fused_step(lines, orientation, memory_);
+      return steps_.template run<orientation>(rule.rule, lines, memory_);
     } else {
       if (input.check == kernel::Check::gradient && !kernel::all_finite(input.gradient)) return false;
       steps_.template run<orientation>(rule.rule, memory_, lines, source_);
@@ -148,7 +151,9 @@ class Block {
   const RowMask* rows_;  // null: all rows
   ScratchSource source_;
   Memory memory_;
-  std::conditional_t<is_stateful, StateStep<Rule, Scalar>, MapStep<Rule, Scalar>> steps_;
+  std::conditional_t<!is_stateful, MapStep<Rule, Scalar>,
+                     std::conditional_t<has_kernel, FusedStateStep<Rule, Scalar>, StateStep<Rule, Scalar>>>
+      steps_;
 };
 
 }}}  // namespace symopt::detail

@@ -27,7 +27,7 @@ class DecayedWeights {
     if (coefficients.decay == 0 || !coefficients.decay_is_horizontal) return {};
     MatrixRef<Scalar> decayed = entries_.as(weights.shape());
     const BlockView<Scalar> view(decayed);
-    kernel::copy_weights(weights, view);
+    kernel::copy_block(weights, view);
     NoWorkspace none;
     Projection{}.template apply<Scalar>(decayed, none);
     return view;

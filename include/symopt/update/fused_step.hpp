@@ -97,9 +97,21 @@ concept HasFusedStep = requires(const Map& map) {
 /// the orientation is along columns. Returns as the steps of kernel/step.hpp do.
 ///   bool fused_step(const StepInput<Scalar>& lines, Orientation orientation, State<Scalar>& state) const
 template <class Rule, class Scalar>
-concept HasFusedState = requires(const Rule& rule, typename Rule::template State<Scalar>& state,
-                                 const detail::StepInput<Scalar>& lines) {
+concept FusedStateWithoutMemory = requires(const Rule& rule, typename Rule::template State<Scalar>& state,
+                                           const detail::StepInput<Scalar>& lines) {
   rule.fused_step(lines, Orientation::along_rows, state);
 };
+/// One that works in scratch, made from the shape of the lines and ScratchOptions.
+///   template <class Scalar, Orientation orientation> using StepMemory
+///   bool fused_step<orientation>(lines, state, StepMemory<Scalar, orientation>& memory) const
+template <class Rule, class Scalar>
+concept FusedStateWithMemory = requires(
+    const Rule& rule, typename Rule::template State<Scalar>& state, const detail::StepInput<Scalar>& lines,
+    typename Rule::template StepMemory<Scalar, Orientation::along_rows>& memory) {
+  rule.template fused_step<Orientation::along_rows>(lines, state, memory);
+};
+/// Either.
+template <class Rule, class Scalar>
+concept HasFusedState = FusedStateWithoutMemory<Rule, Scalar> || FusedStateWithMemory<Rule, Scalar>;
 
 }}  // namespace symopt

@@ -31,15 +31,15 @@ struct StateAccess;
 ///
 /// Rule: an Update, a normalization, any callable, or a stateful rule such as AdamW.
 /// Shapes: fixed at construction. Units: the learning rate multiplies the rule's direction.
-/// Cost: for norms of rows, columns and blocks, signs, the identity, AdamW and row-major heads one sweep over
-/// memory or as few as the rule needs (kernel/), and memory for the momentum (AdamW: two moments) and some
-/// lines; for others the rule's, a sweep before it and one after it, and memory for the momentum, one
-/// direction and the rule's workspace. The check of the gradient reads it once more, but where a first sweep
-/// reads it anyway. Memory for row-major weights is taken at construction, what column-major ones need
-/// besides at their first step; no other step allocates (but for a rule that is only callable). Threads: all
-/// that OpenMP gives; the results do not depend on how many. Errors: std::invalid_argument for options out of
-/// range, shapes that differ, memory that overlaps or has an inner stride, and for a non-finite gradient
-/// unless told otherwise. After an error weights and state are as they were.
+/// Cost: for norms of rows, columns and blocks, signs, the identity, AdamW, second moments and row-major
+/// heads one sweep over memory or as few as the rule needs (kernel/), and memory for the momentum (AdamW: two
+/// moments) and some lines; for others the rule's, a sweep before it and one after it, and memory for the
+/// momentum, one direction and the rule's workspace. The check of the gradient reads it once more, but where
+/// a first sweep reads it anyway. Memory for row-major weights is taken at construction, what column-major
+/// ones need besides at their first step; no other step allocates (but for a rule that is only callable).
+/// Threads: all that OpenMP gives; the results do not depend on how many. Errors: std::invalid_argument for
+/// options out of range, shapes that differ, memory that overlaps or has an inner stride, and for a
+/// non-finite gradient unless told otherwise. After an error weights and state are as they were.
 template <class Rule, class Scalar = float>
 class Optimizer {
   static_assert(RealScalar<Scalar>, "symopt optimizes float and double blocks");

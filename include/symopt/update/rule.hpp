@@ -20,7 +20,7 @@ concept StatelessRule = InPlaceMap<Rule, Scalar> || CallableMap<Rule, Scalar>;
 ///                                             the optimizer does scale, decay and W <- W - rate * direction
 /// weights and gradient come as read-only views of the caller's memory in its storage order.
 ///
-/// Model: AdamW.
+/// Models: AdamW, Adaptive.
 template <class Rule, class Scalar>
 concept StatefulRule = requires(const Rule& rule, const Matrix<Scalar>& weights, Matrix<Scalar>& direction,
                                 typename Rule::template State<Scalar>& state) {

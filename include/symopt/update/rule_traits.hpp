@@ -162,8 +162,21 @@ std::string rule_group_text() {
   }
 }
 
-/// What a rule does: the stages of an update with the projections between them, "P > RowNorm > P"; the type
-/// of another rule.
+/// A map's type, or the name that it has for itself: a type whose arguments have defaults that depend on
+/// others is spelled in one way by one compiler and in another by the next, and names are in files.
+template <class Map>
+std::string map_name() {
+  if constexpr (requires {
+                  { Map::name() } -> std::convertible_to<std::string>;
+                }) {
+    return Map::name();
+  } else {
+    return type_name<Map>();
+  }
+}
+
+/// What a rule does: the stages of an update with the projections between them, "P > RowNorm > P"; the name
+/// of another rule, with the projections around it that it says it has.
 template <class Rule>
 std::string rule_text(const Rule& rule) {
   if constexpr (requires { rule.normalization(); }) {
@@ -176,8 +189,10 @@ std::string rule_text(const Rule& rule) {
       if (!is_horizontal) text += " > P";
     });
     return Projection::is_identity || !is_horizontal ? text : text + " > P";
+  } else if constexpr (requires { requires !Rule::projection::is_identity; }) {
+    return "P > " + map_name<Rule>() + " > P";
   } else {
-    return type_name<Rule>();
+    return map_name<Rule>();
   }
 }
 
@@ -208,7 +223,7 @@ void add_options(Map map, std::string& text) {
     if constexpr (std::is_arithmetic_v<Value>) {
       std::array<char, 32> digits;  // the fewest that give the same number back
       const auto end = std::to_chars(digits.begin(), digits.end(), value).ptr;
-      text += (text.empty() ? "" : ", ") + type_name<Map>() + "." + name + "=";
+      text += (text.empty() ? "" : ", ") + map_name<Map>() + "." + name + "=";
       text.append(digits.begin(), end);
     } else {
       add_options(value, text);

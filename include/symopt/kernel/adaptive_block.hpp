@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/kernel/adaptive.hpp>
+#include <symopt/kernel/buffer.hpp>
+
+#include <atomic>
+
+namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
+
+/// One second moment for the block: a sweep that adds up squares, and checks, then one that moves. Six
+/// streams.
+struct AdaptiveBlockStep {
+  template <class Scalar>
+  struct Memory {
+    Memory(Shape shape, ScratchOptions) : squares(reduction_chunks(shape).count) {}
+    Buffer<double> squares;
+  };
+
+  template <class Scalar>
+  static bool run(const Streams<Scalar>& streams, double* root, const StepCoefficients& coefficients,
+                  const AdamWCoefficients& own, Check check, auto& memory) {
+    using L = Lanes<Scalar>;
+    const Shape shape = streams.shape();
+    if (shape.rows == 0 || shape.cols == 0) return true;
+    const Chunks chunks = reduction_chunks(shape);
+    std::atomic<bool> finite = true;
+    parallel_sweep(chunks.count, [&](Index chunk) {
+      NonFiniteMarks<Scalar> marks;
+      DoubleLanes<Scalar> squares;
+      sweep(
+          chunks[chunk], streams.columns(),
+          [](L g, NonFiniteMarks<Scalar>& found, DoubleLanes<Scalar>& sum) SYMOPT_INLINE_LAMBDA {
+            found.add(g);
+            sum.add_square(g);
+          },
+          in(streams.gradient), accumulate(marks), accumulate(squares));
+      memory.squares.data()[chunk] = squares.sum();
+      if (marks.any()) finite.store(false, std::memory_order_relaxed);
+    });
+    if (check == Check::gradient && !finite) return false;
+
+    double sum = 0;
+    for (Index chunk = 0; chunk < chunks.count; ++chunk) sum += memory.squares.data()[chunk];
+    const double norm = norm_from<Scalar>(sum, [&](auto&& visit) {
+      for (Index i = 0; i < shape.rows; ++i)
+        for (Index j = 0; j < shape.cols; ++j) visit(streams.gradient.at(i, j));
+    });
+    *root = next_root(*root, root_mean_square(norm, shape.rows * shape.cols, coefficients), own);
+    const auto factors = factors_of_root<Scalar>(*root, own, coefficients.step_size);
+    StepCoefficients scaled = coefficients;
+    scaled.step_size = static_cast<double>(factors.factor);
+    entrywise_sweep(streams, scaled,
+                    [scale = L(factors.scale)](L x) SYMOPT_INLINE_LAMBDA { return x * scale; });
+    return true;
+  }
+};
+
+}}}  // namespace symopt::kernel
