@@ -9,6 +9,7 @@
 #include <limits>
 #include <new>
 #include <sstream>
+#include <type_traits>
 
 struct symopt_optimizer {
   struct Block {
@@ -120,49 +121,55 @@ symopt::Layout layout_of(const symopt_block& block) {
   return layout;
 }
 
+/// A block without a rate of its own takes the stack's, in AdamW's units, and the stack's decay unless it has
+/// its own.
 template <class Class>
-symopt::Role role_of(const symopt_block& block, symopt::NonFinite non_finite) {
-  symopt::OptimizerOptions options = symopt::default_options<Class>();
-  if (block.learning_rate != 0) options.learning_rate = block.learning_rate;
-  options.weight_decay = block.weight_decay;
-  options.non_finite = non_finite;
+symopt::Role role_of(const symopt_block& block, const symopt::StackOptions& stack) {
   const symopt::RowMask mask =
       block.existing_rows == 0 ? symopt::RowMask() : symopt::RowMask::first(block.existing_rows);
-  return symopt::role<Class>(options, layout_of(block), mask);
+  const symopt::Role role = symopt::role<Class>(layout_of(block), mask);
+  if (block.learning_rate == 0 && block.weight_decay == 0) return role;
+  symopt::OptimizerOptions options = role.options(stack);
+  options.weight_decay = block.weight_decay;
+  if (block.learning_rate != 0) {
+    options.learning_rate = block.learning_rate;
+    if (!std::is_same_v<Class, symopt::HiddenMatrix>) options.scale = symopt::Scale::none;
+  }
+  return role.with(options);
 }
 
-symopt::Role role_of(const symopt_block& block, symopt::NonFinite non_finite) {
+symopt::Role role_of(const symopt_block& block, const symopt::StackOptions& stack) {
   switch (block.role) {
     case SYMOPT_ADAMW:
-      return role_of<symopt::AdamW>(block, non_finite);
+      return role_of<symopt::AdamW>(block, stack);
     case SYMOPT_HIDDEN_MATRIX:
-      return role_of<symopt::HiddenMatrix>(block, non_finite);
+      return role_of<symopt::HiddenMatrix>(block, stack);
     case SYMOPT_EMBEDDING:
-      return role_of<symopt::Embedding>(block, non_finite);
+      return role_of<symopt::Embedding>(block, stack);
     case SYMOPT_TIED_EMBEDDING:
-      return role_of<symopt::TiedEmbedding>(block, non_finite);
+      return role_of<symopt::TiedEmbedding>(block, stack);
     case SYMOPT_LM_HEAD:
-      return role_of<symopt::LmHead>(block, non_finite);
+      return role_of<symopt::LmHead>(block, stack);
     case SYMOPT_SWIGLU_INPUT:
-      return role_of<symopt::SwigluInput>(block, non_finite);
+      return role_of<symopt::SwigluInput>(block, stack);
     case SYMOPT_SWIGLU_OUTPUT:
-      return role_of<symopt::SwigluOutput>(block, non_finite);
+      return role_of<symopt::SwigluOutput>(block, stack);
     case SYMOPT_ROUTER:
-      return role_of<symopt::Router>(block, non_finite);
+      return role_of<symopt::Router>(block, stack);
     case SYMOPT_ADAPTIVE_ENTRIES:
-      return role_of<symopt::Adaptive<symopt::Trivial>>(block, non_finite);
+      return role_of<symopt::Adaptive<symopt::Trivial>>(block, stack);
     case SYMOPT_ADAPTIVE_EMBEDDING:
-      return role_of<symopt::Adaptive<symopt::Embedding>>(block, non_finite);
+      return role_of<symopt::Adaptive<symopt::Embedding>>(block, stack);
     case SYMOPT_ADAPTIVE_TIED_EMBEDDING:
-      return role_of<symopt::Adaptive<symopt::TiedEmbedding>>(block, non_finite);
+      return role_of<symopt::Adaptive<symopt::TiedEmbedding>>(block, stack);
     case SYMOPT_ADAPTIVE_LM_HEAD:
-      return role_of<symopt::Adaptive<symopt::LmHead>>(block, non_finite);
+      return role_of<symopt::Adaptive<symopt::LmHead>>(block, stack);
     case SYMOPT_ADAPTIVE_SWIGLU_INPUT:
-      return role_of<symopt::Adaptive<symopt::SwigluInput>>(block, non_finite);
+      return role_of<symopt::Adaptive<symopt::SwigluInput>>(block, stack);
     case SYMOPT_ADAPTIVE_SWIGLU_OUTPUT:
-      return role_of<symopt::Adaptive<symopt::SwigluOutput>>(block, non_finite);
+      return role_of<symopt::Adaptive<symopt::SwigluOutput>>(block, stack);
     case SYMOPT_ADAPTIVE_ROUTER:
-      return role_of<symopt::Adaptive<symopt::Router>>(block, non_finite);
+      return role_of<symopt::Adaptive<symopt::Router>>(block, stack);
     default:
       throw symopt::Error("role is " + std::to_string(block.role) + "; it must be a symopt_role", block.name);
   }
@@ -237,8 +244,10 @@ symopt_status symopt_create(const symopt_options* options, const symopt_block* b
     require_dtypes(all);
     require(all.max_norm >= 0, "symopt_options.max_norm is " + std::to_string(all.max_norm) +
                                    "; it must be positive, or 0 for no clipping");
-    const symopt::NonFinite non_finite = policy_of(all.non_finite);
+    symopt::StackOptions stack{.weight_decay = all.weight_decay, .non_finite = policy_of(all.non_finite)};
+    if (all.learning_rate != 0) stack.learning_rate = all.learning_rate;
     auto made = std::make_unique<symopt_optimizer>();
+    made->stack = symopt::LayerwiseOptimizer(stack);
     made->max_norm = all.max_norm;
     made->has_half_gradients = all.gradient_dtype == SYMOPT_BF16;
     const auto* next = reinterpret_cast<const std::byte*>(blocks);
@@ -247,7 +256,7 @@ symopt_status symopt_create(const symopt_options* options, const symopt_block* b
       const symopt_block block = in_own_size(given, "symopt_block");
       require_block(block, i);
       made->blocks.push_back({block.name, block.offset, sizes_of(block)});
-      made->stack.add(block.name, role_of(block, non_finite),
+      made->stack.add(block.name, role_of(block, stack),
                       symopt::TensorView<float>(parameters + block.offset, sizes_of(block)), std::nullopt);
       std::size_t size = 0;
       std::memcpy(&size, given, sizeof size);

@@ -76,26 +76,24 @@ int main() {
                           TensorView<const float>(tensor.gradient.data(), tensor.shape)});
   }
 
-  const OptimizerOptions hidden = default_options<HiddenMatrix>();
-  const OptimizerOptions neuron = default_options<SwigluInput>();
   const Layout pairs = layout::gate_up(GateUp::concatenated, Neurons::paired);
   Routing routing;
   routing.add("embedding", role<Embedding>());
-  routing.add("positions", role<Update<Positions, RowNorm>>({.learning_rate = 0.05}));
-  routing.add("attention.query", role<HiddenMatrix>(hidden, layout::row_heads(heads)));
-  routing.add("attention.key_value", role<HiddenMatrix>(hidden, layout::row_heads(2 * heads)));
-  routing.add("attention.output", role<HiddenMatrix>(hidden, layout::column_heads(heads)));
+  routing.add("positions", role<Update<Positions, RowNorm>>());
+  routing.add("attention.query", role<HiddenMatrix>(layout::row_heads(heads)));
+  routing.add("attention.key_value", role<HiddenMatrix>(layout::row_heads(2 * heads)));
+  routing.add("attention.output", role<HiddenMatrix>(layout::column_heads(heads)));
   routing.add("mlp.gate", role<SwigluInput>());
   routing.add("mlp.down", role<SwigluOutput>());
   routing.add("moe.router", role<Router>());
-  routing.add("moe.sigmoid_router", role<SeenShift>({.learning_rate = 0.0015}));
-  routing.add("moe.gate_up", role<SwigluInput>(neuron, layout::experts(pairs)));
-  routing.add("moe.down", role<SwigluOutput>(default_options<SwigluOutput>(), layout::experts()));
-  routing.add("convolution", role<HiddenMatrix>(hidden, layout::as_matrix()));
-  routing.add("depthwise", role<Depthwise>({.learning_rate = 0.005}, layout::as_matrix()));
+  routing.add("moe.sigmoid_router", role<SeenShift>());
+  routing.add("moe.gate_up", role<SwigluInput>(layout::experts(pairs)));
+  routing.add("moe.down", role<SwigluOutput>(layout::experts()));
+  routing.add("convolution", role<HiddenMatrix>(layout::as_matrix()));
+  routing.add("depthwise", role<Depthwise>(layout::as_matrix()));
   routing.add("head", role<LmHead>());
 
-  LayerwiseOptimizer stack;
+  LayerwiseOptimizer stack({.learning_rate = 1e-3});
   stack.route(parameters, routing);
   std::cout << stack.plan();
   stack.step();

@@ -100,8 +100,10 @@ typedef struct symopt_block {
   int64_t row_heads;     /**< each block is that many heads below each other; 0 or 1: one */
   int64_t column_heads;  /**< or beside each other */
   int64_t existing_rows; /**< rows beyond are padding; 0: all exist */
-  double learning_rate;  /**< 0: the role's default */
-  double weight_decay;   /**< the block shrinks by learning rate times this per step */
+  double learning_rate;  /**< multiplies the role's update, that of a hidden matrix in AdamW's units; 0: the
+                            rate of the options, in AdamW's units for every role */
+  double weight_decay;   /**< the block shrinks by learning rate times this per step; with learning_rate 0, 0
+                            is the decay of the options */
 } symopt_block;
 
 /** What holds for all blocks. */
@@ -110,8 +112,10 @@ typedef struct symopt_options {
   int32_t non_finite;      /**< symopt_non_finite */
   int32_t parameter_dtype; /**< symopt_dtype of the parameters: SYMOPT_F32 */
   int32_t gradient_dtype;  /**< of the gradients: either */
-  double max_norm; /**< gradients of rules that see their length are clipped to it, all together; 0: not
-                      clipped */
+  double max_norm;      /**< gradients of rules that see their length are clipped to it, all together; 0: not
+                           clipped */
+  double learning_rate; /**< AdamW's, for all blocks that have none of their own; 0: 1e-3 */
+  double weight_decay;  /**< AdamW's, likewise; 0: none */
 } symopt_options;
 
 /** What a step did. */

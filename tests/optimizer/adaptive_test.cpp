@@ -354,6 +354,7 @@ TEST_CASE("plans and files name the rule with its group and options") {
 
 TEST_CASE("stacks take second moments as roles, with AdamW's default rate") {
   CHECK(role<Adaptive<Router>>().options().learning_rate == role<AdamW>().options().learning_rate);
+  CHECK(role<Adaptive<Router>>().options().scale == Scale::match_rms);
   CHECK(role<Adaptive<Trivial>>().acts_entrywise());
   CHECK_FALSE(role<Adaptive<Embedding>>().acts_entrywise());
   Matrix<float> weights = Matrix<float>::Zero(5, 4), gradient = Matrix<float>::Identity(5, 4);

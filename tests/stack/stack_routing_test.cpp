@@ -525,7 +525,7 @@ TEST_CASE("the plan names a rule of a user, wherever it was written") {
   Matrix<float> weights = Matrix<float>::Zero(2, 2);
   const auto rule_of = [&]<class Rule>(Rule) {
     LayerwiseOptimizer stack;
-    stack.add<Rule>("w", weights, std::nullopt);
+    stack.add<Rule>("w", weights, std::nullopt, OptimizerOptions{});
     return stack.plan().rows()[0].rule;
   };
   const auto doubled = [](const auto& momentum) { return (2 * momentum).eval(); };

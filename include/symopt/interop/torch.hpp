@@ -2,6 +2,7 @@
 #pragma once
 
 #include <symopt/error.hpp>
+#include <symopt/interop/torch_groups.hpp>
 #include <symopt/interop/torch_tensor.hpp>
 #include <symopt/stack/layerwise_optimizer.hpp>
 #if __has_include(<nlohmann/json.hpp>)
@@ -30,106 +31,6 @@ namespace detail {
 struct NoDefaultOptions : torch::optim::OptimizerCloneableOptions<NoDefaultOptions> {};
 
 }  // namespace detail
-
-/// The options of one group of tensors: a role, with the learning rate where torch's schedulers look for it.
-/// Made by parameter_group and parameter_groups.
-class GroupOptions : public torch::optim::OptimizerCloneableOptions<GroupOptions> {
- public:
-  /// A role for float tensors, and one for double tensors if there are such. `label` begins the tensors'
-  /// names in messages; `names` are the tensors' own, where they have any.
-  GroupOptions(Role role, std::optional<BasicRole<double>> double_role, std::string label,
-               std::vector<std::string> names = {})
-      : role_(std::move(role)),
-        double_role_(std::move(double_role)),
-        label_(std::move(label)),
-        names_(std::move(names)),
-        rate_(role_.options().learning_rate) {
-    validate(role_.options());
-  }
-
-  /// The base rate, as torch's schedulers read and set it. Errors: std::invalid_argument for one out of
-  /// range.
-  ///@{
-  double get_lr() const override { return rate_; }
-  void set_lr(const double rate) override {
-    symopt::OptimizerOptions changed = role_.options();
-    changed.learning_rate = rate;
-    validate(changed);
-    rate_ = rate;
-  }
-  ///@}
-
-  /// The role of float tensors, and of double ones if there are such.
-  ///@{
-  const Role& role() const { return role_; }
-  const std::optional<BasicRole<double>>& double_role() const { return double_role_; }
-  ///@}
-  /// The pattern that routed the group, or what its options call it.
-  const std::string& label() const { return label_; }
-
-  /// What messages call a tensor of the group.
-  std::string name_of(std::size_t group, std::size_t tensor) const {
-    if (tensor < names_.size()) return names_[tensor];
-    const std::string place = "group " + std::to_string(group) + ", tensor " + std::to_string(tensor);
-    return label_.empty() ? place : label_ + ", " + place;
-  }
-
- private:
-  Role role_;
-  std::optional<BasicRole<double>> double_role_;
-  std::string label_;
-  std::vector<std::string> names_;
-  double rate_;
-};
-
-/// A parameter group in one role: parameter_group<LmHead>({w}, {.learning_rate = 0.05}), or under a rule such
-/// as AdamW. Arguments as those of LayerwiseOptimizer::add. Tensors are float or double, in CPU memory; with
-/// more or less than two dimensions as the layout and the rule allow.
-template <class ClassOrRule>
-torch::optim::OptimizerParamGroup parameter_group(std::vector<torch::Tensor> parameters,
-                                                  OptimizerOptions options = default_options<ClassOrRule>(),
-                                                  Layout layout = {}, RowMask mask = {},
-                                                  role_rule_t<ClassOrRule> rule = {}) {
-  std::string label = options.parameter == OptimizerOptions{}.parameter ? "" : options.parameter;
-  return {std::move(parameters),
-          std::make_unique<GroupOptions>(role<ClassOrRule>(options, layout, mask, rule),
-                                         role<ClassOrRule, double>(options, layout, mask, rule),
-                                         std::move(label))};
-}
-
-/// The parameters of a module in groups, one for each pattern of the routing that matches some:
-///   TorchOptimizer optimizer(parameter_groups(model->named_parameters(), routing));
-/// Errors: std::invalid_argument as BasicRouting::roles_of. Float tensors.
-inline std::vector<torch::optim::OptimizerParamGroup> parameter_groups(
-    const torch::OrderedDict<std::string, torch::Tensor>& parameters, const Routing& routing) {
-  std::vector<NamedTensor<float>> named;
-  for (const auto& item : parameters) {
-    symopt::detail::require(item.value().scalar_type() == torch::kFloat, {item.key()},
-                            "a routing is for float tensors");
-    named.push_back({item.key(), tensor_view<float>(item.value())});
-  }
-  const auto routed = routing.roles_of(named);
-
-  std::vector<std::string> patterns;
-  for (const auto& found : routed)
-    if (std::ranges::find(patterns, found.pattern) == patterns.end()) patterns.push_back(found.pattern);
-
-  std::vector<torch::optim::OptimizerParamGroup> groups;
-  for (const std::string& pattern : patterns) {
-    std::vector<torch::Tensor> tensors;
-    std::vector<std::string> names;
-    const Role* role = nullptr;
-    for (std::size_t i = 0; i < routed.size(); ++i) {
-      if (routed[i].pattern != pattern) continue;
-      tensors.push_back(parameters.items()[i].value());
-      names.push_back(named[i].name);
-      role = &routed[i].role;
-    }
-    groups.emplace_back(std::move(tensors),
-                        std::make_unique<GroupOptions>(*role, std::nullopt, pattern, std::move(names)));
-  }
-  return groups;
-}
 
 /// symopt as an optimizer of libtorch: a LayerwiseOptimizer over the parameters' memory, updated in place.
 /// Learning rates are read from the groups' options at every step, so torch's schedulers drive them. All

@@ -33,14 +33,14 @@ struct StackReport {
 
 /// One optimizer for each named parameter of a model: the layerwise stack of arXiv 2605.18106. Binds views of
 /// the trainer's memory, and updates all of it in place.
-///   LayerwiseOptimizer stack;
-///   stack.add<LmHead>("head", head, head_gradient, {.learning_rate = 0.05});
+///   LayerwiseOptimizer stack({.learning_rate = 1e-3, .weight_decay = 0.1});    AdamW's, for all
+///   stack.add<LmHead>("head", head, head_gradient);
 ///   stack.route(parameters, gemma3({.query = 4, .key_value = 1}));    or all at once, by name
 ///   std::cout << stack.plan();
 ///   loop:  compute gradients;  stack.set_schedule_factor(...);  stack.step();
 /// A step looks at all gradients before it moves any weight: a non-finite one leaves everything as it was.
 /// A parameter without a gradient is left alone, decay included.
-/// Rates: each parameter's own times the one schedule factor.
+/// Rates: the stack's, in AdamW's units, or a parameter's own, times the one schedule factor.
 /// Memory: the momenta, and one direction and workspace for each rule and shape of blocks; a step allocates
 /// nothing. Views are kept, so the trainer's memory must stay where it is, or be given anew.
 /// Errors: std::invalid_argument that names the parameter and the remedy; after one nothing has changed. What
@@ -55,6 +55,9 @@ class BasicLayerwiseOptimizer {
 
   /// Moved, not copied: two stacks would update the same memory.
   ///@{
+  /// A stack whose parameters have these options unless they are given their own. Errors:
+  /// std::invalid_argument for options out of range.
+  explicit BasicLayerwiseOptimizer(StackOptions options) : options_(options) { validate(options_); }
   BasicLayerwiseOptimizer() = default;
   BasicLayerwiseOptimizer(BasicLayerwiseOptimizer&&) = default;
   BasicLayerwiseOptimizer& operator=(BasicLayerwiseOptimizer&&) = default;
@@ -65,14 +68,27 @@ class BasicLayerwiseOptimizer {
   /// shape. Of a stack in float the gradient may be bfloat16, and the weights, as in Optimizer::step, memory
   /// of bfloat16, stochastic(weights, seed), split_weights(high, low) or with_copy(weights, copy). Errors: a
   /// name or memory that is already there, a layout or mask that does not fit, options out of range.
+  /// Without options it has those of the stack, in AdamW's units; with options, these alone.
+  ///@{
   template <class ClassOrRule, class Weights, class Gradient>
-  void add(std::string name, Weights&& weights, Gradient&& gradient,
-           OptimizerOptions options = default_options<ClassOrRule>(), Layout layout = {}, RowMask mask = {},
-           role_rule_t<ClassOrRule> rule = {}) {
+  void add(std::string name, Weights&& weights, Gradient&& gradient, OptimizerOptions options,
+           Layout layout = {}, RowMask mask = {}, role_rule_t<ClassOrRule> rule = {}) {
     add(std::move(name),
         role<ClassOrRule, Scalar>(std::move(options), std::move(layout), std::move(mask), std::move(rule)),
         std::forward<Weights>(weights), std::forward<Gradient>(gradient));
   }
+  template <class ClassOrRule, class Weights, class Gradient>
+  void add(std::string name, Weights&& weights, Gradient&& gradient, Layout layout, RowMask mask = {},
+           role_rule_t<ClassOrRule> rule = {}) {
+    add(std::move(name), role<ClassOrRule, Scalar>(std::move(layout), std::move(mask), std::move(rule)),
+        std::forward<Weights>(weights), std::forward<Gradient>(gradient));
+  }
+  template <class ClassOrRule, class Weights, class Gradient>
+  void add(std::string name, Weights&& weights, Gradient&& gradient) {
+    add(std::move(name), role<ClassOrRule, Scalar>(), std::forward<Weights>(weights),
+        std::forward<Gradient>(gradient));
+  }
+  ///@}
 
   /// Adds a parameter in a role.
   template <class Weights, class Gradient>
@@ -125,7 +141,7 @@ class BasicLayerwiseOptimizer {
       must_throw = must_throw || policy == NonFinite::throw_error;
     }
     if (must_throw)
-      throw NonFiniteGradient("the gradient of " + listed(report.non_finite) +
+      throw NonFiniteGradient("the gradient of " + detail::listed(report.non_finite) +
                                   " has an Inf or NaN; nothing was changed. Lower the learning rate or clip "
                                   "upstream, or skip such steps with non_finite = NonFinite::skip",
                               report.non_finite);
@@ -148,6 +164,8 @@ class BasicLayerwiseOptimizer {
   void set_learning_rate(const std::string& name, double rate) {
     parameters_.find(name).set_learning_rate(rate);
   }
+  /// The options of all parameters that have none of their own.
+  const StackOptions& options() const { return options_; }
   /// The options of one parameter. Errors: std::invalid_argument for a name that is not there.
   const OptimizerOptions& options(const std::string& name) const { return parameters_.find(name).options(); }
 
@@ -221,7 +239,7 @@ class BasicLayerwiseOptimizer {
     if (weights.low)
       detail::require(!detail::overlap(*weights.bf16, *weights.low), {name},
                       "the weights' halves overlap in memory; keep them apart");
-    return role.make(name, std::move(weights), scratch_);
+    return role.make(name, std::move(weights), options_, scratch_);
   }
 
   template <class Gradient>
@@ -281,22 +299,7 @@ class BasicLayerwiseOptimizer {
     }
   }
 
-  /// "parameter 'head'", "parameters 'layers.[0-27].up' (28), 'head'"
-  static std::string listed(const std::vector<std::string>& names) {
-    std::vector<detail::NumberedNames> gathered;
-    for (const std::string& name : names) {
-      const detail::NumberedNames one(name);
-      if (std::ranges::none_of(gathered, [&](detail::NumberedNames& known) { return known.merge(one); }))
-        gathered.push_back(one);
-    }
-    std::string text;
-    for (const detail::NumberedNames& some : gathered) {
-      text += (text.empty() ? "'" : ", '") + some.text() + "'";
-      if (some.count() > 1) text += " (" + std::to_string(some.count()) + ")";
-    }
-    return (names.size() == 1 ? "parameter " : "parameters ") + text;
-  }
-
+  StackOptions options_{};
   std::shared_ptr<detail::ScratchPool> scratch_ = std::make_shared<detail::SharedScratch>();
   detail::ParameterList<Scalar> parameters_;
   std::vector<detail::StepInput<Scalar>> inputs_;  // of the blocks of one parameter after another

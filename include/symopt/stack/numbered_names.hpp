@@ -91,4 +91,20 @@ class NumberedNames {
   std::size_t count_ = 1;
 };
 
+/// "parameter 'head'", "parameters 'layers.[0-27].up' (28), 'head'"
+inline std::string listed(const std::vector<std::string>& names) {
+  std::vector<NumberedNames> gathered;
+  for (const std::string& name : names) {
+    const NumberedNames one(name);
+    if (std::ranges::none_of(gathered, [&](NumberedNames& known) { return known.merge(one); }))
+      gathered.push_back(one);
+  }
+  std::string text;
+  for (const NumberedNames& some : gathered) {
+    text += (text.empty() ? "'" : ", '") + some.text() + "'";
+    if (some.count() > 1) text += " (" + std::to_string(some.count()) + ")";
+  }
+  return (names.size() == 1 ? "parameter " : "parameters ") + text;
+}
+
 }}}  // namespace symopt::detail

@@ -3,7 +3,7 @@
 
 #include <symopt/kernel/all_finite.hpp>
 #include <symopt/parameter/blocks.hpp>
-#include <symopt/stack/any_blocks.hpp>
+#include <symopt/stack/hidden_rule.hpp>
 #include <symopt/stack/plan.hpp>
 #include <symopt/stack/state_table.hpp>
 #include <symopt/stack/stored_gradient.hpp>
@@ -12,7 +12,6 @@
 #include <cmath>
 #include <concepts>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <sstream>
@@ -21,16 +20,6 @@
 #include <vector>
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
-
-/// What a role knows of its rule, the type hidden.
-template <class Scalar>
-struct HiddenRule {
-  bool acts_entrywise;  ///< takes tensors of one dimension
-  /// The blocks of a parameter with these options. Errors: of options that do not suit the rule.
-  std::function<std::unique_ptr<AnyBlocks<Scalar>>(const OptimizerOptions&, const BlocksPlan&)> make_blocks;
-  /// The factor of a scale on the rule's direction for a block of that shape.
-  std::function<double(Scale, Shape)> scale_factor;
-};
 
 /// One named parameter of a stack: views of the trainer's memory, taken apart by a layout, and the blocks
 /// that step on them.
@@ -128,7 +117,10 @@ class Parameter {
     changed.learning_rate = rate;
     validate(changed);
     options_.learning_rate = rate;
+    ratio_.reset();
   }
+  /// The rate is that of the stack times this; until it is set to another one.
+  void set_ratio(double ratio) { ratio_ = ratio; }
 
   /// Which rows exist from now on. Errors: for a rule with a state of its own.
   void set_row_mask(RowMask mask) {
@@ -187,6 +179,9 @@ class Parameter {
     scale << to_string(options_.scale);
     if (options_.scale != Scale::none && !shapes_.empty()) scale << " " << scale_factor(options_.scale, 0);
     const std::string masked = mask_.is_all() ? "" : ", " + mask_.to_string();
+    std::optional<double> entry;
+    if (!shapes_.empty()) entry = rule_.root_mean_square(shapes_.front());
+    if (entry) *entry *= options_.learning_rate * scale_factor(options_.scale, 0);
     return {.name = name(),
             .shape = tensors_.shape_text(),
             .layout = to_string(layout_) + masked,
@@ -195,7 +190,12 @@ class Parameter {
             .rule = facts_.rule,
             .method = facts_.method,
             .scale = scale.str(),
-            .rate = options_.learning_rate};
+            .rate = options_.learning_rate,
+            .ratio = ratio_,
+            .entry = entry,
+            .momentum = facts_.keeps_state ? bare_options(facts_.options) : momentum_text(options_),
+            .weight_decay = options_.weight_decay,
+            .decay = options_.decay};
   }
 
   SavedParameter saved() const {
@@ -302,6 +302,7 @@ class Parameter {
   RuleFacts facts_{};
   StoredGradient<Scalar> gradient_;
   double gradient_factor_ = 1;
+  std::optional<double> ratio_;       // of the rate to the stack's, where it is taken from there
   std::vector<Scalar> scaled_;        // the gradient times the factor, where the rule cannot take that
   KeptWeights<Scalar> kept_weights_;  // of the step before, where the rule may throw
   std::shared_ptr<void> kept_;

@@ -3,9 +3,14 @@
 
 #include <symopt/matrix.hpp>
 #include <symopt/stack/numbered_names.hpp>
+#include <symopt/update/options.hpp>
 
+#include <algorithm>
 #include <concepts>
+#include <cstddef>
+#include <optional>
 #include <ostream>
+#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,6 +29,29 @@ inline std::string blocks_text(const std::vector<Shape>& shapes) {
   return text.empty() ? "none" : text;
 }
 
+/// "momentum 0.95 ema, Nesterov"
+inline std::string momentum_text(const OptimizerOptions& options) {
+  if (options.momentum == 0) return "no momentum";
+  std::ostringstream text;
+  text << "momentum " << options.momentum << " " << to_string(options.momentum_convention)
+       << (options.nesterov ? ", Nesterov" : "");
+  return text.str();
+}
+
+/// "beta1 0.9, eps 1e-08" of "AdamW.beta1=0.9, AdamW.eps=1e-08".
+inline std::string bare_options(const std::string& options) {
+  std::string text;
+  for (std::size_t begin = 0; begin < options.size();) {
+    const std::size_t end = std::min(options.find(", ", begin), options.size());
+    const std::size_t equals = options.find('=', begin);
+    const std::size_t name = options.rfind('.', equals) + 1;
+    text += (text.empty() ? "" : ", ") + options.substr(name, equals - name) + " " +
+            options.substr(equals + 1, end - equals - 1);
+    begin = end + 2;
+  }
+  return text;
+}
+
 }  // namespace detail
 
 /// What a stack does with one parameter.
@@ -37,13 +65,37 @@ struct PlanRow {
   std::string method;  ///< "Zolotarev, 3 or 4 terms": the polar method of the first of the blocks, if any
   std::string scale;   ///< the named scale, and its factor for the first of these blocks
   double rate = 0;     ///< the base rate, before the schedule factor
+  /// That of the class to the stack's rate, for a parameter without options of its own.
+  std::optional<double> ratio{};
+  /// The nominal root mean square of the change of an entry in a step, where the rule states it, before the
+  /// schedule factor; of the first of the blocks.
+  std::optional<double> entry{};
+  std::string momentum{};    ///< "momentum 0.95 ema, Nesterov", or the options of a rule that keeps its own
+  double weight_decay = 0;   ///< times the rate
+  Decay decay = Decay::all;  ///< what the decay shrinks
+
+  /// "0.003 = 3 x 0.001", and the size of a step.
+  std::string rate_text() const {
+    std::ostringstream text;
+    text << "rate " << rate;
+    if (ratio && *ratio != 1 && *ratio != 0) text << " = " << *ratio << " x " << rate / *ratio;
+    if (entry) text << ", entries move by " << *entry;
+    return text.str();
+  }
+  std::string decay_text() const {
+    std::ostringstream text;
+    if (weight_decay == 0) return "no decay";
+    text << (decay == Decay::horizontal ? "horizontal decay " : "decay ") << weight_decay;
+    return text.str();
+  }
 };
 
 /// What a stack does with all its parameters, in the order in which they were added. Printing it gathers
 /// parameters whose names differ only in numbers and which are treated alike, and says how many they are:
 ///   model.layers.[0-27].self_attn.q_proj.weight  28 of [2048x1024]
 ///       16 row heads -> 16 of 128x1024
-///       HiddenMatrix: O x O | Spectral | scale match_rms 6.4 | rate 0.0035
+///       HiddenMatrix: O x O | Spectral | scale match_rms 6.4
+///       rate 0.001, entries move by 0.0002 | momentum 0.95 ema | decay 0.1
 ///       polar factor: Zolotarev, 3 or 4 terms
 /// The line of the layout is left out for a tensor that is one block.
 class Plan {
@@ -79,8 +131,11 @@ class Plan {
       if (line.names.count() > 1) out << line.names.count() << " of ";
       out << "[" << row.shape << "]\n";
       if (row.layout != "whole") out << "    " << row.layout << " -> " << row.blocks << '\n';
-      out << "    " << row.group << " | " << row.rule << " | scale " << row.scale << " | rate " << row.rate
-          << '\n';
+      out << "    " << row.group << " | " << row.rule << " | scale " << row.scale << '\n';
+      const std::string rate = row.rate_text(), rest = row.momentum + " | " + row.decay_text();
+      constexpr std::size_t width = 80, indent = 4, separator = 3;
+      const bool fits = indent + rate.size() + separator + rest.size() <= width;
+      out << "    " << rate << (fits ? " | " : "\n    ") << rest << '\n';
       if (!row.method.empty()) out << "    polar factor: " << row.method << '\n';
     }
     return out;
@@ -89,7 +144,8 @@ class Plan {
  private:
   static bool is_alike(const PlanRow& a, const PlanRow& b) {
     return a.shape == b.shape && a.layout == b.layout && a.blocks == b.blocks && a.group == b.group &&
-           a.rule == b.rule && a.method == b.method && a.scale == b.scale && a.rate == b.rate;
+           a.rule == b.rule && a.method == b.method && a.scale == b.scale && a.rate_text() == b.rate_text() &&
+           a.momentum == b.momentum && a.decay_text() == b.decay_text();
   }
 
   std::vector<PlanRow> rows_;

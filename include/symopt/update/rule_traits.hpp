@@ -89,6 +89,13 @@ double root_mean_square_of(const Rule& rule, Shape shape) {
   }
 }
 
+/// That, where it is stated.
+template <class Rule>
+std::optional<double> nominal_size([[maybe_unused]] const Rule& rule, [[maybe_unused]] Shape shape) {
+  if constexpr (states_root_mean_square<Rule>) return root_mean_square_of(rule, shape);
+  return std::nullopt;
+}
+
 /// The factor of a scale on the direction of a rule.
 template <class Rule>
 double scale_factor_of(const Rule& rule, Scale scale, Shape block) {

@@ -3,13 +3,15 @@
 
 #include <symopt/error.hpp>
 #include <symopt/stack/routing.hpp>
+#include <symopt/update/adamw.hpp>
+#include <symopt/update/adaptive.hpp>
 
 #include <string>
 
 namespace symopt { inline namespace SYMOPT_ABI {
 
-/// The roles of a transformer's parameter classes, for the rule sets; each may be replaced by another rule,
-/// rate or option:
+/// The roles of a transformer's parameter classes, for the rule sets: the updates of arXiv 2605.18106, at the
+/// stack's one rate in AdamW's units. Each may be replaced by another rule, rate or option:
 ///   TransformerRoles<> roles;
 ///   roles.head = role<LmHead>({.learning_rate = 0.02});
 ///   roles.swiglu_input = role<Update<SwigluInput, Then<RowNorm, Spectral<>>>>({.learning_rate = 0.01});
@@ -27,6 +29,19 @@ struct TransformerRoles {
   /// Gate and up matrices that share a tensor: one row per neuron, or two matrices.
   Neurons gate_up = Neurons::paired;
 };
+
+/// The roles with second moments for embeddings, head and router, and the updates of arXiv 2605.18106 for the
+/// rest: what does best at AdamW's own rate in docs/experiments.md.
+///   stack.route(parameters, qwen3(heads, Embeddings::untied, adaptive_roles<>()));
+template <class Scalar = float>
+TransformerRoles<Scalar> adaptive_roles() {
+  TransformerRoles<Scalar> roles;
+  roles.embedding = role<Adaptive<Embedding>, Scalar>();
+  roles.tied_embedding = role<Adaptive<TiedEmbedding>, Scalar>();
+  roles.head = role<Adaptive<LmHead>, Scalar>();
+  roles.router = role<Adaptive<Router>, Scalar>();
+  return roles;
+}
 
 /// The heads of a model's attention: `key_value` divides `query`, and is less with grouped queries.
 struct AttentionHeads {
