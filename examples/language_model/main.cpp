@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Trains one transformer twice on the same text, with AdamW and with symopt's derived updates for each class
-// of its parameters.
+// Trains one transformer three times on the same text: with AdamW, with symopt's derived updates for each
+// class of its parameters, and with the second moments that the groups of embedding, head and routers derive.
 
 #include <torch/torch.h>
 
@@ -12,6 +12,8 @@
 #include <iostream>
 #include <span>
 #include <stdexcept>
+#include <utility>
+#include <vector>
 
 #include "corpus.hpp"
 #include "king_james.hpp"
@@ -21,6 +23,7 @@
 #include "race.hpp"
 #include "report.hpp"
 #include "search.hpp"
+#include "sides.hpp"
 #include "tokenizer.hpp"
 #include "training.hpp"
 
@@ -44,25 +47,28 @@ TrainingPlan plan_for(const Options& options) {
   return plan;
 }
 
-void search(const Corpus& corpus, const TrainingPlan& plan, const Options& options) {
+void search(const Corpus& corpus, const TrainingPlan& plan, const Options& options,
+            std::vector<Candidate> grid, const char* file_name) {
   at::set_num_threads(1);  // a core for each training
+  const std::filesystem::path file = options.output / file_name;
   print_search(std::cout,
-               run_search(corpus, plan, static_cast<std::size_t>(options.threads), options.output));
-  std::cout << "written: " << (options.output / "search.csv").string() << '\n';
+               run_search(corpus, plan, static_cast<std::size_t>(options.threads), std::move(grid), file));
+  std::cout << "written: " << file.string() << '\n';
 }
 
-/// @returns whether both losses fell.
+/// @returns whether all losses fell.
 bool demonstrate(const Corpus& corpus, const TrainingPlan& plan, const Options& options) {
-  at::set_num_threads(std::max(1, options.threads / 2));
-  print_introduction(std::cout, corpus, plan);
-  std::cout << "\nWhat the derived updates are, by parameter:\n"
-            << make_stack(Transformer{plan.shape, plan.seed}, plan.shape, {})->plan() << '\n';
-  const Race race = run_race(corpus, plan);
+  const std::vector<Side> sides = columns();
+  at::set_num_threads(std::max(1, options.threads / static_cast<int>(sides.size())));
+  print_introduction(std::cout, corpus, plan, sides.size());
+  std::cout << "\nThe last column, " << sides.back().name << ", by parameter:\n"
+            << make_stack(Transformer{plan.shape, plan.seed}, plan.shape, second_moments, {})->plan() << '\n';
+  const Race race = run_race(corpus, plan, sides, options.threads);
   print_table(std::cout, plan, race);
   write_loss_curves(options.output, race);
   std::cout << "written: " << (options.output / "loss-curves.svg").string()
             << " and the CSV files beside it\n";
-  if (race.adamw.improved() && race.derived.improved()) return true;
+  if (std::ranges::all_of(race, [](const Runner& runner) { return runner.result.improved(); })) return true;
   std::cerr << "language_model: a loss did not fall\n";
   return false;
 }
@@ -80,10 +86,9 @@ int main(int count, char** arguments) {
     std::filesystem::create_directories(options.output);
     const TrainingPlan plan = plan_for(options);
     const Corpus corpus = make_corpus(tokenize(read_king_james()), plan.shape.vocabulary);
-    if (options.search) {
-      search(corpus, plan, options);
-      return EXIT_SUCCESS;
-    }
+    if (options.search) search(corpus, plan, options, search_grid(), "search.csv");
+    if (options.search || options.parts) search(corpus, plan, options, parts_grid(), "parts.csv");
+    if (options.search || options.parts) return EXIT_SUCCESS;
     return demonstrate(corpus, plan, options) ? EXIT_SUCCESS : EXIT_FAILURE;
   } catch (const std::invalid_argument& error) {
     std::cerr << "language_model: " << error.what() << "\n\n" << Options::usage;

@@ -3,6 +3,7 @@
 
 #include <symopt/interop/torch.hpp>
 #include <symopt/stack/routing.hpp>
+#include <symopt/update/adaptive.hpp>
 #include <symopt/update/schedule.hpp>
 
 #include <torch/torch.h>
@@ -18,27 +19,37 @@
 
 namespace language_model {
 
+/// The numbers of all trainings, whatever the rules: AdamW's, in AdamW's units, chosen on AdamW.
+struct Settings {
+  double learning_rate = 1.5e-3;  ///< of the layers and gains: the one number to tune
+  double embedding = 45;          ///< the embedding's rate over the layers'
+  double head = 9;                ///< the head's rate over the layers'
+  double weight_decay = 0.1;      ///< of the matrices; the norm gains have none
+  double beta1 = 0.9;             ///< of AdamW and of second moments
+  double beta2 = 0.99;            ///< of the same
+  double momentum = 0.95;         ///< of the derived updates, which keep no second moments
+};
+
 /// 100 steps of warm-up (a tenth of a short run), then a cosine to zero. Source: arXiv 2605.18106.
-inline Schedule adamw_schedule(std::int64_t steps) {
+inline Schedule warmup_cosine(std::int64_t steps) {
   return symopt::WarmupCosine{.warmup_steps = std::min<std::int64_t>(100, steps / 10), .total_steps = steps};
 }
 
 /// Constant, then linear to zero over the last 40 %. Source: arXiv 2605.18106.
-inline Schedule derived_schedule(std::int64_t steps) {
+inline Schedule constant_then_linear(std::int64_t steps) {
   return symopt::ConstantThenLinear{.total_steps = steps, .decay_share = 0.4};
 }
 
-struct AdamwSettings {
-  double learning_rate = 1.5e-3;  ///< of the layers: the one number to tune
-  double embedding = 45;          ///< the embedding's rate over the layers'
-  double head = 9;                ///< the head's rate over the layers'
-  double weight_decay = 0.1;      ///< of the matrices; the norm gains have none
-  double beta2 = 0.99;
-};
+/// One schedule for all groups of an optimizer.
+inline ScheduledOptimizer scheduled(std::unique_ptr<torch::optim::Optimizer> optimizer,
+                                    const Schedule& schedule) {
+  std::vector<Schedule> schedules(optimizer->param_groups().size(), schedule);
+  return {std::move(optimizer), std::move(schedules)};
+}
 
 /// torch's AdamW for every parameter.
-inline ScheduledOptimizer make_adamw(const Transformer& model, const AdamwSettings& settings,
-                                     std::int64_t steps) {
+inline std::unique_ptr<torch::optim::Optimizer> make_adamw(const Transformer& model,
+                                                           const Settings& settings) {
   std::vector<torch::Tensor> embedding, head, matrices, gains;
   for (const auto& parameter : model->named_parameters()) {
     if (parameter.key() == "embedding.weight") {
@@ -51,7 +62,7 @@ inline ScheduledOptimizer make_adamw(const Transformer& model, const AdamwSettin
   }
   const auto options = [&](double ratio, double weight_decay) {
     auto result = std::make_unique<torch::optim::AdamWOptions>(settings.learning_rate * ratio);
-    result->betas({0.9, settings.beta2}).weight_decay(weight_decay);
+    result->betas({settings.beta1, settings.beta2}).weight_decay(weight_decay);
     return result;
   };
   std::vector<torch::optim::OptimizerParamGroup> groups;
@@ -59,65 +70,78 @@ inline ScheduledOptimizer make_adamw(const Transformer& model, const AdamwSettin
   groups.emplace_back(head, options(settings.head, settings.weight_decay));
   groups.emplace_back(matrices, options(1, settings.weight_decay));
   groups.emplace_back(gains, options(1, 0));
-  const std::vector<Schedule> schedules(groups.size(), adamw_schedule(steps));
-  return {std::make_unique<torch::optim::AdamW>(std::move(groups)), schedules};
+  return std::make_unique<torch::optim::AdamW>(std::move(groups));
 }
 
-struct DerivedSettings {
-  double rate = 1;            ///< multiplies all the rates below: the one number to tune
-  double embedding = 0.2;     ///< the length of each row's step
-  double head = 0.05;         ///< the length of each row's step, before the mean row is subtracted
-  double attention = 0.0035;  ///< a step's entries have a root mean square of 0.2 of it, as AdamW's have
-  double swiglu = 0.005;      ///< the length of the step of each neuron's row (gate, up) or column (down)
-  double router = 0.0015;     ///< the length of each row's step, before the mean row is subtracted
-  double gains = 3e-3;        ///< AdamW's learning rate
+/// What a parameter class is updated by.
+enum class Kind {
+  map,      ///< the normalization that the group derives: role<LmHead>()
+  moments,  ///< Adam with the second moments that the group derives: role<Adaptive<LmHead>>()
+  adamw     ///< Adam with a second moment for each entry
 };
 
-/// Who gets which update, by name: that of each parameter's symmetry group, and AdamW for the gains.
-inline symopt::Routing derived_routing(const ModelShape& shape, const DerivedSettings& settings) {
-  using namespace symopt;
-  const double rate = settings.rate;
-  const OptimizerOptions attention{.learning_rate = rate * settings.attention, .scale = Scale::match_rms};
-  const OptimizerOptions swiglu{.learning_rate = rate * settings.swiglu};
+/// The classes that may have second moments; all the other matrices have maps.
+struct Kinds {
+  Kind embedding = Kind::map;
+  Kind head = Kind::map;
+  Kind router = Kind::map;
+};
 
+inline constexpr Kinds second_moments{
+    .embedding = Kind::moments, .head = Kind::moments, .router = Kind::moments};
+
+/// The role of a class; `ratio` is that of its rate to the stack's.
+template <class Class>
+symopt::Role role_of(Kind kind, const Settings& settings, double ratio) {
+  using namespace symopt;
+  switch (kind) {
+    case Kind::moments:
+      return role<Adaptive<Class>>(Layout{}, {}, {.beta1 = settings.beta1, .beta2 = settings.beta2});
+    case Kind::adamw:  // belongs to no class, so that it has to be told its rate
+      return role<AdamW>(
+          {.learning_rate = settings.learning_rate * ratio, .weight_decay = settings.weight_decay}, {}, {},
+          {.beta1 = settings.beta1, .beta2 = settings.beta2});
+    case Kind::map:
+      break;
+  }
+  return role<Class>();
+}
+
+/// Who gets which update, by name. None but the gains has options of its own.
+inline symopt::Routing routing_for(const ModelShape& shape, const Kinds& kinds, const Settings& settings) {
+  using namespace symopt;
   Routing routing;
-  routing.add("embedding.weight", role<Embedding>({.learning_rate = rate * settings.embedding}));
-  routing.add("head.weight", role<LmHead>({.learning_rate = rate * settings.head}));
+  routing.add("embedding.weight", role_of<Embedding>(kinds.embedding, settings, settings.embedding));
+  routing.add("head.weight", role_of<LmHead>(kinds.head, settings, settings.head));
   if (shape.is_dense()) {
-    routing.add("layers.*.attention.*.weight", role<HiddenMatrix>(attention));
-    routing.add("layers.*.swiglu.{gate,up}.weight", role<SwigluInput>(swiglu));
-    routing.add("layers.*.swiglu.down.weight", role<SwigluOutput>(swiglu));
+    routing.add("layers.*.attention.*.weight", role<HiddenMatrix>());
+    routing.add("layers.*.swiglu.{gate,up}.weight", role<SwigluInput>());
+    routing.add("layers.*.swiglu.down.weight", role<SwigluOutput>());
   } else {
     const Layout neurons = layout::gate_up(GateUp::concatenated, Neurons::paired);
     routing.add("layers.*.attention.{query,key,value}.weight",
-                role<HiddenMatrix>(attention, layout::row_heads(shape.heads)));
-    routing.add("layers.*.attention.output.weight",
-                role<HiddenMatrix>(attention, layout::column_heads(shape.heads)));
-    routing.add("layers.*.mixture.router.weight", role<Router>({.learning_rate = rate * settings.router}));
-    routing.add("layers.*.mixture.gate_up", role<SwigluInput>(swiglu, layout::experts(neurons)));
-    routing.add("layers.*.mixture.down", role<SwigluOutput>(swiglu, layout::experts()));
+                role<HiddenMatrix>(layout::row_heads(shape.heads)));
+    routing.add("layers.*.attention.output.weight", role<HiddenMatrix>(layout::column_heads(shape.heads)));
+    routing.add("layers.*.mixture.router.weight", role_of<Router>(kinds.router, settings, 1));
+    routing.add("layers.*.mixture.gate_up", role<SwigluInput>(layout::experts(neurons)));
+    routing.add("layers.*.mixture.down", role<SwigluOutput>(layout::experts()));
   }
-  routing.set_vectors(role<AdamW>({.learning_rate = rate * settings.gains}, {}, {}, {.beta2 = 0.95}));
+  routing.set_vectors(role<AdamW>({.learning_rate = settings.learning_rate}, {}, {},
+                                  {.beta1 = settings.beta1, .beta2 = settings.beta2}));  // without decay
   return routing;
 }
 
-/// symopt's stack on the model's parameters.
+/// symopt's stack on the model's parameters: one rate in AdamW's units, and a ratio to it for two classes.
 inline std::unique_ptr<symopt::interop::TorchOptimizer> make_stack(const Transformer& model,
                                                                    const ModelShape& shape,
-                                                                   const DerivedSettings& settings) {
-  return std::make_unique<symopt::interop::TorchOptimizer>(
-      symopt::interop::parameter_groups(model->named_parameters(), derived_routing(shape, settings)));
-}
-
-inline ScheduledOptimizer make_derived(const Transformer& model, const ModelShape& shape,
-                                       const DerivedSettings& settings, std::int64_t steps) {
-  auto stack = make_stack(model, shape, settings);
-  std::vector<Schedule> schedules;
-  for (const auto& group : stack->param_groups()) {
-    const auto& options = static_cast<const symopt::interop::GroupOptions&>(group.options());
-    schedules.push_back(options.role().acts_entrywise() ? adamw_schedule(steps) : derived_schedule(steps));
-  }
-  return {std::move(stack), std::move(schedules)};
+                                                                   const Kinds& kinds,
+                                                                   const Settings& settings) {
+  return std::make_unique<symopt::interop::TorchOptimizer>(symopt::interop::parameter_groups(
+      model->named_parameters(), routing_for(shape, kinds, settings),
+      {.learning_rate = settings.learning_rate,
+       .weight_decay = settings.weight_decay,
+       .momentum = settings.momentum,
+       .ratios = {.embedding = settings.embedding, .lm_head = settings.head}}));
 }
 
 }  // namespace language_model

@@ -17,20 +17,26 @@ namespace language_model {
 struct Options {
   static constexpr std::string_view usage =
       "usage: language_model [--steps N] [--seed N] [--output DIR] [--threads N]\n"
-      "                      [--dense] [--quick] [--search] [--help]\n"
+      "                      [--architecture dense|mixture] [--quick]\n"
+      "                      [--search] [--parts] [--help]\n"
       "\n"
-      "Trains one small mixture-of-experts transformer twice on the King James text,\n"
-      "with AdamW and with symopt's derived updates, and compares the two.\n"
+      "Trains one small mixture-of-experts transformer three times on the King James\n"
+      "text, with AdamW, with symopt's derived updates, and with the second moments\n"
+      "that its groups derive, and compares them.\n"
       "\n"
       "  --steps N     optimizer steps of each training (default 700; with --quick 60)\n"
       "  --seed N      of the weights and of the order of the batches (default 1)\n"
       "  --output DIR  for curves and tables (default build/language_model)\n"
       "  --threads N   processor cores to use (default all); the trainings run side by\n"
       "                side, each with its share of them\n"
-      "  --dense       one SwiGLU in each layer in place of the experts\n"
-      "  --quick       a tiny model, in seconds: tests that both losses fall\n"
+      "  --architecture dense|mixture\n"
+      "                dense has one SwiGLU in each layer in place of the experts; so\n"
+      "                has --dense\n"
+      "  --quick       a tiny model, in seconds: tests that all losses fall\n"
       "  --search      repeat the search of the learning rates: three seeds, minutes\n"
       "                for each grid point\n"
+      "  --parts       tell apart, at AdamW's own numbers, what the third column owes\n"
+      "                to which part: three seeds\n"
       "  --help        print this text\n";
 
   std::int64_t steps = 0;  ///< 0: the default of the mode
@@ -40,6 +46,7 @@ struct Options {
   bool dense = false;
   bool quick = false;
   bool search = false;
+  bool parts = false;
   bool help = false;
 };
 
@@ -73,10 +80,18 @@ inline Options parse_options(std::span<char* const> arguments) {
       options.threads = number(1, 1'024);
     } else if (name == "--dense") {
       options.dense = true;
+    } else if (name == "--architecture") {
+      const std::string_view architecture = value();
+      if (architecture != "dense" && architecture != "mixture")
+        throw std::invalid_argument("--architecture is dense or mixture, not '" + std::string(architecture) +
+                                    "'");
+      options.dense = architecture == "dense";
     } else if (name == "--quick") {
       options.quick = true;
     } else if (name == "--search") {
       options.search = true;
+    } else if (name == "--parts") {
+      options.parts = true;
     } else if (name == "--help") {
       options.help = true;
     } else {

@@ -2,34 +2,44 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <mutex>
+#include <numeric>
+#include <span>
 #include <sstream>
 #include <string>
+#include <vector>
 
-#include "optimizers.hpp"
+#include "cores.hpp"
 #include "parallel.hpp"
+#include "sides.hpp"
 #include "status_line.hpp"
 #include "text.hpp"
 #include "training.hpp"
 
 namespace language_model {
 
-/// Two trainings of one model on the same batches.
-struct Race {
-  TrainingResult adamw;
-  TrainingResult derived;
+/// One training of a race.
+struct Runner {
+  std::string name;
+  TrainingResult result{};
 };
 
-/// The progress of two trainings that run side by side, as one line.
+/// Trainings of one model on the same batches; the first is what the others are compared with.
+using Race = std::vector<Runner>;
+
+/// The progress of trainings that run side by side, as one line.
 class RaceProgress {
  public:
-  explicit RaceProgress(const TrainingPlan& plan) : plan_(plan) {}
+  RaceProgress(const TrainingPlan& plan, std::span<const Side> sides)
+      : plan_(plan), steps_done_(sides.size()), smooth_loss_(sides.size()) {
+    for (const Side& side : sides) names_.push_back(side.name);
+  }
 
-  /// Called from both trainings' threads.
+  /// Called from all trainings' threads.
   void update(std::size_t runner, std::int64_t steps_done, double loss) {
     const std::lock_guard lock(mutex_);
     steps_done_[runner] = steps_done;
@@ -41,40 +51,45 @@ class RaceProgress {
  private:
   std::string text() const {
     const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start_;
-    const auto [slower, faster] = std::ranges::minmax(steps_done_);
-    const double speed = static_cast<double>((slower + faster) * plan_.tokens_per_step()) / elapsed.count();
+    const std::int64_t slowest = std::ranges::min(steps_done_);
+    const std::int64_t all = std::reduce(steps_done_.begin(), steps_done_.end());
+    const double speed = static_cast<double>(all * plan_.tokens_per_step()) / elapsed.count();
     const double left =
-        elapsed.count() * static_cast<double>(plan_.steps - slower) / static_cast<double>(slower);
+        elapsed.count() * static_cast<double>(plan_.steps - slowest) / static_cast<double>(slowest);
     std::ostringstream text;
-    text << "step " << slower << '/' << plan_.steps << "  loss AdamW " << fixed(smooth_loss_[0], 3)
-         << ", derived " << fixed(smooth_loss_[1], 3) << "  " << grouped(std::llround(speed)) << " tokens/s  "
-         << minutes(left) << " left";
+    text << "step " << slowest << '/' << plan_.steps << "  loss";
+    for (std::size_t runner = 0; runner < names_.size(); ++runner)
+      text << (runner == 0 ? " " : ", ") << names_[runner] << ' ' << fixed(smooth_loss_[runner], 3);
+    text << "  " << grouped(std::llround(speed)) << " tokens/s  " << minutes(left) << " left";
     return text.str();
   }
 
   TrainingPlan plan_;
+  std::vector<std::string> names_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-  std::array<std::int64_t, 2> steps_done_{};
-  std::array<double, 2> smooth_loss_{};
+  std::vector<std::int64_t> steps_done_;
+  std::vector<double> smooth_loss_;
   StatusLine line_;
   std::mutex mutex_;
 };
 
-/// Trains with AdamW and with the derived updates side by side: one core for each does more than two for one.
-inline Race run_race(const Corpus& corpus, const TrainingPlan& plan) {
-  const std::array<OptimizerFactory, 2> factories{
-      [](const Transformer& model, std::int64_t steps) { return make_adamw(model, {}, steps); },
-      [&](const Transformer& model, std::int64_t steps) {
-        return make_derived(model, plan.shape, {}, steps);
-      }};
-  std::array<TrainingResult, 2> results;
-  RaceProgress progress(plan);
-  run_side_by_side(2, 2, [&](std::size_t runner) {
-    results[runner] = train(corpus, plan, factories[runner], [&](std::int64_t steps_done, double loss) {
-      progress.update(runner, steps_done, loss);
-    });
+/// Trains all sides side by side: one core for each does more than all cores for one. Where there are fewer
+/// cores than sides they change after every step.
+inline Race run_race(const Corpus& corpus, const TrainingPlan& plan, std::span<const Side> sides,
+                     int core_count) {
+  Race race;
+  for (const Side& side : sides) race.push_back({.name = side.name});
+  RaceProgress progress(plan, sides);
+  Cores cores(core_count);
+  run_side_by_side(sides.size(), sides.size(), [&](std::size_t runner) {
+    Cores::Core core(cores);
+    race[runner].result =
+        train(corpus, plan, sides[runner].with(plan.shape, {}), [&](std::int64_t steps_done, double loss) {
+          progress.update(runner, steps_done, loss);
+          core.pass_on();
+        });
   });
-  return {.adamw = std::move(results[0]), .derived = std::move(results[1])};
+  return race;
 }
 
 }  // namespace language_model

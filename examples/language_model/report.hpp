@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <iomanip>
 #include <ostream>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -13,7 +16,8 @@
 
 namespace language_model {
 
-inline void print_introduction(std::ostream& out, const Corpus& corpus, const TrainingPlan& plan) {
+inline void print_introduction(std::ostream& out, const Corpus& corpus, const TrainingPlan& plan,
+                               std::size_t trainings) {
   const ModelShape& shape = plan.shape;
   out << "King James text: " << grouped(static_cast<std::int64_t>(corpus.training_tokens()))
       << " tokens to train on, " << grouped(static_cast<std::int64_t>(corpus.held_out_tokens()))
@@ -25,29 +29,35 @@ inline void print_introduction(std::ostream& out, const Corpus& corpus, const Tr
                            : std::to_string(shape.experts) + " SwiGLU experts in each, " +
                                  std::to_string(shape.chosen) + " for a token,")
       << " of " << shape.neurons << " neurons.\n"
-      << "Two trainings from seed " << plan.seed << ", side by side: " << grouped(plan.steps) << " steps of "
-      << grouped(plan.tokens_per_step()) << " tokens.\n";
+      << trainings << " trainings from seed " << plan.seed << ", side by side: " << grouped(plan.steps)
+      << " steps of " << grouped(plan.tokens_per_step()) << " tokens.\n";
 }
 
 /// The comparison, 80 columns wide at most.
 inline void print_table(std::ostream& out, const TrainingPlan& plan, const Race& race) {
-  const auto row = [&](std::string_view label, const std::string& adamw, const std::string& derived) {
-    out << std::left << std::setw(44) << label << std::right << std::setw(14) << adamw << std::setw(14)
-        << derived << '\n';
+  constexpr int label_width = 40, least_width = 12, gap = 2;
+  const auto width = [&](const Runner& runner) {
+    return std::max(least_width, gap + static_cast<int>(runner.name.size()));
   };
   const auto compare = [&](std::string_view label, auto figure) {
-    row(label, figure(race.adamw), figure(race.derived));
+    out << std::left << std::setw(label_width) << label << std::right;
+    for (const Runner& runner : race) out << std::setw(width(runner)) << figure(runner.result);
+    out << '\n';
   };
   const auto readable = [](double value) {
     return std::abs(value) < 1e-3 ? scientific(value) : fixed(value, 3);
   };
 
-  row("", "AdamW", "derived");
-  out << std::string(72, '-') << '\n';
+  out << std::string(label_width, ' ');
+  int total_width = label_width;
+  for (const Runner& runner : race) {
+    out << std::setw(width(runner)) << runner.name;
+    total_width += width(runner);
+  }
+  out << '\n' << std::string(static_cast<std::size_t>(total_width), '-') << '\n';
   compare("validation loss, nats per token", [](const auto& r) { return fixed(r.end.loss, 4); });
   compare("  perplexity", [](const auto& r) { return fixed(std::exp(r.end.loss), 2); });
-  compare("training loss, last twentieth of the steps",
-          [](const auto& r) { return fixed(r.final_training_loss(), 4); });
+  compare("training loss, last twentieth", [](const auto& r) { return fixed(r.final_training_loss(), 4); });
   compare("drift of the mean logit", [&](const auto& r) { return readable(r.mean_logit_drift()); });
   compare("drift of the head's mean row", [&](const auto& r) { return readable(r.mean_row_drift); });
   if (!plan.shape.is_dense()) {
@@ -67,10 +77,14 @@ inline void print_table(std::ostream& out, const TrainingPlan& plan, const Race&
   compare("tokens per second", [&](const auto& r) {
     return grouped(std::llround(static_cast<double>(plan.tokens_per_step()) / r.seconds_per_step));
   });
+  compare("the optimizer's state, MB",
+          [](const auto& r) { return fixed(static_cast<double>(r.state_bytes) / 1e6, 2); });
 
-  const double gain = race.adamw.end.loss - race.derived.end.loss;
-  out << "The validation loss of the derived updates is " << fixed(std::abs(gain), 4) << " nats "
-      << (gain > 0 ? "lower" : "higher") << ".\n";
+  for (const Runner& runner : std::span(race).subspan(1)) {
+    const double gain = race.front().result.end.loss - runner.result.end.loss;
+    out << "The validation loss of " << runner.name << " is " << fixed(std::abs(gain), 4) << " nats "
+        << (gain > 0 ? "lower" : "higher") << " than that of " << race.front().name << ".\n";
+  }
 }
 
 }  // namespace language_model

@@ -3,6 +3,7 @@
 
 #include <torch/torch.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -34,6 +35,18 @@ class ScheduledOptimizer {
     }
     optimizer_->step();
     ++steps_done_;
+  }
+
+  /// The size of a file of its state: torch's own format for every optimizer, so that one measure serves all.
+  std::size_t saved_bytes() const {
+    torch::serialize::OutputArchive archive;
+    optimizer_->save(archive);
+    std::size_t bytes = 0;
+    archive.save_to([&](const void*, std::size_t count) {
+      bytes += count;
+      return count;
+    });
+    return bytes;
   }
 
  private:

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <limits>
@@ -41,6 +42,7 @@ struct TrainingResult {
   double mean_row_drift = 0;                ///< Euclidean length of the way of the head's mean row
   double seconds_per_step = 0;
   double update_seconds_per_step = 0;  ///< the part of a step that the optimizer takes
+  std::size_t state_bytes = 0;         ///< what the optimizer remembers, as it saves it
 
   double router_mean_logit_drift() const { return end.routers.mean_logit - start.routers.mean_logit; }
   double mean_logit_drift() const { return end.mean_logit - start.mean_logit; }
@@ -108,6 +110,7 @@ inline TrainingResult train(const Corpus& corpus, const TrainingPlan& plan,
   result.mean_row_drift = (model->head->weight.detach().mean(0) - mean_row).norm().item<double>();
   result.seconds_per_step = total.count() / static_cast<double>(plan.steps);
   result.update_seconds_per_step = updating.count() / static_cast<double>(plan.steps);
+  result.state_bytes = optimizer.saved_bytes();
   return result;
 }
 

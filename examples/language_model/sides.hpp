@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "optimizers.hpp"
+#include "training.hpp"
+
+namespace language_model {
+
+/// A way to train, by name.
+struct Side {
+  std::string name;
+  std::function<OptimizerFactory(const ModelShape& shape, const Settings& settings)> with;
+};
+
+/// torch's AdamW under a schedule.
+inline Side adamw_side(std::string name, Schedule (*schedule)(std::int64_t steps)) {
+  return {.name = std::move(name), .with = [=](const ModelShape&, const Settings& settings) {
+            return [=](const Transformer& model, std::int64_t steps) {
+              return scheduled(make_adamw(model, settings), schedule(steps));
+            };
+          }};
+}
+
+/// symopt's stack under a schedule.
+inline Side stack_side(std::string name, const Kinds& kinds,
+                       Schedule (*schedule)(std::int64_t steps) = constant_then_linear) {
+  return {.name = std::move(name), .with = [=](const ModelShape& shape, const Settings& settings) {
+            return [=](const Transformer& model, std::int64_t steps) {
+              return scheduled(make_stack(model, shape, kinds, settings), schedule(steps));
+            };
+          }};
+}
+
+/// The columns of the table.
+inline std::vector<Side> columns() {
+  return {adamw_side("AdamW", warmup_cosine), stack_side("derived", {}),
+          stack_side("second moments", second_moments)};
+}
+
+/// What tells the parts of the last column apart: whether embedding and head have the group's second moments
+/// or AdamW beside derived updates for the rest, and what either schedule does for the other side.
+inline std::vector<Side> parts() {
+  return {
+      stack_side("AdamW for embedding and head", {.embedding = Kind::adamw, .head = Kind::adamw}),
+      stack_side("AdamW for embedding; moments for head", {.embedding = Kind::adamw, .head = Kind::moments}),
+      stack_side("moments for embedding; AdamW for head", {.embedding = Kind::moments, .head = Kind::adamw}),
+      stack_side("moments for embedding and head", {.embedding = Kind::moments, .head = Kind::moments}),
+      adamw_side("AdamW; constant then linear", constant_then_linear),
+      stack_side("second moments; warm-up and cosine", second_moments, warmup_cosine)};
+}
+
+}  // namespace language_model
