@@ -48,12 +48,12 @@ TrainingPlan plan_for(const Options& options) {
 }
 
 void search(const Corpus& corpus, const TrainingPlan& plan, const Options& options,
-            std::vector<Candidate> grid, const char* file_name) {
+            std::vector<Candidate> grid) {
   at::set_num_threads(1);  // a core for each training
-  const std::filesystem::path file = options.output / file_name;
+  const std::filesystem::path file = options.output / "search.csv";
   print_search(std::cout,
                run_search(corpus, plan, static_cast<std::size_t>(options.threads), std::move(grid), file));
-  std::cout << "written: " << file.string() << '\n';
+  std::cout << "written: " << file.string() << "; without it a search begins anew\n";
 }
 
 /// @returns whether all losses fell.
@@ -86,8 +86,8 @@ int main(int count, char** arguments) {
     std::filesystem::create_directories(options.output);
     const TrainingPlan plan = plan_for(options);
     const Corpus corpus = make_corpus(tokenize(read_king_james()), plan.shape.vocabulary);
-    if (options.search) search(corpus, plan, options, search_grid(), "search.csv");
-    if (options.search || options.parts) search(corpus, plan, options, parts_grid(), "parts.csv");
+    if (options.search) search(corpus, plan, options, search_grid());
+    if (options.search || options.parts) search(corpus, plan, options, parts_grid(plan.shape));
     if (options.search || options.parts) return EXIT_SUCCESS;
     return demonstrate(corpus, plan, options) ? EXIT_SUCCESS : EXIT_FAILURE;
   } catch (const std::invalid_argument& error) {

@@ -122,9 +122,9 @@ inline symopt::Routing routing_for(const ModelShape& shape, const Kinds& kinds, 
     routing.add("layers.*.attention.{query,key,value}.weight",
                 role<HiddenMatrix>(layout::row_heads(shape.heads)));
     routing.add("layers.*.attention.output.weight", role<HiddenMatrix>(layout::column_heads(shape.heads)));
-    routing.add("layers.*.mixture.router.weight", role_of<Router>(kinds.router, settings, 1));
     routing.add("layers.*.mixture.gate_up", role<SwigluInput>(layout::experts(neurons)));
     routing.add("layers.*.mixture.down", role<SwigluOutput>(layout::experts()));
+    routing.add("layers.*.mixture.router.weight", role_of<Router>(kinds.router, settings, 1));
   }
   routing.set_vectors(role<AdamW>({.learning_rate = settings.learning_rate}, {}, {},
                                   {.beta1 = settings.beta1, .beta2 = settings.beta2}));  // without decay

@@ -44,14 +44,17 @@ inline std::vector<Side> columns() {
 
 /// What tells the parts of the last column apart: whether embedding and head have the group's second moments
 /// or AdamW beside derived updates for the rest, and what either schedule does for the other side.
-inline std::vector<Side> parts() {
-  return {
+inline std::vector<Side> parts(const ModelShape& shape) {
+  std::vector<Side> sides{
       stack_side("AdamW for embedding and head", {.embedding = Kind::adamw, .head = Kind::adamw}),
       stack_side("AdamW for embedding; moments for head", {.embedding = Kind::adamw, .head = Kind::moments}),
-      stack_side("moments for embedding; AdamW for head", {.embedding = Kind::moments, .head = Kind::adamw}),
-      stack_side("moments for embedding and head", {.embedding = Kind::moments, .head = Kind::moments}),
-      adamw_side("AdamW; constant then linear", constant_then_linear),
-      stack_side("second moments; warm-up and cosine", second_moments, warmup_cosine)};
+      stack_side("moments for embedding; AdamW for head", {.embedding = Kind::moments, .head = Kind::adamw})};
+  if (!shape.is_dense())  // where there are no routers, this is the last column
+    sides.push_back(
+        stack_side("moments for embedding and head", {.embedding = Kind::moments, .head = Kind::moments}));
+  sides.push_back(adamw_side("AdamW; constant then linear", constant_then_linear));
+  sides.push_back(stack_side("second moments; warm-up and cosine", second_moments, warmup_cosine));
+  return sides;
 }
 
 }  // namespace language_model
