@@ -93,12 +93,13 @@ class Parameter {
   void set_weights(WeightsTensors<Scalar> moved) {
     const bool is_alike = moved.values.has_value() == tensors_.values.has_value() &&
                           moved.low.has_value() == tensors_.low.has_value();
-    require(is_alike, {name()}, "the weights are of other types than they were; add it as a new parameter");
+    require(is_alike, {name()},
+            "the weights are of other types than they were; remove the parameter and add it anew");
     const auto require_same = [&](const auto& now, const auto& before) {
       require(!now || (now->sizes() == before->sizes() && now->strides() == before->strides()), {name()},
               [&] {
                 return "the weights are " + now->to_string() + " but were " + before->to_string() +
-                       ", or have other strides; add it as a new parameter";
+                       ", or have other strides; remove the parameter and add it anew";
               });
     };
     require_same(moved.values, tensors_.values);
@@ -112,12 +113,14 @@ class Parameter {
     tensors_ = std::move(moved);
   }
 
-  void set_learning_rate(double rate) {
+  /// Changes options between steps: set(options). Errors: of values out of range, and a momentum for a rule
+  /// that keeps its own; the old options stay.
+  void change(const auto& set) {
     OptimizerOptions changed = options_;
-    changed.learning_rate = rate;
-    validate(changed);
-    options_.learning_rate = rate;
-    ratio_.reset();
+    set(changed);
+    rule_.validate(changed);
+    if (changed.learning_rate != options_.learning_rate) ratio_.reset();
+    options_ = std::move(changed);
   }
   /// The rate is that of the stack times this; until it is set to another one.
   void set_ratio(double ratio) { ratio_ = ratio; }
