@@ -113,7 +113,7 @@ class BasicLayerwiseOptimizer {
   /// One step of every parameter that has a gradient; not applied, and not counted, where none has.
   /// Errors: those of inspect(). Where that finds something to skip, the whole step is skipped and reported.
   StackReport step() {
-    const detail::ClippingEnds clipping_ends{parameters_};
+    const detail::ClippingEnds<Scalar> clipping_ends{parameters_};
     StackReport report = inspect();
     if (!report.non_finite.empty()) return report;
     const auto has_gradient = [](const Parameter& parameter) { return parameter->has_gradient(); };
