@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/finite.hpp>
 #include <symopt/kernel/scaling.hpp>
 
 #include <algorithm>
@@ -51,7 +52,7 @@ double norm_from(double sum_of_squares, Scan&& scan) {
     return std::sqrt(sum_of_squares);
   double largest = 0;
   scan([&](Scalar x) { largest = std::max(largest, static_cast<double>(std::abs(x))); });
-  if (largest == 0 || !std::isfinite(largest)) return largest;
+  if (largest == 0 || !is_finite(largest)) return largest;
   const double scale = power_of_two_scale(largest);
   double sum = 0;
   scan([&](Scalar x) { sum += (static_cast<double>(x) * scale) * (static_cast<double>(x) * scale); });

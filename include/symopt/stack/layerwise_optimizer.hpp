@@ -2,6 +2,7 @@
 #pragma once
 
 #include <symopt/error.hpp>
+#include <symopt/finite.hpp>
 #include <symopt/stack/numbered_names.hpp>
 #include <symopt/stack/parameter_list.hpp>
 #include <symopt/stack/plan.hpp>
@@ -147,7 +148,7 @@ class BasicLayerwiseOptimizer {
 
   /// The factor on all learning rates from now on; see schedule.hpp.
   void set_schedule_factor(double factor) {
-    detail::require(factor >= 0 && std::isfinite(factor), [&] {
+    detail::require(factor >= 0 && is_finite(factor), [&] {
       std::ostringstream message;
       message << "the schedule factor is " << factor << "; it must be finite and not negative";
       return message.str();

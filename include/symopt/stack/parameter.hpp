@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/finite.hpp>
 #include <symopt/kernel/all_finite.hpp>
 #include <symopt/parameter/blocks.hpp>
 #include <symopt/stack/hidden_rule.hpp>
@@ -12,6 +13,7 @@
 #include <cmath>
 #include <concepts>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <sstream>
@@ -146,7 +148,7 @@ class Parameter {
                   std::vector<StepInput<Scalar>>& inputs) {
     const bool is_scaled = gradient_factor_ != 1;
     const bool is_copied =
-        is_scaled && (!facts_.takes_factor || !std::isnormal(static_cast<Scalar>(gradient_factor_)));
+        is_scaled && (!facts_.takes_factor || !is_normal_factor(static_cast<Scalar>(gradient_factor_)));
     scaled_.clear();
     if (is_copied) scaled_.reserve(static_cast<std::size_t>(count_of_entries()));
     for (std::size_t b = 0; b < shapes_.size(); ++b) {
@@ -223,7 +225,7 @@ class Parameter {
     return orientation_of(weights_.place(0));
   }
 
-  /// New blocks, whose memory starts at zero. Nothing has changed where that throws.
+  /// New blocks, with memory of zeros. Nothing has changed where that throws.
   void take_blocks(const RowMask& mask) {
     BlocksPlan plan{.shapes = {},
                     .rows = mask,
@@ -242,6 +244,11 @@ class Parameter {
     facts_ = blocks->facts();
     blocks_ = std::move(blocks);
     shapes_ = std::move(existing);
+  }
+
+  /// A factor that is subnormal in Scalar would lose its digits.
+  static bool is_normal_factor(Scalar factor) {
+    return is_finite(factor) && std::abs(factor) >= std::numeric_limits<Scalar>::min();
   }
 
   Index count_of_entries() const {

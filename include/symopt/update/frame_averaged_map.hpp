@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/finite.hpp>
 #include <symopt/update/frame_average_base.hpp>
 #include <symopt/update/frame_signs.hpp>
 #include <symopt/update/line_order.hpp>
@@ -49,7 +50,7 @@ class FrameAveragedMap : public FrameAverageBase<Group, Rule> {
   template <class Scalar>
   Matrix<double> averaged(const Matrix<double>& x, FrameReport& report) const {
     if (x.size() == 0) return x;
-    if (!x.allFinite())
+    if (!detail::all_entries_finite(x))
       return Matrix<double>::Constant(x.rows(), x.cols(), std::numeric_limits<double>::quiet_NaN());
     if constexpr (Plan::is_spectral) {
       return spectral<Scalar>(x);
