@@ -166,8 +166,8 @@ class Classifier {
     };
     const double degree = static_cast<double>(std::log2(size(1 << doublings) / size(1))) / doublings;
     if (!symopt::is_finite(degree)) return std::nullopt;
-    const double near = std::round(1000 * degree) / 1000 + 0.0;  // no -0
-    return std::abs(degree - near) <= 16 * roundoff(precision) ? near : degree;
+    const double nearest = std::round(1000 * degree) / 1000 + 0.0;  // no -0
+    return std::abs(degree - nearest) <= 16 * roundoff(precision) ? nearest : degree;
   }
 
   const AnyRule& rule_;

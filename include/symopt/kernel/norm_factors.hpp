@@ -30,9 +30,9 @@ struct NormFactors {
     if (norm == 0) return;
     const double divisor = norm + eps, quotient = length / divisor;
     constexpr int most = std::numeric_limits<Scalar>::max_exponent - 2;
-    const double magnitude = std::abs(quotient), far = power_of_two(most / 2 + 1);
+    const double magnitude = std::abs(quotient), farthest = power_of_two(most / 2 + 1);
     const int exponent = static_cast<int>(std::bit_cast<std::uint64_t>(divisor) >> 52) - 1023;
-    if ((magnitude <= far && magnitude >= 1 / far) || exponent == 1024)
+    if ((magnitude <= farthest && magnitude >= 1 / farthest) || exponent == 1024)
         [[likely]] {  // the latter is Inf or NaN
       factor = static_cast<Scalar>(quotient);
       return;
