@@ -140,6 +140,30 @@ TEST_CASE("a torch parameter under second moments moves as the same Eigen block 
   CHECK((as_matrix(gain.reshape({1, 7})) - line).cwiseAbs().maxCoeff() == 0.0F);
 }
 
+TEST_CASE(
+    "groups without options take the rate that is given for all, and keep their own where they have one") {
+  torch::manual_seed(15);
+  torch::OrderedDict<std::string, torch::Tensor> parameters;
+  parameters.insert("embedding", random_parameter(6, 4));
+  parameters.insert("head", random_parameter(6, 4));
+  parameters.insert("gain", torch::ones({4}).requires_grad_());
+  Routing routing;
+  routing.add("embedding", role<Adaptive<Embedding>>());
+  routing.add("head", role<LmHead>({.learning_rate = 0.25}));
+  TorchOptimizer optimizer(parameter_groups(
+      parameters, routing, {.learning_rate = 0.5, .weight_decay = 0.1, .ratios = {.embedding = 3}}));
+  const auto rows = optimizer.plan().rows();
+  REQUIRE(rows.size() == 3);
+  CHECK(rows[0].rate == 1.5);
+  CHECK(rows[0].weight_decay == 0.1);
+  CHECK(rows[1].rate == 0.25);
+  CHECK(rows[1].scale == "none");
+  CHECK(rows[1].weight_decay == 0);
+  CHECK(rows[2].rate == 0.5);
+  CHECK(optimizer.param_groups()[0].options().get_lr() == 1.5);
+  CHECK_THROWS_AS(parameter_groups(parameters, routing, {.learning_rate = -1}), std::invalid_argument);
+}
+
 TEST_CASE("a parameter without a gradient stays as it is, decay included") {
   torch::Tensor parameter = torch::ones({2, 2}).requires_grad_();
   Groups groups;
@@ -284,6 +308,69 @@ TEST_CASE("a parameter's memory and gradient may be replaced between steps") {
   parameter.mutable_grad() = torch::ones({3, 2}).t();
   optimizer.step();
   CHECK(torch::equal(parameter.detach(), torch::full({2, 3}, 4.0F)));
+}
+
+TEST_CASE("what no group holds any more is forgotten, and what comes in its place is new") {
+  const auto parameter = [] {
+    torch::Tensor tensor = torch::zeros({2, 3}).requires_grad_();
+    tensor.mutable_grad() = torch::ones({2, 3});
+    return tensor;
+  };
+  torch::Tensor first = parameter(), second = parameter();
+  Groups groups;
+  groups.push_back(parameter_group<Sign>({first, second}, {.learning_rate = 1.0, .momentum = 0}));
+  TorchOptimizer optimizer(std::move(groups));
+  optimizer.step();
+  auto& tensors = optimizer.param_groups()[0].params();
+  tensors.erase(tensors.begin());
+  torch::Tensor third = parameter();
+  tensors.push_back(third);  // in the place that the second had
+  optimizer.step();
+  CHECK(torch::equal(first.detach(), torch::full({2, 3}, -1.0F)));
+  CHECK(torch::equal(second.detach(), torch::full({2, 3}, -2.0F)));
+  CHECK(torch::equal(third.detach(), torch::full({2, 3}, -1.0F)));
+  CHECK(optimizer.plan().rows().size() == 2);
+
+  // Tensors come and go, at addresses that are used again.
+  for (int i = 0; i < 20; ++i) {
+    tensors[1] = parameter();
+    optimizer.step();
+    CHECK(torch::equal(tensors[1].detach(), torch::full({2, 3}, -1.0F)));
+  }
+  tensors.clear();
+  const torch::Tensor before = second.detach().clone();
+  optimizer.step();
+  CHECK(torch::equal(second.detach(), before));
+  CHECK(optimizer.plan().rows().empty());
+}
+
+TEST_CASE("a tensor that was transposed or resized in place, or is there twice, is refused") {
+  torch::Tensor parameter = torch::zeros({3, 3}).requires_grad_();
+  Groups groups;
+  groups.push_back(
+      parameter_group<Sign>({parameter}, {.learning_rate = 1.0, .momentum = 0, .parameter = "wte"}));
+  TorchOptimizer optimizer(std::move(groups));
+  parameter.mutable_grad() = torch::ones({3, 3});
+  optimizer.step();
+  const auto refuses = [&](const char* part) {
+    const torch::Tensor before = parameter.detach().clone();
+    const std::string message = message_of([&] { optimizer.step(); });
+    INFO(message);
+    CHECK(message.find(part) != std::string::npos);
+    CHECK(message.find("wte") != std::string::npos);
+    CHECK(torch::equal(parameter.detach(), before));
+  };
+  parameter.set_data(parameter.detach().t());
+  refuses("sizes or strides");
+  parameter.set_data(torch::zeros({2, 2}));
+  parameter.mutable_grad() = torch::ones({2, 2});
+  refuses("sizes or strides");
+  parameter.set_data(torch::zeros({3, 3}));
+  parameter.mutable_grad() = torch::ones({3, 3});
+  optimizer.step();
+  CHECK(torch::equal(parameter.detach(), torch::full({3, 3}, -1.0F)));
+  optimizer.param_groups()[0].params().push_back(parameter);
+  refuses("already");
 }
 
 TEST_CASE("a tied head is one parameter") {
