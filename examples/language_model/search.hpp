@@ -54,11 +54,14 @@ inline std::vector<Candidate> search_grid() {
   return grid;
 }
 
-/// The columns and the parts of the last one, at AdamW's own numbers.
+/// The columns and the parts of the last one, at AdamW's own numbers, and without their decay.
 inline std::vector<Candidate> parts_grid(const ModelShape& shape) {
   std::vector<Candidate> grid;
   for (const Side& side : columns()) grid.push_back({.side = side});
   for (const Side& side : parts(shape)) grid.push_back({.side = side});
+  const Settings without_decay{.weight_decay = 0};  // the paper's updates have none
+  grid.push_back({.side = stack_side("derived; no decay", {}), .settings = without_decay});
+  grid.push_back({.side = stack_side("second moments; no decay", second_moments), .settings = without_decay});
   return grid;
 }
 
