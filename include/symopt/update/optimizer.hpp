@@ -138,6 +138,10 @@ class Optimizer {
   Shape checked(Shape shape) const {
     if (shape.rows < 0 || shape.cols < 0)
       detail::fail({options_.parameter}, "the block cannot be " + to_string(shape));
+    Index bytes = sizeof(Scalar);
+    if (__builtin_mul_overflow(bytes, shape.rows, &bytes) ||
+        __builtin_mul_overflow(bytes, shape.cols, &bytes))
+      detail::fail({options_.parameter}, "a block of " + to_string(shape) + " is larger than memory can be");
     return shape;
   }
 
