@@ -160,6 +160,10 @@ class Optimizer {
     using G = typename Gradient::Scalar;
     static_assert(is_writable_memory_v<Storage> && !std::is_const_v<std::remove_reference_t<Weights>>,
                   "the weights must be memory to update: a Matrix, Map, Ref or Block");
+    static_assert(
+        outlives_expression_v<Weights>,
+        "the weights are a temporary that ends with the call, and the step with it: pass the matrix that "
+        "is trained, or a Map, Ref or Block of it");
     constexpr bool takes_bfloat16 = std::same_as<Scalar, float>;
     static_assert(
         (std::same_as<Scalar, W> || (takes_bfloat16 && std::same_as<W, bfloat16>)) &&
