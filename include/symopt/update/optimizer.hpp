@@ -43,6 +43,10 @@ struct StateAccess;
 template <class Rule, class Scalar = float>
 class Optimizer {
   static_assert(RealScalar<Scalar>, "symopt optimizes float and double blocks");
+  static_assert(
+      StatelessRule<Rule, Scalar> || StatefulRule<Rule, Scalar> || !StatesFamilies<Rule>,
+      "this is a group, and an optimizer needs a rule: write Optimizer<Update<Group>> for the update that "
+      "the group derives");
   static_assert(StatelessRule<Rule, Scalar> || StatefulRule<Rule, Scalar>,
                 "an optimizer needs a rule: callable on a matrix, returning one of the same scalar and "
                 "shape, or with a State and operator()(weights, gradient, state, direction); see "
@@ -158,7 +162,9 @@ class Optimizer {
     using Storage = typename detail::StepWeights<Scalar, std::remove_cvref_t<Weights>>::Storage;
     using W = typename Storage::Scalar;
     using G = typename Gradient::Scalar;
-    static_assert(is_writable_memory_v<Storage> && !std::is_const_v<std::remove_reference_t<Weights>>,
+    static_assert(!std::is_const_v<std::remove_reference_t<Weights>>,
+                  "the weights are const, and a step changes them");
+    static_assert(is_writable_memory_v<Storage> || std::is_const_v<std::remove_reference_t<Weights>>,
                   "the weights must be memory to update: a Matrix, Map, Ref or Block");
     static_assert(
         outlives_expression_v<Weights>,
