@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#if __cplusplus < 202002L && !(defined(_MSVC_LANG) && _MSVC_LANG >= 202002L)
+#error "symopt needs C++20: compile with -std=c++20"
+#endif
+
 // SYMOPT_ABI names the inline namespace in which every entity of symopt lives: the instruction set, then
 // OpenMP and BLAS where they are on, and -ffinite-math-only (a part of -ffast-math). Code compiled for
 // different instruction sets has different symbols, so translation units with different flags meet in one

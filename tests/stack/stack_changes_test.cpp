@@ -190,4 +190,20 @@ TEST_CASE("a step that is refused or finds no gradient takes a clip's factor wit
   CHECK(model.weights() == other.weights());
 }
 
+TEST_CASE("sizes whose product no memory has are refused, and those of nothing are not") {
+  float element = 0;
+  const Index large = Index{1} << 40;
+  for (const auto& sizes :
+       {std::vector<Index>{large, large}, {large, 1, large}, {3, large, large}, {large, large, 2}}) {
+    const std::string message = error_of([&] { TensorView<float>(&element, sizes); });
+    CAPTURE(message);
+    CHECK(message.find("larger than memory can be") != std::string::npos);
+  }
+  CHECK(error_of([&] { Optimizer<Update<LmHead>>(large, large, {.parameter = "wte"}); }) ==
+        "symopt: parameter 'wte': a block of 1099511627776x1099511627776 is larger than memory can be");
+  CHECK_NOTHROW(TensorView<float>(&element, {large, large, 0}));
+  CHECK(TensorView<float>(&element, {0, large, large}).is_empty());
+  CHECK_NOTHROW(TensorView<float>(&element, {large, 1024}));
+}
+
 }}  // namespace stack_changes_test

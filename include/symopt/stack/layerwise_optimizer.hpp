@@ -208,6 +208,8 @@ class BasicLayerwiseOptimizer {
     if constexpr (!std::same_as<std::remove_cvref_t<Copy>, std::nullopt_t>) {
       target = detail::tensor_of<bfloat16>(std::forward<Copy>(copy));
       detail::require_memory(name, "copy", *target);
+      detail::require(!detail::overlaps_itself(*target), {name},
+                      "some elements of the copy are the same memory");
       detail::require_apart("copy", name, parameter.tensors(), *target);
     }
     parameter.set_copy(target, seed);
