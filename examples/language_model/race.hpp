@@ -3,11 +3,9 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
-#include <numeric>
 #include <span>
 #include <sstream>
 #include <string>
@@ -52,15 +50,13 @@ class RaceProgress {
   std::string text() const {
     const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start_;
     const std::int64_t slowest = std::ranges::min(steps_done_);
-    const std::int64_t all = std::reduce(steps_done_.begin(), steps_done_.end());
-    const double speed = static_cast<double>(all * plan_.tokens_per_step()) / elapsed.count();
     const double left =
         elapsed.count() * static_cast<double>(plan_.steps - slowest) / static_cast<double>(slowest);
-    std::ostringstream text;
-    text << "step " << slowest << '/' << plan_.steps << "  loss";
+    std::ostringstream text;  // under 80 columns, or a terminal could not rewrite it
+    text << "step " << slowest << '/' << plan_.steps;
     for (std::size_t runner = 0; runner < names_.size(); ++runner)
-      text << (runner == 0 ? " " : ", ") << names_[runner] << ' ' << fixed(smooth_loss_[runner], 3);
-    text << "  " << grouped(std::llround(speed)) << " tokens/s  " << minutes(left) << " left";
+      text << (runner == 0 ? ": " : ", ") << names_[runner] << ' ' << fixed(smooth_loss_[runner], 3);
+    text << "; " << minutes(left) << " left";
     return text.str();
   }
 

@@ -31,7 +31,7 @@ struct TransformerRoles {
 };
 
 /// The roles with second moments for embeddings, head and router, and the updates of arXiv 2605.18106 for the
-/// rest: what does best at AdamW's own rate in docs/experiments.md.
+/// rest. How they do beside AdamW at AdamW's own rate: docs/experiments.md.
 ///   stack.route(parameters, qwen3(heads, Embeddings::untied, adaptive_roles<>()));
 template <class Scalar = float>
 TransformerRoles<Scalar> adaptive_roles() {
