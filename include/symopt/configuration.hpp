@@ -9,7 +9,7 @@
 namespace symopt { inline namespace SYMOPT_ABI {
 
 /// What this translation unit was compiled with, in one line:
-///   symopt 0.1.0: avx512, OpenMP with 2 threads, BLAS
+///   symopt 0.2.0: avx512, OpenMP with 2 threads, BLAS
 /// Without OpenMP it says "one thread", without SYMOPT_USE_BLAS "own products".
 inline std::string configuration() {
 #define SYMOPT_TEXT_EXPANDED(x) #x

@@ -165,7 +165,7 @@ SYMOPT_API symopt_status symopt_load(symopt_optimizer* optimizer, const char* pa
 SYMOPT_API const char* symopt_plan(symopt_optimizer* optimizer);
 /** What the last call that failed in this thread said; never NULL. */
 SYMOPT_API const char* symopt_last_error(void);
-/** "symopt 0.1.0: avx2_fma, ..." */
+/** "symopt 0.2.0: avx2_fma, ..." */
 SYMOPT_API const char* symopt_configuration(void);
 
 #ifdef __cplusplus

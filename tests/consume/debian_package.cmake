@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Installs the packages with dpkg, has consumers in C++ and in C find them, and removes them again.
-#   cmake -DRELEASE=folder -DVERSION=0.1.0 -DWORK=folder -DCTEST=... -DGENERATOR=... -DCOMPILER=... -DC_COMPILER=...
+#   cmake -DRELEASE=folder -DVERSION=0.2.0 -DWORK=folder -DCTEST=... -DGENERATOR=... -DCOMPILER=... -DC_COMPILER=...
 #     -DPKG_CONFIG=... -DTRAINER=train.c -P debian_package.cmake
 # dpkg works on a root folder of its own, with a copy of this machine's list of installed packages: what the
 # packages depend on must be installed here, but nothing here is changed, whoever runs the tests.

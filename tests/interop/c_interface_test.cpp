@@ -15,6 +15,7 @@
 #include <random>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace c_interface_test { namespace {
@@ -145,7 +146,7 @@ TEST_CASE("roles with second moments step a matrix at AdamW's rate, and entry by
     REQUIRE(symopt_step(optimizer, gradients.data(), nullptr) == SYMOPT_OK);
     double squares = 0;
     for (const float weight : weights) squares += std::pow(static_cast<double>(weight), 2);
-    CHECK(std::sqrt(squares / 12) == doctest::Approx(0.003).epsilon(0.1));
+    CHECK(std::sqrt(squares / 12) == doctest::Approx(0.001).epsilon(0.1));
     CHECK(std::string(symopt_plan(optimizer)).find("Adaptive<") != std::string::npos);
     symopt_free(optimizer);
   }
@@ -154,6 +155,43 @@ TEST_CASE("roles with second moments step a matrix at AdamW's rate, and entry by
       block("w", 0, 2, 2, static_cast<symopt_role>(SYMOPT_ADAPTIVE_ROUTER + 1));  // NOLINT
   symopt_optimizer* optimizer = nullptr;
   CHECK(symopt_create(nullptr, &unknown, 1, weights.data(), &optimizer) == SYMOPT_INVALID_ARGUMENT);
+}
+
+TEST_CASE("blocks without a rate take that of the options in AdamW's units, and its decay") {
+  const auto moved_by = [](symopt_role role, double rate, double decay, const symopt_options* options) {
+    std::vector<float> weights(12, 1.0F), gradients{1, -1, 1, 1, -1, 1, -1, -1, -1, 1, 1, -1};
+    symopt_block one = block("w", 0, 4, 3, role);
+    one.learning_rate = rate;
+    one.weight_decay = decay;
+    symopt_optimizer* optimizer = nullptr;
+    REQUIRE(symopt_create(options, &one, 1, weights.data(), &optimizer) == SYMOPT_OK);
+    REQUIRE(symopt_step(optimizer, gradients.data(), nullptr) == SYMOPT_OK);
+    symopt_free(optimizer);
+    double sum = 0, squares = 0;
+    for (const float weight : weights) sum += static_cast<double>(weight) - 1;
+    for (const float weight : weights) squares += std::pow(static_cast<double>(weight) - 1 - sum / 12, 2);
+    return std::pair{std::sqrt(squares / 12), -sum / 12};  // along the gradient, and by the decay
+  };
+  symopt_options options{};
+  options.struct_size = sizeof options;
+  options.learning_rate = 0.5;
+  options.weight_decay = 0.25;
+  // Rows of three signs: a row norm's entries are 1/sqrt(3), which match_rms makes 0.2.
+  CHECK(moved_by(SYMOPT_EMBEDDING, 0, 0, nullptr).first == doctest::Approx(0.2 * 1e-3).epsilon(1e-3));
+  CHECK(moved_by(SYMOPT_EMBEDDING, 0, 0, nullptr).second == doctest::Approx(0).epsilon(1e-6));
+  CHECK(moved_by(SYMOPT_EMBEDDING, 0, 0, &options).first == doctest::Approx(0.2 * 0.5));
+  CHECK(moved_by(SYMOPT_EMBEDDING, 0, 0, &options).second == doctest::Approx(0.5 * 0.25));
+  CHECK(moved_by(SYMOPT_EMBEDDING, 0, 0.125, &options).second == doctest::Approx(0.5 * 0.125));
+  // A rate of its own multiplies the update, and the decay is its own as well.
+  CHECK(moved_by(SYMOPT_EMBEDDING, 0.5, 0, &options).first == doctest::Approx(0.5 / std::sqrt(3.0)));
+  CHECK(moved_by(SYMOPT_EMBEDDING, 0.5, 0, &options).second == doctest::Approx(0).epsilon(1e-6));
+  CHECK(moved_by(SYMOPT_ADAPTIVE_EMBEDDING, 0.5, 0, &options).first == doctest::Approx(0.5));
+  options.learning_rate = -1;
+  symopt_block one = block("w", 0, 4, 3, SYMOPT_EMBEDDING);
+  std::vector<float> weights(12);
+  symopt_optimizer* optimizer = nullptr;
+  CHECK(symopt_create(&options, &one, 1, weights.data(), &optimizer) == SYMOPT_INVALID_ARGUMENT);
+  CHECK(std::string(symopt_last_error()).find("learning_rate is -1") != std::string::npos);
 }
 
 TEST_CASE("a saved run goes on bit for bit") {

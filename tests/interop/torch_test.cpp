@@ -140,6 +140,30 @@ TEST_CASE("a torch parameter under second moments moves as the same Eigen block 
   CHECK((as_matrix(gain.reshape({1, 7})) - line).cwiseAbs().maxCoeff() == 0.0F);
 }
 
+TEST_CASE(
+    "groups without options take the rate that is given for all, and keep their own where they have one") {
+  torch::manual_seed(15);
+  torch::OrderedDict<std::string, torch::Tensor> parameters;
+  parameters.insert("embedding", random_parameter(6, 4));
+  parameters.insert("head", random_parameter(6, 4));
+  parameters.insert("gain", torch::ones({4}).requires_grad_());
+  Routing routing;
+  routing.add("embedding", role<Adaptive<Embedding>>());
+  routing.add("head", role<LmHead>({.learning_rate = 0.25}));
+  TorchOptimizer optimizer(parameter_groups(
+      parameters, routing, {.learning_rate = 0.5, .weight_decay = 0.1, .ratios = {.embedding = 3}}));
+  const auto rows = optimizer.plan().rows();
+  REQUIRE(rows.size() == 3);
+  CHECK(rows[0].rate == 1.5);
+  CHECK(rows[0].weight_decay == 0.1);
+  CHECK(rows[1].rate == 0.25);
+  CHECK(rows[1].scale == "none");
+  CHECK(rows[1].weight_decay == 0);
+  CHECK(rows[2].rate == 0.5);
+  CHECK(optimizer.param_groups()[0].options().get_lr() == 1.5);
+  CHECK_THROWS_AS(parameter_groups(parameters, routing, {.learning_rate = -1}), std::invalid_argument);
+}
+
 TEST_CASE("a parameter without a gradient stays as it is, decay included") {
   torch::Tensor parameter = torch::ones({2, 2}).requires_grad_();
   Groups groups;

@@ -28,8 +28,8 @@ namespace root_mean_square_test { namespace {
 
 using namespace symopt_test;
 using namespace symopt;
-using detail::root_mean_square_of;
-using detail::scale_factor_of;
+using symopt::detail::root_mean_square_of;
+using symopt::detail::scale_factor_of;
 
 const std::vector<Shape> shapes{{24, 36}, {36, 24}, {30, 30}, {24, 96}, {96, 24}};
 
