@@ -9,7 +9,6 @@
 #include <symopt/update/adaptive.hpp>
 #include <symopt/update/schedule.hpp>
 
-
 #include <torch/torch.h>
 
 #include <cstdint>
