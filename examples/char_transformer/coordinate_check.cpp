@@ -82,7 +82,7 @@ std::map<std::string, double> measure(const Text& text, std::int64_t width, std:
 
 void draw(const std::filesystem::path& folder) {
   std::ofstream(folder / "coordinate-check.gnuplot") << R"(
-set terminal svg size 760,330 font "sans-serif,13" background "#ffffff"
+set terminal svg size 760,330 font "sans-serif,12" background "#ffffff"
 set output "coordinate-check.svg"
 set datafile separator ","
 set border 3 linecolor "#606060"
@@ -91,24 +91,27 @@ set grid ytics linecolor "#dddddd" linetype 1
 set logscale x 2
 set xtics (64, 128, 256, 512)
 set xrange [55:600]
-set xlabel "width"
+set xlabel "width" offset 0,0.3
+set title font ",12"
 of(name) = "< grep -e optimizer -e '^".name."' coordinate-check.csv"
 array names[3] = ["adamw", "update", "adaptive"]
 array titles[3] = ["AdamW", "Update", "Adaptive"]
 array colours[3] = ["#d1600a", "#1560a8", "#2a8a4a"]
-set multiplot layout 1,3 margins 0.07,0.99,0.15,0.78 spacing 0.075
+set multiplot layout 1,3 margins 0.05,0.99,0.17,0.86 spacing 0.075
 set style data linespoints
-unset key
-set title "change of a weight per step,\nover the rate"
-set yrange [0:0.9]
+set key inside top right spacing 1.2 samplen 2
+set title "step of a weight, over the rate"
+set yrange [0:1.2]
 plot for [i=1:3] of(names[i]) using "width":"update" pt 7 ps 0.6 lw 1.8 lc rgb colours[i] title titles[i]
-set title "what the layers compute"
-set yrange [0:*]
-set key at screen 0.5,0.99 center top horizontal maxrows 1 samplen 2
-plot for [i=1:3] of(names[i]) using "width":"computed_features" pt 7 ps 0.6 lw 1.8 lc rgb colours[i] title titles[i]
 unset key
+set title "what the layers compute"
+set yrange [0:3.5]
+plot for [i=1:3] of(names[i]) using "width":"computed_features" pt 7 ps 0.6 lw 1.8 lc rgb colours[i]
 set title "how far the logits moved"
-plot for [i=1:3] of(names[i]) using "width":"computed_logits_moved" pt 7 ps 0.6 lw 1.8 lc rgb colours[i] title titles[i]
+set logscale y
+set ytics (0.03, 0.1, 0.3, 1, 3)
+set yrange [0.03:4]
+plot for [i=1:3] of(names[i]) using "width":"computed_logits_moved" pt 7 ps 0.6 lw 1.8 lc rgb colours[i]
 )";
   // The shell gets the directory through the environment, so that no character in it needs quoting.
   ::setenv("COORDINATE_CHECK", std::filesystem::absolute(folder).c_str(), 1);
