@@ -74,11 +74,12 @@ void require(bool good, const std::string& what, const char* parameter = "") {
 
 /// A caller's struct in the size of this library: what an older caller lacks is zero.
 template <class Struct>
-Struct in_own_size(const Struct* given, const char* name) {
+Struct in_own_size(const Struct* given, const char* name, std::size_t step = alignof(Struct)) {
   Struct own{};
   std::size_t size = 0;
   std::memcpy(&size, given, sizeof size);
-  require(size >= sizeof size && size <= sizeof(Struct),
+  const bool ends_with_a_field = size % step == 0;  // no version ends within one
+  require(size >= sizeof size && size <= sizeof(Struct) && ends_with_a_field,
           std::string(name) + ".struct_size is " + std::to_string(size) + "; set it to sizeof(" + name +
               "), which is " + std::to_string(sizeof(Struct)) + " in this version of the library");
   std::memcpy(&own, given, size);
@@ -92,9 +93,13 @@ void require_block(const symopt_block& block, std::size_t index) {
     require(value >= 0, std::string(what) + " is " + std::to_string(value) + "; it must not be negative",
             block.name);
   };
+  const auto require_positive = [&](std::int64_t value, const char* what) {
+    require(value > 0, std::string(what) + " is " + std::to_string(value) + "; it must be positive",
+            block.name);
+  };
   require_count(block.offset, "offset");
-  require_count(block.rows, "rows");
-  require_count(block.cols, "cols");
+  require_positive(block.rows, "rows");
+  require_positive(block.cols, "cols");
   require_count(block.batch, "batch");
   require_count(block.row_heads, "row_heads");
   require_count(block.column_heads, "column_heads");
@@ -277,7 +282,8 @@ symopt_status symopt_step(symopt_optimizer* optimizer, const void* gradients, sy
   return guarded([&] {
     symopt_optimizer& own = checked(optimizer);
     require(gradients != nullptr, "symopt_step: the gradients are NULL");
-    symopt_report done = report == nullptr ? symopt_report{} : in_own_size(report, "symopt_report");
+    symopt_report done =
+        report == nullptr ? symopt_report{} : in_own_size(report, "symopt_report", sizeof(std::int32_t));
     if (gradients != own.gradients && own.has_half_gradients) {
       look_at(own, static_cast<const symopt::bfloat16*>(gradients));
     } else if (gradients != own.gradients) {

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#if __cplusplus < 202002L && !(defined(_MSVC_LANG) && _MSVC_LANG >= 202002L)
+#error "symopt needs C++20: compile with -std=c++20"
+#endif
+
 // SYMOPT_ABI names the inline namespace in which every entity of symopt lives: the instruction set, then
-// OpenMP and BLAS where they are on. Code compiled for different instruction sets has different symbols, so
-// translation units with different flags meet in one program without the linker taking one's kernels for the
-// other's, and passing an optimizer between them is a link error. Nobody has to write the name. Eigen's own
-// functions do not carry it.
+// OpenMP and BLAS where they are on, and -ffinite-math-only (a part of -ffast-math). Code compiled for
+// different instruction sets has different symbols, so translation units with different flags meet in one
+// program without the linker taking one's kernels for the other's, and passing an optimizer between them is a
+// link error. Nobody has to write the name. Eigen's own functions do not carry it.
 
 #if defined(__AVX512BF16__) && defined(__AVX512BW__) && defined(__AVX512VL__) && defined(__AVX512DQ__)
 #define SYMOPT_ABI_ISA avx512_bf16
@@ -45,6 +49,12 @@
 #define SYMOPT_ABI_BLAS
 #endif
 
-#define SYMOPT_ABI_JOIN_EXPANDED(isa, openmp, blas) isa##openmp##blas
-#define SYMOPT_ABI_JOIN(isa, openmp, blas) SYMOPT_ABI_JOIN_EXPANDED(isa, openmp, blas)
-#define SYMOPT_ABI SYMOPT_ABI_JOIN(SYMOPT_ABI_ISA, SYMOPT_ABI_OPENMP, SYMOPT_ABI_BLAS)
+#if defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__
+#define SYMOPT_ABI_MATH _finite_math
+#else
+#define SYMOPT_ABI_MATH
+#endif
+
+#define SYMOPT_ABI_JOIN_EXPANDED(isa, openmp, blas, math) isa##openmp##blas##math
+#define SYMOPT_ABI_JOIN(isa, openmp, blas, math) SYMOPT_ABI_JOIN_EXPANDED(isa, openmp, blas, math)
+#define SYMOPT_ABI SYMOPT_ABI_JOIN(SYMOPT_ABI_ISA, SYMOPT_ABI_OPENMP, SYMOPT_ABI_BLAS, SYMOPT_ABI_MATH)

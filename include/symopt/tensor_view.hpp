@@ -17,7 +17,8 @@ namespace symopt { inline namespace SYMOPT_ABI {
 ///   TensorView<float>(pointer, {experts, rows, cols})    row-major without gaps
 ///   TensorView<float>(matrix)                            an Eigen matrix, map or block
 /// A vector has one dimension.
-/// Errors: std::invalid_argument for a negative size, or as many strides as sizes not given.
+/// Errors: std::invalid_argument for a negative size, for more elements than there are addresses, or as many
+/// strides as sizes not given.
 template <class Scalar>
 class TensorView {
  public:
@@ -35,6 +36,7 @@ class TensorView {
                   std::to_string(strides_.size()));
     for (const Index size : sizes_)
       if (size < 0) throw Error("a tensor cannot have the size " + to_string());
+    require_countable();
   }
 
   /// The memory of an Eigen object that outlives the view, in either storage order.
@@ -101,10 +103,19 @@ class TensorView {
   }
 
  private:
+  /// Where the strides overflow there are too many elements, and the constructor says so.
   static std::vector<Index> row_major_strides(const std::vector<Index>& sizes) {
     std::vector<Index> strides(sizes.size(), 1);
-    for (std::size_t d = sizes.size(); d-- > 1;) strides[d - 1] = strides[d] * sizes[d];
+    for (std::size_t d = sizes.size(); d-- > 1;)
+      if (__builtin_mul_overflow(strides[d], sizes[d], &strides[d - 1])) strides[d - 1] = 0;
     return strides;
+  }
+
+  void require_countable() const {
+    Index bytes = sizeof(Scalar);
+    bool overflows = false;
+    for (const Index size : sizes_) overflows = __builtin_mul_overflow(bytes, size, &bytes) || overflows;
+    if (overflows && !is_empty()) throw Error("a tensor of " + to_string() + " is larger than memory can be");
   }
 
   Scalar* data_;

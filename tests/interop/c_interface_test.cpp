@@ -248,6 +248,11 @@ TEST_CASE("wrong tables are refused with the block and the remedy") {
           {"'head'", "weight_decay"});
   refuses([](Blocks& b) { b[0].struct_size = 0; }, {"symopt_block.struct_size is 0", "sizeof"});
   refuses([](Blocks& b) { b[0].struct_size = sizeof(symopt_block) + 8; }, {"struct_size"});
+  for (std::size_t size = 1; size < sizeof(symopt_block); ++size)
+    if (size % 8 != 0) refuses([=](Blocks& b) { b[0].struct_size = size; }, {"struct_size is", "sizeof"});
+  refuses([](Blocks& b) { b[3].cols = 0; }, {"'head'", "cols is 0"});
+  refuses([](Blocks& b) { b[3].rows = std::int64_t{1} << 40, b[3].cols = 0; }, {"'head'", "cols is 0"});
+  refuses([](Blocks& b) { b[3].rows = 0; }, {"'head'", "rows is 0"});
 
   symopt_options options = options_of();
   const std::vector<symopt_block> blocks = table();

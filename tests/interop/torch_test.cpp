@@ -19,6 +19,7 @@ namespace torch_test { namespace {
 
 using namespace symopt;
 using interop::parameter_group;
+using interop::parameter_groups;
 using interop::TorchOptimizer;
 using Groups = std::vector<torch::optim::OptimizerParamGroup>;
 
@@ -336,6 +337,69 @@ TEST_CASE("the next step of both scalars is diagnosed, at the groups' rates, and
   };
   CHECK(moved(head, head_before) == doctest::Approx(diagnostics.rows()[0].rms).epsilon(1e-3));
   CHECK(moved(hidden, hidden_before) == doctest::Approx(diagnostics.rows()[1].rms).epsilon(1e-3));
+}
+
+TEST_CASE("what no group holds any more is forgotten, and what comes in its place is new") {
+  const auto parameter = [] {
+    torch::Tensor tensor = torch::zeros({2, 3}).requires_grad_();
+    tensor.mutable_grad() = torch::ones({2, 3});
+    return tensor;
+  };
+  torch::Tensor first = parameter(), second = parameter();
+  Groups groups;
+  groups.push_back(parameter_group<Sign>({first, second}, {.learning_rate = 1.0, .momentum = 0}));
+  TorchOptimizer optimizer(std::move(groups));
+  optimizer.step();
+  auto& tensors = optimizer.param_groups()[0].params();
+  tensors.erase(tensors.begin());
+  torch::Tensor third = parameter();
+  tensors.push_back(third);  // in the place that the second had
+  optimizer.step();
+  CHECK(torch::equal(first.detach(), torch::full({2, 3}, -1.0F)));
+  CHECK(torch::equal(second.detach(), torch::full({2, 3}, -2.0F)));
+  CHECK(torch::equal(third.detach(), torch::full({2, 3}, -1.0F)));
+  CHECK(optimizer.plan().rows().size() == 2);
+
+  // Tensors come and go, at addresses that are used again.
+  for (int i = 0; i < 20; ++i) {
+    tensors[1] = parameter();
+    optimizer.step();
+    CHECK(torch::equal(tensors[1].detach(), torch::full({2, 3}, -1.0F)));
+  }
+  tensors.clear();
+  const torch::Tensor before = second.detach().clone();
+  optimizer.step();
+  CHECK(torch::equal(second.detach(), before));
+  CHECK(optimizer.plan().rows().empty());
+}
+
+TEST_CASE("a tensor that was transposed or resized in place, or is there twice, is refused") {
+  torch::Tensor parameter = torch::zeros({3, 3}).requires_grad_();
+  Groups groups;
+  groups.push_back(
+      parameter_group<Sign>({parameter}, {.learning_rate = 1.0, .momentum = 0, .parameter = "wte"}));
+  TorchOptimizer optimizer(std::move(groups));
+  parameter.mutable_grad() = torch::ones({3, 3});
+  optimizer.step();
+  const auto refuses = [&](const char* part) {
+    const torch::Tensor before = parameter.detach().clone();
+    const std::string message = message_of([&] { optimizer.step(); });
+    INFO(message);
+    CHECK(message.find(part) != std::string::npos);
+    CHECK(message.find("wte") != std::string::npos);
+    CHECK(torch::equal(parameter.detach(), before));
+  };
+  parameter.set_data(parameter.detach().t());
+  refuses("sizes or strides");
+  parameter.set_data(torch::zeros({2, 2}));
+  parameter.mutable_grad() = torch::ones({2, 2});
+  refuses("sizes or strides");
+  parameter.set_data(torch::zeros({3, 3}));
+  parameter.mutable_grad() = torch::ones({3, 3});
+  optimizer.step();
+  CHECK(torch::equal(parameter.detach(), torch::full({3, 3}, -1.0F)));
+  optimizer.param_groups()[0].params().push_back(parameter);
+  refuses("already");
 }
 
 TEST_CASE("a tied head is one parameter") {

@@ -96,6 +96,28 @@ TEST_CASE("weights whose lines overlap each other are refused; a gradient may be
   CHECK(weights == Matrix<double>::Constant(4, 3, 0.5));
 }
 
+TEST_CASE("a copy and halves whose lines overlap each other are refused") {
+  Matrix<float> weights = Matrix<float>::Ones(4, 3);
+  const Matrix<float> gradient = weights, before = weights;
+  std::vector<bfloat16> line(3, bfloat16(1)), high(12, bfloat16(1));
+  std::vector<std::uint16_t> low(3, 7);
+  Eigen::Map<Matrix<bfloat16>, 0, Eigen::OuterStride<>> copy(line.data(), 4, 3, Eigen::OuterStride<>(0));
+  Eigen::Map<Matrix<std::uint16_t>, 0, Eigen::OuterStride<>> half(low.data(), 4, 3, Eigen::OuterStride<>(0));
+  Eigen::Map<Matrix<bfloat16>> upper(high.data(), 4, 3);
+  Optimizer<Sign> optimizer(4, 3, {.learning_rate = 0.5, .momentum = 0, .parameter = "gate"});
+  check_step_refused(optimizer, [&] { optimizer.step(with_copy(weights, copy), gradient); },
+                     {"'gate'", "the copy", "overlap each other"});
+  check_step_refused(optimizer, [&] { optimizer.step(split_weights(upper, half), gradient); },
+                     {"'gate'", "lower half", "overlap each other"});
+  CHECK(same_bits(weights, before));
+  CHECK(low == std::vector<std::uint16_t>(3, 7));
+
+  LayerwiseOptimizer stack;
+  stack.add<Sign>("gate", weights, gradient);
+  CHECK_THROWS_AS(stack.set_copy("gate", TensorView<bfloat16>(line.data(), {4, 3}, {0, 1})),
+                  std::invalid_argument);
+}
+
 TEST_CASE("weights and gradient that share memory are refused") {
   Optimizer<Sign, double> optimizer(4, 3, {.parameter = "tied"});
   Matrix<double> memory = Matrix<double>::Ones(6, 8);

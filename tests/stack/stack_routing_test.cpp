@@ -377,6 +377,34 @@ TEST_CASE("a glob matches names word by word") {
   }
 }
 
+TEST_CASE("a glob takes the product of the lengths, not a power of it") {
+  // With one try for each way to share the letters among the stars this would take years.
+  const std::string letters(2000, 'a');
+  CHECK_FALSE(Glob("*a*a*a*a*a*a*a*a*a*a*a*a*b").matches(letters));
+  CHECK(Glob("*a*a*a*a*a*a*a*a*a*a*a*a*b").matches(letters + "b"));
+  CHECK_FALSE(Glob("**a**a**a**a**a**a**a**b").matches(letters));
+  CHECK_FALSE(Glob(std::string(2000, '*') + "b").matches(letters));
+}
+
+TEST_CASE("braces with too many choices are refused, and a question mark is a character") {
+  std::string pattern;
+  for (int i = 0; i < 12; ++i) pattern += "{a,b}";
+  CHECK(Glob(pattern).choices().size() == 4096);
+  CHECK(Glob(pattern).matches("abababababab"));
+  for (int i = 0; i < 10; ++i) pattern += "{a,b}";
+  CHECK_THROWS_WITH_AS(Glob{pattern},
+                       ("symopt: the braces of the pattern '" + pattern +
+                        "' make more than 4096 patterns; write stars, or several patterns")
+                           .c_str(),
+                       std::invalid_argument);
+  CHECK(Glob("gr\u00fc?e").matches("gr\u00fc\u00dfe"));
+  CHECK(Glob("?").matches("\u00fc"));
+  CHECK(Glob("?").matches("\U0001F600"));
+  CHECK_FALSE(Glob("??").matches("\u00fc"));
+  CHECK(Glob("*\u00fc").matches("a\u00fc"));
+  CHECK(Glob("?\xff").matches("\xff\xff"));  // bytes that are no UTF-8
+}
+
 TEST_CASE("a glob is exact when it has no wildcard") {
   CHECK(Glob("lm_head.weight").is_exact());
   CHECK(Glob("").is_exact());

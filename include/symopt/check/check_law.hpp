@@ -6,6 +6,7 @@
 #include <symopt/check/shrink.hpp>
 #include <symopt/check/subject.hpp>
 #include <symopt/check/trials.hpp>
+#include <symopt/finite.hpp>
 
 #include <functional>
 #include <random>
@@ -121,7 +122,8 @@ class LawRun {
 
   Failure failure_of(const Trial& trial) const {
     Counterexample example = Shrink(law_, group_, rule_, trials_.seed())(trial);
-    return {std::isfinite(example.error) ? law_.violation : "the output is not finite", std::move(example)};
+    return {symopt::is_finite(example.error) ? law_.violation : "the output is not finite",
+            std::move(example)};
   }
 
   const Law& law_;

@@ -6,6 +6,7 @@
 #include <symopt/check/one_sided_group.hpp>
 #include <symopt/check/shift.hpp>
 #include <symopt/check/side_symmetry.hpp>
+#include <symopt/finite.hpp>
 #include <symopt/group/shift.hpp>
 
 #include <algorithm>
@@ -164,9 +165,9 @@ class Classifier {
       return norm(direction_of(rule_, precision, weights, times(scale)(gradient)));
     };
     const double degree = static_cast<double>(std::log2(size(1 << doublings) / size(1))) / doublings;
-    if (!std::isfinite(degree)) return std::nullopt;
-    const double near = std::round(1000 * degree) / 1000 + 0.0;  // no -0
-    return std::abs(degree - near) <= 16 * roundoff(precision) ? near : degree;
+    if (!symopt::is_finite(degree)) return std::nullopt;
+    const double nearest = std::round(1000 * degree) / 1000 + 0.0;  // no -0
+    return std::abs(degree - nearest) <= 16 * roundoff(precision) ? nearest : degree;
   }
 
   const AnyRule& rule_;

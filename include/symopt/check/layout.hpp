@@ -7,6 +7,7 @@
 #include <symopt/check/tensor_rule.hpp>
 #include <symopt/check/trials.hpp>
 #include <symopt/error.hpp>
+#include <symopt/finite.hpp>
 
 #include <algorithm>
 #include <random>
@@ -83,7 +84,7 @@ SYMOPT_CHECK_INLINE std::vector<double> changes_by_rounding(const StoredRule& ru
 SYMOPT_CHECK_INLINE Outcome layout_outcome(const WideMatrix& here, const WideMatrix& there, double change,
                                            std::size_t number, const WideMatrix& block) {
   Outcome outcome;
-  if (is_finite(here) && is_finite(there) && std::isfinite(change))
+  if (is_finite(here) && is_finite(there) && symopt::is_finite(change))
     outcome = outcome_of(static_cast<double>(distance(here, there)),
                          static_cast<double>(std::max(norm(here), norm(there))), change,
                          roundoff(Precision::in_double));

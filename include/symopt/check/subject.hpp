@@ -110,9 +110,9 @@ SYMOPT_CHECK_INLINE Evaluation::Evaluation(const AnyRule& rule, Precision in, co
   is_finite = detail::is_finite(direction) && shape_of(direction) == shape_of(gradient);
   for (int k = 0; k < draws && is_finite; ++k) {
     const WideMatrix near_gradient = rounded_once(in, gradient, engine);
-    const WideMatrix near = direction_of(rule, in, rounded_once(in, weights, engine), near_gradient);
-    is_finite = detail::is_finite(near) && shape_of(near) == shape_of(direction);
-    if (is_finite) change = std::max(change, static_cast<double>(distance(near, direction)));
+    const WideMatrix nearby = direction_of(rule, in, rounded_once(in, weights, engine), near_gradient);
+    is_finite = detail::is_finite(nearby) && shape_of(nearby) == shape_of(direction);
+    if (is_finite) change = std::max(change, static_cast<double>(distance(nearby, direction)));
   }
   if (is_finite && in == Precision::in_double && rule.in_float)
     change =

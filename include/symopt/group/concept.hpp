@@ -16,11 +16,24 @@ concept StatesBound = requires {
   typename G::bound;
 };
 
+/// A shipped group states its generator families.
+template <class G>
+concept StatesFamilies = requires {
+  { G::families } -> std::convertible_to<Families>;
+};
+
 /// The generator families of a group. A shipped group states them; a user's group is taken for its
 /// bound, so whatever holds under the bound holds under the group (sound, perhaps not complete).
 template <class G>
 struct FamiliesOf {
-  static constexpr Families value = G::families;
+  static_assert(
+      StatesFamilies<G>,
+      "a symmetry group is asked for here: a parameter class such as LmHead, a product of factors, or a "
+      "group of your own. A rule is used as it is: Optimizer<AdamW>; see docs/adding-a-group.md");
+  static constexpr Families value = [] {
+    if constexpr (StatesFamilies<G>) return Families(G::families);
+    return Families{};
+  }();
 };
 template <StatesBound G>
 struct FamiliesOf<G> {

@@ -11,8 +11,8 @@
 namespace symopt { inline namespace SYMOPT_ABI { namespace interop {
 
 /// A rule as an update policy of ensmallen's SGD, for Armadillo's matrices, column-major and in place:
-///   ens::SGD<interop::EnsmallenUpdate<Update<HiddenMatrix>>> sgd(0.01, 32, epochs * samples, 1e-5, true,
-///                                                               {.batch_size = 32});
+///   using Policy = interop::EnsmallenUpdate<Update<HiddenMatrix>>;
+///   ens::SGD<Policy> sgd(0.01, 32, epochs * samples, 1e-5, true, Policy({.batch_size = 32}));
 /// SGD hands a policy the sum of a batch's gradients, and since ensmallen 3 its step size divided by the
 /// batch size. For a rule that forgets how long a gradient is that would be a rate 32 times too small, and
 /// for AdamW a gradient 32 times too long; so the policy is told the batch size (0 is refused), and rates and
@@ -44,7 +44,7 @@ class EnsmallenUpdate {
   template <class Iterate, class Gradient>
   class Policy {
     using Scalar = typename Iterate::elem_type;
-    using Columns = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic>;
+    using Columns = Eigen::Matrix<Scalar, Eigen::Dynamic, Eigen::Dynamic, Eigen::ColMajor>;
 
    public:
     /// An optimizer for iterates of that shape; SGD makes it.

@@ -23,13 +23,12 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace interop {
 /// commit(), once they are on the disk. Whatever happens before (an exception, a crash, a power cut) leaves
 /// PATH as it was, and at most a PATH.partial, which the next replacement overwrites.
 /// Two replacements of one path at a time: the second is refused. A symbolic link stays one: the file that it
-/// names is replaced. The new file has the permissions of the old one. POSIX.
-/// Errors: std::system_error with the path.
+/// names is replaced, or made. What lies at PATH.partial and is no plain file (a link, a pipe) is refused.
+/// The new file has the permissions of the old one. POSIX. Errors: std::system_error with the path.
 class FileReplacement {
  public:
   /// Opens PATH.partial, for this object alone.
-  explicit FileReplacement(std::filesystem::path path) : path_(std::move(path)) {
-    if (std::filesystem::is_symlink(path_)) path_ = std::filesystem::weakly_canonical(path_);
+  explicit FileReplacement(const std::filesystem::path& path) : path_(end_of_links(path)) {
     partial_ = path_;
     partial_ += ".partial";
     open_alone();
@@ -70,10 +69,33 @@ class FileReplacement {
                             std::string("symopt: ") + what + " '" + path.string() + "'");
   }
 
+  /// Where a chain of symbolic links ends, whether anything is there or not.
+  static std::filesystem::path end_of_links(std::filesystem::path path) {
+    constexpr int most = 40;  // as the kernel has it
+    for (int links = 0; std::filesystem::is_symlink(std::filesystem::symlink_status(path)); ++links) {
+      if (links == most) {
+        errno = ELOOP;
+        fail("cannot open", path);
+      }
+      path = path.parent_path() / std::filesystem::read_symlink(path);  // an absolute one replaces all
+    }
+    return path;
+  }
+
+  void require_plain_file() {
+    struct stat opened {};
+    if (::fstat(file_, &opened) == 0 && S_ISREG(opened.st_mode)) return;
+    ::close(std::exchange(file_, -1));
+    errno = EEXIST;
+    fail("what is there is no plain file; remove it to save: cannot open", partial_);
+  }
+
   void open_alone() {
     for (;;) {
-      file_ = ::open(partial_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+      // Not through a link, and without waiting for the reader of a pipe.
+      file_ = ::open(partial_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666);
       if (file_ < 0) fail("cannot open", partial_);
+      require_plain_file();
       if (::flock(file_, LOCK_EX | LOCK_NB) != 0) {
         const int error = errno;
         ::close(std::exchange(file_, -1));

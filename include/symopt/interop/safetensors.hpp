@@ -61,6 +61,27 @@ class Safetensors {
  public:
   static constexpr std::uint64_t longest_header = 100'000'000;  ///< bytes, as the format's reference reader
 
+  /// The length of the header, from the first nine bytes of a file of that size or all that it has. Errors:
+  /// FormatError for what cannot be such a file.
+  static std::uint64_t header_length(std::span<const std::byte> first, std::uint64_t size,
+                                     const std::string& source) {
+    const auto fail = [&](const std::string& what) { throw FormatError(source, what); };
+    if (size < 8) fail("it has " + std::to_string(size) + " bytes, fewer than the length of a header takes");
+    std::uint64_t length = 0;
+    std::memcpy(&length, first.data(), 8);
+    const std::uint64_t room = std::min<std::uint64_t>(size - 8, longest_header);
+    if (length > room) {
+      const bool is_swapped = __builtin_bswap64(length) <= room;
+      fail("the header is said to have " + std::to_string(length) + " bytes but there are " +
+           std::to_string(size - 8) +
+           (is_swapped                ? "; the length is big-endian, and the format is little-endian"
+            : length > longest_header ? " and no header has more than 100 MB"
+                                      : "; the file is cut short"));
+    }
+    if (length == 0 || first[8] != std::byte{'{'}) fail("the header does not begin with '{'");
+    return length;
+  }
+
   /// Understands the whole of a file; `source` is its name in messages.
   Safetensors(std::span<const std::byte> bytes, const std::string& source) : source_(source) {
     const std::string_view header = header_of(bytes);
@@ -86,21 +107,10 @@ class Safetensors {
   [[noreturn]] void fail(const std::string& what) const { throw FormatError(source_, what); }
 
   std::string_view header_of(std::span<const std::byte> bytes) const {
-    if (bytes.size() < 8)
-      fail("it has " + std::to_string(bytes.size()) + " bytes, fewer than the length of a header takes");
-    std::uint64_t length = 0;
-    std::memcpy(&length, bytes.data(), 8);
-    const std::uint64_t room = std::min<std::uint64_t>(bytes.size() - 8, longest_header);
-    if (length > room) {
-      const bool is_swapped = __builtin_bswap64(length) <= room;
-      fail("the header is said to have " + std::to_string(length) + " bytes but there are " +
-           std::to_string(bytes.size() - 8) +
-           (is_swapped                ? "; the length is big-endian, and the format is little-endian"
-            : length > longest_header ? " and no header has more than 100 MB"
-                                      : "; the file is cut short"));
-    }
+    const std::uint64_t length = header_length(bytes, bytes.size(), source_);
     const std::string_view header(reinterpret_cast<const char*>(bytes.data()) + 8, length);
-    if (!header.starts_with('{')) fail("the header does not begin with '{'");
+    if (header.find('\0') != std::string_view::npos)
+      fail("there is a byte 0 in its header, which is padded with spaces");
     return header;
   }
 

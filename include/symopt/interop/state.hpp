@@ -2,17 +2,56 @@
 #pragma once
 
 #include <symopt/interop/file_replacement.hpp>
+#include <symopt/interop/safetensors.hpp>
 #include <symopt/interop/state_file.hpp>
 #include <symopt/interop/state_reader.hpp>
 #include <symopt/stack/state_access.hpp>
 
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
 #include <filesystem>
 #include <fstream>
+#include <new>
 #include <span>
 #include <string>
+#include <system_error>
 #include <vector>
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace interop {
+
+namespace detail {
+
+/// All bytes of a file that begins like a state; of another one nothing but its beginning is read. Errors:
+/// FormatError, and std::system_error with the path.
+inline std::vector<std::byte> contents_of(const std::filesystem::path& path) {
+  const auto fail = [&](int error, const std::string& what) {
+    throw std::system_error(error, std::generic_category(), "symopt: " + what + " '" + path.string() + "'");
+  };
+  if (std::filesystem::is_directory(path)) fail(EISDIR, "cannot read");
+  errno = 0;
+  std::ifstream file(path, std::ios::binary | std::ios::ate);
+  const std::streamoff size = file ? std::streamoff(file.tellg()) : -1;
+  if (size < 0) fail(errno == 0 ? EIO : errno, "cannot open");
+  std::vector<std::byte> bytes;
+  const auto read = [&](std::streamoff count) {
+    file.seekg(0);
+    if (!file.read(reinterpret_cast<char*>(bytes.data()), count)) fail(EIO, "cannot read");
+  };
+  constexpr std::streamoff beginning = 9;
+  bytes.resize(static_cast<std::size_t>(std::min(size, beginning)));
+  read(std::min(size, beginning));
+  (void)Safetensors::header_length(bytes, static_cast<std::uint64_t>(size), path.string());
+  try {
+    bytes.resize(static_cast<std::size_t>(size));
+  } catch (const std::bad_alloc&) {
+    fail(ENOMEM, "there is no memory for the " + std::to_string(size) + " bytes of");
+  }
+  read(size);
+  return bytes;
+}
+
+}  // namespace detail
 
 /// Saves what an optimizer remembers, of a LayerwiseOptimizer or of an Optimizer: momenta and states of
 /// rules, steps, rates, and what must agree for them to mean the same. The weights are the trainer's own to
@@ -69,17 +108,7 @@ LoadReport load_state_bytes(AnyOptimizer& optimizer, std::span<const std::byte> 
 /// has changed.
 template <class AnyOptimizer>
 LoadReport load_state(AnyOptimizer& optimizer, const std::filesystem::path& path, LoadOptions options = {}) {
-  std::ifstream file(path, std::ios::binary | std::ios::ate);
-  const auto fail = [&](const char* what) {
-    throw std::system_error(errno, std::generic_category(),
-                            std::string("symopt: ") + what + " '" + path.string() + "'");
-  };
-  if (!file) fail("cannot open");
-  const std::streamoff size = file.tellg();
-  if (size < 0 || std::filesystem::is_directory(path)) fail("cannot read");
-  std::vector<std::byte> bytes(static_cast<std::size_t>(size));
-  file.seekg(0);
-  if (!file.read(reinterpret_cast<char*>(bytes.data()), size)) fail("cannot read");
+  const std::vector<std::byte> bytes = detail::contents_of(path);
   return load_state_bytes(optimizer, bytes, options, path.string());
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <symopt/error.hpp>
+#include <symopt/finite.hpp>
 #include <symopt/interop/safetensors.hpp>
 #include <symopt/stack/state_table.hpp>
 
@@ -115,7 +116,7 @@ bool all_finite_in(std::span<const std::byte> bytes) {
   for (std::size_t i = 0; i < bytes.size(); i += sizeof(Scalar)) {
     Scalar value;
     std::memcpy(&value, bytes.data() + i, sizeof(Scalar));
-    if (!std::isfinite(value)) return false;
+    if (!is_finite(value)) return false;
   }
   return true;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/finite.hpp>
 #include <symopt/interop/state_file.hpp>
 
 #include <memory>
@@ -106,7 +107,7 @@ class StateReader {
            key.starts_with("parameter/");
   }
   static bool is_rate(const nlohmann::json& value) {
-    return value.is_number() && value.get<double>() >= 0 && std::isfinite(value.get<double>());
+    return value.is_number() && value.get<double>() >= 0 && symopt::is_finite(value.get<double>());
   }
 
   void check_parameter(SavedParameter& parameter) {

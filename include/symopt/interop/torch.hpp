@@ -123,10 +123,12 @@ class TorchOptimizer : public torch::optim::Optimizer {
 
   /// What a stack was last told of a tensor.
   struct Bound {
-    std::string name;
+    torch::Tensor tensor{};  // held, so that its address is not another's
+    std::string name{};
+    std::vector<std::int64_t> sizes{}, strides{};
     const void* weights = nullptr;
     const void* gradient = nullptr;
-    std::vector<std::int64_t> gradient_strides;
+    std::vector<std::int64_t> gradient_strides{};
   };
 
 #if __has_include(<nlohmann/json.hpp>)
@@ -153,38 +155,63 @@ class TorchOptimizer : public torch::optim::Optimizer {
   }
 #endif
 
-  /// Brings the stacks up to date with the groups: tensors, gradients, rates.
+  /// Brings the stacks up to date with the groups: tensors, gradients, rates. What no group holds any more is
+  /// forgotten, its state with it.
   void bind_all() {
+    forget_those_that_left();
     for (std::size_t g = 0; g < param_groups_.size(); ++g) {
-      const auto* options = dynamic_cast<const GroupOptions*>(&param_groups_[g].options());
-      if (options == nullptr)
-        throw Error("parameter group " + std::to_string(g) +
-                    " has no symopt rule; make it with parameter_group<Rule>(...)");
+      const GroupOptions& options = options_of(g);
       std::vector<torch::Tensor>& tensors = param_groups_[g].params();
       for (std::size_t t = 0; t < tensors.size(); ++t) {
         if (tensors[t].scalar_type() == torch::kDouble) {
-          bind(doubles_, options->double_role(), *options, tensors[t], options->name_of(g, t));
+          bind(doubles_, options.double_role(), options, tensors[t], options.name_of(g, t));
         } else {
-          bind(floats_, std::optional<Role>(options->role()), *options, tensors[t], options->name_of(g, t));
+          bind(floats_, std::optional<Role>(options.role()), options, tensors[t], options.name_of(g, t));
         }
       }
     }
   }
 
+  const GroupOptions& options_of(std::size_t group) const {
+    const auto* options = dynamic_cast<const GroupOptions*>(&param_groups_[group].options());
+    if (options == nullptr)
+      throw Error("parameter group " + std::to_string(group) +
+                  " has no symopt rule; make it with parameter_group<Rule>(...)");
+    return *options;
+  }
+
+  /// Errors: for a tensor that is in the groups twice.
+  void forget_those_that_left() {
+    std::unordered_map<const c10::TensorImpl*, std::string> held;
+    for (std::size_t g = 0; g < param_groups_.size(); ++g) {
+      const GroupOptions& options = options_of(g);
+      const std::vector<torch::Tensor>& tensors = param_groups_[g].params();
+      for (std::size_t t = 0; t < tensors.size(); ++t) {
+        const auto [other, is_new] = held.emplace(tensors[t].unsafeGetTensorImpl(), options.name_of(g, t));
+        const std::string& first = other->second;
+        symopt::detail::require(is_new, {options.name_of(g, t)}, [&] {
+          return "is in the parameter groups already, as '" + first + "'; a tensor has one rule";
+        });
+      }
+    }
+    std::erase_if(bound_, [&](const auto& entry) {
+      if (held.contains(entry.first)) return false;
+      const std::string& name = entry.second.name;
+      if (floats_.contains(name)) floats_.remove(name);
+      if (doubles_.contains(name)) doubles_.remove(name);
+      return true;
+    });
+  }
+
   template <class Scalar>
   void bind(BasicLayerwiseOptimizer<Scalar>& stack, const std::optional<BasicRole<Scalar>>& role,
             const GroupOptions& options, const torch::Tensor& tensor, const std::string& name) {
-    Bound& bound = bound_[tensor.unsafeGetTensorImpl()];
-    if (bound.name.empty()) {
-      symopt::detail::require(tensor.device().is_cpu() && tensor.layout() == torch::kStrided, {name},
-                              "symopt updates dense tensors in CPU memory");
-      symopt::detail::require(
-          role.has_value() && tensor.scalar_type() == torch::CppTypeToScalarType<Scalar>::value, {name},
-          "symopt updates float and double tensors");
-      stack.add(name, *role, tensor_view<Scalar>(tensor), std::nullopt);
-      bound.name = name;
-      bound.weights = tensor.data_ptr();
-    }
+    const auto found = bound_.find(tensor.unsafeGetTensorImpl());
+    Bound& bound = found != bound_.end() ? found->second : add(stack, role, tensor, name);
+    symopt::detail::require(
+        tensor.sizes().vec() == bound.sizes && tensor.strides().vec() == bound.strides, {bound.name},
+        "its sizes or strides are others than when it was bound, and its state fits the old ones; put a new "
+        "tensor in its place in the group");
     if (bound.weights != tensor.data_ptr()) {
       stack.set_weights(bound.name, tensor_view<Scalar>(tensor));
       bound.weights = tensor.data_ptr();
@@ -192,6 +219,28 @@ class TorchOptimizer : public torch::optim::Optimizer {
     bind_gradient(stack, bound, tensor.grad());
     if (stack.options(bound.name).learning_rate != options.get_lr())
       stack.set_learning_rate(bound.name, options.get_lr());
+  }
+
+  template <class Scalar>
+  Bound& add(BasicLayerwiseOptimizer<Scalar>& stack, const std::optional<BasicRole<Scalar>>& role,
+             const torch::Tensor& tensor, std::string name) {
+    symopt::detail::require(tensor.device().is_cpu() && tensor.layout() == torch::kStrided, {name},
+                            "symopt updates dense tensors in CPU memory");
+    symopt::detail::require(
+        role.has_value() && tensor.scalar_type() == torch::CppTypeToScalarType<Scalar>::value, {name},
+        "symopt updates float and double tensors");
+    // Places in a group move up when a tensor leaves it, and names do not.
+    const std::string place = name;
+    for (int i = 2; floats_.contains(name) || doubles_.contains(name); ++i)
+      name = place + " (" + std::to_string(i) + ")";
+    stack.add(name, *role, tensor_view<Scalar>(tensor), std::nullopt);
+    Bound& bound = bound_[tensor.unsafeGetTensorImpl()];
+    bound.tensor = tensor;
+    bound.name = std::move(name);
+    bound.sizes = tensor.sizes().vec();
+    bound.strides = tensor.strides().vec();
+    bound.weights = tensor.data_ptr();
+    return bound;
   }
 
   template <class Scalar>

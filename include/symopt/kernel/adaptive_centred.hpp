@@ -65,7 +65,7 @@ struct CentredAdaptiveRowsStep {
           found.add(g);
           sum.add(g);
         },
-        in<Fetch::near>(streams.gradient), accumulate(marks), column_sums(line));
+        in<Fetch::close>(streams.gradient), accumulate(marks), column_sums(line));
     return !marks.any();
   }
 
@@ -114,7 +114,7 @@ struct CentredAdaptiveRowsStep {
           m = average.next(m, centred);
           sum.add_square(centred);
         },
-        in<Fetch::far>(streams.gradient), inout<Fetch::far>(streams.momentum), per_column(mean),
+        in<Fetch::distant>(streams.gradient), inout<Fetch::distant>(streams.momentum), per_column(mean),
         per_column(rest), accumulate(squares));
     return norm_from<Scalar>(squares.sum(), [&](auto&& visit) {
       for (Index j = 0; j < streams.shape().cols; ++j)
@@ -175,7 +175,7 @@ struct CentredAdaptiveRowsStep {
         rows, streams.columns(),
         [=](L m, L& w, L shift, L scale, L factor)
             SYMOPT_INLINE_LAMBDA { w = multiply_add(factor, m * scale, multiply_add(keep, w, shift)); },
-        in<Fetch::near>(streams.momentum), inout<Fetch::near>(streams.weights),
+        in<Fetch::close>(streams.momentum), inout<Fetch::close>(streams.weights),
         per_column<Scalar>(memory.shift.data()), lanes_of_row<Scalar>(memory.scale.data()),
         per_row(minus_factor));
   }

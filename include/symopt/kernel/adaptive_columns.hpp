@@ -90,7 +90,7 @@ struct AdaptiveColumnsStep {
               m = average.next(m, g);
               sum.add_square(g);
             },
-            in<Fetch::near>(streams.gradient), inout<Fetch::near>(streams.momentum), column_sums(squares));
+            in<Fetch::close>(streams.gradient), inout<Fetch::close>(streams.momentum), column_sums(squares));
       };
       if (shape.rows * shape.cols * static_cast<Index>(sizeof(Scalar)) <= largest_momentum_for_groups) {
         sweep_in_groups_of(std::integral_constant<int, 4>{});
@@ -146,7 +146,7 @@ struct AdaptiveColumnsStep {
           rows, streams.columns(),
           [=](L m, L& w, L factor_here, auto... scale)
               SYMOPT_INLINE_LAMBDA { w = moved(w, keep, factor_here, (m * ... * scale)); },
-          in<Fetch::near>(streams.momentum), inout<Fetch::near>(streams.weights), factor, scales...);
+          in<Fetch::close>(streams.momentum), inout<Fetch::close>(streams.weights), factor, scales...);
     }
   }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/finite.hpp>
 #include <symopt/kernel/products.hpp>
 
 #include <algorithm>
@@ -104,7 +105,7 @@ class BlockFactor {
     for (Index q = 0; q < rows; ++q) {
       Scalar pivot = square[q][q];
       for (Index k = 0; k < q; ++k) pivot -= square[q][k] * square[q][k];
-      if (!(pivot > Scalar(0)) || !std::isfinite(pivot)) return false;
+      if (!(pivot > Scalar(0)) || !is_finite(pivot)) return false;
       const Scalar root = std::sqrt(pivot);
       const Scalar inverse = Scalar(1) / root;
       inverse_diagonal_.data()[i + q] = inverse;

@@ -23,8 +23,8 @@ struct Run {
 /// What a sweep asks of the memory beyond the vector that it reads.
 enum class Fetch {
   nothing,
-  near,  ///< two kilobytes on, where rows come one by one
-  far,   ///< that, and eight kilobytes on: for sweeps that leave the memory alone for a while between rows
+  close,    ///< two kilobytes on, where rows come one by one
+  distant,  ///< that, and eight kilobytes on: for sweeps that leave the memory alone for a while between rows
   next_rows,  ///< the next group of rows
 };
 
@@ -117,9 +117,9 @@ struct BlockOperand {
 
     SYMOPT_INLINE void load(int row, auto at) {
       constexpr Index kilobyte = 1024 / static_cast<Index>(sizeof(Scalar));
-      if constexpr (rows == 1 && (fetch == Fetch::near || fetch == Fetch::far))
+      if constexpr (rows == 1 && (fetch == Fetch::close || fetch == Fetch::distant))
         kernel::fetch(data[0], at, 2 * kilobyte);
-      if constexpr (rows == 1 && fetch == Fetch::far) kernel::fetch<2>(data[0], at, 8 * kilobyte);
+      if constexpr (rows == 1 && fetch == Fetch::distant) kernel::fetch<2>(data[0], at, 8 * kilobyte);
       if constexpr (fetch == Fetch::next_rows) kernel::fetch(data[row], at, to_next_rows);
       if constexpr (access != Access::out)
         if (is_given()) entries.lanes = kernel::load(data[row], at);

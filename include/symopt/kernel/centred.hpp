@@ -96,7 +96,7 @@ struct CentredRowNormStep {
           found.add(g);
           sum.add(g);
         },
-        in<Fetch::near>(streams.gradient), accumulate(marks), column_sums(line));
+        in<Fetch::close>(streams.gradient), accumulate(marks), column_sums(line));
     return !marks.any();
   }
 
@@ -157,7 +157,7 @@ struct CentredRowNormStep {
           m = average.next(m, g);
           sum.add_square((average.nesterov_momentum(m, g) - mean_here) - rest_here);
         },
-        in<Fetch::far>(streams.gradient), inout<Fetch::far>(streams.momentum), per_column(mean),
+        in<Fetch::distant>(streams.gradient), inout<Fetch::distant>(streams.momentum), per_column(mean),
         per_column(rest), accumulate(squares));
     return norm_from<Scalar>(squares.sum(), [&](auto&& visit) {
       Index j = 0;

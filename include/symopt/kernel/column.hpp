@@ -78,8 +78,8 @@ struct ColumnNormStep {
       sum.add_square(average.nesterov_momentum(m, g));
     };
     const auto sweep_in_groups_of = [&](auto size) {
-      sweep<size>(rows, columns, body, in<Fetch::near>(streams.gradient),
-                  inout<Fetch::near>(streams.momentum), column_sums(squares));
+      sweep<size>(rows, columns, body, in<Fetch::close>(streams.gradient),
+                  inout<Fetch::close>(streams.momentum), column_sums(squares));
     };
     if (shape.rows * shape.cols * static_cast<Index>(sizeof(Scalar)) <= largest_momentum_for_groups) {
       sweep_in_groups_of(std::integral_constant<int, 4>{});
@@ -121,8 +121,8 @@ struct ColumnNormStep {
           [=](OptionalLanes<Scalar> g, L m, L& w, L factor, auto... scale_here) SYMOPT_INLINE_LAMBDA {
             w = moved(w, keep, factor, (average.nesterov_momentum(m, g) * ... * scale_here));
           },
-          in_if(average.nesterov, streams.gradient), in<Fetch::near>(streams.momentum),
-          inout<Fetch::near>(streams.weights), per_column(minus_factor), scales...);
+          in_if(average.nesterov, streams.gradient), in<Fetch::close>(streams.momentum),
+          inout<Fetch::close>(streams.weights), per_column(minus_factor), scales...);
     };
     if (scale != nullptr) {
       sweep_with(per_column(scale));

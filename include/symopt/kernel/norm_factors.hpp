@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/finite.hpp>
 #include <symopt/kernel/scaling.hpp>
 
 #include <algorithm>
@@ -29,9 +30,9 @@ struct NormFactors {
     if (norm == 0) return;
     const double divisor = norm + eps, quotient = length / divisor;
     constexpr int most = std::numeric_limits<Scalar>::max_exponent - 2;
-    const double magnitude = std::abs(quotient), far = power_of_two(most / 2 + 1);
+    const double magnitude = std::abs(quotient), farthest = power_of_two(most / 2 + 1);
     const int exponent = static_cast<int>(std::bit_cast<std::uint64_t>(divisor) >> 52) - 1023;
-    if ((magnitude <= far && magnitude >= 1 / far) || exponent == 1024)
+    if ((magnitude <= farthest && magnitude >= 1 / farthest) || exponent == 1024)
         [[likely]] {  // the latter is Inf or NaN
       factor = static_cast<Scalar>(quotient);
       return;
@@ -51,7 +52,7 @@ double norm_from(double sum_of_squares, Scan&& scan) {
     return std::sqrt(sum_of_squares);
   double largest = 0;
   scan([&](Scalar x) { largest = std::max(largest, static_cast<double>(std::abs(x))); });
-  if (largest == 0 || !std::isfinite(largest)) return largest;
+  if (largest == 0 || !is_finite(largest)) return largest;
   const double scale = power_of_two_scale(largest);
   double sum = 0;
   scan([&](Scalar x) { sum += (static_cast<double>(x) * scale) * (static_cast<double>(x) * scale); });

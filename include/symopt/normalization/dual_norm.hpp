@@ -2,6 +2,7 @@
 #pragma once
 
 #include <symopt/error.hpp>
+#include <symopt/finite.hpp>
 #include <symopt/kernel/buffer.hpp>
 #include <symopt/normalization/root_mean_square.hpp>
 #include <symopt/normalization/then.hpp>
@@ -52,7 +53,7 @@ struct DualNorm {
     field("normalization", normalization);
   }
   void validate() const {
-    if (!std::isfinite(alpha)) throw Error("DualNorm::alpha must be finite");
+    if (!is_finite(alpha)) throw Error("DualNorm::alpha must be finite");
     validated(normalization);
   }
   template <class Derived>

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <symopt/error.hpp>
+#include <symopt/finite.hpp>
 #include <symopt/group/product.hpp>
 #include <symopt/group/signed_permutation.hpp>
 #include <symopt/kernel/normalize.hpp>
@@ -14,7 +15,7 @@ namespace symopt { inline namespace SYMOPT_ABI {
 
 /// Throws unless eps is finite and not negative.
 inline void validate_eps(const char* normalization, double eps) {
-  if (!(eps >= 0.0) || !std::isfinite(eps))
+  if (!(eps >= 0.0) || !is_finite(eps))
     throw Error(std::string(normalization) + "::eps must be finite and not negative");
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <symopt/error.hpp>
+#include <symopt/finite.hpp>
 #include <symopt/kernel/products.hpp>
 #include <symopt/kernel/scaling.hpp>
 #include <symopt/polar/concept.hpp>
@@ -59,7 +60,7 @@ struct Exact {
   void apply(MatrixRef<Scalar> block, Side gram_side, Workspace<Scalar>& workspace) const {
     const Scalar largest = kernel::max_abs(block);
     if (largest == Scalar(0)) return;
-    if (!std::isfinite(largest)) {
+    if (!is_finite(largest)) {
       block.setConstant(std::numeric_limits<Scalar>::quiet_NaN());
       return;
     }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <symopt/error.hpp>
+#include <symopt/finite.hpp>
 #include <symopt/kernel/inverse_sum.hpp>
 #include <symopt/kernel/scaling.hpp>
 #include <symopt/polar/concept.hpp>
@@ -98,7 +99,7 @@ struct Zolotarev {
                            Choose&& choose) {
     const Scalar largest = kernel::largest_entry<Scalar>(block);
     if (largest == Scalar(0)) return;
-    if (!std::isfinite(largest)) {
+    if (!is_finite(largest)) {
       block.setConstant(std::numeric_limits<Scalar>::quiet_NaN());
       return;
     }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <symopt/error.hpp>
+#include <symopt/finite.hpp>
 #include <symopt/stack/state_access.hpp>
 
 #include <cmath>
@@ -46,7 +47,7 @@ ClipReport clip_by_global_norm(BasicLayerwiseOptimizer<Scalar>& stack, double ma
     (parameter->facts().is_scale_free ? report.scale_free : report.clipped).push_back(parameter->name());
     if (!parameter->facts().is_scale_free) report.norm = std::hypot(report.norm, parameter->gradient_norm());
   }
-  if (report.norm > max_norm && std::isfinite(report.norm)) report.factor = max_norm / report.norm;
+  if (report.norm > max_norm && is_finite(report.norm)) report.factor = max_norm / report.norm;
   for (const auto& parameter : parameters)
     if (!parameter->facts().is_scale_free) parameter->set_gradient_factor(report.factor);
   return report;

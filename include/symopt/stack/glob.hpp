@@ -4,6 +4,8 @@
 #include <symopt/abi.hpp>
 #include <symopt/error.hpp>
 
+#include <algorithm>
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -14,10 +16,11 @@ namespace symopt { inline namespace SYMOPT_ABI {
 /// A pattern for parameter names, which are words between dots:
 ///   *      any run of characters inside a word ("layers.*.mlp" has one word for the star)
 ///   **     any run of characters, dots too
-///   ?      one character inside a word
+///   ?      one character inside a word, of one or more bytes in UTF-8
 ///   {a,b}  a or b, which may be patterns: {q,{k,v}}_proj
 /// Everything else stands for itself. A pattern without these is an exact name.
-/// Errors: std::invalid_argument for a brace without its other half.
+/// Errors: std::invalid_argument for a brace without its other half, and for braces with more than 4096
+/// choices together.
 class Glob {
  public:
   /// A pattern is what a text converts to. Errors: as above.
@@ -26,7 +29,7 @@ class Glob {
   Glob(const char* pattern) : Glob(std::string(pattern)) {}
   ///@}
 
-  /// True when the whole name fits. Cost: names and patterns are short; no more than the product of lengths.
+  /// True when the whole name fits. Cost: the product of the lengths of pattern and name, for each choice.
   bool matches(std::string_view name) const {
     for (const std::string& pattern : patterns_)
       if (matches(pattern, name)) return true;
@@ -45,6 +48,10 @@ class Glob {
   void expand(const std::string& before, const std::string& rest) {
     const std::size_t open = rest.find_first_of("{}");
     if (open == std::string::npos) {
+      constexpr std::size_t most = 4096;
+      if (patterns_.size() == most)
+        throw Error("the braces of the pattern '" + text_ + "' make more than " + std::to_string(most) +
+                    " patterns; write stars, or several patterns");
       patterns_.push_back(before + rest);
       return;
     }
@@ -67,19 +74,46 @@ class Glob {
       expand(before + rest.substr(0, open), choice + rest.substr(i + 1));
   }
 
+  /// All places of the pattern that the name may have come to, kept side by side: no star is tried twice.
   static bool matches(std::string_view pattern, std::string_view name) {
-    if (pattern.empty()) return name.empty();
-    if (pattern.front() == '*') {
-      const bool crosses_dots = pattern.starts_with("**");
-      const std::string_view rest = pattern.substr(crosses_dots ? 2 : 1);
-      for (std::size_t taken = 0;; ++taken) {
-        if (matches(rest, name.substr(taken))) return true;
-        if (taken == name.size() || (!crosses_dots && name[taken] == '.')) return false;
+    const std::size_t end = pattern.size();
+    std::vector<char> now(end + 1, 0), next(end + 1, 0);
+    const auto enter = [&](std::vector<char>& places, std::size_t place) {
+      places[place] = 1;
+      while (place < end && pattern[place] == '*') {  // a star may stand for nothing
+        place += pattern.substr(place).starts_with("**") ? 2 : 1;
+        places[place] = 1;
       }
+    };
+    enter(now, 0);
+    for (std::size_t i = 0; i < name.size();) {
+      const std::size_t length = character_length(name.substr(i));
+      std::fill(next.begin(), next.end(), char(0));
+      for (std::size_t place = 0; place < end; ++place) {
+        if (!now[place]) continue;
+        const char c = pattern[place];
+        const bool is_dot = name[i] == '.';
+        if (c == '*') {
+          const bool crosses_dots = pattern.substr(place).starts_with("**");
+          if (crosses_dots || !is_dot) enter(next, place);
+        } else if (c == '?') {
+          if (!is_dot) enter(next, place + 1);
+        } else if (pattern.substr(place, length) == name.substr(i, length)) {
+          enter(next, place + length);
+        }
+      }
+      std::swap(now, next);
+      i += length;
     }
-    if (name.empty()) return false;
-    const bool fits = pattern.front() == name.front() || (pattern.front() == '?' && name.front() != '.');
-    return fits && matches(pattern.substr(1), name.substr(1));
+    return now[end] != 0;
+  }
+
+  /// Bytes of the character with which a text in UTF-8 begins; 1 where it is none.
+  static std::size_t character_length(std::string_view text) {
+    std::size_t length = 1;
+    while (length < text.size() && length < 4 && (static_cast<unsigned char>(text[length]) & 0xC0) == 0x80)
+      ++length;
+    return length;
   }
 
   std::string text_;

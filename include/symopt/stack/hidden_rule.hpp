@@ -17,6 +17,8 @@ struct HiddenRule {
   bool keeps_state;            ///< of its own, not a momentum
   bool states_size;            ///< has a nominal root mean square
   double ClassRatios::*ratio;  ///< what multiplies the stack's rate
+  /// Throws unless the options suit the rule.
+  void (*validate)(const OptimizerOptions&);
   /// The blocks of a parameter with these options. Errors: of options that do not suit the rule.
   std::function<std::unique_ptr<AnyBlocks<Scalar>>(const OptimizerOptions&, const BlocksPlan&)> make_blocks;
   /// The factor of a scale on the rule's direction for a block of that shape.

@@ -2,12 +2,14 @@
 #pragma once
 
 #include <symopt/error.hpp>
+#include <symopt/finite.hpp>
 #include <symopt/stack/numbered_names.hpp>
 #include <symopt/stack/parameter_list.hpp>
 #include <symopt/stack/plan.hpp>
 #include <symopt/stack/role.hpp>
 #include <symopt/stack/routing.hpp>
 #include <symopt/stack/shared_scratch.hpp>
+#include <symopt/stack/stack_report.hpp>
 #include <symopt/stack/tensor_argument.hpp>
 
 #include <algorithm>
@@ -22,14 +24,6 @@
 #include <vector>
 
 namespace symopt { inline namespace SYMOPT_ABI {
-
-/// What a step of a stack did.
-struct StackReport {
-  bool applied = false;                   ///< false when it was skipped for a non-finite gradient
-  std::int64_t step = 0;                  ///< steps applied so far
-  double schedule_factor = 1;             ///< what multiplied all rates
-  std::vector<std::string> non_finite{};  ///< the parameters whose gradients were not finite
-};
 
 /// One optimizer for each named parameter of a model: the layerwise stack of arXiv 2605.18106. Binds views of
 /// the trainer's memory, and updates all of it in place.
@@ -53,7 +47,8 @@ class BasicLayerwiseOptimizer {
  public:
   using scalar_type = Scalar;  ///< of weights, gradients and momenta
 
-  /// Moved, not copied: two stacks would update the same memory.
+  /// Moved, not copied: two stacks would update the same memory. The one that was moved from is empty, and
+  /// may be used again.
   ///@{
   /// A stack whose parameters have these options unless they are given their own. Errors:
   /// std::invalid_argument for options out of range.
@@ -112,18 +107,21 @@ class BasicLayerwiseOptimizer {
     reserve_inputs();
   }
 
-  /// One step of every parameter that has a gradient.
+  /// Takes a parameter away, its state with it; another may be added under its name. Errors:
+  /// std::invalid_argument for a name that is not there.
+  void remove(const std::string& name) { parameters_.remove(name); }
+
+  /// One step of every parameter that has a gradient; not applied, and not counted, where none has.
   /// Errors: those of inspect(). Where that finds something to skip, the whole step is skipped and reported.
   StackReport step() {
+    const detail::ClippingEnds<Scalar> clipping_ends{parameters_};
     StackReport report = inspect();
-    if (!report.non_finite.empty()) {
-      forget_clipping();
-      return report;
-    }
+    if (!report.non_finite.empty()) return report;
+    const auto has_gradient = [](const Parameter& parameter) { return parameter->has_gradient(); };
+    if (std::ranges::none_of(parameters_.all(), has_gradient)) return report;
     step_those_that_may_throw();
     for (const Parameter& parameter : parameters_.all())
       if (parameter->has_gradient() && !parameter->facts().may_throw) step(*parameter);
-    forget_clipping();
     report.applied = true;
     report.step = ++steps_;
     return report;
@@ -150,7 +148,7 @@ class BasicLayerwiseOptimizer {
 
   /// The factor on all learning rates from now on; see schedule.hpp.
   void set_schedule_factor(double factor) {
-    detail::require(factor >= 0 && std::isfinite(factor), [&] {
+    detail::require(factor >= 0 && is_finite(factor), [&] {
       std::ostringstream message;
       message << "the schedule factor is " << factor << "; it must be finite and not negative";
       return message.str();
@@ -160,10 +158,33 @@ class BasicLayerwiseOptimizer {
   /// What multiplies all learning rates.
   double schedule_factor() const { return schedule_factor_; }
 
-  /// The base rate of one parameter.
+  /// Options that may change between steps, of one parameter: its base rate, momentum and decay. Errors:
+  /// std::invalid_argument for a name that is not there, a value out of range, and a momentum for a rule that
+  /// keeps its own.
+  ///@{
   void set_learning_rate(const std::string& name, double rate) {
-    parameters_.find(name).set_learning_rate(rate);
+    parameters_.find(name).change([&](OptimizerOptions& options) { options.learning_rate = rate; });
   }
+  void set_momentum(const std::string& name, double beta) {
+    parameters_.find(name).change([&](OptimizerOptions& options) { options.momentum = beta; });
+  }
+  void set_weight_decay(const std::string& name, double decay) {
+    parameters_.find(name).change([&](OptimizerOptions& options) { options.weight_decay = decay; });
+  }
+  ///@}
+  /// The same of all parameters, and of those that are added without options of their own from now on; a
+  /// momentum where the rule keeps none itself. Errors: for a value out of range.
+  ///@{
+  void set_momentum(double beta) {
+    change_options([&](StackOptions& options) { options.momentum = beta; });
+    for (const Parameter& parameter : parameters_.all())
+      if (!parameter->facts().keeps_state) set_momentum(parameter->name(), beta);
+  }
+  void set_weight_decay(double decay) {
+    change_options([&](StackOptions& options) { options.weight_decay = decay; });
+    for (const Parameter& parameter : parameters_.all()) set_weight_decay(parameter->name(), decay);
+  }
+  ///@}
   /// The options of all parameters that have none of their own.
   const StackOptions& options() const { return options_; }
   /// The options of one parameter. Errors: std::invalid_argument for a name that is not there.
@@ -187,7 +208,9 @@ class BasicLayerwiseOptimizer {
     if constexpr (!std::same_as<std::remove_cvref_t<Copy>, std::nullopt_t>) {
       target = detail::tensor_of<bfloat16>(std::forward<Copy>(copy));
       detail::require_memory(name, "copy", *target);
-      require_apart("copy", name, parameter.tensors(), *target);
+      detail::require(!detail::overlaps_itself(*target), {name},
+                      "some elements of the copy are the same memory");
+      detail::require_apart("copy", name, parameter.tensors(), *target);
     }
     parameter.set_copy(target, seed);
   }
@@ -226,19 +249,17 @@ class BasicLayerwiseOptimizer {
   friend detail::StateAccess;
   using Parameter = std::unique_ptr<detail::Parameter<Scalar>>;
 
+  void change_options(const auto& set) {
+    StackOptions changed = options_;
+    set(changed);
+    validate(changed);
+    options_ = changed;
+  }
+
   Parameter make(const std::string& name, detail::WeightsTensors<Scalar> weights,
-                 const BasicRole<Scalar>& role) const {
-    weights.for_each([&](const char* what, const auto& tensor) {
-      detail::require_memory(name, what, tensor);
-      detail::require(!detail::overlaps_itself(tensor), {name, tensor.to_string()},
-                      "some of its elements are the same memory, so that they would be updated "
-                      "more than once; give the tensor that was expanded or unfolded");
-    });
-    if (weights.values && weights.bf16)
-      require_apart("copy", name, {.values = weights.values}, *weights.bf16);
-    if (weights.low)
-      detail::require(!detail::overlap(*weights.bf16, *weights.low), {name},
-                      "the weights' halves overlap in memory; keep them apart");
+                 const BasicRole<Scalar>& role) {
+    detail::require_usable(name, weights);
+    if (!scratch_) scratch_ = std::make_shared<detail::SharedScratch>();
     return role.make(name, std::move(weights), options_, scratch_);
   }
 
@@ -247,7 +268,7 @@ class BasicLayerwiseOptimizer {
     const auto bind = [&](const auto& tensor) {
       if (tensor) {
         detail::require_memory(parameter.name(), "gradient", *tensor);
-        require_apart("gradient", parameter.name(), parameter.tensors(), *tensor);
+        detail::require_apart("gradient", parameter.name(), parameter.tensors(), *tensor);
       }
       parameter.set_gradient(tensor);
     };
@@ -257,16 +278,6 @@ class BasicLayerwiseOptimizer {
       bind(detail::gradient_of<Scalar>(std::forward<Gradient>(gradient)));
     }
   }
-  template <class Stored>
-  static void require_apart(const char* what, const std::string& name,
-                            const detail::WeightsTensors<Scalar>& weights, const TensorView<Stored>& other) {
-    weights.for_each_of_weights([&](const auto& tensor) {
-      detail::require(!detail::overlap(tensor, other), {name}, [&] {
-        return "weights and " + std::string(what) + " overlap in memory; keep them apart";
-      });
-    });
-  }
-
   /// So that a step allocates nothing.
   void reserve_inputs() {
     std::size_t most = 0;
@@ -275,10 +286,6 @@ class BasicLayerwiseOptimizer {
   }
 
   void step(detail::Parameter<Scalar>& parameter) { parameter.step(schedule_factor_, steps_, inputs_); }
-
-  void forget_clipping() {
-    for (const Parameter& parameter : parameters_.all()) parameter->set_gradient_factor(1);
-  }
 
   /// The parameters whose rules may throw go first, so that all of them can be put back when one does.
   void step_those_that_may_throw() {
@@ -300,7 +307,7 @@ class BasicLayerwiseOptimizer {
   }
 
   StackOptions options_{};
-  std::shared_ptr<detail::ScratchPool> scratch_ = std::make_shared<detail::SharedScratch>();
+  std::shared_ptr<detail::ScratchPool> scratch_;  // made with the first parameter
   detail::ParameterList<Scalar> parameters_;
   std::vector<detail::StepInput<Scalar>> inputs_;  // of the blocks of one parameter after another
   double schedule_factor_ = 1.0;

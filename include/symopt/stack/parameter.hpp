@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/finite.hpp>
 #include <symopt/kernel/all_finite.hpp>
 #include <symopt/parameter/blocks.hpp>
 #include <symopt/stack/hidden_rule.hpp>
@@ -12,6 +13,7 @@
 #include <cmath>
 #include <concepts>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <sstream>
@@ -93,12 +95,13 @@ class Parameter {
   void set_weights(WeightsTensors<Scalar> moved) {
     const bool is_alike = moved.values.has_value() == tensors_.values.has_value() &&
                           moved.low.has_value() == tensors_.low.has_value();
-    require(is_alike, {name()}, "the weights are of other types than they were; add it as a new parameter");
+    require(is_alike, {name()},
+            "the weights are of other types than they were; remove the parameter and add it anew");
     const auto require_same = [&](const auto& now, const auto& before) {
       require(!now || (now->sizes() == before->sizes() && now->strides() == before->strides()), {name()},
               [&] {
                 return "the weights are " + now->to_string() + " but were " + before->to_string() +
-                       ", or have other strides; add it as a new parameter";
+                       ", or have other strides; remove the parameter and add it anew";
               });
     };
     require_same(moved.values, tensors_.values);
@@ -112,12 +115,14 @@ class Parameter {
     tensors_ = std::move(moved);
   }
 
-  void set_learning_rate(double rate) {
+  /// Changes options between steps: set(options). Errors: of values out of range, and a momentum for a rule
+  /// that keeps its own; the old options stay.
+  void change(const auto& set) {
     OptimizerOptions changed = options_;
-    changed.learning_rate = rate;
-    validate(changed);
-    options_.learning_rate = rate;
-    ratio_.reset();
+    set(changed);
+    rule_.validate(changed);
+    if (changed.learning_rate != options_.learning_rate) ratio_.reset();
+    options_ = std::move(changed);
   }
   /// The rate is that of the stack times this; until it is set to another one.
   void set_ratio(double ratio) { ratio_ = ratio; }
@@ -143,7 +148,7 @@ class Parameter {
                   std::vector<StepInput<Scalar>>& inputs) {
     const bool is_scaled = gradient_factor_ != 1;
     const bool is_copied =
-        is_scaled && (!facts_.takes_factor || !std::isnormal(static_cast<Scalar>(gradient_factor_)));
+        is_scaled && (!facts_.takes_factor || !is_normal_factor(static_cast<Scalar>(gradient_factor_)));
     scaled_.clear();
     if (is_copied) scaled_.reserve(static_cast<std::size_t>(count_of_entries()));
     for (std::size_t b = 0; b < shapes_.size(); ++b) {
@@ -220,7 +225,7 @@ class Parameter {
     return orientation_of(weights_.place(0));
   }
 
-  /// New blocks, whose memory starts at zero. Nothing has changed where that throws.
+  /// New blocks, with memory of zeros. Nothing has changed where that throws.
   void take_blocks(const RowMask& mask) {
     BlocksPlan plan{.shapes = {},
                     .rows = mask,
@@ -239,6 +244,11 @@ class Parameter {
     facts_ = blocks->facts();
     blocks_ = std::move(blocks);
     shapes_ = std::move(existing);
+  }
+
+  /// A factor that is subnormal in Scalar would lose its digits.
+  static bool is_normal_factor(Scalar factor) {
+    return is_finite(factor) && std::abs(factor) >= std::numeric_limits<Scalar>::min();
   }
 
   Index count_of_entries() const {

@@ -37,7 +37,9 @@ class ParameterList {
     ByName names;
     for (const Pointer& parameter : added)
       require(!contains(parameter->name()) && names.emplace(parameter->name(), parameter.get()).second,
-              {parameter->name()}, "is there already; a name stands for one parameter");
+              {parameter->name()},
+              "is there already; stack.remove(name) takes the old one away, set_weights and set_gradient "
+              "give it other memory");
     require_own_memory(added);
     const std::size_t count = parameters_.size() + added.size();
     if (count > parameters_.capacity()) {  // doubled: a model may come parameter by parameter
@@ -48,6 +50,14 @@ class ParameterList {
     by_name_.merge(names);
     for (Pointer& parameter : added) parameters_.push_back(std::move(parameter));
     memory_is_noted_ = true;
+  }
+
+  /// Takes one away. Errors: as find.
+  void remove(const std::string& name) {
+    const Parameter<Scalar>* removed = &find(name);
+    by_name_.erase(name);
+    std::erase_if(parameters_, [&](const Pointer& parameter) { return parameter.get() == removed; });
+    forget_memory();
   }
 
   /// To be called after weights were moved.
@@ -101,6 +111,15 @@ class ParameterList {
   ByName by_name_;
   AddressIntervals<> memory_;  // of all weights, where it is noted
   bool memory_is_noted_ = true;
+};
+
+/// A clip's factor is for one step, whatever becomes of it.
+template <class Scalar>
+struct ClippingEnds {
+  const ParameterList<Scalar>& parameters;
+  ~ClippingEnds() {
+    for (const auto& parameter : parameters.all()) parameter->set_gradient_factor(1);
+  }
 };
 
 }}}  // namespace symopt::detail

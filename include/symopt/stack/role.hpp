@@ -95,6 +95,7 @@ class BasicRole {
         .keeps_state = StatefulRule<Rule, Scalar>,
         .states_size = detail::states_root_mean_square<Rule>,
         .ratio = detail::ratio_of_rule<Rule>(),
+        .validate = [](const OptimizerOptions& options) { detail::validate_for_rule<Rule, Scalar>(options); },
         .make_blocks = [rule](const OptimizerOptions& options,
                               const detail::BlocksPlan& plan) -> std::unique_ptr<detail::AnyBlocks<Scalar>> {
           detail::validate_for_rule<Rule, Scalar>(options);

@@ -5,7 +5,6 @@
 
 #include <cstddef>
 #include <memory>
-#include <typeinfo>
 #include <vector>
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
@@ -26,7 +25,7 @@ class SharedScratch final : public ScratchPool {
 
  private:
   struct Piece {
-    const std::type_info* type;
+    const void* type;
     Shape shape;
     bool decay_is_horizontal;
     std::size_t slot;
@@ -37,10 +36,10 @@ class SharedScratch final : public ScratchPool {
   std::weak_ptr<void>& piece_of(const ScratchType& type, Shape shape, kernel::ScratchOptions options,
                                 std::size_t slot) {
     for (Piece& known : pieces_)
-      if (*known.type == *type.info && known.shape == shape && known.slot == slot &&
+      if (known.type == type.tag && known.shape == shape && known.slot == slot &&
           known.decay_is_horizontal == options.decay_is_horizontal)
         return known.memory;
-    pieces_.push_back({type.info, shape, options.decay_is_horizontal, slot, {}});
+    pieces_.push_back({type.tag, shape, options.decay_is_horizontal, slot, {}});
     return pieces_.back().memory;
   }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <symopt/error.hpp>
+#include <symopt/finite.hpp>
 #include <symopt/parameter/named_groups.hpp>
 #include <symopt/update/options.hpp>
 
@@ -93,7 +94,7 @@ inline void validate(const StackOptions& options) {
                             .weight_decay = options.weight_decay,
                             .parameter = ""});
   ClassRatios(options.ratios).options([](const char* name, double ratio) {
-    detail::require(ratio >= 0 && std::isfinite(ratio), [&] {
+    detail::require(ratio >= 0 && is_finite(ratio), [&] {
       std::ostringstream message;
       message << "the ratio of " << name << " is " << ratio << "; it must be finite and not negative";
       return message.str();

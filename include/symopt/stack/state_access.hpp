@@ -79,7 +79,7 @@ struct StateAccess {
     if (!with_rates) return;
     stack.schedule_factor_ = loaded.schedule_factor;
     for (std::size_t p = 0; p < loaded.parameters.size(); ++p)
-      parameters(stack)[p]->set_learning_rate(loaded.parameters[p].options.learning_rate);
+      stack.set_learning_rate(parameters(stack)[p]->name(), loaded.parameters[p].options.learning_rate);
   }
   template <class Rule, class Scalar>
   static void commit(Optimizer<Rule, Scalar>& optimizer, const StateTable& loaded, bool with_rates) {

@@ -122,4 +122,30 @@ void require_memory(const std::string& name, const char* what, const TensorView<
   });
 }
 
+/// Throws Error unless the weights and that memory lie apart.
+template <class Scalar, class Stored>
+void require_apart(const char* what, const std::string& name, const WeightsTensors<Scalar>& weights,
+                   const TensorView<Stored>& other) {
+  weights.for_each_of_weights([&](const auto& tensor) {
+    require(!overlap(tensor, other), {name},
+            [&] { return "weights and " + std::string(what) + " overlap in memory; keep them apart"; });
+  });
+}
+
+/// Throws Error unless the weights are memory that a step can update.
+template <class Scalar>
+void require_usable(const std::string& name, const WeightsTensors<Scalar>& weights) {
+  weights.for_each([&](const char* what, const auto& tensor) {
+    require_memory(name, what, tensor);
+    require(!overlaps_itself(tensor), {name, tensor.to_string()},
+            "some of its elements are the same memory, so that they would be updated "
+            "more than once; give the tensor that was expanded or unfolded");
+  });
+  if (weights.values && weights.bf16)
+    require_apart("copy", name, WeightsTensors<Scalar>{.values = weights.values}, *weights.bf16);
+  if (weights.low)
+    require(!overlap(*weights.bf16, *weights.low), {name},
+            "the weights' halves overlap in memory; keep them apart");
+}
+
 }}}  // namespace symopt::detail

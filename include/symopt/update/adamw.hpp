@@ -2,6 +2,7 @@
 #pragma once
 
 #include <symopt/error.hpp>
+#include <symopt/finite.hpp>
 #include <symopt/group/product.hpp>
 #include <symopt/group/signed_permutation.hpp>
 #include <symopt/kernel/adamw.hpp>
@@ -64,7 +65,7 @@ struct AdamW {
     };
     require(beta1 >= 0 && beta1 < 1, "beta1 must be at least 0 and less than 1");
     require(beta2 >= 0 && beta2 < 1, "beta2 must be at least 0 and less than 1");
-    require(eps > 0 && std::isfinite(eps), "eps must be positive: a zero gradient would divide 0 by 0");
+    require(eps > 0 && is_finite(eps), "eps must be positive: a zero gradient would divide 0 by 0");
   }
 
   /// That of noise, so that Scale::match_rms leaves AdamW as it is.

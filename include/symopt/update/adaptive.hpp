@@ -2,6 +2,7 @@
 #pragma once
 
 #include <symopt/error.hpp>
+#include <symopt/finite.hpp>
 #include <symopt/normalization/horizontal_projection.hpp>
 #include <symopt/type_name.hpp>
 #include <symopt/update/adaptive_call.hpp>
@@ -77,7 +78,7 @@ struct Adaptive {
     };
     require(beta1 >= 0 && beta1 < 1, "beta1 must be at least 0 and less than 1");
     require(beta2 >= 0 && beta2 < 1, "beta2 must be at least 0 and less than 1");
-    require(eps > 0 && std::isfinite(eps), "eps must be positive: a zero gradient would divide 0 by 0");
+    require(eps > 0 && is_finite(eps), "eps must be positive: a zero gradient would divide 0 by 0");
     require(every >= 0, "every must not be negative");
   }
   /// That of AdamW, whose rate is taken over: Scale::match_rms leaves it as it is.

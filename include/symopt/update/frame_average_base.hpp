@@ -2,6 +2,7 @@
 #pragma once
 
 #include <symopt/error.hpp>
+#include <symopt/finite.hpp>
 #include <symopt/update/frame_options.hpp>
 #include <symopt/update/frame_plan.hpp>
 #include <symopt/update/rotation_frame.hpp>
@@ -67,7 +68,8 @@ class FrameAverageBase : public FrameClaim<FramePlan<Group, Rule>> {
     } else {
       const double unit = static_cast<double>(std::numeric_limits<typename Derived::Scalar>::epsilon());
       const Matrix<double> rest = horizontal(x);
-      if (kernel::max_abs(rest) > 4 * unit * kernel::max_abs(x) || !x.allFinite()) return rest;
+      if (kernel::max_abs(rest) > 4 * unit * kernel::max_abs(x) || !detail::all_entries_finite(x))
+        return rest;
       return Matrix<double>::Zero(x.rows(), x.cols());
     }
   }

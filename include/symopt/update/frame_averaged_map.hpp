@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/finite.hpp>
 #include <symopt/update/frame_average_base.hpp>
 #include <symopt/update/frame_signs.hpp>
 #include <symopt/update/line_order.hpp>
@@ -49,7 +50,7 @@ class FrameAveragedMap : public FrameAverageBase<Group, Rule> {
   template <class Scalar>
   Matrix<double> averaged(const Matrix<double>& x, FrameReport& report) const {
     if (x.size() == 0) return x;
-    if (!x.allFinite())
+    if (!detail::all_entries_finite(x))
       return Matrix<double>::Constant(x.rows(), x.cols(), std::numeric_limits<double>::quiet_NaN());
     if constexpr (Plan::is_spectral) {
       return spectral<Scalar>(x);
@@ -125,12 +126,13 @@ class FrameAveragedMap : public FrameAverageBase<Group, Rule> {
     const Side side = x.rows() < x.cols() ? Side::left : Side::right;
     const Eigenspaces<double> spaces =
         eigenspaces<double>(Base::gram_of(side, x * scale), tolerance<Scalar>(x));
-    const Matrix<double> near = spaces.axes.leftCols(spaces.rank);
-    Matrix<double> far = side == Side::left ? Matrix<double>(x.transpose() * near) : Matrix<double>(x * near);
+    const Matrix<double> own_axes = spaces.axes.leftCols(spaces.rank);
+    Matrix<double> other_axes =
+        side == Side::left ? Matrix<double>(x.transpose() * own_axes) : Matrix<double>(x * own_axes);
     Matrix<double> canonical = Matrix<double>::Zero(x.rows(), x.cols());
     for (Index k = 0; k < spaces.rank; ++k) {
-      canonical(k, k) = far.col(k).norm();
-      far.col(k) /= canonical(k, k);
+      canonical(k, k) = other_axes.col(k).norm();
+      other_axes.col(k) /= canonical(k, k);
     }
     const Matrix<double> values = evaluated<Scalar>(canonical);
     Eigen::VectorXd diagonal = Eigen::VectorXd::Zero(spaces.rank);
@@ -138,7 +140,7 @@ class FrameAveragedMap : public FrameAverageBase<Group, Rule> {
       if (spaces.begin(space) < spaces.rank)
         diagonal.segment(spaces.begin(space), spaces.size(space))
             .setConstant(values.diagonal().segment(spaces.begin(space), spaces.size(space)).mean());
-    const Matrix<double> result = near * diagonal.asDiagonal() * far.transpose();
+    const Matrix<double> result = own_axes * diagonal.asDiagonal() * other_axes.transpose();
     return side == Side::left ? result : Matrix<double>(result.transpose());
   }
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/finite.hpp>
 #include <symopt/update/frame_average_base.hpp>
 #include <symopt/update/frame_signs.hpp>
 #include <symopt/update/line_order.hpp>
@@ -67,7 +68,7 @@ class FrameAveragedStateful : public FrameAverageBase<Group, Rule> {
   template <class Weights, class Gradient, class Scalar, class Direction>
   void operator()(const Weights& weights, const Gradient& gradient, State<Scalar>& state,
                   Direction& direction) const requires StatefulRule<Rule, Scalar> {
-    if (!gradient.allFinite()) {
+    if (!detail::all_entries_finite(gradient)) {
       direction.setConstant(std::numeric_limits<Scalar>::quiet_NaN());
       return;
     }

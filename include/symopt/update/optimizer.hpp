@@ -43,6 +43,10 @@ struct StateAccess;
 template <class Rule, class Scalar = float>
 class Optimizer {
   static_assert(RealScalar<Scalar>, "symopt optimizes float and double blocks");
+  static_assert(
+      StatelessRule<Rule, Scalar> || StatefulRule<Rule, Scalar> || !StatesFamilies<Rule>,
+      "this is a group, and an optimizer needs a rule: write Optimizer<Update<Group>> for the update that "
+      "the group derives");
   static_assert(StatelessRule<Rule, Scalar> || StatefulRule<Rule, Scalar>,
                 "an optimizer needs a rule: callable on a matrix, returning one of the same scalar and "
                 "shape, or with a State and operator()(weights, gradient, state, direction); see "
@@ -138,6 +142,10 @@ class Optimizer {
   Shape checked(Shape shape) const {
     if (shape.rows < 0 || shape.cols < 0)
       detail::fail({options_.parameter}, "the block cannot be " + to_string(shape));
+    Index bytes = sizeof(Scalar);
+    if (__builtin_mul_overflow(bytes, shape.rows, &bytes) ||
+        __builtin_mul_overflow(bytes, shape.cols, &bytes))
+      detail::fail({options_.parameter}, "a block of " + to_string(shape) + " is larger than memory can be");
     return shape;
   }
 
@@ -154,8 +162,14 @@ class Optimizer {
     using Storage = typename detail::StepWeights<Scalar, std::remove_cvref_t<Weights>>::Storage;
     using W = typename Storage::Scalar;
     using G = typename Gradient::Scalar;
-    static_assert(is_writable_memory_v<Storage> && !std::is_const_v<std::remove_reference_t<Weights>>,
+    static_assert(!std::is_const_v<std::remove_reference_t<Weights>>,
+                  "the weights are const, and a step changes them");
+    static_assert(is_writable_memory_v<Storage> || std::is_const_v<std::remove_reference_t<Weights>>,
                   "the weights must be memory to update: a Matrix, Map, Ref or Block");
+    static_assert(
+        outlives_expression_v<Weights>,
+        "the weights are a temporary that ends with the call, and the step with it: pass the matrix that "
+        "is trained, or a Map, Ref or Block of it");
     constexpr bool takes_bfloat16 = std::same_as<Scalar, float>;
     static_assert(
         (std::same_as<Scalar, W> || (takes_bfloat16 && std::same_as<W, bfloat16>)) &&

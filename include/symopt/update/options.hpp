@@ -2,6 +2,7 @@
 #pragma once
 
 #include <symopt/error.hpp>
+#include <symopt/finite.hpp>
 #include <symopt/update/decay.hpp>
 #include <symopt/update/momentum.hpp>
 #include <symopt/update/scale.hpp>
@@ -64,7 +65,7 @@ namespace detail {
 
 inline void require_in_range(const OptimizerOptions& options, const char* name, double value, bool in_range,
                              const char* range) {
-  if (in_range && std::isfinite(value)) return;
+  if (in_range && is_finite(value)) return;
   std::ostringstream message;
   message << name << " is " << value << "; it must be " << range;
   fail({options.parameter}, message.str());

@@ -6,19 +6,22 @@
 
 #include <cstddef>
 #include <memory>
-#include <typeinfo>
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
+/// Its address stands for a type, also where there is no typeid (-fno-rtti).
+template <class T>
+inline constexpr char type_tag = 0;
+
 /// A type of scratch memory, made from a shape and the options.
 struct ScratchType {
-  const std::type_info* info;
+  const void* tag;
   void* (*make)(Shape, kernel::ScratchOptions);
   void (*destroy)(void*);
 
   template <class Memory>
   static ScratchType of() {
-    return {&typeid(Memory),
+    return {&type_tag<Memory>,
             [](Shape shape, kernel::ScratchOptions options) -> void* { return new Memory(shape, options); },
             [](void* memory) { delete static_cast<Memory*>(memory); }};
   }

@@ -82,10 +82,12 @@ struct WeightsMemory {
     for (int k = 0; k < count; ++k)
       require_apart(k == 0 ? "weights and gradient" : second, pieces[k], gradient, parameter);
     if (count == 2) require_apart(both, pieces[0], pieces[1], parameter);
-    const MatrixMemory& weights = pieces[0];
-    require(weights.outer_size <= 1 || weights.outer_stride >= weights.inner_size, {parameter},
-            "the lines of the weights overlap each other, so that some entries would be updated more than "
-            "once; give them memory of their own");
+    for (int k = 0; k < count; ++k)
+      require(pieces[k].outer_size <= 1 || pieces[k].outer_stride >= pieces[k].inner_size, {parameter}, [&] {
+        return joined({"the lines of the ", pieces[k].what,
+                       " overlap each other, so that some entries would be updated more than once; give them "
+                       "memory of their own"});
+      });
   }
 };
 
