@@ -64,7 +64,7 @@ TEST_CASE("transposed parameters and gradients are updated where they lie") {
     TorchOptimizer optimizer(std::move(groups));
     parameter.mutable_grad() = gradient;
     optimizer.step();
-    Optimizer<Update<HiddenMatrix>> reference(9, 4);
+    Optimizer<Update<HiddenMatrix>> reference(9, 4, {.scale = Scale::match_rms});  // as a stack's
     reference.step(weights, as_matrix(gradient));
     CHECK((as_matrix(parameter) - weights).cwiseAbs().maxCoeff() < 1e-6F);
   }
@@ -330,7 +330,7 @@ TEST_CASE("the next step of both scalars is diagnosed, at the groups' rates, and
   REQUIRE(diagnostics.rows().size() == 2);
   CHECK(diagnostics.step() == 0);
   CHECK(diagnostics.rows()[0].name == "group 0, tensor 0");
-  CHECK(diagnostics.rows()[1].rms == doctest::Approx(0.2 * 0.5));
+  CHECK(diagnostics.rows()[1].rms == doctest::Approx(0.2 * 0.5).epsilon(0.01));  // within the band
   optimizer.step();
   const auto moved = [](const torch::Tensor& now, const torch::Tensor& before) {
     return (now.detach() - before).square().mean().sqrt().item<double>();
