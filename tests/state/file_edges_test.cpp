@@ -2,6 +2,8 @@
 // What may lie where a state is saved to or loaded from.
 #include <symopt/interop/state.hpp>
 #include <symopt/parameter/named_groups.hpp>
+#include <symopt/update/adamw.hpp>
+#include <symopt/update/adaptive.hpp>
 #include <symopt/update/optimizer.hpp>
 #include <symopt/update/update.hpp>
 
@@ -136,6 +138,42 @@ TEST_CASE("a header is padded with spaces, not with zeros") {
     CHECK(message.empty() == (padding == ' '));
     if (padding == '\0') CHECK(message.find("byte 0") != std::string::npos);
   }
+}
+
+TEST_CASE("a state that no step makes is refused, and the one that was there stays") {
+  const Folder folder;
+  const fs::path path = folder.path / "state";
+  const Matrix<float> gradient = Matrix<float>::Random(4, 3);
+  /// Writes a number at so many bytes from the beginning of the arrays, or before the end.
+  const auto overwrite = [&](const auto& number, bool at_end) {
+    std::string bytes = contents(path);
+    std::uint64_t length = 0;
+    std::memcpy(&length, bytes.data(), 8);
+    const std::size_t place = at_end ? bytes.size() - sizeof number : 8 + static_cast<std::size_t>(length);
+    std::memcpy(bytes.data() + place, &number, sizeof number);
+    write(path, bytes);
+  };
+  const auto refuses = [&]<class Rule>(Rule, const auto& number, bool at_end, const char* part) {
+    Optimizer<Rule> optimizer(4, 3);
+    Matrix<float> weights = Matrix<float>::Ones(4, 3);
+    optimizer.step(weights, gradient);
+    interop::save_state(optimizer, path);
+    overwrite(number, at_end);
+    Matrix<float> moved = weights, expected = weights;
+    Optimizer<Rule> other(4, 3), undisturbed(4, 3);
+    other.step(moved, gradient);
+    undisturbed.step(expected, gradient);
+    const std::string message = error_of([&] { interop::load_state(other, path); });
+    CAPTURE(message);
+    CHECK(message.find(part) != std::string::npos);
+    other.step(moved, gradient);
+    undisturbed.step(expected, gradient);
+    CHECK(moved == expected);
+  };
+  refuses(AdamW{}, -1e-3F, true, "state second is negative");
+  refuses(AdamW{}, std::int64_t{-4}, false, "step' is -4");
+  refuses(Adaptive<LmHead>{}, -1e-3, false, "root_mean_squares is negative");
+  refuses(Adaptive<Trivial>{}, -1e-3F, true, "root_mean_squares is negative");
 }
 
 }}  // namespace file_edges_test

@@ -7,6 +7,7 @@
 #include <symopt/group/signed_permutation.hpp>
 #include <symopt/kernel/adamw.hpp>
 #include <symopt/memory/oriented_buffer.hpp>
+#include <symopt/update/moment_state.hpp>
 #include <symopt/update/rule.hpp>
 #include <symopt/update/step_input.hpp>
 
@@ -48,6 +49,8 @@ struct AdamW {
       field("second", second_);
       field("step", step);
     }
+    /// Throws Error for what no step makes.
+    void validate() const { detail::require_means_of_squares(second_.view(), "second"); }
 
    private:
     friend AdamW;

@@ -3,6 +3,7 @@
 
 #include <symopt/kernel/adaptive.hpp>
 #include <symopt/memory/oriented_buffer.hpp>
+#include <symopt/update/moment_state.hpp>
 #include <symopt/update/moments.hpp>
 
 #include <concepts>
@@ -43,6 +44,16 @@ class AdaptiveState {
     field("momentum", momentum_);
     field("root_mean_squares", roots_);
     field("step", step);
+  }
+  /// Throws Error for what no step makes.
+  void validate() const {
+    if constexpr (is_entrywise) {
+      require_means_of_squares(roots_.view(), "root_mean_squares");
+    } else {
+      const auto count = static_cast<Index>(roots_.size());
+      require_means_of_squares(Eigen::Map<const Matrix<double>>(roots_.data(), 1, count),
+                               "root_mean_squares");
+    }
   }
 
   /// For a step in that orientation: the momentum; the roots, as a block whose memory runs along rows, or as

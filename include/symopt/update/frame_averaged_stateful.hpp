@@ -61,7 +61,10 @@ class FrameAveragedStateful : public FrameAverageBase<Group, Rule> {
       field("branches", branches);
     }
     void validate() const {
-      for (const Branch& branch : branches) branch.order.validate();
+      for (const Branch& branch : branches) {
+        branch.order.validate();
+        if constexpr (requires { branch.state.validate(); }) branch.state.validate();
+      }
     }
   };
 
