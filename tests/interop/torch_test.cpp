@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <symopt/interop/torch.hpp>
+#include <symopt/interop/torch_diagnostics.hpp>
 #include <symopt/update/adaptive.hpp>
 #include <symopt/update/optimizer.hpp>
 
@@ -18,6 +19,7 @@ namespace torch_test { namespace {
 
 using namespace symopt;
 using interop::parameter_group;
+using interop::parameter_groups;
 using interop::TorchOptimizer;
 using Groups = std::vector<torch::optim::OptimizerParamGroup>;
 
@@ -62,7 +64,7 @@ TEST_CASE("transposed parameters and gradients are updated where they lie") {
     TorchOptimizer optimizer(std::move(groups));
     parameter.mutable_grad() = gradient;
     optimizer.step();
-    Optimizer<Update<HiddenMatrix>> reference(9, 4);
+    Optimizer<Update<HiddenMatrix>> reference(9, 4, {.scale = Scale::match_rms});  // as a stack's
     reference.step(weights, as_matrix(gradient));
     CHECK((as_matrix(parameter) - weights).cwiseAbs().maxCoeff() < 1e-6F);
   }
@@ -308,6 +310,33 @@ TEST_CASE("a parameter's memory and gradient may be replaced between steps") {
   parameter.mutable_grad() = torch::ones({3, 2}).t();
   optimizer.step();
   CHECK(torch::equal(parameter.detach(), torch::full({2, 3}, 4.0F)));
+}
+
+TEST_CASE("the next step of both scalars is diagnosed, at the groups' rates, and nothing has changed") {
+  torch::manual_seed(17);
+  torch::Tensor head = random_parameter(9, 4);
+  torch::Tensor hidden = torch::randn({6, 5}, torch::kDouble).requires_grad_();
+  torch::Tensor without_gradient = random_parameter(3, 3);
+  Groups groups;
+  groups.push_back(parameter_group<LmHead>({head}));
+  groups.push_back(parameter_group<HiddenMatrix>({hidden, without_gradient}));
+  TorchOptimizer optimizer(std::move(groups));
+  ((torch::randn({9, 4}) * head).sum() + (torch::randn({6, 5}) * hidden).sum()).backward();
+  optimizer.param_groups()[1].options().set_lr(0.5);
+  const torch::Tensor head_before = head.detach().clone(), hidden_before = hidden.detach().clone();
+  const Diagnostics diagnostics = diagnose(optimizer);
+  CHECK(torch::equal(head, head_before));
+  CHECK(torch::equal(hidden, hidden_before));
+  REQUIRE(diagnostics.rows().size() == 2);
+  CHECK(diagnostics.step() == 0);
+  CHECK(diagnostics.rows()[0].name == "group 0, tensor 0");
+  CHECK(diagnostics.rows()[1].rms == doctest::Approx(0.2 * 0.5).epsilon(0.01));  // within the band
+  optimizer.step();
+  const auto moved = [](const torch::Tensor& now, const torch::Tensor& before) {
+    return (now.detach() - before).square().mean().sqrt().item<double>();
+  };
+  CHECK(moved(head, head_before) == doctest::Approx(diagnostics.rows()[0].rms).epsilon(1e-3));
+  CHECK(moved(hidden, hidden_before) == doctest::Approx(diagnostics.rows()[1].rms).epsilon(1e-3));
 }
 
 TEST_CASE("what no group holds any more is forgotten, and what comes in its place is new") {

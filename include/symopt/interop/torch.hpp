@@ -30,6 +30,9 @@ namespace detail {
 /// Stands for "no options given": groups made by parameter_group never fall back to it.
 struct NoDefaultOptions : torch::optim::OptimizerCloneableOptions<NoDefaultOptions> {};
 
+/// For headers beside this one: see torch_diagnostics.hpp.
+struct TorchStackAccess;
+
 }  // namespace detail
 
 /// symopt as an optimizer of libtorch: a LayerwiseOptimizer over the parameters' memory, updated in place.
@@ -116,6 +119,8 @@ class TorchOptimizer : public torch::optim::Optimizer {
 #endif
 
  private:
+  friend struct detail::TorchStackAccess;
+
   /// What a stack was last told of a tensor.
   struct Bound {
     torch::Tensor tensor{};  // held, so that its address is not another's

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/interop/torch.hpp>
+#include <symopt/stack/diagnostics.hpp>
+
+#include <torch/utils.h>
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+namespace symopt { inline namespace SYMOPT_ABI { namespace interop {
+
+namespace detail {
+
+struct TorchStackAccess {
+  static Diagnostics diagnose(TorchOptimizer& optimizer, const DiagnosticsOptions& options) {
+    const torch::NoGradGuard no_gradients;
+    optimizer.bind_all();
+    const Diagnostics floats = symopt::diagnose(optimizer.floats_, options);
+    const Diagnostics doubles = symopt::diagnose(optimizer.doubles_, options);
+    std::vector<ParameterDiagnostics> rows = floats.rows();
+    rows.insert(rows.end(), doubles.rows().begin(), doubles.rows().end());
+    return Diagnostics(std::max(floats.step(), doubles.step()), std::move(rows));
+  }
+};
+
+}  // namespace detail
+
+/// What the next step will do to each tensor that has a gradient, at the groups' rates: symopt::diagnose, to
+/// be called between backward() and step(). Changes no weight and no state. Cost and errors: those of that.
+inline Diagnostics diagnose(TorchOptimizer& optimizer, const DiagnosticsOptions& options = {}) {
+  return detail::TorchStackAccess::diagnose(optimizer, options);
+}
+
+}}}  // namespace symopt::interop
