@@ -6,6 +6,7 @@
 #include <symopt/update/frame_options.hpp>
 #include <symopt/update/frame_plan.hpp>
 #include <symopt/update/rotation_frame.hpp>
+#include <symopt/update/rule_traits.hpp>
 
 #include <cmath>
 #include <limits>
