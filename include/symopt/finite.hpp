@@ -13,6 +13,8 @@
 // std::isfinite is then true of every number.
 namespace symopt { inline namespace SYMOPT_ABI {
 
+/// Whether a number is neither Inf nor NaN.
+///@{
 constexpr bool is_finite(float x) {
   return (std::bit_cast<std::uint32_t>(x) & 0x7f800000U) != 0x7f800000U;
 }
@@ -30,6 +32,7 @@ inline bool is_finite(long double x) {
     return is_finite(static_cast<double>(x));
   }
 }
+///@}
 
 namespace detail {
 

@@ -17,7 +17,7 @@ constexpr int column_major = Eigen::ColMajor;
 constexpr int steps = 3;
 
 const OptimizerOptions options{
-    .learning_rate = 0.1, .nesterov = true, .weight_decay = 0.1, .scale = Scale::match_rms};
+    .learning_rate = 0.1, .nesterov = true, .weight_decay = 0.1, .scale = Scale::spectral};
 
 /// Weights after some steps, all blocks kept in the given orders with gaps after their lines. Checks that
 /// nothing else was written.

@@ -236,7 +236,7 @@ TEST_CASE("a state that cannot be visited says what to do") {
   std::vector<float> weights(4, 1), gradient(4, 1);
   LayerwiseOptimizer stack;
   stack.add<UnsavableSum>("odd", TensorView<float>(weights.data(), {2, 2}),
-                          TensorView<const float>(gradient.data(), {2, 2}));
+                          TensorView<const float>(gradient.data(), {2, 2}), OptimizerOptions{});
   const auto text_of = [](const auto& call) {
     try {
       call();
@@ -261,7 +261,7 @@ TEST_CASE("a rule's own check of its state is asked before anything is loaded") 
     stack.add<Sign>("first", TensorView<float>(weights.data(), {1, 2}),
                     TensorView<const float>(gradient.data(), {1, 2}));
     stack.add<LateSum>("late", TensorView<float>(weights.data() + 2, {1, 2}),
-                       TensorView<const float>(gradient.data() + 2, {1, 2}));
+                       TensorView<const float>(gradient.data() + 2, {1, 2}), OptimizerOptions{});
   };
   LayerwiseOptimizer source, fresh;
   add(source);

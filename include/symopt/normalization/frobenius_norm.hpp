@@ -28,6 +28,7 @@ struct FrobeniusNorm {
   void apply(MatrixRef<Scalar> block, NoWorkspace&) const {
     kernel::normalize_block(BlockView<Scalar>(block));
   }
+  /// The nominal size of an entry of the output; see root_mean_square.hpp.
   double root_mean_square(Shape shape) const {
     return 1 / std::sqrt(static_cast<double>(shape.rows) * static_cast<double>(shape.cols));
   }

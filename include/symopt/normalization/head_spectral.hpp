@@ -30,6 +30,7 @@ struct HeadSpectral {
   std::string method_for(Shape shape) const requires requires { Method::choice(shape, side); }
   { return Spectral<Method>{method}.method_for(head_shape(shape)); }
   void validate() const { method.validate(); }
+  /// The nominal size of an entry of the output; see root_mean_square.hpp.
   double root_mean_square(Shape shape, Shape span) const {
     const Shape head = head_shape(shape);
     return root_mean_square_of_polar_factor(head,

@@ -40,6 +40,7 @@ struct RowNorm {
 
   void options(auto&& field) { field("eps", eps); }
   void validate() const { validate_eps("RowNorm", eps); }
+  /// The nominal size of an entry of the output; see root_mean_square.hpp.
   double root_mean_square(Shape shape) const { return 1 / std::sqrt(static_cast<double>(shape.cols)); }
   template <class Derived>
   Matrix<typename Derived::Scalar> operator()(const Eigen::MatrixBase<Derived>& block) const {

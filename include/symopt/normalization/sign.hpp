@@ -27,6 +27,7 @@ struct Sign {
   void apply(MatrixRef<Scalar> block, NoWorkspace&) const {
     kernel::take_signs(BlockView<Scalar>(block));
   }
+  /// The nominal size of an entry of the output; see root_mean_square.hpp.
   double root_mean_square(Shape) const { return 1; }
   Sign mirrored() const { return {}; }
 };

@@ -46,6 +46,7 @@ struct Spectral {
   std::string method_for(Shape shape) const requires requires { Method::choice(shape, Side::left); }
   { return to_string(Method::choice(shape, smaller_gram(shape))); }
   void validate() const { method.validate(); }
+  /// The nominal size of an entry of the output; see root_mean_square.hpp.
   double root_mean_square(Shape shape, Shape span) const {
     return root_mean_square_of_polar_factor(shape, span);
   }

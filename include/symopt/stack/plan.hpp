@@ -82,6 +82,7 @@ struct PlanRow {
     if (entry) text << ", entries move by " << *entry;
     return text.str();
   }
+  /// "decay 0.1", "horizontal decay 0.1" or "no decay".
   std::string decay_text() const {
     std::ostringstream text;
     if (weight_decay == 0) return "no decay";

@@ -162,10 +162,10 @@ class Optimizer {
     using Storage = typename detail::StepWeights<Scalar, std::remove_cvref_t<Weights>>::Storage;
     using W = typename Storage::Scalar;
     using G = typename Gradient::Scalar;
+    static_assert(is_writable_memory_v<Storage>,
+                  "the weights must be memory to update: a Matrix, Map, Ref or Block");
     static_assert(!std::is_const_v<std::remove_reference_t<Weights>>,
                   "the weights are const, and a step changes them");
-    static_assert(is_writable_memory_v<Storage> || std::is_const_v<std::remove_reference_t<Weights>>,
-                  "the weights must be memory to update: a Matrix, Map, Ref or Block");
     static_assert(
         outlives_expression_v<Weights>,
         "the weights are a temporary that ends with the call, and the step with it: pass the matrix that "
