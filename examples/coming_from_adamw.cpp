@@ -120,7 +120,7 @@ float with_stack() {
   return trainer.backward();
 }
 
-/// What diagnose says when the number of the stack's units is given to a parameter whose units are others.
+/// A wrong rate as diagnose shows it: a number in the stack's units, for a parameter whose units are others.
 void print_wrong_rates() {
   Trainer trainer;
   trainer.backward();

@@ -84,7 +84,7 @@ struct ModelImpl : torch::nn::Module {
       stack.push_back(register_module("layer" + std::to_string(l), Layer(width)));
   }
 
-  /// What the layers make of characters [sequences, context]: [sequences, context, width].
+  /// The features of characters [sequences, context] after all layers: [sequences, context, width].
   torch::Tensor features(const torch::Tensor& characters) {
     torch::Tensor x = embedding(characters) + positions->weight;
     for (Layer& layer : stack) x = layer(x);

@@ -22,7 +22,7 @@ inline OptimizerPointer make_adamw(const Model& model, double rate) {
                                                torch::optim::AdamWOptions(rate).weight_decay(0.1));
 }
 
-/// What each parameter is, by name.
+/// The role of each parameter, by name.
 inline symopt::Routing routing(symopt::Index heads, const symopt::TransformerRoles<>& roles) {
   symopt::Routing routing;
   routing.add("embedding.weight", roles.embedding);

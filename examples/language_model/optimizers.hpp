@@ -73,7 +73,7 @@ inline std::unique_ptr<torch::optim::Optimizer> make_adamw(const Transformer& mo
   return std::make_unique<torch::optim::AdamW>(std::move(groups));
 }
 
-/// What a parameter class is updated by.
+/// The kind of rule that updates a parameter class.
 enum class Kind {
   map,      ///< the normalization that the group derives: role<LmHead>()
   moments,  ///< Adam with the second moments that the group derives: role<Adaptive<LmHead>>()

@@ -42,8 +42,8 @@ inline std::vector<Side> columns() {
           stack_side("second moments", second_moments)};
 }
 
-/// What tells the parts of the last column apart: whether embedding and head have the group's second moments
-/// or AdamW beside derived updates for the rest, and what either schedule does for the other side.
+/// Sides that show which part of the last column does what: second moments or AdamW for embedding and head,
+/// beside derived updates for the rest, and either schedule on the other side.
 inline std::vector<Side> parts(const ModelShape& shape) {
   std::vector<Side> sides{
       stack_side("AdamW for embedding and head", {.embedding = Kind::adamw, .head = Kind::adamw}),

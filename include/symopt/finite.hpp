@@ -4,6 +4,7 @@
 #include <symopt/abi.hpp>
 
 #include <bit>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -35,6 +36,12 @@ inline bool is_finite(long double x) {
 ///@}
 
 namespace detail {
+
+/// Whether a number keeps its digits: neither Inf, NaN, zero nor subnormal.
+template <std::floating_point T>
+bool is_normal(T x) {
+  return is_finite(x) && (x < 0 ? -x : x) >= std::numeric_limits<T>::min();
+}
 
 /// Whether all entries of an Eigen object are finite.
 bool all_entries_finite(const auto& block) {

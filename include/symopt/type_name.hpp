@@ -45,7 +45,7 @@ inline std::string short_name(std::string_view spelled) {
   for (std::size_t i = 0; i < spelled.size(); ++i) {
     const char c = spelled[i];
     if (name.size() == begins.back() && spelled.substr(i).starts_with("const ")) {
-      i += 5;  // of a lambda that was a constant
+      i += 5;                                                // of a lambda that was a constant
     } else if (spelled.substr(i).starts_with("<lambda(")) {  // GCC's "<lambda(int)>"
       name += "lambda";
       i = closing(i + 7) + 1;

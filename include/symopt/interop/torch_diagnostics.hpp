@@ -28,7 +28,7 @@ struct TorchStackAccess {
 
 }  // namespace detail
 
-/// What the next step will do to each tensor that has a gradient, at the groups' rates: symopt::diagnose, to
+/// A report on the next step of each tensor that has a gradient, at the groups' rates: symopt::diagnose, to
 /// be called between backward() and step(). Changes no weight and no state. Cost and errors: those of that.
 inline Diagnostics diagnose(TorchOptimizer& optimizer, const DiagnosticsOptions& options = {}) {
   return detail::TorchStackAccess::diagnose(optimizer, options);

@@ -10,10 +10,8 @@
 #include <symopt/stack/stored_gradient.hpp>
 #include <symopt/stack/stored_weights.hpp>
 
-#include <cmath>
 #include <concepts>
 #include <cstdint>
-#include <limits>
 #include <memory>
 #include <optional>
 #include <sstream>
@@ -148,7 +146,7 @@ class Parameter {
                   std::vector<StepInput<Scalar>>& inputs) {
     const bool is_scaled = gradient_factor_ != 1;
     const bool is_copied =
-        is_scaled && (!facts_.takes_factor || !is_normal_factor(static_cast<Scalar>(gradient_factor_)));
+        is_scaled && (!facts_.takes_factor || !is_normal(static_cast<Scalar>(gradient_factor_)));
     scaled_.clear();
     if (is_copied) scaled_.reserve(static_cast<std::size_t>(count_of_entries()));
     for (std::size_t b = 0; b < shapes_.size(); ++b) {
@@ -244,11 +242,6 @@ class Parameter {
     facts_ = blocks->facts();
     blocks_ = std::move(blocks);
     shapes_ = std::move(existing);
-  }
-
-  /// A factor that is subnormal in Scalar would lose its digits.
-  static bool is_normal_factor(Scalar factor) {
-    return is_finite(factor) && std::abs(factor) >= std::numeric_limits<Scalar>::min();
   }
 
   Index count_of_entries() const {

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <symopt/error.hpp>
-#include <symopt/finite.hpp>
 #include <symopt/group/product.hpp>
 #include <symopt/group/signed_permutation.hpp>
 #include <symopt/kernel/adamw.hpp>
@@ -62,14 +61,7 @@ struct AdamW {
     field("beta2", beta2);
     field("eps", eps);
   }
-  void validate() const {
-    const auto require = [](bool good, const char* what) {
-      if (!good) detail::fail({}, detail::joined({"AdamW::", what}));
-    };
-    require(beta1 >= 0 && beta1 < 1, "beta1 must be at least 0 and less than 1");
-    require(beta2 >= 0 && beta2 < 1, "beta2 must be at least 0 and less than 1");
-    require(eps > 0 && is_finite(eps), "eps must be positive: a zero gradient would divide 0 by 0");
-  }
+  void validate() const { detail::require_moment_options("AdamW", beta1, beta2, eps); }
 
   /// That of noise, so that Scale::match_rms leaves AdamW as it is.
   double root_mean_square(Shape) const { return root_mean_square_of_adamw; }

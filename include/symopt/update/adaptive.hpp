@@ -2,12 +2,12 @@
 #pragma once
 
 #include <symopt/error.hpp>
-#include <symopt/finite.hpp>
 #include <symopt/normalization/horizontal_projection.hpp>
 #include <symopt/type_name.hpp>
 #include <symopt/update/adaptive_call.hpp>
 #include <symopt/update/adaptive_state.hpp>
 #include <symopt/update/adaptive_step.hpp>
+#include <symopt/update/moment_state.hpp>
 #include <symopt/update/moments.hpp>
 #include <symopt/update/rule.hpp>
 #include <symopt/update/step_input.hpp>
@@ -73,13 +73,8 @@ struct Adaptive {
     field("every", every);
   }
   void validate() const {
-    const auto require = [](bool good, const char* what) {
-      if (!good) detail::fail({}, detail::joined({"Adaptive::", what}));
-    };
-    require(beta1 >= 0 && beta1 < 1, "beta1 must be at least 0 and less than 1");
-    require(beta2 >= 0 && beta2 < 1, "beta2 must be at least 0 and less than 1");
-    require(eps > 0 && is_finite(eps), "eps must be positive: a zero gradient would divide 0 by 0");
-    require(every >= 0, "every must not be negative");
+    detail::require_moment_options("Adaptive", beta1, beta2, eps);
+    if (every < 0) throw Error("Adaptive::every must not be negative");
   }
   /// That of AdamW, whose rate is taken over: Scale::match_rms leaves it as it is.
   double root_mean_square(Shape) const { return root_mean_square_of_adamw; }
