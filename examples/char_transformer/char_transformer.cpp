@@ -6,7 +6,6 @@
 #include "optimizers.hpp"
 #include "text.hpp"
 
-#include <symopt/update/adaptive.hpp>
 #include <symopt/update/schedule.hpp>
 
 #include <torch/torch.h>
@@ -52,15 +51,8 @@ double train(const Text& text, const MakeOptimizer& make_optimizer, double rate,
   return held_out_loss(model, text);
 }
 
-MakeOptimizer symopt_with(const symopt::TransformerRoles<>& roles) {
-  return [=](const Model& model, double rate) { return make_symopt(model, rate, roles); };
-}
-
 /// Every optimizer at every rate.
 void print_all(const Text& text, std::int64_t steps) {
-  symopt::TransformerRoles<> also_mlp = symopt::adaptive_roles<>();
-  also_mlp.swiglu_input = symopt::role<symopt::Adaptive<symopt::SwigluInput>>();
-  also_mlp.swiglu_output = symopt::role<symopt::Adaptive<symopt::SwigluOutput>>();
   const std::vector<std::pair<std::string, MakeOptimizer>> optimizers{
       {"AdamW", make_adamw},
       {"AdamW, beta2 0.99",
@@ -68,9 +60,9 @@ void print_all(const Text& text, std::int64_t steps) {
          return std::make_unique<torch::optim::AdamW>(
              model->parameters(), torch::optim::AdamWOptions(rate).betas({0.9, 0.99}).weight_decay(0.1));
        }},
-      {"adaptive_roles", symopt_with(symopt::adaptive_roles<>())},
-      {"and Adaptive for SwiGLU", symopt_with(also_mlp)},
-      {"Update", symopt_with({})}};
+      {"adaptive_roles", make_symopt},
+      {"and Adaptive for SwiGLU", make_symopt_with_adaptive_mlp},
+      {"Update", make_symopt_without_adaptive}};
   for (const auto& [name, make] : optimizers)
     for (const double rate : {2e-3, 4e-3, 8e-3, 16e-3, 32e-3}) {
       std::cout << name << " | " << rate;
@@ -101,7 +93,7 @@ int main(int count, char** arguments) {
       best_rate = rate;
     }
   }
-  const double loss = train(text, symopt_with(symopt::adaptive_roles<>()), best_rate, seed);
+  const double loss = train(text, make_symopt, best_rate, seed);
   std::cout << "symopt at " << best_rate << ", AdamW's best: " << loss << '\n';
   return loss <= best_loss + 0.02 ? 0 : 1;  // false for NaN
 }

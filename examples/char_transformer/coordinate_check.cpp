@@ -6,8 +6,6 @@
 #include "optimizers.hpp"
 #include "text.hpp"
 
-#include <symopt/update/adaptive.hpp>
-
 #include <torch/torch.h>
 
 #include <cmath>
@@ -33,7 +31,7 @@ using namespace char_transformer;
 constexpr double rate = 1e-3;
 constexpr std::uint64_t seeds = 3;
 
-using MakeOptimizer = std::function<OptimizerPointer(const Model&)>;
+using MakeOptimizer = std::function<OptimizerPointer(const Model&, double rate)>;
 
 double root_mean_square(const torch::Tensor& x) {
   return x.square().mean().sqrt().item<double>();
@@ -45,7 +43,7 @@ std::map<std::string, double> measure(const Text& text, std::int64_t width, std:
                                       const MakeOptimizer& make, std::uint64_t seed) {
   torch::manual_seed(seed);
   Model model(text.characters, width);
-  const OptimizerPointer optimizer = make(model);
+  const OptimizerPointer optimizer = make(model, rate);
   std::mt19937_64 random(seed);
   const torch::Tensor probe = next_batch(text, random).slice(1, 0, context);
   const auto computed = [&] {
@@ -131,13 +129,10 @@ int main(int count, char** arguments) try {
   csv.exceptions(std::ios::badbit | std::ios::failbit);
   const Text text;
 
-  symopt::TransformerRoles<> second_moments = symopt::adaptive_roles<>();
-  second_moments.swiglu_input = symopt::role<symopt::Adaptive<symopt::SwigluInput>>();
-  second_moments.swiglu_output = symopt::role<symopt::Adaptive<symopt::SwigluOutput>>();
   const std::vector<std::pair<std::string, MakeOptimizer>> optimizers{
-      {"adamw", [](const Model& model) { return make_adamw(model, rate); }},
-      {"update", [](const Model& model) { return make_symopt(model, rate, {}); }},
-      {"adaptive", [&](const Model& model) { return make_symopt(model, rate, second_moments); }}};
+      {"adamw", make_adamw},
+      {"update", make_symopt_without_adaptive},
+      {"adaptive", make_symopt_with_adaptive_mlp}};
   bool is_first = true, is_as_stated = true;
   for (const auto& [name, make] : optimizers)
     for (std::int64_t width = 64; width <= widest; width *= 2) {
