@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <symopt/symopt.hpp>
+
+#include <iostream>
+
 using namespace symopt;
 
 int main() {
-  Matrix<float> head = Matrix<float>::Random(2048, 64), gradient = Matrix<float>::Random(2048, 64);
-  Optimizer<Update<LmHead>> optimizer(2048, 64, {.learning_rate = 0.02});
-  optimizer.step(head, gradient);  // in place: P RowNorm(P M), derived from LmHead's symmetries
+  // Your model's weights and the gradients that its backward pass fills, in memory that stays yours.
+  Matrix<float> embedding = Matrix<float>::Random(512, 64), d_embedding = Matrix<float>::Random(512, 64);
+  Matrix<float> hidden = Matrix<float>::Random(64, 64), d_hidden = Matrix<float>::Random(64, 64);
+  Matrix<float> head = Matrix<float>::Random(512, 64), d_head = Matrix<float>::Random(512, 64);
 
-  Update<LmHead> update;  // the map alone: no state, any Eigen expression
-  Matrix<float> direction = update(2 * gradient);
-  bool horizontal = direction.colwise().sum().norm() < 1e-4F;  // softmax never sees the mean row
+  LayerwiseOptimizer optimizer({.learning_rate = 1e-3, .weight_decay = 0.1});  // the numbers of your AdamW
+  optimizer.add<Adaptive<Embedding>>("embedding", embedding, d_embedding);
+  optimizer.add<HiddenMatrix>("hidden", hidden, d_hidden);
+  optimizer.add<Adaptive<LmHead>>("head", head, d_head);
 
-  // Update<LmHead, ColumnNorm> wrong;  error: this normalization is not equivariant under rotations
-  //                                    of the columns (RightOrthogonal); see docs/derivation.md
-  return horizontal ? 0 : 1;
+  optimizer.step();  // after every backward pass: all weights are updated in place
+  std::cout << optimizer.plan();
 }

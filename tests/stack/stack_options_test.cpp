@@ -150,7 +150,7 @@ TEST_CASE("the plan shows rate, ratio, the size of a step, momentum and decay") 
         "embedding  [4x9]\n"
         "    Embedding: S x O | Adaptive<Rows> | scale match_rms 1\n"
         "    rate 0.001, entries move by 0.0002\n"
-        "    beta1 0.9, beta2 0.99, eps 1e-08, every 0 | decay 0.1\n"
+        "    beta1 0.9, beta2 0.99, eps 1e-08 | decay 0.1\n"
         "own  [4x9]\n"
         "    LmHead: S x O + shift | P > RowNorm > P | scale none\n"
         "    rate 0.03, entries move by 0.01 | no momentum | horizontal decay 2\n"

@@ -70,7 +70,6 @@ struct Adaptive {
     field("beta1", beta1);
     field("beta2", beta2);
     field("eps", eps);
-    field("every", every);
   }
   void validate() const {
     detail::require_moment_options("Adaptive", beta1, beta2, eps);
