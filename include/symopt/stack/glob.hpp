@@ -79,10 +79,10 @@ class Glob {
     const std::size_t end = pattern.size();
     std::vector<char> now(end + 1, 0), next(end + 1, 0);
     const auto enter = [&](std::vector<char>& places, std::size_t place) {
-      places[place] = 1;
-      while (place < end && pattern[place] == '*') {  // a star may stand for nothing
-        place += pattern.substr(place).starts_with("**") ? 2 : 1;
+      while (!places[place]) {  // from a place that was entered before, all that follow were too
         places[place] = 1;
+        if (place == end || pattern[place] != '*') return;
+        place += pattern.substr(place).starts_with("**") ? 2 : 1;  // a star may stand for nothing
       }
     };
     enter(now, 0);
