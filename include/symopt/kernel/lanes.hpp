@@ -219,14 +219,31 @@ SYMOPT_INLINE double sum_of(Lanes<double> x) {
   return sum;
 }
 
-/// A register's worth of bits in which every lane with an Inf or a NaN has its top bit set. Looks at bits
-/// rather than comparing numbers, so it also holds in programs built with -ffast-math.
+/// Gradients whose entries are all less than 2 to this power cannot lead out of range: neither their squares,
+/// nor their sums, nor what an average of them is divided by. Others are finite, but looked after; see
+/// update/step_range.hpp. 2^48 for float, 2^384 for double.
 template <class Scalar>
-SYMOPT_INLINE typename Lanes<Scalar>::BitVector non_finite_bits(Lanes<Scalar> x) {
+inline constexpr int usual_exponent = std::numeric_limits<Scalar>::max_exponent / 8 * 3;
+
+/// What an exponent overflows with, into the bit above it, from that of 2^exponent on: by 2 to the power of
+/// max_exponent that of Inf and NaN.
+template <class Scalar>
+constexpr auto overflow_from(int exponent) {
+  using Bits = typename Lanes<Scalar>::Bits;
+  constexpr int digits = std::numeric_limits<Scalar>::digits - 1,
+                most = std::numeric_limits<Scalar>::max_exponent;
+  return static_cast<Bits>(most + 1 - exponent) << digits;
+}
+/// A register's worth of bits in which every lane with a number of 2^exponent or more, an Inf or a NaN has
+/// its top bit set, for overflow_from(exponent). Looks at bits rather than comparing numbers, so it also
+/// holds in programs built with -ffast-math.
+template <class Scalar>
+SYMOPT_INLINE typename Lanes<Scalar>::BitVector large_bits(Lanes<Scalar> x,
+                                                           typename Lanes<Scalar>::Bits overflow) {
   using Bits = typename Lanes<Scalar>::Bits;
   constexpr int digits = std::numeric_limits<Scalar>::digits - 1;
   constexpr Bits exponent = (std::numeric_limits<Bits>::max() >> 1) >> digits << digits;
-  return (x.bits() & exponent) + (Bits(1) << digits);
+  return (x.bits() & exponent) + overflow;
 }
 template <class Scalar>
 SYMOPT_INLINE bool has_top_bit(typename Lanes<Scalar>::BitVector x) {
