@@ -16,13 +16,16 @@
 #include <immintrin.h>
 #elif defined(__SSE2__)
 #include <emmintrin.h>
+#elif defined(__ARM_FEATURE_FMA) && defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 // Vectors of the width that the translation unit is compiled for. Everything here is written with vector
 // types of GCC and Clang and a few instructions by name, so that loops are vectors at -O2 and without -march
 // too, and every entry of a block goes through the same arithmetic wherever it lies: in the body or in the
-// ragged end of a row, in either storage order, on any thread. Sums of products are fused where the processor
-// can, always by name, never left to the compiler.
+// ragged end of a row, on any thread, and in either storage order where both have the same kernel. Sums of
+// products in lanes are fused on x86 and aarch64 where the processor can, by name, not left to the compiler;
+// elsewhere a compiler that fuses on its own may do so in one place and not in another (-ffp-contract=off).
 namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
 #if defined(__AVX512F__)
@@ -96,6 +99,9 @@ SYMOPT_INLINE Lanes<float> multiply_add(Lanes<float> a, Lanes<float> b, Lanes<fl
   return Lanes<float>(_mm512_fmadd_ps(a.value, b.value, c.value));
 #elif defined(__FMA__)
   return Lanes<float>(_mm256_fmadd_ps(a.value, b.value, c.value));
+#elif defined(__ARM_FEATURE_FMA) && defined(__aarch64__)
+  return Lanes<float>(
+      Lanes<float>::Vector(vfmaq_f32(float32x4_t(c.value), float32x4_t(a.value), float32x4_t(b.value))));
 #else
   return a * b + c;
 #endif
@@ -105,6 +111,9 @@ SYMOPT_INLINE Lanes<double> multiply_add(Lanes<double> a, Lanes<double> b, Lanes
   return Lanes<double>(_mm512_fmadd_pd(a.value, b.value, c.value));
 #elif defined(__FMA__)
   return Lanes<double>(_mm256_fmadd_pd(a.value, b.value, c.value));
+#elif defined(__ARM_FEATURE_FMA) && defined(__aarch64__)
+  return Lanes<double>(
+      Lanes<double>::Vector(vfmaq_f64(float64x2_t(c.value), float64x2_t(a.value), float64x2_t(b.value))));
 #else
   return a * b + c;
 #endif

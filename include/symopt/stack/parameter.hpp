@@ -176,8 +176,7 @@ class Parameter {
     blocks_->step(inputs);
   }
 
-  /// All that a step changes: kept, and put back. has_left_range() after a step that was kept: whether it may
-  /// not stand.
+  /// All that a step changes: kept, put back, and whether after a step it may not stand.
   ///@{
   void keep() {
     was_finite_ = !may_leave_range_ || is_finite();
@@ -232,11 +231,7 @@ class Parameter {
 
  private:
   /// Weights and what the blocks remember.
-  bool is_finite() const {
-    bool good = blocks_->is_finite();
-    weights_.for_each_view(mask_, [&](const auto& view) { good = good && are_finite(view); });
-    return good;
-  }
+  bool is_finite() const { return blocks_->is_finite() && weights_.are_finite(mask_); }
 
   /// That of the first block: all have the same strides. Rows for a vector, and under a mask of scattered
   /// ones.
@@ -313,8 +308,7 @@ class Parameter {
   StoredGradient<Scalar> gradient_;
   double gradient_factor_ = 1;
   double largest_gradient_ = unbounded;  // what no entry exceeds, by the last look at it
-  bool may_leave_range_ = false;
-  bool was_finite_ = true;
+  bool may_leave_range_ = false, was_finite_ = true;
   std::optional<double> ratio_;       // of the rate to the stack's, where it is taken from there
   ScaledGradient<Scalar> scaled_;     // where the rule cannot take the factor
   KeptWeights<Scalar> kept_weights_;  // of the step before, where the rule may throw

@@ -6,6 +6,7 @@
 #include <symopt/memory/overlap.hpp>
 #include <symopt/parameter/row_mask.hpp>
 #include <symopt/tensor_view.hpp>
+#include <symopt/update/kept_weights.hpp>
 
 #include <concepts>
 #include <cstddef>
@@ -71,6 +72,11 @@ struct StoredWeights {
   /// call(view) for the rows that exist of every block, for what does not round.
   void for_each_view(const RowMask& mask, const auto& call) const {
     for (std::size_t b = 0; b < count(); ++b) call(view(b, mask, {}));
+  }
+  bool are_finite(const RowMask& mask) const {
+    bool good = true;
+    for_each_view(mask, [&](const auto& view) { good = good && detail::are_finite(view); });
+    return good;
   }
 };
 
