@@ -142,4 +142,49 @@ TEST_CASE("AdamW's first step is the sign of the gradient, zero for a zero entry
   CHECK(optimizer.state().second()(0, 0) == doctest::Approx(0.009));
 }
 
+TEST_CASE("a second moment that float holds is right, and a step beyond it is refused with nothing changed") {
+  for (const float size : {1e-18F, 1e-9F, 1.9e19F, 3e20F}) {
+    CAPTURE(size);
+    Optimizer<AdamW> optimizer(1, 2, {.learning_rate = 0.5}, {.eps = 1e-16});
+    Matrix<float> weights = Matrix<float>::Zero(1, 2);
+    for (int step = 1; step <= 3; ++step) {
+      CHECK(optimizer.step(weights, Matrix<float>{{size, -size}}).applied);
+      const double direction = 1 / (1 + 1e-16 / static_cast<double>(size));
+      CHECK(static_cast<double>(weights(0, 1)) == doctest::Approx(0.5 * step * direction).epsilon(0.011));
+      CHECK(weights(0, 0) == -weights(0, 1));
+    }
+    const double square = std::pow(static_cast<double>(size), 2);
+    if (size > 1e-17F)
+      CHECK(static_cast<double>(optimizer.state().second()(0, 0)) ==
+            doctest::Approx(0.002997001 * square).epsilon(1e-5));
+  }
+  Optimizer<AdamW> optimizer(1, 2, {.learning_rate = 0.5, .parameter = "norm"});
+  Matrix<float> weights = Matrix<float>::Zero(1, 2);
+  optimizer.step(weights, Matrix<float>{{1, 2}});
+  const Matrix<float> before = weights, second = optimizer.state().second();
+  CHECK_THROWS_WITH_AS(optimizer.step(weights, Matrix<float>{{1e38F, 1}}),
+                       doctest::Contains("'norm': the step would make an Inf or NaN of finite numbers"),
+                       NonFiniteGradient);
+  CHECK(same_bits(weights, before));
+  CHECK(same_bits(Matrix<float>(optimizer.state().second()), second));
+  CHECK(optimizer.state().step == 1);
+  CHECK(optimizer.steps() == 1);
+  CHECK(optimizer.step(weights, Matrix<float>{{1, 2}}).applied);
+}
+
+TEST_CASE("an eps beside which what float cannot hold is not little is refused in float alone") {
+  const auto refuses = [](const AdamW& rule, const char* words) {
+    CHECK_THROWS_WITH_AS((Optimizer<AdamW>(2, 2, {}, rule)), doctest::Contains(words), Error);
+    CHECK_NOTHROW((Optimizer<AdamW, double>(2, 2, {}, rule)));
+    Matrix<float> weights = Matrix<float>::Zero(2, 2), gradient = weights;
+    LayerwiseOptimizer stack;
+    CHECK_THROWS_WITH_AS(stack.add<AdamW>("norm", weights, gradient, {}, {}, {}, rule),
+                         doctest::Contains(words), Error);
+  };
+  for (const double eps : {2e-17, 1e-20, 1e-30, 1e-46}) refuses({.eps = eps}, "AdamW::eps is");
+  refuses({.eps = 1e39}, "AdamW::eps is 1e+39");
+  for (const double eps : {1e-15, 3e-17}) CHECK_NOTHROW((Optimizer<AdamW>(2, 2, {}, {.eps = eps})));
+  CHECK_THROWS_AS((Optimizer<AdamW, double>(2, 2, {}, {.eps = 1e-160})), Error);
+}
+
 }}  // namespace adamw_test

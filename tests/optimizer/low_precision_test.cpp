@@ -318,4 +318,25 @@ TEST_CASE("a stack takes bfloat16 gradients and writes bfloat16 copies, masks an
   CHECK_THROWS_WITH_AS(stack.set_gradient("head", small), doctest::Contains("2x2"), std::invalid_argument);
 }
 
+TEST_CASE("finite weights stay finite in bfloat16, the largest of them where they are beyond it") {
+  const float most = std::numeric_limits<float>::max();
+  const auto rounded = [&](float x, kernel::Rounder rounder) {
+    std::vector<bfloat16> to(kernel::Lanes<float>::size, half(0));
+    kernel::store_16_bits(to.data(), rounder(kernel::Lanes<float>(x), 0, 0));
+    return to[0].value;
+  };
+  for (const auto& rounder :
+       {kernel::Rounder{}, kernel::Rounder{Rounding::stochastic, kernel::RandomKey::of(1, "", 0, 0)}}) {
+    CHECK(rounded(most, rounder) == 0x7f7fU);
+    CHECK(rounded(-most, rounder) == 0xff7fU);
+    CHECK(rounded(std::bit_cast<float>(0x7f7f8000U), rounder) == 0x7f7fU);
+    CHECK(rounded(std::numeric_limits<float>::infinity(), rounder) == 0x7f80U);
+    CHECK(std::isnan(to_float(half(rounded(std::bit_cast<float>(0x7f800001U), rounder)))));
+  }
+  Halves weights = Halves::Constant(1, 1, half(0xff7fU));
+  Optimizer<Sign> optimizer(1, 1, {.learning_rate = 1e36});
+  CHECK(optimizer.step(weights, Matrix<float>::Ones(1, 1)).applied);
+  CHECK(weights(0, 0).value == 0xff7fU);
+}
+
 }}  // namespace low_precision_test

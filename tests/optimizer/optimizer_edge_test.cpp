@@ -73,4 +73,126 @@ TEST_CASE("a single entry moves by the learning rate against its gradient") {
   CHECK(weights(0, 0) == doctest::Approx(1.25));
 }
 
+/// The steps with that gradient up to the one that is refused, which changes nothing.
+int steps_until_refused(auto optimizer, float size) {
+  const Matrix<float> gradient = Matrix<float>::Constant(1, 1, size);
+  Matrix<float> weights = Matrix<float>::Zero(1, 1);
+  for (int step = 0; step < 40; ++step) {
+    const Matrix<float> before = weights, momentum = optimizer.momentum();
+    try {
+      optimizer.step(weights, gradient);
+    } catch (const NonFiniteGradient&) {
+      CHECK(same_bits(weights, before));
+      CHECK(same_bits(Matrix<float>(optimizer.momentum()), momentum));
+      CHECK(optimizer.steps() == step);
+      CHECK(optimizer.step(weights, gradient * -0.1F).applied);  // and it goes on
+      return step;
+    }
+    CHECK(weights.allFinite());
+  }
+  return 40;
+}
+
+TEST_CASE("a momentum that leaves the range is refused at that step and not before") {
+  const auto rule = []<class Rule>(std::type_identity<Rule>, bool nesterov) {
+    return Optimizer<Rule>(1, 1,
+                           {.momentum_convention = MomentumConvention::heavy_ball, .nesterov = nesterov});
+  };
+  // 3e37 (1 - 0.95^t) / 0.05 against 3.4e38.
+  CHECK(steps_until_refused(rule(std::type_identity<Sign>{}, false), 3e37F) == 16);
+  CHECK(steps_until_refused(rule(std::type_identity<Identity>{}, false), 3e37F) == 16);
+  CHECK(steps_until_refused(rule(std::type_identity<Identity>{}, true), 3e38F) == 0);
+  CHECK(steps_until_refused(rule(std::type_identity<Sign>{}, true), 1e36F) == 40);
+  CHECK(steps_until_refused(Optimizer<Sign>(1, 1), std::numeric_limits<float>::max()) == 40);
+}
+
+TEST_CASE("a step that is out of range is skipped where one of an Inf is") {
+  Optimizer<Identity> optimizer(1, 1, {.learning_rate = 10, .momentum = 0, .non_finite = NonFinite::skip});
+  Matrix<float> weights = Matrix<float>::Zero(1, 1);
+  CHECK_FALSE(optimizer.step(weights, Matrix<float>::Constant(1, 1, 1e38F)).applied);
+  CHECK(weights(0, 0) == 0);
+  CHECK(optimizer.steps() == 0);
+  CHECK(optimizer.step(weights, Matrix<float>::Constant(1, 1, 1e37F)).applied);
+  CHECK(weights(0, 0) == -1e38F);
+}
+
+TEST_CASE("a dual norm near the maximum is right, or refused") {
+  using Dual = Update<HiddenMatrix, DualNorm<Spectral<polar::Exact>>>;
+  for (const double alpha : {1.0, 0.5})
+    for (const double size : {1e307, 1.7e308}) {
+      CAPTURE(alpha);
+      CAPTURE(size);
+      // The nuclear norm is twice the size.
+      Optimizer<Dual, double> optimizer(2, 2, {.learning_rate = 1e-3, .momentum = 0},
+                                        DualNorm<Spectral<polar::Exact>>{.alpha = alpha});
+      Matrix<double> weights = Matrix<double>::Zero(2, 2);
+      const Matrix<double> gradient = size * Matrix<double>::Identity(2, 2);
+      if (alpha == 1 && size > 1e308) {
+        CHECK_THROWS_AS(optimizer.step(weights, gradient), NonFiniteGradient);
+        CHECK(weights.isZero(0));
+      } else {
+        optimizer.step(weights, gradient);
+        CHECK(weights(0, 0) == doctest::Approx(-1e-3 * std::pow(size, alpha) * std::pow(2, alpha)));
+      }
+    }
+}
+
+TEST_CASE(
+    "lines whose norm is out of range are normalized, and means of sums that are out of range are found") {
+  const double most = std::numeric_limits<double>::max();
+  const Matrix<double> block = Matrix<double>::Constant(4, 4, most);
+  const Matrix<double> half = Matrix<double>::Constant(4, 4, 0.5);
+  CHECK(relative_error(RowNorm{}(block), half) < 1e-14);
+  CHECK(relative_error(ColumnNorm{}(block), half) < 1e-14);
+  CHECK(relative_error(FrobeniusNorm{}(block), 0.5 * half) < 1e-14);
+  CHECK(HorizontalProjection<Side::left>{}(block).isZero(most * 1e-15));
+  CHECK(HorizontalProjection<Side::right>{}(block).isZero(most * 1e-15));
+  const auto moves = [&](auto optimizer, double expected) {
+    Matrix<double> weights = Matrix<double>::Zero(4, 4);
+    optimizer.step(weights, block);
+    CHECK(weights(1, 1) == doctest::Approx(expected));
+  };
+  moves(Optimizer<Update<Embedding>, double>(4, 4, {.learning_rate = 1}), -0.5);
+  moves(Optimizer<Update<SwigluOutput>, double>(4, 4, {.learning_rate = 1}), -0.5);
+}
+
+TEST_CASE(
+    "rates that are out of range in the scalar, or times the schedule's and the scale's factor, are "
+    "refused") {
+  const auto refuses = [](const auto& call, const char* words) {
+    CHECK_THROWS_WITH_AS(call(), doctest::Contains(words), Error);
+  };
+  refuses([] { Optimizer<Sign>(2, 2, {.learning_rate = 1e39}); },
+          "learning_rate is 1e+39; it must be at most what float holds");
+  refuses([] { Optimizer<Sign>(2, 2, {.weight_decay = 1e39}); }, "weight_decay is 1e+39");
+  refuses([] { Optimizer<Sign>(2, 2, {.learning_rate = 1e30, .weight_decay = 1e30}); },
+          "times the weight decay of 1e+30");
+  refuses([] { Optimizer<Sign>(100, 1, {.learning_rate = 3e38, .scale = Scale::aspect}); },
+          "times the scale's factor of 10 is out of the range of float");
+  CHECK_NOTHROW(Optimizer<Sign, double>(2, 2, {.learning_rate = 1e39, .weight_decay = 1e39}));
+
+  Optimizer<Sign, double> optimizer(1, 1, {.learning_rate = 1e200});
+  refuses([&] { optimizer.set_schedule_factor(1e200); },
+          "the learning rate of 1e+200 times the schedule factor of 1e+200");
+  CHECK(optimizer.schedule_factor() == 1);
+  optimizer.set_schedule_factor(1e100);
+  refuses([&] { optimizer.set_learning_rate(1e300); }, "out of the range of double");
+  refuses([&] { optimizer.set_weight_decay(1e100); }, "out of the range of double");
+  CHECK(optimizer.options().learning_rate == 1e200);
+
+  Matrix<float> weights = Matrix<float>::Ones(1, 1), gradient = weights;
+  LayerwiseOptimizer stack;
+  refuses([&] { stack.add<Sign>("a", weights, gradient, {.learning_rate = 1e39}); },
+          "'a': learning_rate is 1e+39");
+  stack.add<Sign>("a", weights, gradient, {.learning_rate = 1e30});
+  refuses([&] { stack.set_schedule_factor(1e30); },
+          "'a': the learning rate of 1e+30 times the schedule factor of 1e+30");
+  refuses([&] { stack.set_learning_rate("a", 1e39); }, "learning_rate is 1e+39");
+  stack.set_schedule_factor(1e8);
+  stack.set_learning_rate("a", 1e31);
+  refuses([&] { stack.step(); }, "'a': the learning rate of 1e+31");
+  CHECK(weights(0, 0) == 1);
+  CHECK(stack.steps() == 0);
+}
+
 }}  // namespace optimizer_edge_test

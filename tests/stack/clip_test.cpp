@@ -173,4 +173,21 @@ TEST_CASE("the rules that are called scale-free are of degree 0, and the others 
   static_assert(!detail::is_scale_free_rule<Dual>());
 }
 
+TEST_CASE("a norm beyond doubles clips, and is reported as the largest double") {
+  const double most = std::numeric_limits<double>::max();
+  Matrix<double> weights = Matrix<double>::Zero(2, 2), gradient = Matrix<double>::Constant(2, 2, most),
+                 other = weights;
+  const Matrix<double> other_gradient = gradient;
+  BasicLayerwiseOptimizer<double> stack;
+  stack.add<Identity>("one", weights, gradient, {.learning_rate = 1, .momentum = 0});
+  stack.add<Identity>("other", other, other_gradient, {.learning_rate = 1, .momentum = 0});
+  const ClipReport report = clip_by_global_norm(stack, 1);
+  CHECK(report.norm == most);
+  CHECK(report.factor > 0);
+  stack.step();
+  CHECK(weights.isApproxToConstant(-1 / std::sqrt(8.0), 1e-12));
+  gradient(0, 0) = std::numeric_limits<double>::infinity();
+  CHECK(clip_by_global_norm(stack, 1).factor == 1);
+}
+
 }}  // namespace clip_test

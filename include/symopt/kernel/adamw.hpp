@@ -36,7 +36,7 @@ struct AdamWStep {
             const L g =
                 gradient_factor * stored;  // before it is squared: a large one may be clipped to a small one
             m = without_subnormals(multiply_add(keep_first, m, add_first * g));
-            v = without_subnormals(multiply_add(keep_second, v, add_second * (g * g)));
+            v = without_subnormals(multiply_add(keep_second, v, (add_second * g) * g));
             const L direction = (m * first_correction) / multiply_add(square_root(v), second_correction, eps);
             w = moved(w, keep, minus_step_size, direction);
           },

@@ -26,14 +26,16 @@ inline double next_root(double root, double x, const AdamWCoefficients& own) {
 /// eps.
 template <class Scalar>
 NormFactors<Scalar> factors_of_root(double root, const AdamWCoefficients& own, double length) {
-  return {root * own.second_correction + own.eps, 0, own.first_correction * length};
+  const double scale = root < 1e290 ? 1 : 0x1p-64;  // or the correction could take it out of range
+  return {Norm{(root * scale) * own.second_correction + own.eps * scale, scale}, 0,
+          own.first_correction * length};
 }
 
 /// The root mean square of `count` numbers of a gradient that is multiplied by a factor, from its norm; 0 of
 /// none.
-inline double root_mean_square(double norm, Index count, const StepCoefficients& coefficients) {
-  return std::abs(coefficients.gradient_factor) * norm /
-         std::sqrt(static_cast<double>(std::max<Index>(count, 1)));
+inline double root_mean_square(Norm norm, Index count, const StepCoefficients& coefficients) {
+  return std::abs(coefficients.gradient_factor) *
+         norm.over(std::sqrt(static_cast<double>(std::max<Index>(count, 1))));
 }
 
 /// One second moment for each row, row after row with each in the cache: five streams, and one more read of
@@ -51,7 +53,7 @@ struct AdaptiveRowsStep {
     const Index cols = streams.shape().cols;
     for_each_chunk(chunks_of(streams.shape()), [&](Range rows) {
       for (Index i = rows.begin; i < rows.end; ++i) {
-        const double norm = norm_from<Scalar>(advance(streams, average, i), [&](auto&& visit) {
+        const Norm norm = norm_from<Scalar>(advance(streams, average, i), [&](auto&& visit) {
           for (Index j = 0; j < cols; ++j) visit(streams.gradient.at(i, j));
         });
         roots[i] = next_root(roots[i], root_mean_square(norm, cols, coefficients), own);

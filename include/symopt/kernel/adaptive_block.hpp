@@ -24,25 +24,25 @@ struct AdaptiveBlockStep {
     const Shape shape = streams.shape();
     if (shape.rows == 0 || shape.cols == 0) return true;
     const Chunks chunks = reduction_chunks(shape);
-    std::atomic<bool> finite = true;
+    std::atomic<bool> passes = true;
     parallel_sweep(chunks.count, [&](Index chunk) {
-      NonFiniteMarks<Scalar> marks;
+      LargeMarks<Scalar> marks(streams.gradient_exponent);
       DoubleLanes<Scalar> squares;
       sweep(
           chunks[chunk], streams.columns(),
-          [](L g, NonFiniteMarks<Scalar>& found, DoubleLanes<Scalar>& sum) SYMOPT_INLINE_LAMBDA {
+          [](L g, LargeMarks<Scalar>& found, DoubleLanes<Scalar>& sum) SYMOPT_INLINE_LAMBDA {
             found.add(g);
             sum.add_square(g);
           },
           in(streams.gradient), accumulate(marks), accumulate(squares));
       memory.squares.data()[chunk] = squares.sum();
-      if (marks.any()) finite.store(false, std::memory_order_relaxed);
+      if (marks.any()) passes.store(false, std::memory_order_relaxed);
     });
-    if (check == Check::gradient && !finite) return false;
+    if (check == Check::gradient && !passes) return false;
 
     double sum = 0;
     for (Index chunk = 0; chunk < chunks.count; ++chunk) sum += memory.squares.data()[chunk];
-    const double norm = norm_from<Scalar>(sum, [&](auto&& visit) {
+    const Norm norm = norm_from<Scalar>(sum, [&](auto&& visit) {
       for (Index i = 0; i < shape.rows; ++i)
         for (Index j = 0; j < shape.cols; ++j) visit(streams.gradient.at(i, j));
     });

@@ -35,11 +35,11 @@ struct CentredAdaptiveRowsStep {
                   const AdamWCoefficients& own, Check check, auto& memory) {
     const Shape shape = streams.shape();
     if (shape.rows == 0 || shape.cols == 0) return true;
-    std::atomic<bool> finite = true;
+    std::atomic<bool> passes = true;
     const double* sums = memory.sums.over(shape, [&](Range rows, double* line) {
-      if (!add_gradient(streams, rows, line)) finite.store(false, std::memory_order_relaxed);
+      if (!add_gradient(streams, rows, line)) passes.store(false, std::memory_order_relaxed);
     });
-    if (check == Check::gradient && !finite) return false;
+    if (check == Check::gradient && !passes) return false;
     for (Index j = 0; j < shape.cols; ++j) {
       const double mean = sums[j] / static_cast<double>(shape.rows);
       memory.mean.data()[j] = static_cast<Scalar>(mean);
@@ -55,13 +55,13 @@ struct CentredAdaptiveRowsStep {
   }
 
  private:
-  /// Returns whether the gradient is finite.
+  /// Returns whether the gradient passes a check.
   template <class Scalar>
   static bool add_gradient(const Streams<Scalar>& streams, Range rows, double* line) {
-    NonFiniteMarks<Scalar> marks;
+    LargeMarks<Scalar> marks(streams.gradient_exponent);
     sweep(
         rows, streams.columns(),
-        [](Lanes<Scalar> g, NonFiniteMarks<Scalar>& found, DoubleLanes<Scalar>& sum) SYMOPT_INLINE_LAMBDA {
+        [](Lanes<Scalar> g, LargeMarks<Scalar>& found, DoubleLanes<Scalar>& sum) SYMOPT_INLINE_LAMBDA {
           found.add(g);
           sum.add(g);
         },
@@ -84,7 +84,7 @@ struct CentredAdaptiveRowsStep {
       group.end = std::min(rows.end, group.begin + (fits ? most : 1));
       bool is_scaled = false;
       for (Index i = group.begin; i < group.end; ++i) {
-        const double norm = advance(streams, coefficients, memory, i);
+        const Norm norm = advance(streams, coefficients, memory, i);
         roots[i] = next_root(roots[i], root_mean_square(norm, cols, coefficients), own);
         const auto factors = factors_of_root<Scalar>(roots[i], own, 1.0);
         memory.scale.data()[i] = factors.scale;
@@ -101,8 +101,8 @@ struct CentredAdaptiveRowsStep {
 
   /// The momentum of a row advances; returns the norm of the centred gradient there.
   template <class Scalar>
-  static double advance(const Streams<Scalar>& streams, const StepCoefficients& coefficients, auto& memory,
-                        Index row) {
+  static Norm advance(const Streams<Scalar>& streams, const StepCoefficients& coefficients, auto& memory,
+                      Index row) {
     using L = Lanes<Scalar>;
     const Average<Scalar> average(coefficients);
     const Scalar *mean = memory.mean.data(), *rest = memory.mean_rest.data();

@@ -108,7 +108,7 @@ struct AdaptiveColumnsStep {
     const Shape shape = streams.shape();
     bool is_scaled = false;
     for (Index j = 0; j < shape.cols; ++j) {
-      const double norm = norm_from<Scalar>(squares[j], [&](auto&& visit) {
+      const Norm norm = norm_from<Scalar>(squares[j], [&](auto&& visit) {
         for (Index i = 0; i < shape.rows; ++i) {
           const double mean = is_centred ? memory.means.data()[i] : 0;
           visit(static_cast<Scalar>(static_cast<double>(streams.gradient.at(i, j)) - mean));

@@ -6,27 +6,34 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <limits>
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
-/// The marks that Inf and NaN leave among numbers that are looked at.
+/// The marks that numbers of 2^exponent and more, Inf and NaN leave among numbers that are looked at.
 template <class Number>
-class NonFiniteMarks {
+class LargeMarks {
  public:
-  SYMOPT_INLINE void add(Lanes<Number> x) { marks_ |= non_finite_bits(x); }
+  explicit LargeMarks(int exponent) : overflow_(overflow_from<Number>(exponent)) {}
+
+  SYMOPT_INLINE void add(Lanes<Number> x) { marks_ |= large_bits(x, overflow_); }
   bool any() const { return has_top_bit<Number>(marks_); }
 
  private:
+  typename Lanes<Number>::Bits overflow_;
   typename Lanes<Number>::BitVector marks_{};
 };
 /// Of two numbers in every lane, whose exponents overflow each into the bit above it.
 template <>
-class NonFiniteMarks<bfloat16> {
+class LargeMarks<bfloat16> {
  public:
-  SYMOPT_INLINE void add(FloatBits pairs) { marks_ |= (pairs & 0x7f807f80U) + 0x00800080U; }
+  explicit LargeMarks(int exponent) : overflow_((overflow_from<float>(exponent) >> 16) * 0x00010001U) {}
+
+  SYMOPT_INLINE void add(FloatBits pairs) { marks_ |= (pairs & 0x7f807f80U) + overflow_; }
   bool any() const { return has_top_bit<float>(marks_ | marks_ << 16); }
 
  private:
+  Lanes<float>::Bits overflow_;
   FloatBits marks_{};
 };
 
@@ -69,48 +76,62 @@ SYMOPT_INLINE Bf16Pairs as_stored(const BlockView<const bfloat16>& block) {
 
 }  // namespace detail
 
-/// all_finite for numbers without gaps between them. Four parts of a chunk side by side: one alone leaves the
+/// all_below for numbers without gaps between them. Four parts of a chunk side by side: one alone leaves the
 /// memory waiting.
 template <class Number>
-bool all_finite(const Number* numbers, Shape shape) {
+bool all_below(int exponent, const Number* numbers, Shape shape) {
   constexpr Index parts = 4, part_size = 16384, chunk_size = parts * part_size;
   const Index size = shape.rows * shape.cols;
-  std::atomic<bool> finite = true;
+  std::atomic<bool> below = true;
   parallel_sweep((size + chunk_size - 1) / chunk_size, [&](Index chunk) {
     const Index first = chunk * chunk_size, count = std::min(chunk_size, size - first);
     const Shape part = count == chunk_size ? Shape{parts, part_size} : Shape{1, count};
     const BlockView<const Number> block(numbers + first, {part.rows, part.cols}, {part.cols, 1});
-    NonFiniteMarks<Number> marks;
+    LargeMarks<Number> marks(exponent);
     sweep<parts>(
         {0, part.rows}, {0, part.cols},
-        [](auto x, NonFiniteMarks<Number>& found) SYMOPT_INLINE_LAMBDA { found.add(x); },
+        [](auto x, LargeMarks<Number>& found) SYMOPT_INLINE_LAMBDA { found.add(x); },
         detail::as_stored(block), accumulate(marks));
-    if (marks.any()) finite.store(false, std::memory_order_relaxed);
+    if (marks.any()) below.store(false, std::memory_order_relaxed);
   });
-  return finite;
+  return below;
 }
 
-/// Whether no entry of `block` is Inf or NaN, to the bit, also under -ffast-math. One read of the block, in
-/// the order of its memory, on all threads; no allocation.
+/// Whether all entries of `block` are less than 2^exponent in size, to the bit, also under -ffast-math. One
+/// read of the block, in the order of its memory, on all threads; no allocation.
 template <class Scalar>
-bool all_finite(const GradientView<Scalar>& block) {
-  if (block.orientation() == Orientation::along_columns) return all_finite(block.transposed());
-  if (const Scalar* numbers = block.values_without_gaps()) return all_finite(numbers, block.shape());
-  if (const bfloat16* numbers = block.bf16_without_gaps()) return all_finite(numbers, block.shape());
-  std::atomic<bool> finite = true;
+bool all_below(int exponent, const GradientView<Scalar>& block) {
+  if (block.orientation() == Orientation::along_columns) return all_below(exponent, block.transposed());
+  if (const Scalar* numbers = block.values_without_gaps()) return all_below(exponent, numbers, block.shape());
+  if (const bfloat16* numbers = block.bf16_without_gaps()) return all_below(exponent, numbers, block.shape());
+  std::atomic<bool> below = true;
   for_each_chunk(chunks_of(block.shape()), [&](Range rows) {
-    NonFiniteMarks<Scalar> marks;
+    LargeMarks<Scalar> marks(exponent);
     sweep(
         rows, {0, block.shape().cols},
-        [](Lanes<Scalar> x, NonFiniteMarks<Scalar>& found) SYMOPT_INLINE_LAMBDA { found.add(x); }, in(block),
+        [](Lanes<Scalar> x, LargeMarks<Scalar>& found) SYMOPT_INLINE_LAMBDA { found.add(x); }, in(block),
         accumulate(marks));
-    if (marks.any()) finite.store(false, std::memory_order_relaxed);
+    if (marks.any()) below.store(false, std::memory_order_relaxed);
   });
-  return finite;
+  return below;
+}
+
+/// Whether no entry is Inf or NaN, likewise.
+///@{
+template <class Scalar>
+bool all_finite(const GradientView<Scalar>& block) {
+  return all_below(std::numeric_limits<Scalar>::max_exponent, block);
 }
 template <RealScalar Scalar>
 bool all_finite(const BlockView<const Scalar>& block) {
   return all_finite(GradientView<Scalar>(block));
+}
+///@}
+
+/// Whether all entries are less than 2^usual_exponent.
+template <class Scalar>
+bool is_usual(const GradientView<Scalar>& block) {
+  return all_below(usual_exponent<Scalar>, block);
 }
 
 }}}  // namespace symopt::kernel

@@ -51,11 +51,11 @@ struct CentredRowNormStep {
     MomentumSums& momentum_sums = kept(streams, memory);
     if (!momentum_sums.is_valid())
       momentum_sums.set(summed_rows<Scalar>(streams.momentum, shape, memory.sums), shape.cols);
-    std::atomic<bool> finite = true;
+    std::atomic<bool> passes = true;
     const double* sums = memory.sums.over(shape, [&](Range rows, double* line) {
-      if (!add_gradient(streams, rows, line)) finite.store(false, std::memory_order_relaxed);
+      if (!add_gradient(streams, rows, line)) passes.store(false, std::memory_order_relaxed);
     });
-    if (check == Check::gradient && !finite) return false;
+    if (check == Check::gradient && !passes) return false;
     set_mean<Scalar>(coefficients, momentum_sums.data(), sums, shape, memory);
 
     sums = memory.sums.over(
@@ -86,13 +86,13 @@ struct CentredRowNormStep {
     });
   }
 
-  /// Returns whether the gradient is finite.
+  /// Returns whether the gradient passes a check.
   template <class Scalar>
   static bool add_gradient(const Streams<Scalar>& streams, Range rows, double* line) {
-    NonFiniteMarks<Scalar> marks;
+    LargeMarks<Scalar> marks(streams.gradient_exponent);
     sweep(
         rows, streams.columns(),
-        [](Lanes<Scalar> g, NonFiniteMarks<Scalar>& found, DoubleLanes<Scalar>& sum) SYMOPT_INLINE_LAMBDA {
+        [](Lanes<Scalar> g, LargeMarks<Scalar>& found, DoubleLanes<Scalar>& sum) SYMOPT_INLINE_LAMBDA {
           found.add(g);
           sum.add(g);
         },
@@ -145,8 +145,8 @@ struct CentredRowNormStep {
 
   /// The momentum of a row advances; returns the norm of what the rule is given there, centred.
   template <class Scalar>
-  static double advance(const Streams<Scalar>& streams, const StepCoefficients& coefficients, auto& memory,
-                        Index row) {
+  static Norm advance(const Streams<Scalar>& streams, const StepCoefficients& coefficients, auto& memory,
+                      Index row) {
     using L = Lanes<Scalar>;
     const Average<Scalar> average(coefficients);
     const Scalar *mean = memory.mean.data(), *rest = memory.mean_rest.data();

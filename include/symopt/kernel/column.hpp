@@ -95,7 +95,7 @@ struct ColumnNormStep {
     bool is_scaled = false;
     for (Index j = columns.begin; j < columns.end; ++j) {
       const Index k = j - columns.begin;
-      const double norm = norm_from<Scalar>(squares[k], [&](auto&& visit) {
+      const Norm norm = norm_from<Scalar>(squares[k], [&](auto&& visit) {
         for (Index i = 0; i < streams.shape().rows; ++i)
           scan_row(streams, coefficients, i, {j, j + 1}, visit);
       });

@@ -9,7 +9,7 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 /// The check of steps that write in their first sweep.
 template <class Scalar>
 bool passes(Check check, const Streams<Scalar>& streams) {
-  return check == Check::nothing || all_finite(streams.gradient);
+  return check == Check::nothing || all_below(streams.gradient_exponent, streams.gradient);
 }
 
 /// The momentum advances, and W <- W - decay W - step_size * map(momentum), entry by entry: map(lanes). Five

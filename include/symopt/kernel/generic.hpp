@@ -11,25 +11,25 @@
 namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
 /// direction <- the momentum that the rule is given, contiguous rows; the momentum in memory has yet to
-/// advance. Returns whether the gradient is finite. Three streams.
+/// advance. Returns whether the gradient passes a check. Three streams.
 template <class Scalar>
 bool write_next_momentum(const Streams<Scalar>& streams, const StepCoefficients& coefficients,
                          const BlockView<Scalar>& direction) {
   using L = Lanes<Scalar>;
-  std::atomic<bool> finite = true;
+  std::atomic<bool> passes = true;
   for_each_chunk(chunks_of(streams.shape()), [&](Range rows) {
     const Average<Scalar> average(coefficients);
-    NonFiniteMarks<Scalar> marks;
+    LargeMarks<Scalar> marks(streams.gradient_exponent);
     sweep(
         rows, streams.columns(),
-        [=](L g, L m, L& d, NonFiniteMarks<Scalar>& found) SYMOPT_INLINE_LAMBDA {
+        [=](L g, L m, L& d, LargeMarks<Scalar>& found) SYMOPT_INLINE_LAMBDA {
           found.add(g);
           d = average.nesterov_momentum(average.next(m, g), g);
         },
         in(streams.gradient), in(streams.momentum), out(direction), accumulate(marks));
-    if (marks.any()) finite.store(false, std::memory_order_relaxed);
+    if (marks.any()) passes.store(false, std::memory_order_relaxed);
   });
-  return finite;
+  return passes;
 }
 
 /// copy <- weights or a gradient, contiguous rows.

@@ -16,13 +16,16 @@
 #include <immintrin.h>
 #elif defined(__SSE2__)
 #include <emmintrin.h>
+#elif defined(__ARM_FEATURE_FMA) && defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 // Vectors of the width that the translation unit is compiled for. Everything here is written with vector
 // types of GCC and Clang and a few instructions by name, so that loops are vectors at -O2 and without -march
 // too, and every entry of a block goes through the same arithmetic wherever it lies: in the body or in the
-// ragged end of a row, in either storage order, on any thread. Sums of products are fused where the processor
-// can, always by name, never left to the compiler.
+// ragged end of a row, on any thread, and in either storage order where both have the same kernel. Sums of
+// products in lanes are fused on x86 and aarch64 where the processor can, by name, not left to the compiler;
+// elsewhere a compiler that fuses on its own may do so in one place and not in another (-ffp-contract=off).
 namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
 #if defined(__AVX512F__)
@@ -96,6 +99,9 @@ SYMOPT_INLINE Lanes<float> multiply_add(Lanes<float> a, Lanes<float> b, Lanes<fl
   return Lanes<float>(_mm512_fmadd_ps(a.value, b.value, c.value));
 #elif defined(__FMA__)
   return Lanes<float>(_mm256_fmadd_ps(a.value, b.value, c.value));
+#elif defined(__ARM_FEATURE_FMA) && defined(__aarch64__)
+  return Lanes<float>(
+      Lanes<float>::Vector(vfmaq_f32(float32x4_t(c.value), float32x4_t(a.value), float32x4_t(b.value))));
 #else
   return a * b + c;
 #endif
@@ -105,6 +111,9 @@ SYMOPT_INLINE Lanes<double> multiply_add(Lanes<double> a, Lanes<double> b, Lanes
   return Lanes<double>(_mm512_fmadd_pd(a.value, b.value, c.value));
 #elif defined(__FMA__)
   return Lanes<double>(_mm256_fmadd_pd(a.value, b.value, c.value));
+#elif defined(__ARM_FEATURE_FMA) && defined(__aarch64__)
+  return Lanes<double>(
+      Lanes<double>::Vector(vfmaq_f64(float64x2_t(c.value), float64x2_t(a.value), float64x2_t(b.value))));
 #else
   return a * b + c;
 #endif
@@ -219,14 +228,31 @@ SYMOPT_INLINE double sum_of(Lanes<double> x) {
   return sum;
 }
 
-/// A register's worth of bits in which every lane with an Inf or a NaN has its top bit set. Looks at bits
-/// rather than comparing numbers, so it also holds in programs built with -ffast-math.
+/// Gradients whose entries are all less than 2 to this power cannot lead out of range: neither their squares,
+/// nor their sums, nor what an average of them is divided by. Others are finite, but looked after; see
+/// update/step_range.hpp. 2^48 for float, 2^384 for double.
 template <class Scalar>
-SYMOPT_INLINE typename Lanes<Scalar>::BitVector non_finite_bits(Lanes<Scalar> x) {
+inline constexpr int usual_exponent = std::numeric_limits<Scalar>::max_exponent / 8 * 3;
+
+/// What an exponent overflows with, into the bit above it, from that of 2^exponent on: by 2 to the power of
+/// max_exponent that of Inf and NaN.
+template <class Scalar>
+constexpr auto overflow_from(int exponent) {
+  using Bits = typename Lanes<Scalar>::Bits;
+  constexpr int digits = std::numeric_limits<Scalar>::digits - 1,
+                most = std::numeric_limits<Scalar>::max_exponent;
+  return static_cast<Bits>(most + 1 - exponent) << digits;
+}
+/// A register's worth of bits in which every lane with a number of 2^exponent or more, an Inf or a NaN has
+/// its top bit set, for overflow_from(exponent). Looks at bits rather than comparing numbers, so it also
+/// holds in programs built with -ffast-math.
+template <class Scalar>
+SYMOPT_INLINE typename Lanes<Scalar>::BitVector large_bits(Lanes<Scalar> x,
+                                                           typename Lanes<Scalar>::Bits overflow) {
   using Bits = typename Lanes<Scalar>::Bits;
   constexpr int digits = std::numeric_limits<Scalar>::digits - 1;
   constexpr Bits exponent = (std::numeric_limits<Bits>::max() >> 1) >> digits << digits;
-  return (x.bits() & exponent) + (Bits(1) << digits);
+  return (x.bits() & exponent) + overflow;
 }
 template <class Scalar>
 SYMOPT_INLINE bool has_top_bit(typename Lanes<Scalar>::BitVector x) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/finite.hpp>
 #include <symopt/kernel/column_sums.hpp>
 #include <symopt/kernel/sweep.hpp>
 
@@ -13,6 +14,18 @@ void for_each_strip(Index cols, Work&& work) {
   parallel_sweep((cols + strip_columns - 1) / strip_columns, [&](Index strip) {
     work(Range{strip * strip_columns, std::min(cols, (strip + 1) * strip_columns)});
   });
+}
+
+/// The mean of `count` numbers from their sum. Where that left double's range, the parts of the mean are
+/// added up: `scan` shows all numbers to a function.
+template <class Scan>
+double mean_from(double sum, Index count, Scan&& scan) {
+  const double number = static_cast<double>(count);
+  if (is_finite(sum)) [[likely]]
+    return sum / number;
+  double mean = 0;
+  scan([&](auto x) { mean += static_cast<double>(x) / number; });
+  return mean;
 }
 
 /// Subtracts from every row the mean row, summed in double: block <- (I - 1 1^T / rows) block. Two reads of
@@ -29,7 +42,9 @@ void subtract_mean_row(const BlockView<Scalar>& block) {
         rows, columns, [](L x, DoubleLanes<Scalar>& sum) SYMOPT_INLINE_LAMBDA { sum.add(x); }, in(block),
         column_sums(sums));
     for (Index j = 0; j < columns.end - columns.begin; ++j) {
-      const double exact = sums[j] / static_cast<double>(rows.end);
+      const double exact = mean_from(sums[j], rows.end, [&](auto&& visit) {
+        for (Index i = 0; i < rows.end; ++i) visit(block.row(i)[columns.begin + j]);
+      });
       mean[j] = static_cast<Scalar>(exact);
       rest[j] = static_cast<Scalar>(exact - static_cast<double>(mean[j]));
     }
@@ -52,7 +67,9 @@ void subtract_mean_column(const BlockView<Scalar>& block) {
       sweep(
           {i, i + 1}, columns, [](L x, DoubleLanes<Scalar>& sum) SYMOPT_INLINE_LAMBDA { sum.add(x); },
           in(block), accumulate(sums));
-      const double exact = sums.sum() / static_cast<double>(columns.end);
+      const double exact = mean_from(sums.sum(), columns.end, [&](auto&& visit) {
+        for (Index j = 0; j < columns.end; ++j) visit(block.row(i)[j]);
+      });
       const Scalar rounded = static_cast<Scalar>(exact);
       const L mean(rounded), rest(static_cast<Scalar>(exact - static_cast<double>(rounded)));
       sweep(

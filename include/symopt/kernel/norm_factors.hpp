@@ -16,6 +16,15 @@ inline double power_of_two(int exponent) {
   return std::bit_cast<double>(static_cast<std::uint64_t>(exponent + 1023) << 52);
 }
 
+/// A norm that may be out of double's range: that of `scaled` numbers, each times a power of two.
+struct Norm {
+  double scaled;
+  double scale = 1;
+
+  /// Over a divisor of 1 or more: of the mean square of so many numbers, the root.
+  double over(double divisor) const { return scaled / divisor / scale; }
+};
+
 /// x -> length * x / (norm + eps) as (x * scale) * factor. The scale is 1 but for a quotient length / (norm +
 /// eps) far out in the scalar's range, beyond 2^64 or 2^-64 in float: then it is a power of two that brings x
 /// near 1. So nothing overflows, also where the factor is multiplied by a length later, and what underflows
@@ -26,9 +35,15 @@ struct NormFactors {
   Scalar factor = 0;
 
   NormFactors() = default;
-  NormFactors(double norm, double eps, double length) {
-    if (norm == 0) return;
-    const double divisor = norm + eps, quotient = length / divisor;
+  NormFactors(Norm norm, double eps, double length) {
+    if (norm.scaled == 0) return;
+    const double divisor = norm.scaled + eps * norm.scale;
+    if (norm.scale != 1) [[unlikely]] {
+      scale = static_cast<Scalar>(norm.scale);
+      factor = static_cast<Scalar>(length / divisor);
+      return;
+    }
+    const double quotient = length / divisor;
     constexpr int most = std::numeric_limits<Scalar>::max_exponent - 2;
     const double magnitude = std::abs(quotient), farthest = power_of_two(most / 2 + 1);
     const int exponent = static_cast<int>(std::bit_cast<std::uint64_t>(divisor) >> 52) - 1023;
@@ -46,17 +61,17 @@ struct NormFactors {
 /// The square root of a sum of squares in double. Doubles whose squares left the range are added up again,
 /// scaled by a power of two: `scan` shows all entries to a function.
 template <class Scalar, class Scan>
-double norm_from(double sum_of_squares, Scan&& scan) {
-  if constexpr (sizeof(Scalar) < sizeof(double)) return std::sqrt(sum_of_squares);
+Norm norm_from(double sum_of_squares, Scan&& scan) {
+  if constexpr (sizeof(Scalar) < sizeof(double)) return {std::sqrt(sum_of_squares)};
   if ((sum_of_squares > 1e-280 && sum_of_squares < 1e300) || sum_of_squares != sum_of_squares)
-    return std::sqrt(sum_of_squares);
+    return {std::sqrt(sum_of_squares)};
   double largest = 0;
   scan([&](Scalar x) { largest = std::max(largest, static_cast<double>(std::abs(x))); });
-  if (largest == 0 || !is_finite(largest)) return largest;
+  if (largest == 0 || !is_finite(largest)) return {largest};
   const double scale = power_of_two_scale(largest);
   double sum = 0;
   scan([&](Scalar x) { sum += (static_cast<double>(x) * scale) * (static_cast<double>(x) * scale); });
-  return std::sqrt(sum) / scale;
+  return {std::sqrt(sum), scale};
 }
 
 }}}  // namespace symopt::kernel

@@ -35,10 +35,10 @@ void normalize_rows(const BlockView<Scalar>& block, double eps) {
     for (Index i = rows.begin; i < rows.end; ++i) {
       DoubleLanes<Scalar> squares;
       add_squares(block, {i, i + 1}, columns, accumulate(squares));
-      const double norm = norm_from<Scalar>(squares.sum(), [&](auto&& visit) {
+      const Norm norm = norm_from<Scalar>(squares.sum(), [&](auto&& visit) {
         for (Index j = 0; j < columns.end; ++j) visit(block.row(i)[j]);
       });
-      if (norm != 0) multiply(block, {i, i + 1}, columns, NormFactors<Scalar>(norm, eps, 1.0));
+      if (norm.scaled != 0) multiply(block, {i, i + 1}, columns, NormFactors<Scalar>(norm, eps, 1.0));
     }
   });
 }
@@ -54,7 +54,7 @@ void normalize_columns(const BlockView<Scalar>& block, double eps) {
     add_squares(block, rows, columns, column_sums(squares));
     for (Index j = columns.begin; j < columns.end; ++j) {
       const Index k = j - columns.begin;
-      const double norm = norm_from<Scalar>(squares[k], [&](auto&& visit) {
+      const Norm norm = norm_from<Scalar>(squares[k], [&](auto&& visit) {
         for (Index i = 0; i < rows.end; ++i) visit(block.row(i)[j]);
       });
       const NormFactors<Scalar> factors(norm, eps, 1.0);
@@ -74,11 +74,11 @@ void normalize_block(const BlockView<Scalar>& block) {
   const Range columns{0, shape.cols};
   DoubleLanes<Scalar> squares;
   add_squares(block, {0, shape.rows}, columns, accumulate(squares));
-  const double norm = norm_from<Scalar>(squares.sum(), [&](auto&& visit) {
+  const Norm norm = norm_from<Scalar>(squares.sum(), [&](auto&& visit) {
     for (Index i = 0; i < shape.rows; ++i)
       for (Index j = 0; j < shape.cols; ++j) visit(block.row(i)[j]);
   });
-  if (norm == 0) return;
+  if (norm.scaled == 0) return;
   const NormFactors<Scalar> factors(norm, 0, 1.0);
   for_each_chunk(chunks_of(shape), [&](Range rows) { multiply(block, rows, columns, factors); });
 }

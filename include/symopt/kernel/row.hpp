@@ -22,7 +22,7 @@ struct RowNormStep {
     const Lanes<Scalar> keep(static_cast<Scalar>(1.0 - coefficients.decay));
     for_each_chunk(chunks_of(streams.shape()), [&](Range rows) {
       for (Index i = rows.begin; i < rows.end; ++i) {
-        const double norm = norm_from<Scalar>(advance(streams, average, i), [&](auto&& visit) {
+        const Norm norm = norm_from<Scalar>(advance(streams, average, i), [&](auto&& visit) {
           scan_row(streams, coefficients, i, streams.columns(), visit);
         });
         move(streams, average, keep, NormFactors<Scalar>(norm, eps, coefficients.step_size), i);

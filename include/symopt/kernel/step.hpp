@@ -5,13 +5,15 @@
 #include <symopt/kernel/momentum_sums.hpp>
 #include <symopt/kernel/sweep.hpp>
 
+#include <limits>
+
 // What the fused steps have in common. A fused step is a struct with
 //   template <class Scalar> struct Memory            made once from a Shape and ScratchOptions
 //   template <class Scalar> bool run(streams, coefficients, check, memory) const
 // that reads gradient, momentum and weights as seldom as it can, and writes momentum and weights. It works in
 // the frame in which the weights' memory runs along rows. It returns false, and has changed nothing, when it
-// was told to check the gradient and found an Inf or a NaN. It throws nothing and allocates nothing.
-// kernel/reference.hpp says the same in plain loops.
+// was told to check the gradient and found an Inf, a NaN or a number beyond the exponent given. It throws
+// nothing and allocates nothing. kernel/reference.hpp says the same in plain loops.
 namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
 /// The memory of one block. The momentum's rows are contiguous.
@@ -21,6 +23,8 @@ struct Streams {
   BlockView<Scalar> momentum;
   WeightsView<Scalar> weights;
   MomentumSums* momentum_sums = nullptr;  ///< for a step that keeps them; without, it makes them each time
+  /// A gradient with a number of 2 to this power or more passes no check; by default Inf and NaN alone.
+  int gradient_exponent = std::numeric_limits<Scalar>::max_exponent;
 
   Shape shape() const { return weights.shape(); }
   Range rows() const { return {0, shape().rows}; }
@@ -32,6 +36,7 @@ struct ScratchOptions {
   bool decay_is_horizontal = false;
 };
 
+/// Whether a step looks for numbers in the gradient with which it is not taken.
 enum class Check { gradient, nothing };
 
 /// A step without memory of its own.

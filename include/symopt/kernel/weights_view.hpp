@@ -9,7 +9,8 @@
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
-/// Rounds lanes of a block to bfloat16.
+/// Rounds lanes of a block to bfloat16; finite ones to finite ones, the largest of them where they are beyond
+/// it.
 struct Rounder {
   Rounding rounding = Rounding::nearest;
   RandomKey key;
@@ -17,6 +18,7 @@ struct Rounder {
 
   /// The bits, from row `row` and column `col` on.
   SYMOPT_INLINE FloatBits operator()(Lanes<float> x, Index row, Index col) const {
+    x = saturated(x);
     if (rounding == Rounding::nearest) return nearest_bf16(x);
     const auto line = static_cast<std::uint32_t>(row);
     const FloatBits along = lane_numbers() + static_cast<std::uint32_t>(col);
@@ -25,6 +27,11 @@ struct Rounder {
   }
 
  private:
+  SYMOPT_INLINE static Lanes<float> saturated(Lanes<float> x) {
+    const FloatBits magnitude = absolute(x).bits();
+    const FloatBits is_beyond = FloatBits((magnitude & 0x7fff0000U) == 0x7f7f0000U);
+    return Lanes<float>::of_bits(x.bits() & ~(is_beyond & 0xffffU));
+  }
   SYMOPT_INLINE static FloatBits lane_numbers() {
     FloatBits numbers{};
     for (int k = 0; k < Lanes<float>::size; ++k) numbers[k] = static_cast<std::uint32_t>(k);
@@ -136,6 +143,18 @@ class WeightsView {
       }
     }
     gather(values_, row, col, count, to);
+  }
+
+  /// visit(number) for all numbers in memory that are written, whatever their type.
+  void for_each_stored(const auto& visit) const {
+    const auto visit_all = [&](const auto& block) {
+      for_each_segment(block, [&](Index, Index, auto&& segment) {
+        for (Index j = 0; j < segment.size(); ++j) visit(segment.coeffRef(j));
+      });
+    };
+    if (has_values()) visit_all(values_);
+    if (kind_ != Kind::values) visit_all(bf16_);
+    if (kind_ == Kind::split) visit_all(low_bits_);
   }
 
  private:

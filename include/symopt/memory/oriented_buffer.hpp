@@ -2,9 +2,13 @@
 #pragma once
 
 #include <symopt/block_view.hpp>
+#include <symopt/finite.hpp>
 #include <symopt/kernel/buffer.hpp>
 #include <symopt/kernel/momentum_sums.hpp>
 
+#include <algorithm>
+#include <cmath>
+#include <limits>
 #include <utility>
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
@@ -31,7 +35,7 @@ void transpose_in_place(Scalar* data, Index rows, Index cols) {
 }
 
 /// What is kept of a block from step to step, in memory that runs as the block's weights do, with room for
-/// some sums over it. Starts at zero.
+/// some sums over it, and a bound on its entries. Starts at zero.
 template <class Scalar>
 class OrientedBuffer {
  public:
@@ -50,10 +54,11 @@ class OrientedBuffer {
     return as_it_lies();
   }
 
-  /// rows x cols as it lies, to be written by anything but a step: the sums are invalid.
+  /// rows x cols as it lies, to be written by anything but a step: sums and bound are invalid.
   BlockView<Scalar> for_writing() {
     is_used_ = true;
     sums_.invalidate();
+    bound_ = unknown;
     return as_it_lies();
   }
 
@@ -71,7 +76,31 @@ class OrientedBuffer {
   MomentumSums& sums() { return sums_; }
   ///@}
 
+  /// What no entry exceeds in size; Inf where that is not known. A step that averages moves it on, with the
+  /// same factors and what no entry of its gradient exceeds, and some room for rounding.
+  ///@{
+  double bound() const { return bound_; }
+  void advance_bound(double keep, double add, double largest) {
+    constexpr double room = 1 + 0x1p-20;
+    bound_ = bound_ < unknown && largest < unknown ? room * (keep * bound_ + add * largest) : unknown;
+  }
+  /// Looks at all entries.
+  void find_bound() {
+    bound_ = 0;
+    for (Index k = 0; k < buffer_.size(); ++k) {
+      const double entry = std::abs(static_cast<double>(buffer_.data()[k]));
+      if (!is_finite(entry)) {
+        bound_ = unknown;
+        return;
+      }
+      bound_ = std::max(bound_, entry);
+    }
+  }
+  ///@}
+
  private:
+  static constexpr double unknown = std::numeric_limits<double>::infinity();
+
   BlockView<Scalar> as_it_lies() {
     if (orientation_ == Orientation::along_rows)
       return {buffer_.data(), {shape_.rows, shape_.cols}, {shape_.cols, 1}};
@@ -81,6 +110,7 @@ class OrientedBuffer {
   Shape shape_;
   Buffer<Scalar> buffer_;
   MomentumSums sums_;
+  double bound_ = 0;
   Orientation orientation_ = Orientation::along_rows;
   bool is_used_ = false;  // all zeros until then, which are their own transpose
 };

@@ -55,11 +55,20 @@ const Map& validated(const Map& map) {
 
 namespace detail {
 
-/// The map itself. Errors: what its validate() throws, under the name of the parameter whose rule it is.
-template <class Map>
+/// The map itself. Errors: what its validate() throws, and its validate_in<Scalar>(), of options that make no
+/// sense in that scalar alone.
+template <class Scalar, class Map>
+const Map& validated_in(const Map& map) {
+  validated(map);
+  if constexpr (requires { map.template validate_in<Scalar>(); }) map.template validate_in<Scalar>();
+  return map;
+}
+
+/// The same under the name of the parameter whose rule it is.
+template <class Scalar, class Map>
 const Map& validated_for(const std::string& parameter, const Map& map) {
   try {
-    return validated(map);
+    return validated_in<Scalar>(map);
   } catch (const Error& error) {
     throw Error(error.text, parameter);
   } catch (const std::invalid_argument& error) {

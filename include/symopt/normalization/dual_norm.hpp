@@ -5,11 +5,14 @@
 #include <symopt/finite.hpp>
 #include <symopt/kernel/buffer.hpp>
 #include <symopt/normalization/root_mean_square.hpp>
+#include <symopt/normalization/scale_free.hpp>
 #include <symopt/normalization/then.hpp>
 
 #include <boost/hana/length.hpp>
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 #include <string>
 
 namespace symopt { inline namespace SYMOPT_ABI {
@@ -48,6 +51,14 @@ struct DualNorm {
   double root_mean_square(Shape shape, Shape span) const requires(detail::has_root_mean_square<N>()) {
     return detail::root_mean_square_of_stage(normalization, shape, span);
   }
+  /// What no entry of the output exceeds, where none of the input's exceeds that; Inf where nothing is known.
+  double largest_entry(Shape shape, double input) const requires(detail::has_root_mean_square<N>()) {
+    if (!is_scale_free_v<N> || alpha < 0) return std::numeric_limits<double>::infinity();
+    const double count = static_cast<double>(shape.rows) * static_cast<double>(shape.cols);
+    const double largest =
+        16 * detail::root_mean_square_of_stage(normalization, shape, shape) * std::sqrt(count);
+    return largest * std::pow(std::max(1.0, count * input * largest), alpha);
+  }
   void options(auto&& field) {
     field("alpha", alpha);
     field("normalization", normalization);
@@ -65,11 +76,20 @@ struct DualNorm {
     MatrixRef<Scalar> input = workspace.input.as(shape_of(block));
     input = block;
     apply_map<N, Scalar>(normalization, block, workspace.inner);
-    double nu = 0;
-    for (Index i = 0; i < block.rows(); ++i)
-      nu += input.row(i).template cast<double>().dot(block.row(i).template cast<double>());
+    double scale = 1;
+    const auto nu = [&] {
+      double sum = 0;
+      for (Index i = 0; i < block.rows(); ++i)
+        sum += (input.row(i).template cast<double>() * scale).dot(block.row(i).template cast<double>());
+      return sum;
+    };
+    double scaled = nu();
+    if (!is_finite(scaled)) {  // the sum of doubles, but not its power
+      scale = 0x1p-64;
+      scaled = nu();
+    }
     // nu vanishes only with the block: a negative power of it must not make NaN of zeros.
-    if (nu != 0) block *= static_cast<Scalar>(std::pow(nu, alpha));
+    if (scaled != 0) block *= static_cast<Scalar>(std::pow(scaled, alpha) * std::pow(scale, -alpha));
   }
   auto mirrored() const {
     const auto inner = mirror(normalization);

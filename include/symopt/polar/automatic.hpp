@@ -12,9 +12,11 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace polar {
 /// The method that fits the block: what Spectral and its kin use when none is named.
 /// A single line is divided by its norm. Any other block takes Zolotarev with 3 terms where many singular
 /// values share the norm, as in gradients, and with 4 where few hold it all, so that others come near the
-/// bound and rounding would take the last percent: the Gram matrix says which. Band: within 5 % of 1 for
-/// singular values between 1e-3 and 1 of the Frobenius norm in double, within 7 % in float. choice(shape,
-/// gram_side) tells which method a block gets. Cost and memory: those of the method.
+/// bound and rounding would take the last percent: the Gram matrix says which. Where that
+/// changes the result jumps by as much as the two maps differ: by at most 6.2 % of 1 for those singular
+/// values, 6.6 % in float, and 7.5 % below them. Band: within 5 % of 1 for singular values between 1e-3 and 1
+/// of the Frobenius norm in double, within 7 % in float. choice(shape, gram_side) tells which method a block
+/// gets. Cost and memory: those of the method.
 struct Automatic {
   template <class Scalar>
   using Workspace = Zolotarev::Workspace<Scalar>;

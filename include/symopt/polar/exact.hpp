@@ -19,13 +19,13 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace polar {
 /// The polar factor by an eigendecomposition of the Gram matrix, in double whatever the scalar.
 /// Singular values at or below `cutoff` times the largest give zero: the result is the partial isometry,
 /// never completed to an orthogonal matrix, so it keeps every symmetry of the block.
-/// Band: singular values are 1 or 0. The Gram squares the condition k: the relative error against a
-/// singular value decomposition is about k^2 times the unit roundoff of double.
-/// Default cut-off (for cutoff = 0): max(m, n) units of roundoff of the block's scalar, but never
-/// under the noise sqrt(k) * 1.5e-8 that a k x k Gram matrix in double carries.
-/// Cost: about 9 k^3 + 4 k^2 n flops; memory two double blocks, packed slabs and the eigensolver's two
-/// squares, and k numbers that Eigen's eigensolver takes at each call.
-/// Errors: std::invalid_argument for a cutoff outside [0, 1).
+/// Band: singular values are 1 up to rounding, or 0. The Gram squares the condition k: the relative error
+/// against a singular value decomposition is about k^2 times the unit roundoff of double. So one that lies
+/// just above the cut-off can be some percent off 1: 0.987 for the smallest at a condition of 1.5e7. Default
+/// cut-off (for cutoff = 0): max(m, n) units of roundoff of the block's scalar, but never under the noise
+/// sqrt(k) * 1.5e-8 that a k x k Gram matrix in double carries. Cost: about 9 k^3 + 4 k^2 n flops; memory two
+/// double blocks, packed slabs and the eigensolver's two squares, and k numbers that Eigen's eigensolver
+/// takes at each call. Errors: std::invalid_argument for a cutoff outside [0, 1).
 struct Exact {
   double cutoff = 0;  ///< relative to the largest singular value; 0 chooses by size and scalar
 

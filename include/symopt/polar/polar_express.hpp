@@ -27,7 +27,7 @@ struct PolarExpress {
     iterate<Scalar>(block, gram_side, coefficients, steps, safety, eps, workspace);
   }
 
-  /// The five steps, safety 1.02 and eps 1e-6 of the published Muon. Band [0.85, 1.15].
+  /// The five steps, safety 1.02 and eps 1e-6 of the published Muon. Band [0.84, 1.15].
   static constexpr PolarExpress muon() {
     return {.steps = 5, .coefficients = lists::muon, .safety = 1.02, .eps = 1e-6};
   }

@@ -18,8 +18,8 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace polar {
 /// The polar factor by Zolotarev's rational map: with A = M M^T / |M|^2 (Frobenius),
 ///   M -> gain / |M| * (M + sum_j weight_j (A + shift_j I)^-1 M),
 /// `terms` shifted inverses of one small Gram matrix, by Cholesky factorizations.
-/// Band: within 6.2 % of 1 for singular values between 1e-3 and 1 of the Frobenius norm; with 2 terms 20 %,
-/// 4 terms 1.9 %, 6 terms 0.17 %; 3 terms between 1e-3 and 0.5, 4.3 %. In float, where one singular value
+/// Band: within 6.3 % of 1 for singular values between 1e-3 and 1 of the Frobenius norm; with 2 terms 20.3 %,
+/// 4 terms 1.9 %, 6 terms 0.18 %; 3 terms between 1e-3 and 0.5, 4.3 %. In float, where one singular value
 /// holds the norm, the rounding of the Gram matrix adds up to 3 % near a thousandth, 5 % with 4 terms and 8 %
 /// with 6: the closer a map is to the sign, the more it follows the rounding. Smaller singular values come
 /// out smaller, at most 1500 times their share of the norm for three terms; none exceeds the band, but for

@@ -44,6 +44,10 @@ class AnyBlocks : public AnyState {
   /// another, their own loops shared by the threads. A block's step has the same bits either way.
   virtual void step(std::span<const StepInput<Scalar>> inputs) = 0;
   virtual RuleFacts facts() const = 0;
+  /// Whether such steps of finite weights cannot leave the range of Scalar.
+  virtual bool are_in_range(std::span<const StepInput<Scalar>> inputs) = 0;
+  /// Whether what is remembered is finite.
+  virtual bool is_finite() const = 0;
 };
 
 template <class Rule, class Scalar>
@@ -76,6 +80,15 @@ class BlocksOf final : public AnyBlocks<Scalar> {
           blocks_[b].template step<orientation>(rule_, inputs[b]);
       });
     });
+  }
+
+  bool are_in_range(std::span<const StepInput<Scalar>> inputs) override {
+    for (std::size_t b = 0; b < blocks_.size(); ++b)
+      if (!blocks_[b].is_in_range(rule_, inputs[b], false)) return false;
+    return true;
+  }
+  bool is_finite() const override {
+    return std::ranges::all_of(blocks_, [](const OneBlock& block) { return block.is_finite(); });
   }
 
   RuleFacts facts() const override {

@@ -6,6 +6,7 @@
 #include <symopt/stack/state_access.hpp>
 
 #include <cmath>
+#include <limits>
 #include <ostream>
 #include <string>
 #include <vector>
@@ -14,7 +15,7 @@ namespace symopt { inline namespace SYMOPT_ABI {
 
 /// What clipping did.
 struct ClipReport {
-  double norm = 0;    ///< of the gradients that are clipped, all together
+  double norm = 0;    ///< of the gradients that are clipped, all together; at most the largest double
   double factor = 1;  ///< what multiplies them in the next step; 1 when they are short enough
   std::vector<std::string> clipped{};     ///< the parameters whose rules see how long a gradient is
   std::vector<std::string> scale_free{};  ///< those that do not: neither in the norm nor multiplied
@@ -45,9 +46,25 @@ ClipReport clip_by_global_norm(BasicLayerwiseOptimizer<Scalar>& stack, double ma
     parameter->set_gradient_factor(1);
     if (!parameter->has_gradient()) continue;
     (parameter->facts().is_scale_free ? report.scale_free : report.clipped).push_back(parameter->name());
-    if (!parameter->facts().is_scale_free) report.norm = std::hypot(report.norm, parameter->gradient_norm());
   }
-  if (report.norm > max_norm && is_finite(report.norm)) report.factor = max_norm / report.norm;
+  const auto norm_times = [&](double scale) {
+    double norm = 0;
+    for (const auto& parameter : parameters)
+      if (parameter->has_gradient() && !parameter->facts().is_scale_free)
+        norm = std::hypot(norm, parameter->gradient_norm(scale));
+    return norm;
+  };
+  report.norm = norm_times(1);
+  if (report.norm > max_norm && is_finite(report.norm)) {
+    report.factor = max_norm / report.norm;
+  } else if (!is_finite(report.norm)) {  // it may be beyond doubles, while none of them is
+    constexpr double scale = 0x1p-64;
+    const double scaled = norm_times(scale);
+    if (scaled > max_norm * scale && is_finite(scaled)) {
+      report.factor = max_norm * scale / scaled;
+      report.norm = std::numeric_limits<double>::max();
+    }
+  }
   for (const auto& parameter : parameters)
     if (!parameter->facts().is_scale_free) parameter->set_gradient_factor(report.factor);
   return report;

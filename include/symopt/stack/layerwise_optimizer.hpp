@@ -3,6 +3,7 @@
 
 #include <symopt/error.hpp>
 #include <symopt/finite.hpp>
+#include <symopt/stack/first_steps.hpp>
 #include <symopt/stack/numbered_names.hpp>
 #include <symopt/stack/parameter_list.hpp>
 #include <symopt/stack/plan.hpp>
@@ -119,9 +120,16 @@ class BasicLayerwiseOptimizer {
     if (!report.non_finite.empty()) return report;
     const auto has_gradient = [](const Parameter& parameter) { return parameter->has_gradient(); };
     if (std::ranges::none_of(parameters_.all(), has_gradient)) return report;
-    step_those_that_may_throw();
     for (const Parameter& parameter : parameters_.all())
-      if (parameter->has_gradient() && !parameter->facts().may_throw) step(*parameter);
+      parameter->prepare(schedule_factor_, steps_, inputs_);
+    const auto step = [this](auto& parameter) { parameter.step(schedule_factor_, steps_, inputs_); };
+    if (const auto* refused = detail::step_those_that_may_fail(parameters_.all(), step)) {
+      report.non_finite.push_back(refused->name());
+      if (refused->options().non_finite == NonFinite::skip) return report;
+      fail(report, detail::joined({"of '", refused->name(), "' ", detail::out_of_range}));
+    }
+    for (const Parameter& parameter : parameters_.all())
+      if (parameter->has_gradient() && !parameter->may_fail()) step(*parameter);
     report.applied = true;
     report.step = ++steps_;
     return report;
@@ -139,10 +147,7 @@ class BasicLayerwiseOptimizer {
       must_throw = must_throw || policy == NonFinite::throw_error;
     }
     if (must_throw)
-      throw NonFiniteGradient("the gradient of " + detail::listed(report.non_finite) +
-                                  " has an Inf or NaN; nothing was changed. Lower the learning rate or clip "
-                                  "upstream, or skip such steps with non_finite = NonFinite::skip",
-                              report.non_finite);
+      fail(report, "the gradient of " + detail::listed(report.non_finite) + " has an Inf or NaN");
     return report;
   }
 
@@ -153,6 +158,7 @@ class BasicLayerwiseOptimizer {
       message << "the schedule factor is " << factor << "; it must be finite and not negative";
       return message.str();
     });
+    for (const Parameter& parameter : parameters_.all()) parameter->require_factors(factor);
     schedule_factor_ = factor;
   }
   /// What multiplies all learning rates.
@@ -285,25 +291,9 @@ class BasicLayerwiseOptimizer {
     inputs_.reserve(most);
   }
 
-  void step(detail::Parameter<Scalar>& parameter) { parameter.step(schedule_factor_, steps_, inputs_); }
-
-  /// The parameters whose rules may throw go first, so that all of them can be put back when one does.
-  void step_those_that_may_throw() {
-    const auto takes_part = [](const Parameter& parameter) {
-      return parameter->facts().may_throw && parameter->has_gradient();
-    };
-    std::size_t kept = 0;
-    try {
-      for (const Parameter& parameter : parameters_.all()) {
-        if (takes_part(parameter)) parameter->keep();
-        ++kept;
-        if (takes_part(parameter)) step(*parameter);
-      }
-    } catch (...) {
-      for (std::size_t p = 0; p < kept; ++p)
-        if (takes_part(parameters_.all()[p])) parameters_.all()[p]->put_back();
-      throw;
-    }
+  [[noreturn, gnu::cold]] static void fail(const StackReport& report, const std::string& reason) {
+    throw NonFiniteGradient(detail::joined({reason, "; nothing was changed. ", detail::remedy_of_non_finite}),
+                            report.non_finite);
   }
 
   StackOptions options_{};

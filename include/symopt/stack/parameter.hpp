@@ -9,6 +9,7 @@
 #include <symopt/stack/state_table.hpp>
 #include <symopt/stack/stored_gradient.hpp>
 #include <symopt/stack/stored_weights.hpp>
+#include <symopt/update/kept_weights.hpp>
 
 #include <concepts>
 #include <cstdint>
@@ -56,12 +57,13 @@ class Parameter {
   }
 
   bool has_gradient() const { return gradient_.count() > 0 || shapes_.empty(); }
-  bool gradient_is_finite() const {
-    for (std::size_t b = 0; b < gradient_.count(); ++b)
-      if (!kernel::all_finite(gradient_.view(b, mask_))) return false;
-    return true;
+  /// One read of a gradient of a usual size, of which a step then makes use.
+  bool gradient_is_finite() {
+    const bool is_usual = gradient_.passes(mask_, kernel::is_usual<Scalar>);
+    largest_gradient_ = is_usual ? usual_gradient<Scalar> : unbounded;
+    return is_usual || gradient_.passes(mask_, kernel::all_finite<Scalar>);
   }
-  double gradient_norm() const { return gradient_.norm(mask_); }
+  double gradient_norm(double scale) const { return gradient_.norm(mask_, scale); }
 
   /// From now on the gradient is read there; from nowhere without one.
   template <class Stored>
@@ -91,20 +93,7 @@ class Parameter {
 
   /// The weights lie elsewhere now, in the same shape and strides.
   void set_weights(WeightsTensors<Scalar> moved) {
-    const bool is_alike = moved.values.has_value() == tensors_.values.has_value() &&
-                          moved.low.has_value() == tensors_.low.has_value();
-    require(is_alike, {name()},
-            "the weights are of other types than they were; remove the parameter and add it anew");
-    const auto require_same = [&](const auto& now, const auto& before) {
-      require(!now || (now->sizes() == before->sizes() && now->strides() == before->strides()), {name()},
-              [&] {
-                return "the weights are " + now->to_string() + " but were " + before->to_string() +
-                       ", or have other strides; remove the parameter and add it anew";
-              });
-    };
-    require_same(moved.values, tensors_.values);
-    if (!moved.values) require_same(moved.bf16, tensors_.bf16);
-    require_same(moved.low, tensors_.low);
+    require_alike(name(), moved, tensors_);
     if (moved.values && !moved.bf16) {  // the copy stays where it is
       moved.bf16 = tensors_.bf16;
       moved.seed = tensors_.seed;
@@ -148,33 +137,59 @@ class Parameter {
     const bool is_copied =
         is_scaled && (!facts_.takes_factor || !is_normal(static_cast<Scalar>(gradient_factor_)));
     scaled_.clear();
-    if (is_copied) scaled_.reserve(static_cast<std::size_t>(count_of_entries()));
+    if (is_copied) scaled_.reserve(shapes_);
     for (std::size_t b = 0; b < shapes_.size(); ++b) {
       const kernel::GradientView<Scalar> gradient = gradient_.view(b, mask_);
-      inputs.push_back({is_copied ? scaled(gradient) : gradient, weights_.view(b, mask_, rounder(b, step)),
+      inputs.push_back({is_copied ? scaled_.added(gradient, gradient_factor_) : gradient,
+                        weights_.view(b, mask_, rounder(b, step)),
                         step_coefficients(options, rate, scale_factor(options.scale, b)),
-                        kernel::Check::nothing});
+                        kernel::Check::nothing, largest_gradient_});
       if (!is_copied) inputs.back().coefficients.gradient_factor = gradient_factor_;
     }
   }
 
-  /// One step; `inputs` is memory to work in. Only with a gradient, and not without a check of it.
+  /// Throws Error unless all that a step multiplies by is in range.
+  void require_factors(double schedule_factor) const {
+    for (std::size_t b = 0; b < shapes_.size(); ++b)
+      require_factors_in_range<Scalar>(options_, schedule_factor, scale_factor(options_.scale, b));
+  }
+  /// Before a step, and after gradient_is_finite() where that is to be checked: finds whether the step may
+  /// leave the range. Errors: those of require_factors(). `inputs`, here and below, is memory to work in.
+  void prepare(double schedule_factor, std::int64_t step, std::vector<StepInput<Scalar>>& inputs) {
+    require_factors(schedule_factor);
+    may_leave_range_ = false;
+    if (options_.non_finite == NonFinite::unchecked) {
+      largest_gradient_ = unbounded;
+    } else if (has_gradient()) {
+      inputs.clear();
+      add_inputs(options_, options_.learning_rate * schedule_factor, step, inputs);
+      may_leave_range_ = !blocks_->are_in_range(inputs);
+    }
+  }
+  /// Whether the next step has to be kept, to be put back.
+  bool may_fail() const { return has_gradient() && (may_leave_range_ || facts_.may_throw); }
+
+  /// One step; only with a gradient, and not without a check of it.
   void step(double schedule_factor, std::int64_t step, std::vector<StepInput<Scalar>>& inputs) {
     inputs.clear();
     add_inputs(options_, options_.learning_rate * schedule_factor, step, inputs);
     blocks_->step(inputs);
   }
 
-  /// All that a step changes: kept, and put back.
+  /// All that a step changes: kept, put back, and whether after a step it may not stand.
   ///@{
   void keep() {
-    kept_weights_.keep(weights_, mask_);
+    was_finite_ = !may_leave_range_ || is_finite();
+    kept_weights_.clear();
+    weights_.for_each_view(mask_, [&](const auto& view) { kept_weights_.keep(view); });
     blocks_->keep(kept_);
   }
   void put_back() noexcept {
-    kept_weights_.put_back(weights_, mask_);
+    std::size_t next = 0;
+    weights_.for_each_view(mask_, [&](const auto& view) { next = kept_weights_.put_back(view, next); });
     blocks_->put_back(kept_);
   }
+  bool has_left_range() const { return may_leave_range_ && was_finite_ && !is_finite(); }
   ///@}
 
   PlanRow plan_row() const {
@@ -215,6 +230,9 @@ class Parameter {
   }
 
  private:
+  /// Weights and what the blocks remember.
+  bool is_finite() const { return blocks_->is_finite() && weights_.are_finite(mask_); }
+
   /// That of the first block: all have the same strides. Rows for a vector, and under a mask of scattered
   /// ones.
   Orientation orientation_of_blocks() const {
@@ -242,22 +260,6 @@ class Parameter {
     facts_ = blocks->facts();
     blocks_ = std::move(blocks);
     shapes_ = std::move(existing);
-  }
-
-  Index count_of_entries() const {
-    Index count = 0;
-    for (const Shape shape : shapes_) count += shape.rows * shape.cols;
-    return count;
-  }
-
-  /// A gradient times the factor in memory of its own: the trainer's is only read.
-  BlockView<const Scalar> scaled(const kernel::GradientView<Scalar>& gradient) {
-    const Shape shape = gradient.shape();
-    const std::size_t first = scaled_.size();
-    for (Index i = 0; i < shape.rows; ++i)
-      for (Index j = 0; j < shape.cols; ++j)
-        scaled_.push_back(static_cast<Scalar>(gradient_factor_ * static_cast<double>(gradient.at(i, j))));
-    return {scaled_.data() + first, {shape.rows, shape.cols}, {shape.cols, 1}};
   }
 
   kernel::Rounder rounder(std::size_t b, std::int64_t step) const {
@@ -305,8 +307,10 @@ class Parameter {
   RuleFacts facts_{};
   StoredGradient<Scalar> gradient_;
   double gradient_factor_ = 1;
+  double largest_gradient_ = unbounded;  // what no entry exceeds, by the last look at it
+  bool may_leave_range_ = false, was_finite_ = true;
   std::optional<double> ratio_;       // of the rate to the stack's, where it is taken from there
-  std::vector<Scalar> scaled_;        // the gradient times the factor, where the rule cannot take that
+  ScaledGradient<Scalar> scaled_;     // where the rule cannot take the factor
   KeptWeights<Scalar> kept_weights_;  // of the step before, where the rule may throw
   std::shared_ptr<void> kept_;
 };

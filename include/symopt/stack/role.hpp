@@ -99,7 +99,7 @@ class BasicRole {
         .make_blocks = [rule](const OptimizerOptions& options,
                               const detail::BlocksPlan& plan) -> std::unique_ptr<detail::AnyBlocks<Scalar>> {
           detail::validate_for_rule<Rule, Scalar>(options);
-          detail::validated_for(options.parameter, rule);
+          detail::validated_for<Scalar>(options.parameter, rule);
           return std::make_unique<detail::BlocksOf<Rule, Scalar>>(rule, plan);
         },
         .scale_factor = [rule](Scale scale,

@@ -36,8 +36,15 @@ struct StoredGradient {
     return {mask.existing(values[b])};
   }
 
-  /// The Frobenius norm of all blocks together, without overflow or underflow.
-  double norm(const RowMask& mask) const {
+  /// Whether the rows of all blocks pass a test.
+  bool passes(const RowMask& mask, bool (*test)(const kernel::GradientView<Scalar>&)) const {
+    for (std::size_t b = 0; b < count(); ++b)
+      if (!test(view(b, mask))) return false;
+    return true;
+  }
+
+  /// The Frobenius norm of all blocks together, without overflow or underflow of squares, times `scale`.
+  double norm(const RowMask& mask, double scale) const {
     double norm = 0;
     const auto add = [&](const auto& blocks) {
       for (const auto& block : blocks)
@@ -51,13 +58,37 @@ struct StoredGradient {
             const double part = as_double(segment.coeff(k)) / largest;
             sum += part * part;
           }
-          norm = std::hypot(norm, largest * std::sqrt(sum));
+          norm = std::hypot(norm, largest * scale * std::sqrt(sum));
         });
     };
     add(values);
     add(bf16);
     return norm;
   }
+};
+
+/// Gradients times a factor, in memory of their own: the trainer's are only read.
+template <class Scalar>
+class ScaledGradient {
+ public:
+  void clear() { entries_.clear(); }
+  /// Room for blocks of these shapes, before they are added.
+  void reserve(const std::vector<Shape>& shapes) {
+    Index count = 0;
+    for (const Shape shape : shapes) count += shape.rows * shape.cols;
+    entries_.reserve(static_cast<std::size_t>(count));
+  }
+  BlockView<const Scalar> added(const kernel::GradientView<Scalar>& gradient, double factor) {
+    const Shape shape = gradient.shape();
+    const std::size_t first = entries_.size();
+    for (Index i = 0; i < shape.rows; ++i)
+      for (Index j = 0; j < shape.cols; ++j)
+        entries_.push_back(static_cast<Scalar>(factor * static_cast<double>(gradient.at(i, j))));
+    return {entries_.data() + first, {shape.rows, shape.cols}, {shape.cols, 1}};
+  }
+
+ private:
+  std::vector<Scalar> entries_;
 };
 
 }}}  // namespace symopt::detail

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/error.hpp>
 #include <symopt/kernel/weights_view.hpp>
 #include <symopt/memory/overlap.hpp>
 #include <symopt/parameter/row_mask.hpp>
 #include <symopt/tensor_view.hpp>
+#include <symopt/update/kept_weights.hpp>
 
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
@@ -66,44 +68,36 @@ struct StoredWeights {
     }
     return {mask.existing(values[b])};
   }
+
+  /// call(view) for the rows that exist of every block, for what does not round.
+  void for_each_view(const RowMask& mask, const auto& call) const {
+    for (std::size_t b = 0; b < count(); ++b) call(view(b, mask, {}));
+  }
+  bool are_finite(const RowMask& mask) const {
+    bool good = true;
+    for_each_view(mask, [&](const auto& view) { good = good && detail::are_finite(view); });
+    return good;
+  }
 };
 
-/// The numbers of the rows that exist, to be put back. Keeping as many again allocates nothing.
+/// Throws Error that names the parameter unless weights that move elsewhere keep their types, shape and
+/// strides.
 template <class Scalar>
-class KeptWeights {
- public:
-  void keep(const StoredWeights<Scalar>& weights, const RowMask& mask) {
-    std::size_t size = 0;
-    for_each_number(weights, mask, [&](const auto& number) { size += sizeof number; });
-    bytes_.resize(size);
-    std::byte* next = bytes_.data();
-    for_each_number(weights, mask, [&](const auto& number) {
-      std::memcpy(next, &number, sizeof number);
-      next += sizeof number;
+void require_alike(const std::string& name, const WeightsTensors<Scalar>& moved,
+                   const WeightsTensors<Scalar>& before) {
+  const bool is_alike = moved.values.has_value() == before.values.has_value() &&
+                        moved.low.has_value() == before.low.has_value();
+  require(is_alike, {name},
+          "the weights are of other types than they were; remove the parameter and add it anew");
+  const auto require_same = [&](const auto& now, const auto& then) {
+    require(!now || (now->sizes() == then->sizes() && now->strides() == then->strides()), {name}, [&] {
+      return "the weights are " + now->to_string() + " but were " + then->to_string() +
+             ", or have other strides; remove the parameter and add it anew";
     });
-  }
-  void put_back(const StoredWeights<Scalar>& weights, const RowMask& mask) const {
-    const std::byte* next = bytes_.data();
-    for_each_number(weights, mask, [&](auto& number) {
-      std::memcpy(static_cast<void*>(&number), next, sizeof number);
-      next += sizeof number;
-    });
-  }
-
- private:
-  static void for_each_number(const StoredWeights<Scalar>& weights, const RowMask& mask, const auto& visit) {
-    const auto visit_all = [&](const auto& blocks) {
-      for (const auto& block : blocks)
-        for_each_segment(mask.existing(block), [&](Index, Index, auto&& segment) {
-          for (Index j = 0; j < segment.size(); ++j) visit(segment.coeffRef(j));
-        });
-    };
-    visit_all(weights.values);
-    visit_all(weights.bf16);
-    visit_all(weights.low);
-  }
-
-  std::vector<std::byte> bytes_;
-};
+  };
+  require_same(moved.values, before.values);
+  if (!moved.values) require_same(moved.bf16, before.bf16);
+  require_same(moved.low, before.low);
+}
 
 }}}  // namespace symopt::detail

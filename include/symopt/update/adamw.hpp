@@ -2,6 +2,7 @@
 #pragma once
 
 #include <symopt/error.hpp>
+#include <symopt/finite.hpp>
 #include <symopt/group/product.hpp>
 #include <symopt/group/signed_permutation.hpp>
 #include <symopt/kernel/adamw.hpp>
@@ -12,6 +13,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <string>
 
 namespace symopt { inline namespace SYMOPT_ABI {
@@ -50,6 +52,9 @@ struct AdamW {
     }
     /// Throws Error for what no step makes.
     void validate() const { detail::require_means_of_squares(second_.view(), "second"); }
+    bool is_finite() const {
+      return detail::all_entries_finite(first_.view()) && detail::all_entries_finite(second_.view());
+    }
 
    private:
     friend AdamW;
@@ -62,6 +67,13 @@ struct AdamW {
     field("eps", eps);
   }
   void validate() const { detail::require_moment_options("AdamW", beta1, beta2, eps); }
+  /// Throws Error for an eps beside which the second moments are not little that become zero in Scalar: in
+  /// float it is at least 2.7e-17 with the default betas, so that no step is longer by more than an eighth.
+  template <class Scalar>
+  void validate_in() const {
+    const double lost = std::sqrt(static_cast<double>(std::numeric_limits<Scalar>::min()) / (1 - beta2));
+    detail::require_eps_in<Scalar>("AdamW", eps, 8 * lost);
+  }
 
   /// That of noise, so that Scale::match_rms leaves AdamW as it is.
   double root_mean_square(Shape) const { return root_mean_square_of_adamw; }
@@ -70,7 +82,8 @@ struct AdamW {
   template <class Weights, class Gradient, class Scalar, class Direction>
   void operator()(const Weights&, const Gradient& gradient, State<Scalar>& state,
                   Direction& direction) const noexcept {
-    const kernel::AdamWCoefficients own = next_coefficients(state);
+    const kernel::AdamWCoefficients own = coefficients(++state.step);
+    state.first_.advance_bound(own.keep_first, own.add_first, std::numeric_limits<double>::infinity());
     const BlockView<Scalar> first = state.first_.for_step(Orientation::along_rows);
     const BlockView<Scalar> second = state.second_.for_step(Orientation::along_rows);
     for (Index i = 0; i < gradient.rows(); ++i)
@@ -78,19 +91,24 @@ struct AdamW {
         const Scalar g = gradient.coeff(i, j);
         Scalar &m = first.row(i)[j], &v = second.row(i)[j];
         m = Scalar(own.keep_first) * m + Scalar(own.add_first) * g;
-        v = Scalar(own.keep_second) * v + Scalar(own.add_second) * (g * g);
+        v = Scalar(own.keep_second) * v + (Scalar(own.add_second) * g) * g;
         direction.coeffRef(i, j) = m * Scalar(own.first_correction) /
                                    (std::sqrt(v) * Scalar(own.second_correction) + Scalar(own.eps));
       }
   }
 
   /// The whole step in one sweep, on memory that runs along rows: the transposed block where its orientation
-  /// is along columns. False, with nothing changed, for a gradient that was to be checked and is not finite.
+  /// is along columns. False, with nothing changed, for a gradient that was to be checked and is
+  /// not finite, or beyond the bound that is given.
   template <class Scalar>
   bool fused_step(const detail::StepInput<Scalar>& lines, Orientation orientation,
                   State<Scalar>& state) const {
-    if (lines.check == kernel::Check::gradient && !kernel::all_finite(lines.gradient)) return false;
-    const kernel::AdamWCoefficients own = next_coefficients(state);
+    if (lines.check == kernel::Check::gradient &&
+        !kernel::all_below(lines.gradient_exponent(), lines.gradient))
+      return false;
+    const kernel::AdamWCoefficients own = coefficients(++state.step);
+    state.first_.advance_bound(own.keep_first, own.add_first * std::abs(lines.coefficients.gradient_factor),
+                               lines.largest_gradient);
     const auto lines_of = [orientation](kernel::OrientedBuffer<Scalar>& moment) {
       return along_rows(moment.for_step(orientation), orientation);
     };
@@ -99,10 +117,21 @@ struct AdamW {
                                           kernel::Check::nothing);
   }
 
- private:
+  /// What no entry of the next direction exceeds, by the bound of the first moment, or a look at it.
+  ///@{
   template <class Scalar>
-  kernel::AdamWCoefficients next_coefficients(State<Scalar>& state) const {
-    const double t = static_cast<double>(++state.step);
+  double largest_direction(const State<Scalar>& state, double largest_gradient) const {
+    return detail::largest_of_quotient(state.first_, coefficients(state.step + 1), largest_gradient);
+  }
+  template <class Scalar>
+  void find_bound(State<Scalar>& state) const {
+    state.first_.find_bound();
+  }
+  ///@}
+
+ private:
+  kernel::AdamWCoefficients coefficients(std::int64_t step) const {
+    const double t = static_cast<double>(step);
     return {.keep_first = beta1,
             .add_first = 1.0 - beta1,
             .keep_second = beta2,

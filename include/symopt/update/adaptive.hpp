@@ -75,6 +75,14 @@ struct Adaptive {
     detail::require_moment_options("Adaptive", beta1, beta2, eps);
     if (every < 0) throw Error("Adaptive::every must not be negative");
   }
+  /// Throws Error for an eps below the roots of mean squares that become zero: for Entries in Scalar, for
+  /// others, which have theirs in double, there.
+  template <class Scalar>
+  void validate_in() const {
+    using Root = std::conditional_t<std::same_as<Moments, moments::Entries>, Scalar, double>;
+    const double lost = static_cast<double>(std::numeric_limits<Root>::min()) / std::sqrt(1 - beta2);
+    detail::require_eps_in<Scalar>("Adaptive", eps, lost);
+  }
   /// That of AdamW, whose rate is taken over: Scale::match_rms leaves it as it is.
   double root_mean_square(Shape) const { return root_mean_square_of_adamw; }
 
@@ -82,6 +90,7 @@ struct Adaptive {
   template <class Weights, class Gradient, class Scalar, class Direction>
   void operator()(const Weights&, const Gradient& gradient, State<Scalar>& state,
                   Direction& direction) const noexcept {
+    state.bounded_momentum().advance_bound(beta1, 1.0 - beta1, std::numeric_limits<double>::infinity());
     detail::adaptive_call<projection>(gradient, state, coefficients(++state.step), direction);
   }
 
@@ -91,7 +100,8 @@ struct Adaptive {
       typename detail::AdaptiveStepAlong<Moments, projection, orientation>::template Memory<Scalar>;
 
   /// The whole step, on memory that runs along rows: the transposed block where the orientation is along
-  /// columns. False, with nothing changed, for a gradient that was to be checked and is not finite.
+  /// columns. False, with nothing changed, for a gradient that was to be checked and is not finite, or
+  /// beyond the bound that is given.
   template <Orientation orientation, class Scalar>
   bool fused_step(const detail::StepInput<Scalar>& lines, State<Scalar>& state,
                   StepMemory<Scalar, orientation>& memory) const {
@@ -101,12 +111,31 @@ struct Adaptive {
     own.gradient_weight = 1.0 - beta1;
     own.nesterov = false;
     const BlockView<Scalar> momentum = state.momentum_for(orientation);
-    const bool is_applied = Step::template run<Scalar>(
-        {lines.gradient, along_rows<orientation>(momentum), lines.weights},
-        state.template root_lines_for<orientation>(), own, coefficients(state.step + 1), lines.check, memory);
-    if (is_applied) ++state.step;
-    return is_applied;
+    const bool is_applied = Step::template run<Scalar>({lines.gradient, along_rows<orientation>(momentum),
+                                                        lines.weights, nullptr, lines.gradient_exponent()},
+                                                       state.template root_lines_for<orientation>(), own,
+                                                       coefficients(state.step + 1), lines.check, memory);
+    if (!is_applied) return false;
+    constexpr double projected_twice = 4;
+    ++state.step;
+    state.bounded_momentum().advance_bound(
+        beta1, 1.0 - beta1, projected_twice * std::abs(own.gradient_factor) * lines.largest_gradient);
+    return true;
   }
+
+  /// What no entry of the next direction exceeds, by the bound of the momentum, or a look at it.
+  ///@{
+  template <class Scalar>
+  double largest_direction(const State<Scalar>& state, double largest_gradient) const {
+    constexpr double projected = 16;
+    return projected * detail::largest_of_quotient(state.bounded_momentum(), coefficients(state.step + 1),
+                                                   largest_gradient);
+  }
+  template <class Scalar>
+  void find_bound(State<Scalar>& state) const {
+    state.bounded_momentum().find_bound();
+  }
+  ///@}
 
  private:
   kernel::AdamWCoefficients coefficients(std::int64_t step) const {

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/finite.hpp>
 #include <symopt/kernel/adaptive.hpp>
 #include <symopt/memory/oriented_buffer.hpp>
 #include <symopt/update/moment_state.hpp>
 #include <symopt/update/moments.hpp>
 
+#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -55,6 +57,20 @@ class AdaptiveState {
                                "root_mean_squares");
     }
   }
+
+  bool is_finite() const {
+    const auto are_finite = [](const auto& numbers) {
+      return std::all_of(numbers.begin(), numbers.end(), [](auto x) { return symopt::is_finite(x); });
+    };
+    if constexpr (is_entrywise) {
+      return all_entries_finite(momentum()) && all_entries_finite(roots_.view());
+    } else {
+      return all_entries_finite(momentum()) && are_finite(roots_);
+    }
+  }
+  /// The momentum with its bound.
+  kernel::OrientedBuffer<Scalar>& bounded_momentum() { return momentum_; }
+  const kernel::OrientedBuffer<Scalar>& bounded_momentum() const { return momentum_; }
 
   /// For a step in that orientation: the momentum; the roots, as a block whose memory runs along rows, or as
   /// a line.

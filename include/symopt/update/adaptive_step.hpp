@@ -5,6 +5,7 @@
 #include <symopt/kernel/adaptive_block.hpp>
 #include <symopt/kernel/adaptive_centred.hpp>
 #include <symopt/kernel/adaptive_columns.hpp>
+#include <symopt/kernel/entrywise.hpp>
 #include <symopt/kernel/generic.hpp>
 #include <symopt/normalization/horizontal_projection.hpp>
 #include <symopt/update/direction_step.hpp>
@@ -48,7 +49,7 @@ struct AdaptiveStep {
     using kernel::Check;
     MatrixRef<Scalar> direction = memory.direction.as(streams.shape());
     const BlockView<Scalar> view(direction);
-    if (check == Check::gradient && !kernel::all_finite(streams.gradient)) return false;
+    if (!kernel::passes(check, streams)) return false;
     kernel::copy_block(streams.gradient, view);
     NoWorkspace none;
     Projection{}.template apply<Scalar>(direction, none);

@@ -9,7 +9,10 @@
 #include <symopt/update/map_step.hpp>
 #include <symopt/update/state_fields.hpp>
 #include <symopt/update/state_step.hpp>
+#include <symopt/update/step_range.hpp>
 
+#include <algorithm>
+#include <cmath>
 #include <concepts>
 #include <type_traits>
 #include <utility>
@@ -73,23 +76,57 @@ class Block {
     }
   }
 
-  /// One step. Returns false, and has changed nothing, where the gradient was to be checked and is not
-  /// finite. What a rule throws is passed on: the weights are then as they were, and so is a momentum; a
-  /// state may not be. The orientation is that of the weights; a template, so that a program compiles the
-  /// ones in use.
+  /// One step. Returns false, and has changed nothing but a state, where the gradient was to be checked and
+  /// is not finite, or so large, or the direction, that the step may leave the range. What a rule throws is
+  /// passed on: the weights are then as they were, and so is a momentum; a state may not be. The orientation
+  /// is that of the weights; a template, so that a program compiles the ones in use.
   template <Orientation orientation>
   bool step(const BlockRule<Rule, Scalar>& rule, const StepInput<Scalar>& input) {
     reserve<orientation>();
     const StepInput<Scalar>& lines = along_rows<orientation>(input);
     if constexpr (!is_stateful) {
       const BlockView<Scalar> momentum = existing(memory_.for_step(orientation));
-      return steps_.template run<orientation>(
-          rule, {lines.gradient, along_rows<orientation>(momentum), lines.weights, &memory_.sums()}, lines);
+      const kernel::StepCoefficients& c = lines.coefficients;
+      if (!steps_.template run<orientation>(rule,
+                                            {lines.gradient, along_rows<orientation>(momentum), lines.weights,
+                                             &memory_.sums(), lines.gradient_exponent()},
+                                            lines))
+        return false;
+      memory_.advance_bound(c.beta, std::abs(c.weight_of_stored_gradient()), lines.largest_gradient);
+      return true;
     } else if constexpr (has_kernel) {
       return steps_.template run<orientation>(rule.rule, lines, memory_);
     } else {
-      if (input.check == kernel::Check::gradient && !kernel::all_finite(input.gradient)) return false;
-      steps_.template run<orientation>(rule.rule, memory_, lines, source_);
+      if (input.check == kernel::Check::gradient &&
+          !kernel::all_below(input.gradient_exponent(), input.gradient))
+        return false;
+      return steps_.template run<orientation>(rule.rule, memory_, lines, source_);
+    }
+  }
+
+  /// Whether a step of finite weights cannot leave the range of Scalar, by bounds that cost nothing; where
+  /// they do not suffice, by the numbers. `is_checked`: the step is told to check, so that it looks at a
+  /// direction of which nothing is known.
+  bool is_in_range(const BlockRule<Rule, Scalar>& rule, StepInput<Scalar> input, bool is_checked) {
+    if (!(input.largest_gradient <= usual_gradient<Scalar>)) return false;
+    if (shape_.rows == 0 || shape_.cols == 0 || is_bounded(rule, input, is_checked)) return true;
+    if (!depends_on_numbers(rule, is_checked)) return false;
+    input.largest_gradient = std::min(input.largest_gradient, largest_entry(input.gradient));
+    if constexpr (!is_stateful) {
+      memory_.find_bound();
+    } else if constexpr (knows_direction) {
+      rule.rule.find_bound(memory_);
+    }
+    return is_bounded(rule, input, is_checked);
+  }
+
+  /// Whether what is remembered is finite; true of a state that does not tell.
+  bool is_finite() const {
+    if constexpr (!is_stateful) {
+      return all_entries_finite(memory_.view());
+    } else if constexpr (requires { memory_.is_finite(); }) {
+      return memory_.is_finite();
+    } else {
       return true;
     }
   }
@@ -135,6 +172,38 @@ class Block {
   }
 
  private:
+  static constexpr bool knows_direction = requires(const Rule& rule, Memory& memory) {
+    rule.largest_direction(memory, 1.0);
+  };
+
+  /// What no entry of a direction exceeds that a step does not look at itself. A kernel of the user's own
+  /// answers for its directions.
+  double largest_direction(const BlockRule<Rule, Scalar>& rule, double momentum, bool is_checked) const {
+    if (is_checked && !HasFusedStep<Rule>) return 0;
+    const double largest = largest_of_direction(rule.rule, existing_shape(), momentum);
+    return HasFusedStep<Rule> && largest == unbounded ? 0 : largest;
+  }
+  bool depends_on_numbers(const BlockRule<Rule, Scalar>& rule, bool is_checked) const {
+    if constexpr (!is_stateful) {
+      return largest_direction(rule, 0, is_checked) < unbounded;
+    } else {
+      return knows_direction;
+    }
+  }
+  bool is_bounded(const BlockRule<Rule, Scalar>& rule, const StepInput<Scalar>& input,
+                  bool is_checked) const {
+    if constexpr (!is_stateful) {
+      const double next = next_bound(memory_.bound(), input);
+      if (!(next <= std::ldexp(1.0, momentum_exponent<Scalar>))) return false;
+      return is_harmless<Scalar>(input.coefficients, largest_direction(rule, next, is_checked));
+    } else if constexpr (knows_direction) {
+      return is_harmless<Scalar>(input.coefficients,
+                                 rule.rule.largest_direction(memory_, input.largest_gradient));
+    } else {
+      return is_harmless<Scalar>(input.coefficients, is_checked || has_kernel ? 0.0 : unbounded);
+    }
+  }
+
   BlockView<Scalar> existing(const BlockView<Scalar>& block) const {
     return rows_ == nullptr ? block : rows_->existing(block);
   }

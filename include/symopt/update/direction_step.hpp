@@ -7,6 +7,7 @@
 #include <symopt/normalization/apply.hpp>
 #include <symopt/update/fused_step.hpp>
 #include <symopt/update/rule_traits.hpp>
+#include <symopt/update/step_range.hpp>
 
 #include <utility>
 
@@ -46,8 +47,8 @@ void move_along(const kernel::Streams<Scalar>& streams, const kernel::StepCoeffi
 }
 
 /// The step of a map without a kernel, with the interface of kernel/step.hpp: a sweep that writes what the
-/// map is given, the map, and a sweep that advances the momentum and moves the weights. A map that throws
-/// changes nothing.
+/// map is given, the map, a look at the direction where the gradient is checked, and a sweep that advances
+/// the momentum and moves the weights. A map that throws changes nothing.
 template <class Map>
 struct DirectionStep {
   const Map& map;
@@ -70,6 +71,7 @@ struct DirectionStep {
     if (!kernel::write_next_momentum(streams, coefficients, view) && check == kernel::Check::gradient)
       return false;
     apply_map<Map, Scalar>(map, direction, memory.workspace);
+    if (check == kernel::Check::gradient && !is_harmless(coefficients, view)) return false;
     move_along<projection_of_t<Map>>(streams, coefficients, view, memory.decayed);
     return true;
   }

@@ -50,6 +50,10 @@ class FrameAverageBase : public FrameClaim<FramePlan<Group, Rule>> {
     validate_frame(options_, Plan::is_stateful);
     validated(rule_);
   }
+  template <class Scalar>
+  void validate_in() const {
+    validated_in<Scalar>(rule_);
+  }
   double root_mean_square(Shape shape) const requires(states_root_mean_square<Rule>) {
     return root_mean_square_of(rule_, shape);
   }

@@ -3,8 +3,12 @@
 
 #include <symopt/error.hpp>
 #include <symopt/finite.hpp>
+#include <symopt/kernel/adamw.hpp>
 #include <symopt/matrix.hpp>
+#include <symopt/memory/oriented_buffer.hpp>
 
+#include <limits>
+#include <sstream>
 #include <string>
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
@@ -27,6 +31,28 @@ inline void require_moment_options(const char* rule, double beta1, double beta2,
   require_option(beta1 >= 0 && beta1 < 1, "beta1 must be at least 0 and less than 1");
   require_option(beta2 >= 0 && beta2 < 1, "beta2 must be at least 0 and less than 1");
   require_option(eps > 0 && is_finite(eps), "eps must be positive: a zero gradient would divide 0 by 0");
+}
+
+/// Throws Error unless eps keeps its meaning in Scalar: it is at least `smallest`, beside which the second
+/// moments that Scalar cannot hold are little.
+template <class Scalar>
+void require_eps_in(const char* rule, double eps, double smallest) {
+  const bool is_good = eps >= smallest && eps <= static_cast<double>(std::numeric_limits<Scalar>::max());
+  require(is_good, [&] {
+    std::ostringstream text;
+    text << rule << "::eps is " << eps << "; in " << (sizeof(Scalar) == 4 ? "float" : "double")
+         << " it must be finite and at least " << smallest
+         << ", or second moments too small to be held would make steps too long";
+    return text.str();
+  });
+}
+
+/// What no entry of a direction exceeds that divides the momentum without its bias by eps or more.
+template <class Scalar>
+double largest_of_quotient(const kernel::OrientedBuffer<Scalar>& momentum,
+                           const kernel::AdamWCoefficients& own, double largest_gradient) {
+  const double next = own.keep_first * momentum.bound() + own.add_first * largest_gradient;
+  return next * own.first_correction / own.eps;
 }
 
 }}}  // namespace symopt::detail

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <symopt/update/block.hpp>
+#include <symopt/update/careful_step.hpp>
 #include <symopt/update/step_weights.hpp>
 #include <symopt/update/update.hpp>
 
@@ -39,7 +40,8 @@ struct StateAccess;
 /// ones need besides at their first step; no other step allocates (but for a rule that is only callable).
 /// Threads: all that OpenMP gives; the results do not depend on how many. Errors: std::invalid_argument for
 /// options out of range, shapes that differ, memory that overlaps or has an inner stride, and for a
-/// non-finite gradient unless told otherwise. After an error weights and state are as they were.
+/// non-finite gradient, or a step out of the range of Scalar, unless told otherwise. After an error weights
+/// and state are as they were.
 template <class Rule, class Scalar = float>
 class Optimizer {
   static_assert(RealScalar<Scalar>, "symopt optimizes float and double blocks");
@@ -65,7 +67,8 @@ class Optimizer {
         block_(checked({rows, cols}), {detail::scratch_options(options_)}) {
     block_.template reserve<Orientation::along_rows>();
     detail::validate_for_rule<Rule, Scalar>(options_);
-    validated(rule_.rule);
+    detail::validated_in<Scalar>(rule_.rule);
+    detail::require_factors_in_range<Scalar>(options_, 1, scale_factor());
   }
 
   /// One step: reads `gradient`, changes `weights`. Both are dense memory of the block's shape, each in
@@ -125,6 +128,7 @@ class Optimizer {
   /// The factor on the learning rate from now on; see schedule.hpp.
   void set_schedule_factor(double factor) {
     detail::require_in_range(options_, "schedule factor", factor, factor >= 0, "finite and not negative");
+    detail::require_factors_in_range<Scalar>(options_, factor, scale_factor());
     schedule_factor_ = factor;
   }
 
@@ -153,6 +157,7 @@ class Optimizer {
     OptimizerOptions changed = options_;
     set(changed);
     detail::validate_for_rule<Rule, Scalar>(changed);
+    detail::require_factors_in_range<Scalar>(changed, schedule_factor_, scale_factor());
     options_ = std::move(changed);
   }
 
@@ -186,26 +191,41 @@ class Optimizer {
   template <Orientation orientation>
   StepReport step_along(const kernel::GradientView<Scalar>& gradient,
                         const kernel::WeightsView<Scalar>& weights) {
-    const double rate = options_.learning_rate * schedule_factor_;
-    const bool is_checked = options_.non_finite != NonFinite::unchecked;
-    const bool is_applied = step_or_restore<orientation>(
-        {gradient, weights, detail::step_coefficients(options_, rate, scale_factor()),
-         is_checked ? kernel::Check::gradient : kernel::Check::nothing});
-    if (is_applied) return {true, ++steps_, rate};
+    const double rate = options_.learning_rate * schedule_factor_, scale = scale_factor();
+    detail::require_factors_in_range<Scalar>(options_, schedule_factor_, scale);
+    const char* reason =
+        refused<orientation>({gradient, weights, detail::step_coefficients(options_, rate, scale)});
+    if (reason == nullptr) return {true, ++steps_, rate};
     if (options_.non_finite == NonFinite::skip) return {false, steps_, rate};
-    throw NonFiniteGradient(
-        "the gradient has an Inf or NaN; nothing was changed. Lower the learning "
-        "rate or clip upstream, or set non_finite = NonFinite::skip",
-        options_.parameter);
+    throw NonFiniteGradient(detail::joined({reason, "; nothing was changed. ", detail::remedy_of_non_finite}),
+                            options_.parameter);
   }
 
-  /// A state that a rule may leave half changed is kept, and put back.
+  /// Steps; or says why not, and has changed nothing.
+  template <Orientation orientation>
+  const char* refused(detail::StepInput<Scalar> input) {
+    if (options_.non_finite == NonFinite::unchecked) {
+      input.check = kernel::Check::nothing;
+      step_or_restore<orientation>(input);
+      return nullptr;
+    }
+    input.largest_gradient = detail::usual_gradient<Scalar>;
+    if (block_.is_in_range(rule_, input, true) && step_or_restore<orientation>(input)) return nullptr;
+    if (!kernel::all_finite(input.gradient)) return "the gradient has an Inf or NaN";
+    if (detail::careful_step<orientation>(block_, rule_, input)) return nullptr;
+    return detail::out_of_range;
+  }
+
+  /// A state that a rule may leave half changed is kept, and put back; so is one that has moved on before the
+  /// direction was found to be too large.
   template <Orientation orientation>
   bool step_or_restore(const detail::StepInput<Scalar>& input) {
     if constexpr (is_kept) {
       kept_ = block_.memory();
       try {
-        return block_.template step<orientation>(rule_, input);
+        const bool is_applied = block_.template step<orientation>(rule_, input);
+        if (!is_applied) block_.restore(kept_);
+        return is_applied;
       } catch (...) {
         block_.restore(kept_);
         throw;
@@ -215,7 +235,7 @@ class Optimizer {
     }
   }
   static constexpr bool is_kept =
-      is_stateful && detail::rule_may_throw<Rule, Scalar> && std::copyable<typename Block::Memory>;
+      is_stateful && !HasFusedState<Rule, Scalar> && std::copyable<typename Block::Memory>;
   struct Nothing {
     explicit Nothing(const typename Block::Memory&) {}
   };

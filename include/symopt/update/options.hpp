@@ -10,6 +10,7 @@
 #include <cmath>
 #include <concepts>
 #include <cstdint>
+#include <limits>
 #include <ostream>
 #include <sstream>
 #include <string>
@@ -69,6 +70,37 @@ inline void require_in_range(const OptimizerOptions& options, const char* name, 
   std::ostringstream message;
   message << name << " is " << value << "; it must be " << range;
   fail({options.parameter}, message.str());
+}
+
+/// How to go on after a step that was refused.
+inline constexpr const char* remedy_of_non_finite =
+    "Lower the learning rate or clip upstream, or set non_finite = NonFinite::skip";
+/// Why a step of finite numbers was refused.
+inline constexpr const char* out_of_range =
+    "the step would make an Inf or NaN of finite numbers, for the gradient, the momentum, the weights or the "
+    "learning rate is too large";
+
+/// Throws Error that names the parameter unless all that a step multiplies by is in the range of Scalar: the
+/// rate, times the schedule factor, times the factor of the scale and times the decay.
+template <class Scalar>
+void require_factors_in_range(const OptimizerOptions& options, double schedule_factor, double scale_factor) {
+  constexpr const char* scalar = sizeof(Scalar) == 4 ? "float" : "double";
+  const double rate = options.learning_rate * schedule_factor;
+  const double largest = static_cast<double>(std::numeric_limits<Scalar>::max());
+  constexpr const char* range =
+      sizeof(Scalar) == 4 ? "at most what float holds" : "at most what double holds";
+  require_in_range(options, "learning_rate", options.learning_rate, options.learning_rate <= largest, range);
+  require_in_range(options, "weight_decay", options.weight_decay, options.weight_decay <= largest, range);
+  const auto require_product = [&](const char* with, double factor) {
+    require(rate <= largest && rate * factor <= largest, {options.parameter}, [&] {
+      std::ostringstream message;
+      message << "the learning rate of " << options.learning_rate << " times the schedule factor of "
+              << schedule_factor << with << factor << " is out of the range of " << scalar;
+      return message.str();
+    });
+  };
+  require_product(", times the scale's factor of ", scale_factor);
+  require_product(", times the weight decay of ", options.weight_decay);
 }
 
 }  // namespace detail

@@ -273,6 +273,7 @@ template <class Rule, class Scalar>
 void validate_for_rule(const OptimizerOptions& options) {
   validate_for_rule(options, !projection_of_t<Rule>::is_identity, StatefulRule<Rule, Scalar>,
                     states_root_mean_square<Rule>);
+  require_factors_in_range<Scalar>(options, 1, 1);
 }
 
 }}}  // namespace symopt::detail

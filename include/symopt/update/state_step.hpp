@@ -4,6 +4,7 @@
 #include <symopt/update/direction_step.hpp>
 #include <symopt/update/scratch.hpp>
 #include <symopt/update/step_input.hpp>
+#include <symopt/update/step_range.hpp>
 
 #include <utility>
 
@@ -58,9 +59,10 @@ class StateStep {
     }
   }
 
-  /// `lines` runs along rows. A rule that throws has changed nothing but its state.
+  /// `lines` runs along rows. A rule that throws has changed nothing but its state, and so has one whose
+  /// direction may lead out of range: then, where the gradient was to be checked, false is returned.
   template <Orientation orientation>
-  void run(const Rule& rule, auto& state, const StepInput<Scalar>& lines, const ScratchSource& source) {
+  bool run(const Rule& rule, auto& state, const StepInput<Scalar>& lines, const ScratchSource& source) {
     const BlockView<const Scalar> weights = readable<false>(lines.weights, weights_, source);
     const BlockView<const Scalar> gradient = readable<true>(lines.gradient, gradient_, source);
     auto& scratch = direction_.as<DirectionScratch<Scalar>>();
@@ -77,11 +79,13 @@ class StateStep {
            shown<orientation>(gradient, Strided(gradient.rows.stride, gradient.cols.stride)), state,
            direction);
     }
+    if (lines.check == kernel::Check::gradient && !is_harmless(lines.coefficients, view)) return false;
     using Projection = projection_of_t<Rule>;
     using Along = std::conditional_t<orientation == Orientation::along_rows, Projection,
                                      std::remove_cvref_t<decltype(Projection{}.mirrored())>>;
     move_along<Along>(kernel::Streams<Scalar>{lines.gradient, {}, lines.weights}, lines.coefficients, view,
                       scratch.decayed);
+    return true;
   }
 
  private:

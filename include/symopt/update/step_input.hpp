@@ -4,6 +4,8 @@
 #include <symopt/kernel/step.hpp>
 #include <symopt/update/options.hpp>
 
+#include <limits>
+
 namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
 /// What one step of one block reads and writes, in the shape of the block's rows that exist.
@@ -13,8 +15,17 @@ struct StepInput {
   kernel::WeightsView<Scalar> weights;
   kernel::StepCoefficients coefficients{};
   kernel::Check check = kernel::Check::gradient;
+  double largest_gradient = std::numeric_limits<double>::infinity();  ///< what no entry exceeds that passes
 
-  StepInput transposed() const { return {gradient.transposed(), weights.transposed(), coefficients, check}; }
+  /// That of the numbers that do not pass: of what is not of a usual size, where a bound is known.
+  int gradient_exponent() const {
+    constexpr int largest = std::numeric_limits<Scalar>::max_exponent;
+    return largest_gradient < std::numeric_limits<double>::infinity() ? kernel::usual_exponent<Scalar>
+                                                                      : largest;
+  }
+  StepInput transposed() const {
+    return {gradient.transposed(), weights.transposed(), coefficients, check, largest_gradient};
+  }
 };
 
 /// The coefficients of a step at that rate, the schedule's factor included, with that factor on the
