@@ -3,9 +3,9 @@
 
 #include <symopt/bfloat16.hpp>
 #include <symopt/kernel/all_finite.hpp>
-#include <symopt/kernel/lanes.hpp>
-#include <symopt/kernel/random_bits.hpp>
-#include <symopt/kernel/threads.hpp>
+#include <symopt/simd/lanes.hpp>
+#include <symopt/simd/random_bits.hpp>
+#include <symopt/threads.hpp>
 
 #include <benchmark/benchmark.h>
 

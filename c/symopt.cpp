@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The C interface over LayerwiseOptimizer. Every function catches what C++ throws.
 #include <symopt/symopt.h>
-#include <symopt/interop/state.hpp>
+#include <symopt/state/state.hpp>
 #include <symopt/stack/clip.hpp>
 #include <symopt/symopt.hpp>
 

@@ -3,8 +3,8 @@
 // policy is given the sum of a batch's gradients and, of ensmallen 3, the step size divided by the batch
 // size.
 #include <symopt/interop/ensmallen.hpp>
-#include <symopt/parameter/named_groups.hpp>
-#include <symopt/update/adamw.hpp>
+#include <symopt/group/named_groups.hpp>
+#include <symopt/optimizer/adamw.hpp>
 
 #include <armadillo>
 #include <cmath>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A trainer over raw buffers before and after symopt, and the numbers of AdamW and SGD that carry over, each
 // compared with the formulas that torch.optim states. docs/coming-from-adamw.md quotes the lines.
-#include <symopt/stack/diagnostics.hpp>
+#include <symopt/diagnostics/diagnostics.hpp>
 #include <symopt/symopt.hpp>
 
 #include <algorithm>

@@ -3,7 +3,7 @@
 // stays the rotated run, which plain AdamW's does not.
 #include <symopt/check/equivariance.hpp>
 #include <symopt/symopt.hpp>
-#include <symopt/update/frame_average.hpp>
+#include <symopt/frame/frame_average.hpp>
 
 #include <algorithm>
 #include <cmath>

@@ -6,7 +6,7 @@
 #include "optimizers.hpp"
 #include "text.hpp"
 
-#include <symopt/update/schedule.hpp>
+#include <symopt/optimizer/schedule.hpp>
 
 #include <torch/torch.h>
 

@@ -4,7 +4,7 @@
 #include <symopt/interop/torch.hpp>
 #include <symopt/stack/routing.hpp>
 #include <symopt/stack/rule_sets/transformer_roles.hpp>
-#include <symopt/update/adaptive.hpp>
+#include <symopt/optimizer/adaptive.hpp>
 
 namespace char_transformer {
 namespace {

@@ -3,8 +3,8 @@
 
 #include <symopt/interop/torch.hpp>
 #include <symopt/stack/routing.hpp>
-#include <symopt/update/adaptive.hpp>
-#include <symopt/update/schedule.hpp>
+#include <symopt/optimizer/adaptive.hpp>
+#include <symopt/optimizer/schedule.hpp>
 
 #include <torch/torch.h>
 

@@ -6,7 +6,7 @@
 
 #include <symopt/check/equivariance.hpp>
 #include <symopt/normalization/row_norm.hpp>
-#include <symopt/parameter/named_groups.hpp>
+#include <symopt/group/named_groups.hpp>
 
 #include <sstream>
 #include <string>

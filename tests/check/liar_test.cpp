@@ -3,7 +3,7 @@
 // it, must let the honest rule pass, and must say so in a message that is enough to see what is wrong.
 #include <symopt/check.hpp>
 #include <symopt/symopt.hpp>
-#include <symopt/update/frame_average.hpp>
+#include <symopt/frame/frame_average.hpp>
 
 #include <doctest/doctest.h>
 

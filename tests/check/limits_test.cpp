@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What docs/limits.md says of where the derived rules do not help, measured.
-#include <symopt/normalization/dual_norm.hpp>
-#include <symopt/parameter/named_groups.hpp>
-#include <symopt/update/optimizer.hpp>
+#include <symopt/derive/dual_norm.hpp>
+#include <symopt/group/named_groups.hpp>
+#include <symopt/optimizer/optimizer.hpp>
 
 #include <doctest/doctest.h>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // expect: frame_average has frames for permutations and for rotations only
 #include <symopt/symopt.hpp>
-#include <symopt/update/frame_average.hpp>
+#include <symopt/frame/frame_average.hpp>
 
 using namespace symopt;
 

@@ -59,7 +59,7 @@
 #include <symopt/symopt.hpp>
 // and what the umbrella does not include
 #include <symopt/check.hpp>
-#include <symopt/interop/state.hpp>
-#include <symopt/update/frame_average.hpp>
+#include <symopt/state/state.hpp>
+#include <symopt/frame/frame_average.hpp>
 
 int main() {}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A program that takes one header of an installed symopt: quick to compile, and it needs Eigen and Boost.Hana.
-#include <symopt/parameter/named_groups.hpp>
-#include <symopt/update/update.hpp>
+#include <symopt/group/named_groups.hpp>
+#include <symopt/derive/update.hpp>
 
 int main() {
   symopt::Matrix<float> gradient(3, 2);

@@ -2,7 +2,7 @@
 // Writes the states of this folder; see README.md.
 #include "support/states_of_0_1.hpp"
 
-#include <symopt/interop/state.hpp>
+#include <symopt/state/state.hpp>
 
 namespace {
 

@@ -2,7 +2,7 @@
 // Compiled with -ffast-math, which lets the compiler take every number for finite: what is not is found all
 // the same.
 #include <symopt/check.hpp>
-#include <symopt/interop/state.hpp>
+#include <symopt/state/state.hpp>
 #include <symopt/symopt.hpp>
 
 #include <doctest/doctest.h>

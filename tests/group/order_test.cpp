@@ -2,7 +2,7 @@
 #include "support/error.hpp"
 #include "support/group_list.hpp"
 
-#include <symopt/update/admissible.hpp>
+#include <symopt/derive/admissible.hpp>
 
 #include <doctest/doctest.h>
 

@@ -3,9 +3,9 @@
 
 #include <symopt/configuration.hpp>
 #include <symopt/kernel/reference.hpp>
-#include <symopt/parameter/named_groups.hpp>
-#include <symopt/update/adamw.hpp>
-#include <symopt/update/optimizer.hpp>
+#include <symopt/group/named_groups.hpp>
+#include <symopt/optimizer/adamw.hpp>
+#include <symopt/optimizer/optimizer.hpp>
 
 #include <algorithm>
 #include <cmath>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <symopt/interop/torch.hpp>
 #include <symopt/interop/torch_diagnostics.hpp>
-#include <symopt/update/adaptive.hpp>
-#include <symopt/update/optimizer.hpp>
+#include <symopt/optimizer/adaptive.hpp>
+#include <symopt/optimizer/optimizer.hpp>
 
 #include <doctest/doctest.h>
 #include <torch/nn.h>

@@ -3,8 +3,8 @@
 // same bits for any number of threads. Built several times: as it is, with OpenMP, with a BLAS, with both.
 #include "support/kernel_reference.hpp"
 
-#include <symopt/kernel/products.hpp>
-#include <symopt/kernel/shifted_inverse.hpp>
+#include <symopt/product/products.hpp>
+#include <symopt/product/shifted_inverse.hpp>
 #ifdef _OPENMP
 #include <symopt/symopt.hpp>
 #endif

@@ -6,10 +6,10 @@
 #include <symopt/normalization/frobenius_norm.hpp>
 #include <symopt/normalization/identity.hpp>
 #include <symopt/normalization/sign.hpp>
-#include <symopt/parameter/named_groups.hpp>
+#include <symopt/group/named_groups.hpp>
 #include <symopt/stack/layerwise_optimizer.hpp>
-#include <symopt/update/adamw.hpp>
-#include <symopt/update/adaptive.hpp>
+#include <symopt/optimizer/adamw.hpp>
+#include <symopt/optimizer/adaptive.hpp>
 
 #include <functional>
 #include <memory>

@@ -4,7 +4,7 @@
 #include "support/stack_rules.hpp"
 
 #include <symopt/polar/exact.hpp>
-#include <symopt/stack/address_intervals.hpp>
+#include <symopt/memory/address_intervals.hpp>
 
 #include <doctest/doctest.h>
 

@@ -2,11 +2,11 @@
 // bfloat16 gradients, copies, split weights and stochastic rounding, in one optimizer and in a stack.
 #include "support/inputs.hpp"
 
-#include <symopt/parameter/named_groups.hpp>
+#include <symopt/group/named_groups.hpp>
 #include <symopt/stack/layerwise_optimizer.hpp>
-#include <symopt/update/adamw.hpp>
-#include <symopt/update/adaptive.hpp>
-#include <symopt/update/optimizer.hpp>
+#include <symopt/optimizer/adamw.hpp>
+#include <symopt/optimizer/adaptive.hpp>
+#include <symopt/optimizer/optimizer.hpp>
 
 #include <doctest/doctest.h>
 

@@ -3,9 +3,9 @@
 #include "support/named_model.hpp"
 #include "support/temporary_file.hpp"
 
-#include <symopt/stack/diagnostics.hpp>
-#include <symopt/stack/router_diagnostics.hpp>
-#include <symopt/update/adaptive.hpp>
+#include <symopt/diagnostics/diagnostics.hpp>
+#include <symopt/diagnostics/router_diagnostics.hpp>
+#include <symopt/optimizer/adaptive.hpp>
 
 #include <doctest/doctest.h>
 

@@ -3,9 +3,9 @@
 // of which the rows that exist touch a few pages.
 #include "support/inputs.hpp"
 
-#include <symopt/parameter/named_groups.hpp>
+#include <symopt/group/named_groups.hpp>
 #include <symopt/stack/layerwise_optimizer.hpp>
-#include <symopt/update/optimizer.hpp>
+#include <symopt/optimizer/optimizer.hpp>
 
 #include <doctest/doctest.h>
 

@@ -3,9 +3,9 @@
 // none left out; and a tensor that it does not fit is refused with the remedy.
 #include "support/storages.hpp"
 
-#include <symopt/block_view.hpp>
-#include <symopt/parameter/blocks.hpp>
-#include <symopt/parameter/row_mask.hpp>
+#include <symopt/memory/block_view.hpp>
+#include <symopt/memory/blocks.hpp>
+#include <symopt/memory/row_mask.hpp>
 
 #include <doctest/doctest.h>
 

@@ -6,8 +6,8 @@
 #include <symopt/normalization/sign.hpp>
 #include <symopt/stack/layerwise_optimizer.hpp>
 #include <symopt/stack/rule_sets/qwen3.hpp>
-#include <symopt/update/adaptive.hpp>
-#include <symopt/update/optimizer.hpp>
+#include <symopt/optimizer/adaptive.hpp>
+#include <symopt/optimizer/optimizer.hpp>
 
 #include <doctest/doctest.h>
 

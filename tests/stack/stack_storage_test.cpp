@@ -2,13 +2,13 @@
 // A stack takes weights in every storage that an optimizer of one block takes, and does the same to the bit.
 #include "support/inputs.hpp"
 
-#include <symopt/parameter/named_groups.hpp>
-#include <symopt/split_weights.hpp>
+#include <symopt/group/named_groups.hpp>
+#include <symopt/memory/split_weights.hpp>
 #include <symopt/stack/layerwise_optimizer.hpp>
-#include <symopt/update/adamw.hpp>
-#include <symopt/update/adaptive.hpp>
-#include <symopt/update/optimizer.hpp>
-#include <symopt/with_copy.hpp>
+#include <symopt/optimizer/adamw.hpp>
+#include <symopt/optimizer/adaptive.hpp>
+#include <symopt/optimizer/optimizer.hpp>
+#include <symopt/memory/with_copy.hpp>
 
 #include <doctest/doctest.h>
 

@@ -2,7 +2,7 @@
 // The reader of the file format believes nothing: every broken file is refused with what is wrong with it.
 #include "fuzz/state_target.hpp"
 
-#include <symopt/interop/safetensors.hpp>
+#include <symopt/state/safetensors.hpp>
 
 #include <doctest/doctest.h>
 

@@ -3,7 +3,7 @@
 // the old file.
 #include "support/saved_stack.hpp"
 
-#include <symopt/interop/state.hpp>
+#include <symopt/state/state.hpp>
 #include <symopt/normalization/sign.hpp>
 
 #include <doctest/doctest.h>

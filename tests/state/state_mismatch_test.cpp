@@ -4,7 +4,7 @@
 #include "support/saved_stack.hpp"
 #include "support/state_rules.hpp"
 
-#include <symopt/interop/state.hpp>
+#include <symopt/state/state.hpp>
 #include <symopt/normalization/sign.hpp>
 
 #include <doctest/doctest.h>

@@ -3,7 +3,7 @@
 #include "support/inputs.hpp"
 #include "support/states_of_0_1.hpp"
 
-#include <symopt/interop/state.hpp>
+#include <symopt/state/state.hpp>
 
 #include <doctest/doctest.h>
 

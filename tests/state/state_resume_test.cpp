@@ -5,7 +5,7 @@
 #include "support/state_rules.hpp"
 #include "support/temporary_file.hpp"
 
-#include <symopt/interop/state.hpp>
+#include <symopt/state/state.hpp>
 
 #include <doctest/doctest.h>
 

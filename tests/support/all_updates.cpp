@@ -2,8 +2,8 @@
 #include "support/all_updates.hpp"
 #include "support/group_list.hpp"
 
-#include <symopt/update/rule_traits.hpp>
-#include <symopt/update/update.hpp>
+#include <symopt/optimizer/rule_traits.hpp>
+#include <symopt/derive/update.hpp>
 
 namespace symopt_test {
 

@@ -4,7 +4,7 @@
 #include "support/allocation_count.hpp"
 #include "support/inputs.hpp"
 
-#include <symopt/update/optimizer.hpp>
+#include <symopt/optimizer/optimizer.hpp>
 
 #include <doctest/doctest.h>
 

@@ -4,7 +4,7 @@
 #include "support/reference.hpp"
 
 #include <symopt/symopt.hpp>
-#include <symopt/update/frame_average.hpp>
+#include <symopt/frame/frame_average.hpp>
 
 // Rules that lack a symmetry, to be averaged over a frame.
 namespace symopt_test {

@@ -4,7 +4,7 @@
 #include "support/user_groups.hpp"
 
 #include <symopt/group/order.hpp>
-#include <symopt/parameter/named_groups.hpp>
+#include <symopt/group/named_groups.hpp>
 
 #include <tuple>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "support/saved_stack.hpp"
 
-#include <symopt/interop/state.hpp>
+#include <symopt/state/state.hpp>
 
 namespace symopt_test {
 

@@ -4,7 +4,7 @@
 #include "support/named_model.hpp"
 #include "support/temporary_file.hpp"
 
-#include <symopt/interop/state_file.hpp>
+#include <symopt/state/state_file.hpp>
 #include <symopt/stack/layerwise_optimizer.hpp>
 
 #include <nlohmann/json.hpp>

@@ -5,12 +5,12 @@
 
 #include <symopt/normalization/one_sided_spectral.hpp>
 #include <symopt/normalization/sign.hpp>
-#include <symopt/parameter/named_groups.hpp>
+#include <symopt/group/named_groups.hpp>
 #include <symopt/stack/layerwise_optimizer.hpp>
-#include <symopt/update/adamw.hpp>
-#include <symopt/update/adaptive.hpp>
-#include <symopt/update/optimizer.hpp>
-#include <symopt/update/update.hpp>
+#include <symopt/optimizer/adamw.hpp>
+#include <symopt/optimizer/adaptive.hpp>
+#include <symopt/optimizer/optimizer.hpp>
+#include <symopt/derive/update.hpp>
 
 #include <cmath>
 #include <functional>

@@ -4,7 +4,7 @@
 #include "support/state_rules.hpp"
 
 #include <symopt/symopt.hpp>
-#include <symopt/update/frame_average.hpp>
+#include <symopt/frame/frame_average.hpp>
 
 #include <cstdint>
 #include <list>

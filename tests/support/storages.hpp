@@ -3,8 +3,8 @@
 
 #include "support/inputs.hpp"
 
-#include <symopt/parameter/layout.hpp>
-#include <symopt/tensor_view.hpp>
+#include <symopt/memory/layout.hpp>
+#include <symopt/memory/tensor_view.hpp>
 
 #include <array>
 #include <functional>

@@ -4,7 +4,7 @@
 #include <symopt/check/approximation.hpp>
 #include <symopt/check/wide.hpp>
 #include <symopt/type_name.hpp>
-#include <symopt/update/rule.hpp>
+#include <symopt/optimizer/rule.hpp>
 
 #include <concepts>
 #include <functional>

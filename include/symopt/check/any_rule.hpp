@@ -4,8 +4,8 @@
 #include <symopt/check/any_optimizer.hpp>
 #include <symopt/check/approximation.hpp>
 #include <symopt/check/wide.hpp>
-#include <symopt/update/rule.hpp>
-#include <symopt/update/rule_traits.hpp>
+#include <symopt/optimizer/rule.hpp>
+#include <symopt/optimizer/rule_traits.hpp>
 
 #include <concepts>
 #include <functional>

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <symopt/check/linkage.hpp>
-#include <symopt/parameter/layout.hpp>
+#include <symopt/memory/layout.hpp>
 
 #include <numeric>
 #include <utility>

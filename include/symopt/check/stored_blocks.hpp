@@ -3,7 +3,7 @@
 
 #include <symopt/check/small_storage.hpp>
 #include <symopt/check/wide.hpp>
-#include <symopt/parameter/blocks.hpp>
+#include <symopt/memory/blocks.hpp>
 
 #include <cstddef>
 #include <cstring>

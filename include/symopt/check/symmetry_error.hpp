@@ -3,7 +3,7 @@
 
 #include <symopt/check/any_group.hpp>
 #include <symopt/error.hpp>
-#include <symopt/update/rule.hpp>
+#include <symopt/optimizer/rule.hpp>
 
 #include <algorithm>
 #include <cmath>

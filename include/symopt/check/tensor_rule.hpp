@@ -3,7 +3,7 @@
 
 #include <symopt/check/stored_blocks.hpp>
 #include <symopt/stack/layerwise_optimizer.hpp>
-#include <symopt/update/rule_traits.hpp>
+#include <symopt/optimizer/rule_traits.hpp>
 
 #include <concepts>
 #include <cstddef>

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <symopt/error.hpp>
-#include <symopt/update/optimizer.hpp>
+#include <symopt/optimizer/optimizer.hpp>
 
 #include <cstddef>
 #include <string>

@@ -6,7 +6,7 @@
 #include <symopt/interop/torch_tensor.hpp>
 #include <symopt/stack/layerwise_optimizer.hpp>
 #if __has_include(<nlohmann/json.hpp>)
-#include <symopt/interop/state.hpp>
+#include <symopt/state/state.hpp>
 #endif
 
 #include <torch/optim/optimizer.h>

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <symopt/interop/torch.hpp>
-#include <symopt/stack/diagnostics.hpp>
+#include <symopt/diagnostics/diagnostics.hpp>
 
 #include <torch/utils.h>
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <symopt/kernel/adaptive.hpp>
-#include <symopt/kernel/buffer.hpp>
+#include <symopt/memory/buffer.hpp>
 
 #include <atomic>
 

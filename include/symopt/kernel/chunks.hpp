@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/kernel/threads.hpp>
+#include <symopt/threads.hpp>
 
 #include <algorithm>
 

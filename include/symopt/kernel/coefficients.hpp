@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/kernel/lanes.hpp>
+#include <symopt/simd/lanes.hpp>
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/kernel/buffer.hpp>
+#include <symopt/memory/buffer.hpp>
 #include <symopt/kernel/entrywise.hpp>
 #include <symopt/kernel/norm_factors.hpp>
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <symopt/finite.hpp>
-#include <symopt/kernel/scaling.hpp>
+#include <symopt/scaling.hpp>
 
 #include <algorithm>
 #include <bit>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/kernel/block_operand.hpp>
+#include <symopt/product/block_operand.hpp>
 
 // The operands of a sweep, and the value that its body is given for each of them at a vector of columns:
 //

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/block_view.hpp>
+#include <symopt/memory/block_view.hpp>
 #include <symopt/kernel/adamw.hpp>
 #include <symopt/kernel/step.hpp>
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <symopt/kernel/coefficients.hpp>
-#include <symopt/kernel/momentum_sums.hpp>
+#include <symopt/memory/momentum_sums.hpp>
 #include <symopt/kernel/sweep.hpp>
 
 #include <limits>

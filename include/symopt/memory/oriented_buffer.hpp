@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/block_view.hpp>
+#include <symopt/memory/block_view.hpp>
 #include <symopt/finite.hpp>
-#include <symopt/kernel/buffer.hpp>
-#include <symopt/kernel/momentum_sums.hpp>
+#include <symopt/memory/buffer.hpp>
+#include <symopt/memory/momentum_sums.hpp>
 
 #include <algorithm>
 #include <cmath>

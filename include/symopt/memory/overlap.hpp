@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/tensor_view.hpp>
+#include <symopt/memory/tensor_view.hpp>
 
 #include <cstddef>
 #include <cstdint>

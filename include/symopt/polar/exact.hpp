@@ -3,8 +3,8 @@
 
 #include <symopt/error.hpp>
 #include <symopt/finite.hpp>
-#include <symopt/kernel/products.hpp>
-#include <symopt/kernel/scaling.hpp>
+#include <symopt/product/products.hpp>
+#include <symopt/scaling.hpp>
 #include <symopt/polar/concept.hpp>
 
 #include <Eigen/Eigenvalues>

@@ -3,8 +3,8 @@
 
 #include <symopt/error.hpp>
 #include <symopt/finite.hpp>
-#include <symopt/kernel/inverse_sum.hpp>
-#include <symopt/kernel/scaling.hpp>
+#include <symopt/product/inverse_sum.hpp>
+#include <symopt/scaling.hpp>
 #include <symopt/polar/concept.hpp>
 #include <symopt/polar/zolotarev_coefficients.hpp>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/stack/address_intervals.hpp>
+#include <symopt/memory/address_intervals.hpp>
 #include <symopt/stack/edit_distance.hpp>
 #include <symopt/stack/parameter.hpp>
 

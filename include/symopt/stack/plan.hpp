@@ -3,7 +3,7 @@
 
 #include <symopt/matrix.hpp>
 #include <symopt/stack/numbered_names.hpp>
-#include <symopt/update/options.hpp>
+#include <symopt/optimizer/options.hpp>
 
 #include <algorithm>
 #include <concepts>

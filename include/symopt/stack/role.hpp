@@ -4,7 +4,7 @@
 #include <symopt/stack/parameter.hpp>
 #include <symopt/stack/role_rule.hpp>
 #include <symopt/stack/stack_options.hpp>
-#include <symopt/update/rule_traits.hpp>
+#include <symopt/optimizer/rule_traits.hpp>
 
 #include <memory>
 #include <optional>

@@ -6,7 +6,7 @@
 #include <symopt/stack/glob.hpp>
 #include <symopt/stack/numbered_names.hpp>
 #include <symopt/stack/role.hpp>
-#include <symopt/update/adamw.hpp>
+#include <symopt/optimizer/adamw.hpp>
 
 #include <algorithm>
 #include <limits>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/update/scratch.hpp>
+#include <symopt/optimizer/scratch.hpp>
 
 #include <cstddef>
 #include <memory>

@@ -3,8 +3,8 @@
 
 #include <symopt/error.hpp>
 #include <symopt/finite.hpp>
-#include <symopt/parameter/named_groups.hpp>
-#include <symopt/update/options.hpp>
+#include <symopt/group/named_groups.hpp>
+#include <symopt/optimizer/options.hpp>
 
 #include <cmath>
 #include <concepts>

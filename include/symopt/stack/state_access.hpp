@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/parameter/layout.hpp>
+#include <symopt/memory/layout.hpp>
 #include <symopt/stack/layerwise_optimizer.hpp>
 #include <symopt/stack/state_table.hpp>
-#include <symopt/update/optimizer.hpp>
+#include <symopt/optimizer/optimizer.hpp>
 
 #include <concepts>
 #include <memory>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/update/any_state.hpp>
-#include <symopt/update/options.hpp>
+#include <symopt/optimizer/any_state.hpp>
+#include <symopt/optimizer/options.hpp>
 
 #include <cstdint>
 #include <memory>

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <symopt/bfloat16.hpp>
-#include <symopt/kernel/gradient_view.hpp>
-#include <symopt/parameter/row_mask.hpp>
+#include <symopt/memory/gradient_view.hpp>
+#include <symopt/memory/row_mask.hpp>
 
 #include <algorithm>
 #include <cmath>

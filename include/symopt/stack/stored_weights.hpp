@@ -2,11 +2,11 @@
 #pragma once
 
 #include <symopt/error.hpp>
-#include <symopt/kernel/weights_view.hpp>
+#include <symopt/memory/weights_view.hpp>
 #include <symopt/memory/overlap.hpp>
-#include <symopt/parameter/row_mask.hpp>
-#include <symopt/tensor_view.hpp>
-#include <symopt/update/kept_weights.hpp>
+#include <symopt/memory/row_mask.hpp>
+#include <symopt/memory/tensor_view.hpp>
+#include <symopt/optimizer/kept_weights.hpp>
 
 #include <concepts>
 #include <cstddef>

@@ -2,10 +2,10 @@
 #pragma once
 
 #include <symopt/error.hpp>
-#include <symopt/split_weights.hpp>
+#include <symopt/memory/split_weights.hpp>
 #include <symopt/stack/stored_weights.hpp>
-#include <symopt/tensor_view.hpp>
-#include <symopt/with_copy.hpp>
+#include <symopt/memory/tensor_view.hpp>
+#include <symopt/memory/with_copy.hpp>
 
 #include <concepts>
 #include <cstdint>

@@ -3,8 +3,8 @@
 
 #include <symopt/error.hpp>
 #include <symopt/stack/routing.hpp>
-#include <symopt/update/adamw.hpp>
-#include <symopt/update/adaptive.hpp>
+#include <symopt/optimizer/adamw.hpp>
+#include <symopt/optimizer/adaptive.hpp>
 
 #include <string>
 

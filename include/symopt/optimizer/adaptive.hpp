@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/error.hpp>
+#include <symopt/normalization/horizontal_projection.hpp>
+#include <symopt/type_name.hpp>
+#include <symopt/optimizer/adaptive_call.hpp>
+#include <symopt/optimizer/adaptive_state.hpp>
+#include <symopt/optimizer/adaptive_step.hpp>
+#include <symopt/optimizer/moment_state.hpp>
+#include <symopt/optimizer/moments.hpp>
+#include <symopt/optimizer/rule.hpp>
+#include <symopt/optimizer/step_input.hpp>
+
+#include <cmath>
+#include <cstdint>
+#include <string>
+
+namespace symopt { inline namespace SYMOPT_ABI {
+
+/// Adam with the second moments that a symmetry group derives. With P the horizontal projection of the
+/// group's shifts, G a gradient and t the step:
+///   M <- beta1 M + (1 - beta1) P G          v <- beta2 v + (1 - beta2) mean of (P G)^2
+///   direction = P M' / (sqrt(v') + eps),    M' = M / (1 - beta1^t), v' = v / (1 - beta2^t)
+/// with one v for each entry, row or column, or for the block: the mean is over what the moments do not tell
+/// apart. So an entry of the direction is as large as under AdamW, whatever the shape, and AdamW's learning
+/// rate, betas and decay can be taken over as they are. Weight decay is the optimizer's, decoupled.
+///   permutations of the rows, rotations of the columns (Embedding, LmHead, SwigluInput, Router)   Rows
+///   rotations of the rows, permutations of the columns (SwigluOutput)                             Columns
+///   permutations on both sides, Trivial                                                           Entries
+///   rotations on both sides (HiddenMatrix): OneSided, not there yet; moments::Block or Update
+/// Others by name: Adaptive<Embedding, moments::Block>. A row that is not seen any more dies out like
+/// (beta1 / sqrt(beta2))^t.
+///
+/// Shapes: m x n. Dimensionless: the learning rate is about the change of an entry per step. Equivariant
+/// under Group, checked at compile time; 1^T U = 0 for every gradient under a shared shift.
+/// Memory: a block for the momentum, and a double for each row or column, or one; for Entries a second block.
+/// Kept are the roots of the mean squares, which stay in range where squares would not: finite gradients give
+/// finite steps, if not within a factor of two of the largest finite number.
+/// Cost: Rows one sweep of five streams, Entries one of seven, Columns two, of six together, as Block; a
+/// shift of the rows under Rows three, of seven together, and of the columns under Columns two. Other shifts
+/// take memory for a direction, and four sweeps more.
+/// Errors: at compile time, moments that Group does not allow; std::invalid_argument for betas outside [0,
+/// 1), eps <= 0 or every < 0.
+/// Source: the groups are those of arXiv 2605.18106, the derivation is in docs/derivation.md. Adam-mini,
+/// arXiv 2406.16793, comes to the same moments for an embedding and a head from the blocks of the Hessian,
+/// which it knows by the parameters' names; here the group chooses them.
+template <class Group, class Moments = default_moments_t<Group>>
+struct Adaptive {
+  static_assert(detail::RequireMoments<Group, Moments>::value);
+
+  double beta1 = 0.9;   ///< of the mean, in [0, 1)
+  double beta2 = 0.99;  ///< of the mean square, in [0, 1)
+  double eps = 1e-8;    ///< in the units of a gradient entry
+  int every = 0;        ///< steps between roots of full matrices; the moments here have none to renew
+
+  using group = Group;                                ///< what the rule is equivariant under
+  using moments_type = Moments;                       ///< what is told apart
+  using projection = horizontal_projection_t<Group>;  ///< P
+  /// Those under which it is equivariant besides: of the moments and the projection.
+  static constexpr Families families = meet(Moments::families, projection::families);
+
+  /// What is remembered.
+  template <class Scalar>
+  using State = detail::AdaptiveState<Moments, Scalar>;
+
+  /// "Adaptive<Rows>", in plans and files, which name the group besides.
+  static std::string name() { return "Adaptive<" + detail::type_name<Moments>() + ">"; }
+  void options(auto&& field) {
+    field("beta1", beta1);
+    field("beta2", beta2);
+    field("eps", eps);
+  }
+  void validate() const {
+    detail::require_moment_options("Adaptive", beta1, beta2, eps);
+    if (every < 0) throw Error("Adaptive::every must not be negative");
+  }
+  /// Throws Error for an eps below the roots of mean squares that become zero: for Entries in Scalar, for
+  /// others, which have theirs in double, there.
+  template <class Scalar>
+  void validate_in() const {
+    using Root = std::conditional_t<std::same_as<Moments, moments::Entries>, Scalar, double>;
+    const double lost = static_cast<double>(std::numeric_limits<Root>::min()) / std::sqrt(1 - beta2);
+    detail::require_eps_in<Scalar>("Adaptive", eps, lost);
+  }
+  /// That of AdamW, whose rate is taken over: Scale::match_rms leaves it as it is.
+  double root_mean_square(Shape) const { return root_mean_square_of_adamw; }
+
+  /// One step of the state, and the direction that it gives, for whoever does the rest. See StatefulRule.
+  template <class Weights, class Gradient, class Scalar, class Direction>
+  void operator()(const Weights&, const Gradient& gradient, State<Scalar>& state,
+                  Direction& direction) const noexcept {
+    state.bounded_momentum().advance_bound(beta1, 1.0 - beta1, std::numeric_limits<double>::infinity());
+    detail::adaptive_call<projection>(gradient, state, coefficients(++state.step), direction);
+  }
+
+  /// Scratch of the whole step.
+  template <class Scalar, Orientation orientation>
+  using StepMemory =
+      typename detail::AdaptiveStepAlong<Moments, projection, orientation>::template Memory<Scalar>;
+
+  /// The whole step, on memory that runs along rows: the transposed block where the orientation is along
+  /// columns. False, with nothing changed, for a gradient that was to be checked and is not finite, or
+  /// beyond the bound that is given.
+  template <Orientation orientation, class Scalar>
+  bool fused_step(const detail::StepInput<Scalar>& lines, State<Scalar>& state,
+                  StepMemory<Scalar, orientation>& memory) const {
+    using Step = detail::AdaptiveStepAlong<Moments, projection, orientation>;
+    kernel::StepCoefficients own = lines.coefficients;
+    own.beta = beta1;
+    own.gradient_weight = 1.0 - beta1;
+    own.nesterov = false;
+    const BlockView<Scalar> momentum = state.momentum_for(orientation);
+    const bool is_applied = Step::template run<Scalar>({lines.gradient, along_rows<orientation>(momentum),
+                                                        lines.weights, nullptr, lines.gradient_exponent()},
+                                                       state.template root_lines_for<orientation>(), own,
+                                                       coefficients(state.step + 1), lines.check, memory);
+    if (!is_applied) return false;
+    constexpr double projected_twice = 4;
+    ++state.step;
+    state.bounded_momentum().advance_bound(
+        beta1, 1.0 - beta1, projected_twice * std::abs(own.gradient_factor) * lines.largest_gradient);
+    return true;
+  }
+
+  /// What no entry of the next direction exceeds, by the bound of the momentum, or a look at it.
+  ///@{
+  template <class Scalar>
+  double largest_direction(const State<Scalar>& state, double largest_gradient) const {
+    constexpr double projected = 16;
+    return projected * detail::largest_of_quotient(state.bounded_momentum(), coefficients(state.step + 1),
+                                                   largest_gradient);
+  }
+  template <class Scalar>
+  void find_bound(State<Scalar>& state) const {
+    state.bounded_momentum().find_bound();
+  }
+  ///@}
+
+ private:
+  kernel::AdamWCoefficients coefficients(std::int64_t step) const {
+    const double t = static_cast<double>(step);
+    return {.keep_first = beta1,
+            .add_first = 1.0 - beta1,
+            .keep_second = beta2,
+            .add_second = 1.0 - beta2,
+            .first_correction = 1.0 / (1.0 - std::pow(beta1, t)),
+            .second_correction = 1.0 / std::sqrt(1.0 - std::pow(beta2, t)),
+            .eps = eps};
+  }
+};
+
+}}  // namespace symopt

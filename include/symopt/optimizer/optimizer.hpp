@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/optimizer/block.hpp>
+#include <symopt/optimizer/careful_step.hpp>
+#include <symopt/optimizer/step_weights.hpp>
+#include <symopt/derive/update.hpp>
+
+#include <concepts>
+#include <cstdint>
+#include <type_traits>
+#include <utility>
+
+namespace symopt { inline namespace SYMOPT_ABI {
+
+/// What a step did.
+struct StepReport {
+  bool applied = false;      ///< false when a non-finite gradient was skipped
+  std::int64_t step = 0;     ///< steps applied so far
+  double learning_rate = 0;  ///< base rate times schedule factor of this step
+};
+
+namespace detail {
+
+struct StateAccess;
+
+}  // namespace detail
+
+/// The optimizer of one block: owns the momentum (or the rule's state) and does the step
+///   M <- momentum of G,   W <- (1 - rate * decay) W,   W <- W - rate * scale * Rule(M)
+/// with rate = learning_rate * schedule factor.
+///
+/// Rule: an Update, a normalization, any callable, or a stateful rule such as AdamW.
+/// Shapes: fixed at construction. Units: the learning rate multiplies the rule's direction.
+/// Cost: for norms of rows, columns and blocks, signs, the identity, AdamW, second moments and row-major
+/// heads one sweep over memory or as few as the rule needs (kernel/), and memory for the momentum (AdamW: two
+/// moments) and some lines; for others the rule's, a sweep before it and one after it, and memory for the
+/// momentum, one direction and the rule's workspace. The check of the gradient reads it once more, but where
+/// a first sweep reads it anyway. Memory for row-major weights is taken at construction, what column-major
+/// ones need besides at their first step; no other step allocates (but for a rule that is only callable).
+/// Threads: all that OpenMP gives; the results do not depend on how many. Errors: std::invalid_argument for
+/// options out of range, shapes that differ, memory that overlaps or has an inner stride, and for a
+/// non-finite gradient, or a step out of the range of Scalar, unless told otherwise. After an error weights
+/// and state are as they were.
+template <class Rule, class Scalar = float>
+class Optimizer {
+  static_assert(RealScalar<Scalar>, "symopt optimizes float and double blocks");
+  static_assert(
+      StatelessRule<Rule, Scalar> || StatefulRule<Rule, Scalar> || !StatesFamilies<Rule>,
+      "this is a group, and an optimizer needs a rule: write Optimizer<Update<Group>> for the update that "
+      "the group derives");
+  static_assert(StatelessRule<Rule, Scalar> || StatefulRule<Rule, Scalar>,
+                "an optimizer needs a rule: callable on a matrix, returning one of the same scalar and "
+                "shape, or with a State and operator()(weights, gradient, state, direction); see "
+                "docs/adding-a-rule.md");
+  static constexpr bool is_stateful = StatefulRule<Rule, Scalar>;
+  using Block = detail::Block<Rule, Scalar>;
+
+ public:
+  using rule_type = Rule;      ///< what makes a direction
+  using scalar_type = Scalar;  ///< of weights, gradients and momentum
+
+  /// For blocks of rows x cols, with options that are validated here. Takes the memory of row-major weights.
+  Optimizer(Index rows, Index cols, OptimizerOptions options = {}, Rule rule = {})
+      : options_(std::move(options)),
+        rule_(std::move(rule)),
+        block_(checked({rows, cols}), {detail::scratch_options(options_)}) {
+    block_.template reserve<Orientation::along_rows>();
+    detail::validate_for_rule<Rule, Scalar>(options_);
+    detail::validated_in<Scalar>(rule_.rule);
+    detail::require_factors_in_range<Scalar>(options_, 1, scale_factor());
+  }
+
+  /// One step: reads `gradient`, changes `weights`. Both are dense memory of the block's shape, each in
+  /// either storage order, with inner stride 1 and any outer stride; nothing is copied. A gradient may
+  /// also be a formula, which is evaluated first.
+  /// Of an optimizer in float, the gradient may be bfloat16, and the weights
+  ///   memory of bfloat16          rounded to the nearest after the step; nothing else is kept of them
+  ///   stochastic(weights, seed)   likewise, rounded stochastically
+  ///   split_weights(high, low)    floats in two halves: to the bit what it does to floats
+  ///   with_copy(weights, copy)    floats, and their copy in bfloat16 is written too
+  template <class Weights, class Gradient>
+  StepReport step(Weights&& weights, const Eigen::MatrixBase<Gradient>& gradient) {
+    using Given = detail::StepWeights<Scalar, std::remove_cvref_t<Weights>>;
+    static_assert(are_storable<Weights, Gradient>());  // a constant, so that its sentences come first
+    if constexpr (is_memory_v<Gradient>) {
+      const Given given(weights, [this](std::uint64_t seed) { return rounder(seed); });
+      given.memory.require_usable(shape(), detail::memory_of("gradient", gradient.derived()),
+                                  options_.parameter);
+      using Slope = typename Gradient::Scalar;
+      return step_along<orientation_v<typename Given::Storage>>(BlockView<const Slope>(gradient.derived()),
+                                                                given.view);
+    } else {
+      return step(weights, gradient.eval());
+    }
+  }
+  /// The step of with_copy(weights, copy).
+  template <class Weights, class Gradient, class Copy>
+  StepReport step(Weights&& weights, const Eigen::MatrixBase<Gradient>& gradient, Copy&& copy) {
+    return step(with_copy(weights, copy), gradient);
+  }
+
+  /// What the optimizer was made of.
+  ///@{
+  const OptimizerOptions& options() const { return options_; }
+  const Rule& rule() const { return rule_.rule; }
+  Shape shape() const { return block_.shape(); }
+  ///@}
+
+  /// Steps applied so far.
+  std::int64_t steps() const { return steps_; }
+  /// What multiplies the learning rate.
+  double schedule_factor() const { return schedule_factor_; }
+
+  /// Options that may change between steps. Errors: std::invalid_argument, and the old value stays.
+  ///@{
+  void set_learning_rate(double rate) {
+    change([&](OptimizerOptions& o) { o.learning_rate = rate; });
+  }
+  void set_momentum(double beta) {
+    change([&](OptimizerOptions& o) { o.momentum = beta; });
+  }
+  void set_weight_decay(double decay) {
+    change([&](OptimizerOptions& o) { o.weight_decay = decay; });
+  }
+  ///@}
+
+  /// The factor on the learning rate from now on; see schedule.hpp.
+  void set_schedule_factor(double factor) {
+    detail::require_in_range(options_, "schedule factor", factor, factor >= 0, "finite and not negative");
+    detail::require_factors_in_range<Scalar>(options_, factor, scale_factor());
+    schedule_factor_ = factor;
+  }
+
+  /// The momentum, rows x cols, as a read-only view.
+  auto momentum() const requires(!is_stateful) { return block_.memory().view(); }
+
+  /// The state of a stateful rule.
+  const auto& state() const requires is_stateful { return block_.memory(); }
+
+ private:
+  friend detail::StateAccess;
+
+  double scale_factor() const { return detail::scale_factor_of(rule(), options_.scale, shape()); }
+
+  Shape checked(Shape shape) const {
+    if (shape.rows < 0 || shape.cols < 0)
+      detail::fail({options_.parameter}, "the block cannot be " + to_string(shape));
+    Index bytes = sizeof(Scalar);
+    if (__builtin_mul_overflow(bytes, shape.rows, &bytes) ||
+        __builtin_mul_overflow(bytes, shape.cols, &bytes))
+      detail::fail({options_.parameter}, "a block of " + to_string(shape) + " is larger than memory can be");
+    return shape;
+  }
+
+  void change(auto set) {
+    OptimizerOptions changed = options_;
+    set(changed);
+    detail::validate_for_rule<Rule, Scalar>(changed);
+    detail::require_factors_in_range<Scalar>(changed, schedule_factor_, scale_factor());
+    options_ = std::move(changed);
+  }
+
+  /// The storage types that a step accepts.
+  template <class Weights, class Gradient>
+  static constexpr bool are_storable() {
+    using Storage = typename detail::StepWeights<Scalar, std::remove_cvref_t<Weights>>::Storage;
+    using W = typename Storage::Scalar;
+    using G = typename Gradient::Scalar;
+    static_assert(is_writable_memory_v<Storage>,
+                  "the weights must be memory to update: a Matrix, Map, Ref or Block");
+    static_assert(!std::is_const_v<std::remove_reference_t<Weights>>,
+                  "the weights are const, and a step changes them");
+    static_assert(
+        outlives_expression_v<Weights>,
+        "the weights are a temporary that ends with the call, and the step with it: pass the matrix that "
+        "is trained, or a Map, Ref or Block of it");
+    constexpr bool takes_bfloat16 = std::same_as<Scalar, float>;
+    static_assert(
+        (std::same_as<Scalar, W> || (takes_bfloat16 && std::same_as<W, bfloat16>)) &&
+            (std::same_as<Scalar, G> || (takes_bfloat16 && std::same_as<G, bfloat16>)),
+        "weights and gradient must have the optimizer's scalar: Optimizer<Rule, double> for double");
+    return true;
+  }
+
+  kernel::Rounder rounder(std::uint64_t seed) const {
+    return {Rounding::stochastic,
+            kernel::RandomKey::of(seed, options_.parameter, 0, static_cast<std::uint64_t>(steps_))};
+  }
+
+  template <Orientation orientation>
+  StepReport step_along(const kernel::GradientView<Scalar>& gradient,
+                        const kernel::WeightsView<Scalar>& weights) {
+    const double rate = options_.learning_rate * schedule_factor_, scale = scale_factor();
+    detail::require_factors_in_range<Scalar>(options_, schedule_factor_, scale);
+    const char* reason =
+        refused<orientation>({gradient, weights, detail::step_coefficients(options_, rate, scale)});
+    if (reason == nullptr) return {true, ++steps_, rate};
+    if (options_.non_finite == NonFinite::skip) return {false, steps_, rate};
+    throw NonFiniteGradient(detail::joined({reason, "; nothing was changed. ", detail::remedy_of_non_finite}),
+                            options_.parameter);
+  }
+
+  /// Steps; or says why not, and has changed nothing.
+  template <Orientation orientation>
+  const char* refused(detail::StepInput<Scalar> input) {
+    if (options_.non_finite == NonFinite::unchecked) {
+      input.check = kernel::Check::nothing;
+      step_or_restore<orientation>(input);
+      return nullptr;
+    }
+    input.largest_gradient = detail::usual_gradient<Scalar>;
+    if (block_.is_in_range(rule_, input, true) && step_or_restore<orientation>(input)) return nullptr;
+    if (!kernel::all_finite(input.gradient)) return "the gradient has an Inf or NaN";
+    if (detail::careful_step<orientation>(block_, rule_, input)) return nullptr;
+    return detail::out_of_range;
+  }
+
+  /// A state that a rule may leave half changed is kept, and put back; so is one that has moved on before the
+  /// direction was found to be too large.
+  template <Orientation orientation>
+  bool step_or_restore(const detail::StepInput<Scalar>& input) {
+    if constexpr (is_kept) {
+      kept_ = block_.memory();
+      try {
+        const bool is_applied = block_.template step<orientation>(rule_, input);
+        if (!is_applied) block_.restore(kept_);
+        return is_applied;
+      } catch (...) {
+        block_.restore(kept_);
+        throw;
+      }
+    } else {
+      return block_.template step<orientation>(rule_, input);
+    }
+  }
+  static constexpr bool is_kept =
+      is_stateful && !HasFusedState<Rule, Scalar> && std::copyable<typename Block::Memory>;
+  struct Nothing {
+    explicit Nothing(const typename Block::Memory&) {}
+  };
+
+  OptimizerOptions options_;
+  detail::BlockRule<Rule, Scalar> rule_;
+  Block block_;
+  std::conditional_t<is_kept, typename Block::Memory, Nothing> kept_{block_.memory()};
+  double schedule_factor_ = 1.0;
+  std::int64_t steps_ = 0;
+};
+
+}}  // namespace symopt

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/error.hpp>
+#include <symopt/finite.hpp>
+#include <symopt/state/safetensors.hpp>
+#include <symopt/stack/state_table.hpp>
+
+#include <cmath>
+#include <cstring>
+#include <functional>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+// A StateTable as a safetensors file: the arrays as NAME/BLOCK/FIELD, and in __metadata__ what they mean:
+//   symopt_state          the version of this list, 1
+//   steps, schedule_factor
+//   parameter/NAME        a JSON object: sizes, scalar, layout, rows, group, rule, rule_options and the
+//   options
+namespace symopt { inline namespace SYMOPT_ABI { namespace interop {
+
+/// How a state is saved.
+struct SaveOptions {
+  bool allow_non_finite = false;  ///< save Inf and NaN too, rather than keep the last good file
+};
+
+/// How a state is loaded. By default everything must agree, and everything is loaded.
+struct LoadOptions {
+  bool allow_missing = false;  ///< parameters that the file lacks keep the state that they have
+  bool allow_unknown = false;  ///< parameters that only the file has are passed over
+  bool allow_changed_options =
+      false;                      ///< other momentum, decay, scale or rule options: those of the program hold
+  bool keep_rates = false;        ///< learning rates and schedule factor stay those of the program
+  bool allow_non_finite = false;  ///< load Inf and NaN too
+};
+
+/// What loading did beyond the ordinary.
+struct LoadReport {
+  std::int64_t steps = 0;              ///< steps that the state had seen
+  std::vector<std::string> missing{};  ///< parameters that the file lacked
+  std::vector<std::string> unknown{};  ///< parameters that were passed over
+  std::vector<std::string> changed{};  ///< "parameter 'head': momentum is 0.95 in the file and 0.9 here"
+};
+
+/// The file is sound but is not the state of this optimizer.
+struct StateMismatch : Error {
+  using Error::Error;
+};
+
+namespace detail {
+
+inline nlohmann::json conventions_of(const OptimizerOptions& options) {
+  nlohmann::json json;
+  OptimizerOptions(options).options([&](const std::string& name, const auto& value) {
+    if (name == "parameter" || name == "non_finite") return;
+    if constexpr (requires { to_string(value); }) {
+      json[name] = to_string(value);
+    } else {
+      json[name] = value;
+    }
+  });
+  return json;
+}
+
+inline nlohmann::json description_of(const SavedParameter& parameter) {
+  return {{"sizes", parameter.sizes},
+          {"scalar", parameter.scalar},
+          {"layout", parameter.layout},
+          {"rows", parameter.rows},
+          {"group", parameter.group},
+          {"rule", parameter.rule},
+          {"rule_options", parameter.rule_options},
+          {"options", conventions_of(parameter.options)}};
+}
+
+/// Calls visit(pointer to the first scalar, count, stride in scalars) for the rows of an array, in order.
+inline void for_each_row(const StateField& field,
+                         const std::function<void(std::byte*, Index, Index)>& visit) {
+  auto* data = static_cast<std::byte*>(field.data);
+  if (field.shape.empty()) return visit(data, 1, 1);
+  if (field.shape.size() == 1) return visit(data, field.shape[0], field.strides[0]);
+  for (Index i = 0; i < field.shape[0]; ++i)
+    visit(data + i * field.strides[0] * static_cast<Index>(field.scalar_size), field.shape[1],
+          field.strides[1]);
+}
+
+inline std::size_t bytes_of(const StateField& field) {
+  std::size_t size = field.scalar_size;
+  for (const Index extent : field.shape) size *= static_cast<std::size_t>(extent);
+  return size;
+}
+
+/// Copies between an array and its bytes in a file, one scalar after the other where it has strides.
+inline void copy_row(std::byte* row, std::byte* packed, Index count, Index stride, std::size_t size,
+                     bool from_row) {
+  if (count == 0) return;
+  if (stride == 1) {
+    const std::size_t length = static_cast<std::size_t>(count) * size;
+    from_row ? std::memcpy(packed, row, length) : std::memcpy(row, packed, length);
+    return;
+  }
+  for (Index j = 0; j < count; ++j, packed += size) {
+    std::byte* scalar = row + j * stride * static_cast<Index>(size);
+    from_row ? std::memcpy(packed, scalar, size) : std::memcpy(scalar, packed, size);
+  }
+}
+
+template <class Scalar>
+bool all_finite_in(std::span<const std::byte> bytes) {
+  for (std::size_t i = 0; i < bytes.size(); i += sizeof(Scalar)) {
+    Scalar value;
+    std::memcpy(&value, bytes.data() + i, sizeof(Scalar));
+    if (!is_finite(value)) return false;
+  }
+  return true;
+}
+inline bool is_finite(std::string_view dtype, std::span<const std::byte> bytes) {
+  if (dtype == "F32") return all_finite_in<float>(bytes);
+  if (dtype == "F64") return all_finite_in<double>(bytes);
+  return true;
+}
+
+using Sink = std::function<void(const void*, std::size_t)>;
+
+/// The arrays of a parameter's state. Errors: Error that names the parameter, for a state that cannot be
+/// visited.
+inline std::vector<StateField> fields_of(const SavedParameter& parameter) {
+  std::vector<StateField> fields;
+  try {
+    parameter.state->visit({[&](StateField field) { fields.push_back(std::move(field)); }});
+  } catch (const Error& error) {
+    throw Error(error.text, parameter.name);
+  }
+  return fields;
+}
+
+/// use(bytes) for the rows of an array, in order, without gaps.
+inline void for_each_packed_row(const StateField& field, const auto& use) {
+  std::vector<std::byte> row;
+  for_each_row(field, [&](std::byte* data, Index count, Index stride) {
+    row.resize(static_cast<std::size_t>(count) * field.scalar_size);
+    copy_row(data, row.data(), count, stride, field.scalar_size, true);
+    use(std::span<const std::byte>(row));
+  });
+}
+
+inline void require_finite(const SavedParameter& parameter, const StateField& field) {
+  for_each_packed_row(field, [&](std::span<const std::byte> row) {
+    symopt::detail::require(is_finite(field.dtype, row), {parameter.name}, [&] {
+      return "its state " + field.name +
+             " has an Inf or NaN; nothing was written. Go back to the last good file, or save it "
+             "as it is with SaveOptions::allow_non_finite";
+    });
+  });
+}
+
+/// Writes a file. Everything that can be refused is refused before the first byte.
+inline void write_state(const StateTable& table, const SaveOptions& options, const Sink& sink) {
+  std::map<std::string, std::string> notes{{"format", "symopt"},
+                                           {"symopt_state", "1"},
+                                           {"steps", std::to_string(table.steps)},
+                                           {"schedule_factor", nlohmann::json(table.schedule_factor).dump()}};
+  std::vector<std::vector<StateField>> all;
+  for (const SavedParameter& parameter : table.parameters) {
+    notes["parameter/" + parameter.name] = description_of(parameter).dump();
+    all.push_back(fields_of(parameter));
+    if (!options.allow_non_finite)
+      for (const StateField& field : all.back()) require_finite(parameter, field);
+  }
+  std::vector<const StateField*> fields;
+  std::vector<TensorToSave> tensors;
+  for (const std::size_t size : {8UL, 4UL, 2UL, 1UL})  // the widest first, so that all are aligned
+    for (std::size_t p = 0; p < all.size(); ++p)
+      for (const StateField& field : all[p]) {
+        if (field.scalar_size != size) continue;
+        fields.push_back(&field);
+        tensors.push_back({table.parameters[p].name + "/" + field.name, field.dtype, field.shape});
+      }
+  const std::string header = safetensors_header(tensors, notes);
+  sink(header.data(), header.size());
+  for (const StateField* field : fields)
+    for_each_packed_row(*field, [&](std::span<const std::byte> row) { sink(row.data(), row.size()); });
+}
+
+}  // namespace detail
+
+}}}  // namespace symopt::interop
