@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The C interface over LayerwiseOptimizer. Every function catches what C++ throws.
 #include <symopt/symopt.h>
-#include <symopt/state/state.hpp>
 #include <symopt/stack/clip.hpp>
+#include <symopt/state/state.hpp>
 #include <symopt/symopt.hpp>
 
 #include <cstring>

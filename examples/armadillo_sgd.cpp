@@ -2,8 +2,8 @@
 // A softmax classifier in Armadillo, trained by a loop with the contract of ensmallen's SGD: the update
 // policy is given the sum of a batch's gradients and, of ensmallen 3, the step size divided by the batch
 // size.
-#include <symopt/interop/ensmallen.hpp>
 #include <symopt/group/named_groups.hpp>
+#include <symopt/interop/ensmallen.hpp>
 #include <symopt/optimizer/adamw.hpp>
 
 #include <armadillo>

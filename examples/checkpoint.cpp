@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A run that is interrupted, saved and resumed ends with the same bits as one that is not; and what a step is
 // about to do and where a router sends its tokens, on request.
-#include <symopt/state/state.hpp>
 #include <symopt/diagnostics/diagnostics.hpp>
 #include <symopt/diagnostics/router_diagnostics.hpp>
+#include <symopt/state/state.hpp>
 #include <symopt/symopt.hpp>
 
 #include <cstdio>

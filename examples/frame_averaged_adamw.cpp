@@ -2,8 +2,8 @@
 // AdamW made equivariant under rotations of the width by an average over a frame: a run from a rotated start
 // stays the rotated run, which plain AdamW's does not.
 #include <symopt/check/equivariance.hpp>
-#include <symopt/symopt.hpp>
 #include <symopt/frame/frame_average.hpp>
+#include <symopt/symopt.hpp>
 
 #include <algorithm>
 #include <cmath>

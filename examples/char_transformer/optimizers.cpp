@@ -2,9 +2,9 @@
 #include "optimizers.hpp"
 
 #include <symopt/interop/torch.hpp>
+#include <symopt/optimizer/adaptive.hpp>
 #include <symopt/stack/routing.hpp>
 #include <symopt/stack/rule_sets/transformer_roles.hpp>
-#include <symopt/optimizer/adaptive.hpp>
 
 namespace char_transformer {
 namespace {

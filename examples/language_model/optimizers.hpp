@@ -2,9 +2,9 @@
 #pragma once
 
 #include <symopt/interop/torch.hpp>
-#include <symopt/stack/routing.hpp>
 #include <symopt/optimizer/adaptive.hpp>
 #include <symopt/optimizer/schedule.hpp>
+#include <symopt/stack/routing.hpp>
 
 #include <torch/torch.h>
 

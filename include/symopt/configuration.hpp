@@ -10,8 +10,8 @@ namespace symopt { inline namespace SYMOPT_ABI {
 
 /// What this translation unit was compiled with, in one line:
 ///   symopt 0.2.0: avx512, OpenMP with 2 threads, BLAS
-/// Without OpenMP it says "one thread", without SYMOPT_USE_BLAS "own products". A unit that the compiler did not
-/// optimize says so, and what to do: its steps take many times as long.
+/// Without OpenMP it says "one thread", without SYMOPT_USE_BLAS "own products". A unit that the compiler did
+/// not optimize says so, and what to do: its steps take many times as long.
 inline std::string configuration() {
 #define SYMOPT_TEXT_EXPANDED(x) #x
 #define SYMOPT_TEXT(x) SYMOPT_TEXT_EXPANDED(x)

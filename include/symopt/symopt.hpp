@@ -4,7 +4,11 @@
 // Everything but check.hpp, frame averages (which bring an eigensolver) and the optional interop headers.
 #include <symopt/bfloat16.hpp>
 #include <symopt/configuration.hpp>
+#include <symopt/derive/dual_norm.hpp>
+#include <symopt/derive/then.hpp>
+#include <symopt/derive/update.hpp>
 #include <symopt/group/head_rotations.hpp>
+#include <symopt/group/named_groups.hpp>
 #include <symopt/group/order.hpp>
 #include <symopt/group/orthogonal.hpp>
 #include <symopt/group/permutation.hpp>
@@ -13,8 +17,12 @@
 #include <symopt/group/signed_permutation.hpp>
 #include <symopt/group/trivial.hpp>
 #include <symopt/matrix.hpp>
+#include <symopt/memory/blocks.hpp>
+#include <symopt/memory/layout.hpp>
+#include <symopt/memory/row_mask.hpp>
+#include <symopt/memory/split_weights.hpp>
+#include <symopt/memory/tensor_view.hpp>
 #include <symopt/normalization/column_norm.hpp>
-#include <symopt/derive/dual_norm.hpp>
 #include <symopt/normalization/frobenius_norm.hpp>
 #include <symopt/normalization/head_spectral.hpp>
 #include <symopt/normalization/horizontal_projection.hpp>
@@ -23,11 +31,10 @@
 #include <symopt/normalization/row_norm.hpp>
 #include <symopt/normalization/sign.hpp>
 #include <symopt/normalization/spectral.hpp>
-#include <symopt/derive/then.hpp>
-#include <symopt/memory/blocks.hpp>
-#include <symopt/memory/layout.hpp>
-#include <symopt/group/named_groups.hpp>
-#include <symopt/memory/row_mask.hpp>
+#include <symopt/optimizer/adamw.hpp>
+#include <symopt/optimizer/adaptive.hpp>
+#include <symopt/optimizer/optimizer.hpp>
+#include <symopt/optimizer/schedule.hpp>
 #include <symopt/polar/automatic.hpp>
 #include <symopt/polar/coupled_inverse_root.hpp>
 #include <symopt/polar/exact.hpp>
@@ -35,7 +42,6 @@
 #include <symopt/polar/newton_schulz.hpp>
 #include <symopt/polar/polar_express.hpp>
 #include <symopt/polar/zolotarev.hpp>
-#include <symopt/memory/split_weights.hpp>
 #include <symopt/stack/clip.hpp>
 #include <symopt/stack/layerwise_optimizer.hpp>
 #include <symopt/stack/role.hpp>
@@ -44,10 +50,4 @@
 #include <symopt/stack/rule_sets/gpt_oss.hpp>
 #include <symopt/stack/rule_sets/olmoe.hpp>
 #include <symopt/stack/rule_sets/qwen3.hpp>
-#include <symopt/memory/tensor_view.hpp>
-#include <symopt/optimizer/adamw.hpp>
-#include <symopt/optimizer/adaptive.hpp>
-#include <symopt/optimizer/optimizer.hpp>
-#include <symopt/optimizer/schedule.hpp>
-#include <symopt/derive/update.hpp>
 #include <symopt/version.hpp>

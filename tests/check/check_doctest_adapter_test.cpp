@@ -5,8 +5,8 @@
 #include <symopt/check/doctest.hpp>
 
 #include <symopt/check/equivariance.hpp>
-#include <symopt/normalization/row_norm.hpp>
 #include <symopt/group/named_groups.hpp>
+#include <symopt/normalization/row_norm.hpp>
 
 #include <sstream>
 #include <string>

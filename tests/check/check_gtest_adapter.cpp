@@ -6,8 +6,8 @@
 #include <symopt/check/gtest.hpp>
 
 #include <symopt/check/equivariance.hpp>
-#include <symopt/normalization/row_norm.hpp>
 #include <symopt/group/named_groups.hpp>
+#include <symopt/normalization/row_norm.hpp>
 
 #include <cstdlib>
 #include <sstream>

@@ -2,8 +2,8 @@
 // Rules that look right and are not, each beside an honest one. The check that is named for a liar must catch
 // it, must let the honest rule pass, and must say so in a message that is enough to see what is wrong.
 #include <symopt/check.hpp>
-#include <symopt/symopt.hpp>
 #include <symopt/frame/frame_average.hpp>
+#include <symopt/symopt.hpp>
 
 #include <doctest/doctest.h>
 

@@ -59,7 +59,7 @@
 #include <symopt/symopt.hpp>
 // and what the umbrella does not include
 #include <symopt/check.hpp>
-#include <symopt/state/state.hpp>
 #include <symopt/frame/frame_average.hpp>
+#include <symopt/state/state.hpp>
 
 int main() {}

@@ -15,5 +15,7 @@ int main() {
   int info = 1;
   dpotrf_("L", &one, &a, &one, &info);
   const bool linked = info == 0 && a == 3;
-  return linked && text.find("OpenMP with") != std::string::npos && text.find(", BLAS") != std::string::npos ? 0 : 1;
+  return linked && text.find("OpenMP with") != std::string::npos && text.find(", BLAS") != std::string::npos
+             ? 0
+             : 1;
 }

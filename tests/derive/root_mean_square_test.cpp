@@ -4,16 +4,16 @@
 #include "support/all_updates.hpp"
 #include "support/inputs.hpp"
 
-#include <symopt/normalization/column_norm.hpp>
 #include <symopt/derive/dual_norm.hpp>
+#include <symopt/frame/frame_average.hpp>
+#include <symopt/group/named_groups.hpp>
+#include <symopt/normalization/column_norm.hpp>
 #include <symopt/normalization/frobenius_norm.hpp>
 #include <symopt/normalization/head_spectral.hpp>
 #include <symopt/normalization/identity.hpp>
 #include <symopt/normalization/sign.hpp>
-#include <symopt/group/named_groups.hpp>
 #include <symopt/optimizer/adamw.hpp>
 #include <symopt/optimizer/adaptive.hpp>
-#include <symopt/frame/frame_average.hpp>
 #include <symopt/optimizer/optimizer.hpp>
 
 #include <doctest/doctest.h>

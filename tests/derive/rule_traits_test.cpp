@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // What plans, files and steps ask of a rule, whatever its type.
+#include <symopt/derive/update.hpp>
+#include <symopt/frame/frame_average.hpp>
+#include <symopt/group/named_groups.hpp>
 #include <symopt/group/product.hpp>
 #include <symopt/normalization/frobenius_norm.hpp>
 #include <symopt/normalization/row_norm.hpp>
 #include <symopt/normalization/sign.hpp>
-#include <symopt/group/named_groups.hpp>
 #include <symopt/optimizer/adamw.hpp>
-#include <symopt/frame/frame_average.hpp>
 #include <symopt/optimizer/rule_traits.hpp>
-#include <symopt/derive/update.hpp>
 
 #include <doctest/doctest.h>
 #include <boost/hana/adapt_struct.hpp>

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <symopt/configuration.hpp>
-#include <symopt/kernel/reference.hpp>
 #include <symopt/group/named_groups.hpp>
+#include <symopt/kernel/reference.hpp>
 #include <symopt/optimizer/adamw.hpp>
 #include <symopt/optimizer/optimizer.hpp>
 

@@ -3,12 +3,12 @@
 #include "support/named_model.hpp"
 #include "support/temporary_file.hpp"
 
-#include <symopt/state/state.hpp>
 #include <symopt/group/named_groups.hpp>
-#include <symopt/stack/layerwise_optimizer.hpp>
 #include <symopt/optimizer/adamw.hpp>
 #include <symopt/optimizer/adaptive.hpp>
 #include <symopt/optimizer/optimizer.hpp>
+#include <symopt/stack/layerwise_optimizer.hpp>
+#include <symopt/state/state.hpp>
 
 #include <doctest/doctest.h>
 #include <omp.h>

@@ -3,13 +3,13 @@
 // in either storage order, and of a stack.
 #include "support/allocation_suite.hpp"
 
+#include <symopt/group/named_groups.hpp>
 #include <symopt/normalization/frobenius_norm.hpp>
 #include <symopt/normalization/identity.hpp>
 #include <symopt/normalization/sign.hpp>
-#include <symopt/group/named_groups.hpp>
-#include <symopt/stack/layerwise_optimizer.hpp>
 #include <symopt/optimizer/adamw.hpp>
 #include <symopt/optimizer/adaptive.hpp>
+#include <symopt/stack/layerwise_optimizer.hpp>
 
 #include <functional>
 #include <memory>

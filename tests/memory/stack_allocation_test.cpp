@@ -3,8 +3,8 @@
 #include "support/allocation_suite.hpp"
 #include "support/stack_rules.hpp"
 
-#include <symopt/polar/exact.hpp>
 #include <symopt/memory/address_intervals.hpp>
+#include <symopt/polar/exact.hpp>
 
 #include <doctest/doctest.h>
 

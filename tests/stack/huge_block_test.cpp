@@ -4,8 +4,8 @@
 #include "support/inputs.hpp"
 
 #include <symopt/group/named_groups.hpp>
-#include <symopt/stack/layerwise_optimizer.hpp>
 #include <symopt/optimizer/optimizer.hpp>
+#include <symopt/stack/layerwise_optimizer.hpp>
 
 #include <doctest/doctest.h>
 

@@ -4,10 +4,10 @@
 #include "support/named_model.hpp"
 
 #include <symopt/normalization/sign.hpp>
-#include <symopt/stack/layerwise_optimizer.hpp>
-#include <symopt/stack/rule_sets/qwen3.hpp>
 #include <symopt/optimizer/adaptive.hpp>
 #include <symopt/optimizer/optimizer.hpp>
+#include <symopt/stack/layerwise_optimizer.hpp>
+#include <symopt/stack/rule_sets/qwen3.hpp>
 
 #include <doctest/doctest.h>
 

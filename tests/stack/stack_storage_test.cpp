@@ -4,11 +4,11 @@
 
 #include <symopt/group/named_groups.hpp>
 #include <symopt/memory/split_weights.hpp>
-#include <symopt/stack/layerwise_optimizer.hpp>
+#include <symopt/memory/with_copy.hpp>
 #include <symopt/optimizer/adamw.hpp>
 #include <symopt/optimizer/adaptive.hpp>
 #include <symopt/optimizer/optimizer.hpp>
-#include <symopt/memory/with_copy.hpp>
+#include <symopt/stack/layerwise_optimizer.hpp>
 
 #include <doctest/doctest.h>
 

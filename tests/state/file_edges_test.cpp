@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What may lie where a state is saved to or loaded from.
-#include <symopt/state/state.hpp>
+#include <symopt/derive/update.hpp>
 #include <symopt/group/named_groups.hpp>
 #include <symopt/optimizer/adamw.hpp>
 #include <symopt/optimizer/adaptive.hpp>
 #include <symopt/optimizer/optimizer.hpp>
-#include <symopt/derive/update.hpp>
+#include <symopt/state/state.hpp>
 
 #include <doctest/doctest.h>
 

@@ -4,8 +4,8 @@
 #include "support/state_rules.hpp"
 #include "support/temporary_file.hpp"
 
-#include <symopt/state/state.hpp>
 #include <symopt/frame/frame_average.hpp>
+#include <symopt/state/state.hpp>
 
 #include <doctest/doctest.h>
 

@@ -3,8 +3,8 @@
 // the old file.
 #include "support/saved_stack.hpp"
 
-#include <symopt/state/state.hpp>
 #include <symopt/normalization/sign.hpp>
+#include <symopt/state/state.hpp>
 
 #include <doctest/doctest.h>
 

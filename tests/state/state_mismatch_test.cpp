@@ -4,8 +4,8 @@
 #include "support/saved_stack.hpp"
 #include "support/state_rules.hpp"
 
-#include <symopt/state/state.hpp>
 #include <symopt/normalization/sign.hpp>
+#include <symopt/state/state.hpp>
 
 #include <doctest/doctest.h>
 

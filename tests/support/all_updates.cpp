@@ -2,8 +2,8 @@
 #include "support/all_updates.hpp"
 #include "support/group_list.hpp"
 
-#include <symopt/optimizer/rule_traits.hpp>
 #include <symopt/derive/update.hpp>
+#include <symopt/optimizer/rule_traits.hpp>
 
 namespace symopt_test {
 

@@ -3,8 +3,8 @@
 
 #include "support/reference.hpp"
 
-#include <symopt/symopt.hpp>
 #include <symopt/frame/frame_average.hpp>
+#include <symopt/symopt.hpp>
 
 // Rules that lack a symmetry, to be averaged over a frame.
 namespace symopt_test {

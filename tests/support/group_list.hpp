@@ -3,8 +3,8 @@
 
 #include "support/user_groups.hpp"
 
-#include <symopt/group/order.hpp>
 #include <symopt/group/named_groups.hpp>
+#include <symopt/group/order.hpp>
 
 #include <tuple>
 

@@ -4,8 +4,8 @@
 #include "support/named_model.hpp"
 #include "support/temporary_file.hpp"
 
-#include <symopt/state/state_file.hpp>
 #include <symopt/stack/layerwise_optimizer.hpp>
+#include <symopt/state/state_file.hpp>
 
 #include <nlohmann/json.hpp>
 

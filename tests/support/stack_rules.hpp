@@ -3,14 +3,14 @@
 
 #include "support/storages.hpp"
 
+#include <symopt/derive/update.hpp>
+#include <symopt/group/named_groups.hpp>
 #include <symopt/normalization/one_sided_spectral.hpp>
 #include <symopt/normalization/sign.hpp>
-#include <symopt/group/named_groups.hpp>
-#include <symopt/stack/layerwise_optimizer.hpp>
 #include <symopt/optimizer/adamw.hpp>
 #include <symopt/optimizer/adaptive.hpp>
 #include <symopt/optimizer/optimizer.hpp>
-#include <symopt/derive/update.hpp>
+#include <symopt/stack/layerwise_optimizer.hpp>
 
 #include <cmath>
 #include <functional>

@@ -3,8 +3,8 @@
 
 #include "support/state_rules.hpp"
 
-#include <symopt/symopt.hpp>
 #include <symopt/frame/frame_average.hpp>
+#include <symopt/symopt.hpp>
 
 #include <cstdint>
 #include <list>

@@ -3,8 +3,8 @@
 
 #include <symopt/check/approximation.hpp>
 #include <symopt/check/wide.hpp>
-#include <symopt/type_name.hpp>
 #include <symopt/optimizer/rule.hpp>
+#include <symopt/type_name.hpp>
 
 #include <concepts>
 #include <functional>

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <symopt/check/stored_blocks.hpp>
-#include <symopt/stack/layerwise_optimizer.hpp>
 #include <symopt/optimizer/rule_traits.hpp>
+#include <symopt/stack/layerwise_optimizer.hpp>
 
 #include <concepts>
 #include <cstddef>

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/error.hpp>
-#include <symopt/derive/dual_norm.hpp>
-#include <symopt/derive/then.hpp>
 #include <symopt/derive/admissible.hpp>
 #include <symopt/derive/default_normalization.hpp>
+#include <symopt/derive/dual_norm.hpp>
+#include <symopt/derive/then.hpp>
+#include <symopt/error.hpp>
 
 namespace symopt { inline namespace SYMOPT_ABI {
 

@@ -4,8 +4,8 @@
 #include <symopt/diagnostics/parameter_probe.hpp>
 #include <symopt/diagnostics/sampled_element.hpp>
 #include <symopt/diagnostics/singular_band.hpp>
-#include <symopt/stack/state_access.hpp>
 #include <symopt/diagnostics/table_text.hpp>
+#include <symopt/stack/state_access.hpp>
 
 #include <algorithm>
 #include <cmath>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/interop/torch.hpp>
 #include <symopt/diagnostics/diagnostics.hpp>
+#include <symopt/interop/torch.hpp>
 
 #include <torch/utils.h>
 

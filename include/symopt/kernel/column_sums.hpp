@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/memory/buffer.hpp>
 #include <symopt/kernel/chunks.hpp>
+#include <symopt/memory/buffer.hpp>
 
 #include <algorithm>
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/memory/buffer.hpp>
 #include <symopt/kernel/entrywise.hpp>
 #include <symopt/kernel/norm_factors.hpp>
+#include <symopt/memory/buffer.hpp>
 
 #include <atomic>
 

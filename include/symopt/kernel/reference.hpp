@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/memory/block_view.hpp>
 #include <symopt/kernel/adamw.hpp>
 #include <symopt/kernel/step.hpp>
+#include <symopt/memory/block_view.hpp>
 
 #include <algorithm>
 #include <cmath>

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <symopt/kernel/coefficients.hpp>
-#include <symopt/memory/momentum_sums.hpp>
 #include <symopt/kernel/sweep.hpp>
+#include <symopt/memory/momentum_sums.hpp>
 
 #include <limits>
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/simd/load_store.hpp>
 #include <symopt/memory/runs.hpp>
+#include <symopt/simd/load_store.hpp>
 
 #include <type_traits>
 

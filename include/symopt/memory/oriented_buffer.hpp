@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/memory/block_view.hpp>
 #include <symopt/finite.hpp>
+#include <symopt/memory/block_view.hpp>
 #include <symopt/memory/buffer.hpp>
 #include <symopt/memory/momentum_sums.hpp>
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/memory/block_view.hpp>
 #include <symopt/error.hpp>
+#include <symopt/memory/block_view.hpp>
 
 #include <string>
 #include <utility>

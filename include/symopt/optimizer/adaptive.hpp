@@ -3,7 +3,6 @@
 
 #include <symopt/error.hpp>
 #include <symopt/normalization/horizontal_projection.hpp>
-#include <symopt/type_name.hpp>
 #include <symopt/optimizer/adaptive_call.hpp>
 #include <symopt/optimizer/adaptive_state.hpp>
 #include <symopt/optimizer/adaptive_step.hpp>
@@ -11,6 +10,7 @@
 #include <symopt/optimizer/moments.hpp>
 #include <symopt/optimizer/rule.hpp>
 #include <symopt/optimizer/step_input.hpp>
+#include <symopt/type_name.hpp>
 
 #include <cmath>
 #include <cstdint>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/kernel/generic.hpp>
 #include <symopt/memory/block_view.hpp>
 #include <symopt/memory/buffer.hpp>
-#include <symopt/kernel/generic.hpp>
 #include <symopt/normalization/apply.hpp>
 #include <symopt/optimizer/fused_step.hpp>
 #include <symopt/optimizer/rule_traits.hpp>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/derive/pipeline.hpp>
 #include <symopt/kernel/centred.hpp>
 #include <symopt/kernel/column.hpp>
 #include <symopt/kernel/entrywise.hpp>
@@ -9,7 +10,6 @@
 #include <symopt/normalization/column_norm.hpp>
 #include <symopt/normalization/frobenius_norm.hpp>
 #include <symopt/normalization/identity.hpp>
-#include <symopt/derive/pipeline.hpp>
 #include <symopt/normalization/row_norm.hpp>
 #include <symopt/normalization/sign.hpp>
 #include <symopt/optimizer/step_input.hpp>

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/derive/update.hpp>
 #include <symopt/optimizer/block.hpp>
 #include <symopt/optimizer/careful_step.hpp>
 #include <symopt/optimizer/step_weights.hpp>
-#include <symopt/derive/update.hpp>
 
 #include <concepts>
 #include <cstdint>

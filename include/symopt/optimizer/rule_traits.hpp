@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/group/group_text.hpp>
 #include <symopt/derive/pipeline.hpp>
-#include <symopt/normalization/root_mean_square.hpp>
 #include <symopt/derive/scale_free.hpp>
-#include <symopt/type_name.hpp>
+#include <symopt/group/group_text.hpp>
+#include <symopt/normalization/root_mean_square.hpp>
 #include <symopt/optimizer/options.hpp>
 #include <symopt/optimizer/rule.hpp>
+#include <symopt/type_name.hpp>
 
 #include <boost/hana/back.hpp>
 #include <boost/hana/concept/struct.hpp>

@@ -2,9 +2,9 @@
 #pragma once
 
 #include <symopt/error.hpp>
-#include <symopt/memory/weights_view.hpp>
 #include <symopt/memory/overlap.hpp>
 #include <symopt/memory/split_weights.hpp>
+#include <symopt/memory/weights_view.hpp>
 #include <symopt/memory/with_copy.hpp>
 
 #include <concepts>

@@ -3,9 +3,9 @@
 
 #include <symopt/error.hpp>
 #include <symopt/finite.hpp>
+#include <symopt/polar/concept.hpp>
 #include <symopt/product/products.hpp>
 #include <symopt/scaling.hpp>
-#include <symopt/polar/concept.hpp>
 
 #include <algorithm>
 #include <array>

@@ -3,10 +3,10 @@
 
 #include <symopt/error.hpp>
 #include <symopt/finite.hpp>
-#include <symopt/product/inverse_sum.hpp>
-#include <symopt/scaling.hpp>
 #include <symopt/polar/concept.hpp>
 #include <symopt/polar/zolotarev_coefficients.hpp>
+#include <symopt/product/inverse_sum.hpp>
+#include <symopt/scaling.hpp>
 
 #include <algorithm>
 #include <concepts>

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/product/blas.hpp>
 #include <symopt/memory/buffer.hpp>
+#include <symopt/product/blas.hpp>
 #include <symopt/product/packing.hpp>
 #include <symopt/scaling.hpp>
-#include <symopt/threads.hpp>
 #include <symopt/side.hpp>
+#include <symopt/threads.hpp>
 
 #include <algorithm>
 #include <cmath>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/threads.hpp>
 #include <symopt/optimizer/block.hpp>
+#include <symopt/threads.hpp>
 
 #include <algorithm>
 #include <concepts>

@@ -4,12 +4,12 @@
 #include <symopt/finite.hpp>
 #include <symopt/kernel/all_finite.hpp>
 #include <symopt/memory/blocks.hpp>
+#include <symopt/optimizer/kept_weights.hpp>
 #include <symopt/stack/hidden_rule.hpp>
 #include <symopt/stack/plan.hpp>
 #include <symopt/stack/state_table.hpp>
 #include <symopt/stack/stored_gradient.hpp>
 #include <symopt/stack/stored_weights.hpp>
-#include <symopt/optimizer/kept_weights.hpp>
 
 #include <concepts>
 #include <cstdint>

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <symopt/matrix.hpp>
-#include <symopt/stack/numbered_names.hpp>
 #include <symopt/optimizer/options.hpp>
+#include <symopt/stack/numbered_names.hpp>
 
 #include <algorithm>
 #include <concepts>

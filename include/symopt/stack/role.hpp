@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/optimizer/rule_traits.hpp>
 #include <symopt/stack/parameter.hpp>
 #include <symopt/stack/role_rule.hpp>
 #include <symopt/stack/stack_options.hpp>
-#include <symopt/optimizer/rule_traits.hpp>
 
 #include <memory>
 #include <optional>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/derive/update.hpp>
 #include <symopt/group/named_groups.hpp>
 #include <symopt/optimizer/rule.hpp>
-#include <symopt/derive/update.hpp>
 
 #include <concepts>
 

@@ -2,11 +2,11 @@
 #pragma once
 
 #include <symopt/error.hpp>
+#include <symopt/optimizer/adamw.hpp>
 #include <symopt/stack/edit_distance.hpp>
 #include <symopt/stack/glob.hpp>
 #include <symopt/stack/numbered_names.hpp>
 #include <symopt/stack/role.hpp>
-#include <symopt/optimizer/adamw.hpp>
 
 #include <algorithm>
 #include <limits>

@@ -2,9 +2,9 @@
 #pragma once
 
 #include <symopt/memory/layout.hpp>
+#include <symopt/optimizer/optimizer.hpp>
 #include <symopt/stack/layerwise_optimizer.hpp>
 #include <symopt/stack/state_table.hpp>
-#include <symopt/optimizer/optimizer.hpp>
 
 #include <concepts>
 #include <memory>

@@ -2,10 +2,10 @@
 #pragma once
 
 #include <symopt/error.hpp>
-#include <symopt/memory/weights_view.hpp>
 #include <symopt/memory/overlap.hpp>
 #include <symopt/memory/row_mask.hpp>
 #include <symopt/memory/tensor_view.hpp>
+#include <symopt/memory/weights_view.hpp>
 #include <symopt/optimizer/kept_weights.hpp>
 
 #include <concepts>

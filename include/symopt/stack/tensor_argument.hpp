@@ -3,9 +3,9 @@
 
 #include <symopt/error.hpp>
 #include <symopt/memory/split_weights.hpp>
-#include <symopt/stack/stored_weights.hpp>
 #include <symopt/memory/tensor_view.hpp>
 #include <symopt/memory/with_copy.hpp>
+#include <symopt/stack/stored_weights.hpp>
 
 #include <concepts>
 #include <cstdint>

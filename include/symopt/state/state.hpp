@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/stack/state_access.hpp>
 #include <symopt/state/file_replacement.hpp>
 #include <symopt/state/safetensors.hpp>
 #include <symopt/state/state_file.hpp>
 #include <symopt/state/state_reader.hpp>
-#include <symopt/stack/state_access.hpp>
 
 #include <algorithm>
 #include <cerrno>

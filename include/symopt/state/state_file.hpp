@@ -3,8 +3,8 @@
 
 #include <symopt/error.hpp>
 #include <symopt/finite.hpp>
-#include <symopt/state/safetensors.hpp>
 #include <symopt/stack/state_table.hpp>
+#include <symopt/state/safetensors.hpp>
 
 #include <cmath>
 #include <cstring>

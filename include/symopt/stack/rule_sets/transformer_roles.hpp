@@ -2,9 +2,9 @@
 #pragma once
 
 #include <symopt/error.hpp>
-#include <symopt/stack/routing.hpp>
 #include <symopt/optimizer/adamw.hpp>
 #include <symopt/optimizer/adaptive.hpp>
+#include <symopt/stack/routing.hpp>
 
 #include <string>
 
