@@ -341,6 +341,109 @@ TEST_CASE("weights and gradient that overlap are refused, when adding and later"
                   {"'head'", "overlap"});
 }
 
+TEST_CASE("a step writes no memory that it reads elsewhere, and both parameters are named") {
+  std::vector<float> memory(96);
+  std::vector<bfloat16> small(48);
+  const auto floats = [&](std::size_t first) { return TensorView<float>(memory.data() + first, {4, 3}); };
+  const auto copy = [&](std::size_t first) { return TensorView<bfloat16>(small.data() + first, {4, 3}); };
+  // The floats of w's gradient, as memory of a copy.
+  const auto inside = [&](std::size_t first) {
+    return TensorView<bfloat16>(reinterpret_cast<bfloat16*>(memory.data() + first), {4, 3});
+  };
+  LayerwiseOptimizer stack;
+  const auto add_with_copy = [&](const char* name, std::size_t first, std::size_t first_of_copy) {
+    const TensorView<float> weights = floats(first);
+    TensorView<bfloat16> target = copy(first_of_copy);
+    stack.add<Sign>(name, with_copy(weights, target), floats(first + 12));
+  };
+  add_with_copy("v", 0, 0);
+  add_with_copy("w", 24, 12);
+  CHECK(stack.step().applied);
+  const auto refuses = [&](const std::vector<std::string>& words) {
+    const auto before = memory;
+    check_refused([&] { stack.step(); }, words);
+    CHECK(memory == before);
+  };
+
+  stack.set_copy("v", inside(12));
+  refuses({"parameter 'v': copy and gradient overlap in memory"});
+  stack.set_copy("v", inside(40));
+  refuses({"copy of parameter 'v'", "gradient of parameter 'w'", "overlap in memory"});
+  stack.set_copy("v", inside(24));
+  refuses({"weights of parameter 'w'", "copy of parameter 'v'", "overlap in memory"});
+  stack.set_copy("v", copy(20));
+  refuses({"copy of parameter 'w'", "copy of parameter 'v'", "overlap in memory"});
+  stack.set_copy("v", copy(0));
+  CHECK(stack.step().applied);
+
+  stack.set_gradient("v", floats(26));
+  refuses({"gradient of parameter 'v'", "weights of parameter 'w'", "overlap in memory"});
+  stack.set_gradient("v", floats(36));  // two may read the same
+  CHECK(stack.step().applied);
+  stack.set_weights("w", floats(36));
+  refuses({"overlap in memory"});
+  stack.set_gradient("v", floats(12));
+  refuses({"parameter 'w': weights and gradient overlap in memory"});
+  stack.set_gradient("w", floats(24));
+  CHECK(stack.step().applied);
+  stack.set_weights("v", floats(40));
+  refuses({"parameters 'v' and 'w' share memory"});
+  // What is about to move is not refused on its way: the two change places.
+  stack.set_weights("v", floats(36));
+  stack.set_weights("w", floats(0));
+  CHECK(stack.step().applied);
+
+  // What is added is compared at once.
+  check_refused([&] { add_with_copy("x", 60, 22); }, {"copy of parameter 'w'", "copy of parameter 'x'"});
+  Matrix<std::uint16_t> low = Matrix<std::uint16_t>::Zero(4, 3);
+  Matrix<bfloat16> high(4, 3), other(4, 3);
+  high.setZero();
+  stack.add<Sign>("halves", split_weights(high, low), floats(72));
+  check_refused([&] { stack.add<Sign>("twin", split_weights(other, low), floats(72)); },
+                {"'halves'", "'twin'", "share memory"});
+  const TensorView<float> in_low(reinterpret_cast<float*>(low.data()), {4, 3}, {0, 0});
+  check_refused([&] { stack.set_gradient("halves", in_low); },
+                {"parameter 'halves': weights and gradient overlap in memory"});
+  CHECK(stack.size() == 3);
+  CHECK(stack.step().applied);
+}
+
+TEST_CASE("memory that runs backwards is stepped as memory that runs forwards") {
+  for (const Index rows : {1, 4})
+    for (const Index cols : {3, 40}) {
+      CAPTURE(rows);
+      CAPTURE(cols);
+      const auto size = static_cast<std::size_t>(rows * cols);
+      NamedModel model = NamedModel().add("w", {rows, cols});
+      std::vector<float> weights(model["w"].weights.rbegin(), model["w"].weights.rend());
+      const std::vector<float> gradient(model["w"].gradient.rbegin(), model["w"].gradient.rend());
+      LayerwiseOptimizer forwards, backwards;
+      const auto add_both = [&]<class Rule>() {
+        forwards.add<Rule>("w", model["w"].weights_view(), model["w"].gradient_view());
+        backwards.add<Rule>("w", TensorView<float>(weights.data() + size - 1, {rows, cols}, {-cols, -1}),
+                            TensorView<const float>(gradient.data() + size - 1, {rows, cols}, {-cols, -1}));
+      };
+      const auto compare = [&] {
+        for (int step = 0; step < 3; ++step) {
+          forwards.step();
+          backwards.step();
+        }
+        const std::vector<float> reversed(weights.rbegin(), weights.rend());
+        for (std::size_t i = 0; i < size; ++i) CHECK(reversed[i] == model["w"].weights[i]);
+        forwards.remove("w");
+        backwards.remove("w");
+      };
+      add_both.operator()<LmHead>();
+      compare();
+      add_both.operator()<SwigluInput>();
+      compare();
+      add_both.operator()<AdamW>();
+      compare();
+      add_both.operator()<HiddenMatrix>();
+      compare();
+    }
+}
+
 TEST_CASE("a gradient of another shape is refused with both") {
   Fixture fixture;
   std::vector<float> weights(12), gradient(12);

@@ -62,6 +62,10 @@ class Parameter {
     return true;
   }
   double gradient_norm() const { return gradient_.norm(mask_); }
+  /// Where it lies; null without one.
+  const TensorAddresses* gradient_addresses() const {
+    return gradient_.addresses ? &*gradient_.addresses : nullptr;
+  }
 
   /// From now on the gradient is read there; from nowhere without one.
   template <class Stored>
@@ -74,6 +78,7 @@ class Parameter {
       } else {
         blocks.bf16 = split(*gradient);
       }
+      blocks.addresses.emplace(*gradient);
     }
     gradient_ = std::move(blocks);
   }
