@@ -57,7 +57,8 @@ inline std::vector<std::byte> contents_of(const std::filesystem::path& path) {
 /// rules, steps, rates, and what must agree for them to mean the same. The weights are the trainer's own to
 /// save. The file is of the format safetensors; every array is row-major, rows x cols of its block, whichever
 /// way the weights lie in memory. It replaces an older one in one go: a crash leaves the old file or the new
-/// one. Cost: two reads of the state; memory one row of a block. Errors: std::invalid_argument that names the
+/// one. Several threads may save one optimizer that none of them changes. Cost: two reads of the state;
+/// memory one row of a block. Errors: std::invalid_argument that names the
 /// parameter, for a rule's state that cannot be visited and for Inf and NaN; std::system_error with the path.
 /// After an error the old file is as it was.
 template <class AnyOptimizer>

@@ -56,6 +56,8 @@ class OrientedBuffer {
     sums_.invalidate();
     return as_it_lies();
   }
+  /// rows x cols as it lies, to be read: changes nothing.
+  BlockView<Scalar> for_reading() { return as_it_lies(); }
 
   /// rows x cols as it lies, read-only.
   auto view() const {
