@@ -5,10 +5,13 @@
 #include <symopt/stack/clip.hpp>
 #include <symopt/symopt.hpp>
 
+#include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <limits>
 #include <new>
 #include <sstream>
+#include <string_view>
 #include <type_traits>
 
 struct symopt_optimizer {
@@ -35,9 +38,35 @@ using symopt::Index;
 /// The last error of a thread. Fixed memory: to say that there is no memory takes none.
 thread_local char last_error[4096] = "";
 
-symopt_status fail(symopt_status status, const char* what) noexcept {
-  std::strncpy(last_error, what, sizeof last_error - 1);
-  last_error[sizeof last_error - 1] = '\0';
+/// What the library tells programs in C++, and how a program in C says it.
+struct Wording {
+  std::string_view cxx, c;
+};
+constexpr Wording wordings[] = {
+    {"non_finite = NonFinite::skip", "symopt_options.non_finite = SYMOPT_SKIP"},
+    {"; stack.remove(name) takes the old one away, set_weights and set_gradient give it other memory",
+     "; give every block of the table a name of its own"},
+    {"is one TiedEmbedding (in a rule set: Embeddings::tied)", "is one block, SYMOPT_TIED_EMBEDDING"},
+    {", or save it as it is with SaveOptions::allow_non_finite", ""},
+    {"; LoadOptions::allow_missing would leave it as it is", ""},
+    {"; LoadOptions::allow_unknown would pass over it", ""},
+    {"; LoadOptions::allow_changed_options would go on with the one here", ""},
+    {"; LoadOptions::allow_non_finite would load it all the same", ""}};
+
+symopt_status fail(symopt_status status, std::string_view what) noexcept {
+  std::size_t length = 0;
+  const auto append = [&](std::string_view text) {
+    for (const char letter : text)
+      if (length + 1 < sizeof last_error) last_error[length++] = letter;
+  };
+  while (!what.empty()) {
+    const auto* wording =
+        std::ranges::find_if(wordings, [&](const Wording& known) { return what.starts_with(known.cxx); });
+    const bool is_known = wording != std::end(wordings);
+    append(is_known ? wording->c : what.substr(0, 1));
+    what.remove_prefix(is_known ? wording->cxx.size() : 1);
+  }
+  last_error[length] = '\0';
   return status;
 }
 
