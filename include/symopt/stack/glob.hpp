@@ -81,7 +81,7 @@ class Glob {
     const auto enter = [&](std::vector<char>& places, std::size_t place) {
       places[place] = 1;
       while (place < end && pattern[place] == '*') {  // a star may stand for nothing
-        place += pattern.substr(place).starts_with("**") ? 2 : 1;
+        place += pattern.substr(place).starts_with("**") ? std::size_t{2} : 1;
         places[place] = 1;
       }
     };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/memory/countable.hpp>
 #include <symopt/update/block.hpp>
 #include <symopt/update/step_weights.hpp>
 #include <symopt/update/update.hpp>
@@ -142,10 +143,9 @@ class Optimizer {
   Shape checked(Shape shape) const {
     if (shape.rows < 0 || shape.cols < 0)
       detail::fail({options_.parameter}, "the block cannot be " + to_string(shape));
-    Index bytes = sizeof(Scalar);
-    if (__builtin_mul_overflow(bytes, shape.rows, &bytes) ||
-        __builtin_mul_overflow(bytes, shape.cols, &bytes))
-      detail::fail({options_.parameter}, "a block of " + to_string(shape) + " is larger than memory can be");
+    const Index sizes[] = {shape.rows, shape.cols}, strides[] = {shape.cols, 1};
+    detail::require_countable(sizes, strides, sizeof(Scalar), {options_.parameter},
+                              [&] { return "a block of " + to_string(shape); });
     return shape;
   }
 
