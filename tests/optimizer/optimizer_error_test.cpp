@@ -181,6 +181,11 @@ TEST_CASE("horizontal decay is refused where the rule's group has no shift") {
   CHECK(refusal([&] { Optimizer<Update<ColumnShift>>(4, 3, options); }) == "");
 }
 
+TEST_CASE("no momentum for a rule that keeps its own is refused with what to set") {
+  check_refused([] { Optimizer<AdamW>(4, 3, {.momentum = 0, .parameter = "wte"}); },
+                {"'wte'", "the options say no momentum", "this rule keeps its own", "beta1 (0 for none)"});
+}
+
 TEST_CASE("a rule that keeps its own momentum refuses the optimizer's") {
   const auto refuses = [](const OptimizerOptions& options) {
     check_refused([&] { Optimizer<AdamW>(4, 3, options); }, {"norm", "momentum"});

@@ -149,6 +149,46 @@ TEST_CASE("all that does not fit is said at once") {
       {"layers.[0-2].a.weight", "layers.[0-2].b.weight", "pattern 'lm_head' matches no parameter; where"});
 }
 
+TEST_CASE("a star that stops at a dot, and what wrappers put before names, are said") {
+  NamedModel model = layers_of({"up.weight"});
+  check_misrouted(
+      model, Routing().add("layers.*.weight", role<Sign>()),
+      {"no pattern matches the 3 parameters 'layers.[0-2].up.weight' [4x4]; 'layers.*.weight' would",
+       "* stops at a dot, ** does not: 'layers.**.weight'",
+       "pattern 'layers.*.weight' matches no parameter; it would match 'layers.0.up.weight' if"});
+  const Routing routing = Routing().add("layers.*.up.weight", role<Sign>());
+  for (const char* wrapped : {"module.layers.0.up.weight", "_orig_mod.layers.0.up.weight",
+                              "module._orig_mod.layers.0.up.weight", "layers.0._orig_mod.up.weight"}) {
+    NamedModel wrapper = NamedModel().add(wrapped, {4, 4});
+    check_misrouted(
+        wrapper, routing,
+        {std::string("'") + wrapped + "'", "'layers.*.up.weight' would without what a wrapper put",
+         "as 'layers.0.up.weight'", "matches no parameter; it would match"});
+  }
+}
+
+TEST_CASE("an error of ten thousand names is a page") {
+  NamedModel model;
+  for (int i = 0; i < 10000; ++i) model.add("expert_" + std::to_string(i), {1, 1});
+  const std::string text = refusal([&] { LayerwiseOptimizer().route(model.tensors(), Routing()); });
+  CHECK(text.size() < 3000);
+  CHECK(text.find("'expert_0' [1x1]") != std::string::npos);
+  CHECK(text.ends_with("and 9980 more"));
+
+  LayerwiseOptimizer stack;
+  stack.route(model.tensors(), Routing().add("*", role<Sign>()));
+  for (ModelParameter& parameter : model.parameters)
+    parameter.gradient[0] = std::numeric_limits<float>::infinity();
+  const std::string of_gradients = refusal([&] { stack.step(); });
+  CHECK(of_gradients.size() < 1000);
+  CHECK(of_gradients.find("'expert_9' and 9990 more has") != std::string::npos);
+
+  NamedModel scattered;
+  for (int i = 0; i < 3000; i += 1 + i % 3) scattered.add("layers." + std::to_string(i * i) + ".up", {1, 1});
+  const std::string of_numbers = refusal([&] { stack.route(scattered.tensors(), Routing()); });
+  CHECK(of_numbers.size() < 300);
+}
+
 TEST_CASE("a pattern is added once, and a refused one leaves the routing as it was") {
   Routing routing;
   routing.add("layers.*.up", role<SwigluInput>());

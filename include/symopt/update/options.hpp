@@ -71,6 +71,15 @@ inline void require_in_range(const OptimizerOptions& options, const char* name, 
   fail({options.parameter}, message.str());
 }
 
+/// "momentum 0.95 ema, Nesterov"
+inline std::string momentum_text(const OptimizerOptions& options) {
+  if (options.momentum == 0) return "no momentum";
+  std::ostringstream text;
+  text << "momentum " << options.momentum << " " << to_string(options.momentum_convention)
+       << (options.nesterov ? ", Nesterov" : "");
+  return text.str();
+}
+
 }  // namespace detail
 
 /// Throws std::invalid_argument that names parameter, option and range unless all are in range.
