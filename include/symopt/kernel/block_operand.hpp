@@ -92,8 +92,8 @@ struct Windows {
   Window of_row[std::size_t{rows}];
 };
 template <class Window, int... row>
-SYMOPT_INLINE Windows<Window, sizeof...(row)> open_windows(const auto& view, const Run& run, Index count,
-                                                           std::integer_sequence<int, row...>) {
+SYMOPT_INLINE Windows<Window, static_cast<int>(sizeof...(row))> open_windows(
+    const auto& view, const Run& run, Index count, std::integer_sequence<int, row...>) {
   return {{Window(view, run.row + row, run.col, count)...}};
 }
 

@@ -24,6 +24,11 @@ namespace detail {
 
 struct StateAccess;
 
+/// In place of a state that no step has to put back.
+struct NotKept {
+  explicit NotKept(const auto&) {}
+};
+
 }  // namespace detail
 
 /// The optimizer of one block: owns the momentum (or the rule's state) and does the step
@@ -216,14 +221,11 @@ class Optimizer {
   }
   static constexpr bool is_kept =
       is_stateful && detail::rule_may_throw<Rule, Scalar> && std::copyable<typename Block::Memory>;
-  struct Nothing {
-    explicit Nothing(const typename Block::Memory&) {}
-  };
 
   OptimizerOptions options_;
   detail::BlockRule<Rule, Scalar> rule_;
   Block block_;
-  std::conditional_t<is_kept, typename Block::Memory, Nothing> kept_{block_.memory()};
+  std::conditional_t<is_kept, typename Block::Memory, detail::NotKept> kept_{block_.memory()};
   double schedule_factor_ = 1.0;
   std::int64_t steps_ = 0;
 };
