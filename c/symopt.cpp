@@ -5,16 +5,20 @@
 #include <symopt/state/state.hpp>
 #include <symopt/symopt.hpp>
 
+#include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <limits>
 #include <new>
 #include <sstream>
+#include <string_view>
 #include <type_traits>
+#include <utility>
 
 struct symopt_optimizer {
   struct Block {
     std::string name;
-    symopt::Index offset;
+    std::ptrdiff_t offset;
     std::vector<symopt::Index> sizes;
     bool is_frozen = false;
   };
@@ -35,9 +39,35 @@ using symopt::Index;
 /// The last error of a thread. Fixed memory: to say that there is no memory takes none.
 thread_local char last_error[4096] = "";
 
-symopt_status fail(symopt_status status, const char* what) noexcept {
-  std::strncpy(last_error, what, sizeof last_error - 1);
-  last_error[sizeof last_error - 1] = '\0';
+/// What the library tells programs in C++, and how a program in C says it.
+struct Wording {
+  std::string_view cxx, c;
+};
+constexpr Wording wordings[] = {
+    {"non_finite = NonFinite::skip", "symopt_options.non_finite = SYMOPT_SKIP"},
+    {"; stack.remove(name) takes the old one away, set_weights and set_gradient give it other memory",
+     "; give every block of the table a name of its own"},
+    {"is one TiedEmbedding (in a rule set: Embeddings::tied)", "is one block, SYMOPT_TIED_EMBEDDING"},
+    {", or save it as it is with SaveOptions::allow_non_finite", ""},
+    {"; LoadOptions::allow_missing would leave it as it is", ""},
+    {"; LoadOptions::allow_unknown would pass over it", ""},
+    {"; LoadOptions::allow_changed_options would go on with the one here", ""},
+    {"; LoadOptions::allow_non_finite would load it all the same", ""}};
+
+symopt_status fail(symopt_status status, std::string_view what) noexcept {
+  std::size_t length = 0;
+  const auto append = [&](std::string_view text) {
+    for (const char letter : text)
+      if (length + 1 < sizeof last_error) last_error[length++] = letter;
+  };
+  while (!what.empty()) {
+    const auto* wording =
+        std::ranges::find_if(wordings, [&](const Wording& known) { return what.starts_with(known.cxx); });
+    const bool is_known = wording != std::end(wordings);
+    append(is_known ? wording->c : what.substr(0, 1));
+    what.remove_prefix(is_known ? wording->cxx.size() : 1);
+  }
+  last_error[length] = '\0';
   return status;
 }
 
@@ -92,14 +122,21 @@ void require_block(const symopt_block& block, std::size_t index) {
   const auto require_count = [&](std::int64_t value, const char* what) {
     require(value >= 0, std::string(what) + " is " + std::to_string(value) + "; it must not be negative",
             block.name);
+    require(std::in_range<Index>(value),
+            std::string(what) + " is " + std::to_string(value) + "; this build of the library counts to " +
+                std::to_string(std::numeric_limits<Index>::max()),
+            block.name);
   };
   const auto require_positive = [&](std::int64_t value, const char* what) {
     require(value > 0, std::string(what) + " is " + std::to_string(value) + "; it must be positive",
             block.name);
   };
-  require_count(block.offset, "offset");
+  require(block.offset >= 0, "offset is " + std::to_string(block.offset) + "; it must not be negative",
+          block.name);
   require_positive(block.rows, "rows");
   require_positive(block.cols, "cols");
+  require_count(block.rows, "rows");
+  require_count(block.cols, "cols");
   require_count(block.batch, "batch");
   require_count(block.row_heads, "row_heads");
   require_count(block.column_heads, "column_heads");
@@ -108,19 +145,24 @@ void require_block(const symopt_block& block, std::size_t index) {
   const bool overflows = __builtin_mul_overflow(end, block.cols, &end) ||
                          __builtin_mul_overflow(end, std::max<std::int64_t>(block.batch, 1), &end) ||
                          __builtin_add_overflow(end, block.offset, &end) ||
-                         end > std::numeric_limits<std::int64_t>::max() / 8;
-  require(!overflows, "parameter '" + std::string(block.name) + "' is larger than memory can be");
+                         end > std::numeric_limits<std::ptrdiff_t>::max() / 8;
+  require(!overflows, "it is larger than memory can be", block.name);
   require(block.row_heads <= 1 || block.column_heads <= 1,
           "it has row_heads and column_heads; give one of them", block.name);
   require(block.layout == SYMOPT_ROW_MAJOR || block.layout == SYMOPT_TRANSPOSED,
           "layout is " + std::to_string(block.layout) + "; it must be a symopt_layout", block.name);
 }
 
+/// A count of a table that was looked at.
+Index index_of(std::int64_t count) {
+  return static_cast<Index>(count);
+}
+
 symopt::Layout layout_of(const symopt_block& block) {
   using namespace symopt;
   Layout layout;
-  if (block.row_heads > 1) layout = layout::row_heads(block.row_heads);
-  if (block.column_heads > 1) layout = layout::column_heads(block.column_heads);
+  if (block.row_heads > 1) layout = layout::row_heads(index_of(block.row_heads));
+  if (block.column_heads > 1) layout = layout::column_heads(index_of(block.column_heads));
   if (block.layout == SYMOPT_TRANSPOSED) layout = layout::transposed(layout);
   if (block.batch > 1) layout = layout::experts(layout);
   return layout;
@@ -131,7 +173,7 @@ symopt::Layout layout_of(const symopt_block& block) {
 template <class Class>
 symopt::Role role_of(const symopt_block& block, const symopt::StackOptions& stack) {
   const symopt::RowMask mask =
-      block.existing_rows == 0 ? symopt::RowMask() : symopt::RowMask::first(block.existing_rows);
+      block.existing_rows == 0 ? symopt::RowMask() : symopt::RowMask::first(index_of(block.existing_rows));
   const symopt::Role role = symopt::role<Class>(layout_of(block), mask);
   if (block.learning_rate == 0 && block.weight_decay == 0) return role;
   symopt::OptimizerOptions options = role.options(stack);
@@ -197,9 +239,9 @@ void require_dtypes(const symopt_options& options) {
 }
 
 std::vector<Index> sizes_of(const symopt_block& block) {
-  std::vector<Index> sizes{block.rows, block.cols};
+  std::vector<Index> sizes{index_of(block.rows), index_of(block.cols)};
   if (block.layout == SYMOPT_TRANSPOSED) std::swap(sizes[0], sizes[1]);
-  if (block.batch > 1) sizes.insert(sizes.begin(), block.batch);
+  if (block.batch > 1) sizes.insert(sizes.begin(), index_of(block.batch));
   return sizes;
 }
 
@@ -260,7 +302,7 @@ symopt_status symopt_create(const symopt_options* options, const symopt_block* b
       const auto* given = reinterpret_cast<const symopt_block*>(next);
       const symopt_block block = in_own_size(given, "symopt_block");
       require_block(block, i);
-      made->blocks.push_back({block.name, block.offset, sizes_of(block)});
+      made->blocks.push_back({block.name, static_cast<std::ptrdiff_t>(block.offset), sizes_of(block)});
       made->stack.add(block.name, role_of(block, stack),
                       symopt::TensorView<float>(parameters + block.offset, sizes_of(block)), std::nullopt);
       std::size_t size = 0;

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // A softmax classifier in Armadillo, trained by a loop with the contract of ensmallen's SGD: the update
-// policy is given the sum of a batch's gradients and, of ensmallen 3, the step size divided by the batch
-// size.
+// policy is given the sum of a batch's gradients and, of ensmallen 3, the step size divided by the size of
+// that batch.
 #include <symopt/group/named_groups.hpp>
 #include <symopt/interop/ensmallen.hpp>
 #include <symopt/optimizer/adamw.hpp>
 
+#include <algorithm>
 #include <armadillo>
 #include <cmath>
 #include <iostream>
 
-constexpr std::size_t classes = 5, inputs = 8, samples = 320, batch = 32;
+constexpr std::size_t classes = 5, inputs = 8, samples = 330, batch = 32;  // the last batch has ten
 
 /// Points around one centre for each class.
 struct Data {
@@ -48,12 +49,13 @@ double trained(double step_size, bool is_divided) {
   arma::mat weights(classes, inputs, arma::fill::zeros), gradient;
   const double before = loss(data, weights, 0, samples, gradient);
   using Update = symopt::interop::EnsmallenUpdate<Rule>;
-  Update update({.batch_size = batch, .step_size_is_divided = is_divided});
+  Update update({.batch_size = batch, .samples = samples, .step_size_is_divided = is_divided});
   typename Update::template Policy<arma::mat, arma::mat> policy(update, classes, inputs);
   for (int epoch = 0; epoch < 10; ++epoch)
     for (std::size_t first = 0; first < samples; first += batch) {
-      loss(data, weights, first, batch, gradient);
-      policy.Update(weights, is_divided ? step_size / batch : step_size, gradient);
+      const std::size_t count = std::min(batch, samples - first);
+      loss(data, weights, first, count, gradient);
+      policy.Update(weights, is_divided ? step_size / static_cast<double>(count) : step_size, gradient);
     }
   return loss(data, weights, 0, samples, gradient) / before;
 }

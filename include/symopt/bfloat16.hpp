@@ -35,7 +35,8 @@ struct StochasticallyRounded {
 /// Says that a step rounds stochastically what it writes to `block`, bfloat16 memory of any storage order
 /// that outlives the call. The random bits are a function of the seed, the parameter's name, the number of
 /// the step and the entry's row and column: the same at any number of threads, in any storage order, and
-/// after a restart.
+/// after a restart. So two optimizers round alike unless OptimizerOptions::parameter or the seed tells them
+/// apart; a stack's parameters have names.
 ///   optimizer.step(stochastic(weights, 1), gradient);
 template <class Block>
 StochasticallyRounded<Block> stochastic(Block& block, std::uint64_t seed) {

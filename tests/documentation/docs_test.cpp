@@ -73,6 +73,55 @@ TEST_CASE("every block of C++ in the documentation stands in a compiled file") {
   CHECK(total >= 6);
 }
 
+/// "<!-- figures of FILE: 0.981 3.9 -->": what a page says of another file's numbers.
+std::vector<std::pair<std::string, std::vector<std::string>>> figures(const std::string& page) {
+  std::vector<std::pair<std::string, std::vector<std::string>>> found;
+  static const std::regex mark("<!-- figures of ([^ :]+): ([^>]*) -->");
+  for (std::sregex_iterator match(page.begin(), page.end(), mark), end; match != end; ++match) {
+    std::istringstream words((*match)[2]);
+    found.push_back({(*match)[1], {}});
+    for (std::string number; words >> number;) found.back().second.push_back(number);
+  }
+  return found;
+}
+
+/// Whether a number stands there, and not as a part of a longer one.
+bool has_figure(const std::string& text, const std::string& number) {
+  const auto goes_on = [](char c) { return (c >= '0' && c <= '9') || c == '.'; };
+  for (std::size_t at = text.find(number); at != std::string::npos; at = text.find(number, at + 1)) {
+    const std::size_t end = at + number.size();
+    const bool is_decimal = end + 1 < text.size() && goes_on(text[end]) && goes_on(text[end + 1]);
+    const bool is_longer = end < text.size() && text[end] >= '0' && text[end] <= '9';
+    if ((at == 0 || !goes_on(text[at - 1])) && !is_decimal && !is_longer) return true;
+  }
+  return false;
+}
+
+TEST_CASE("figures of another page or of a program's output stand there too") {
+  std::size_t total = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(root / "docs")) {
+    if (entry.path().extension() != ".md") continue;
+    const std::string page = read(entry.path());
+    for (const auto& marked : figures(page)) {
+      const std::string& file = marked.first;
+      const std::string source = read(root / file);
+      const std::string text = page.substr(0, page.find("<!-- figures of"));
+      for (const std::string& number : marked.second) {
+        CAPTURE(entry.path().string());
+        CAPTURE(file);
+        CAPTURE(number);
+        CHECK(has_figure(text, number));
+        CHECK(has_figure(source, number));
+        ++total;
+      }
+    }
+  }
+  CHECK(total >= 9);
+  CHECK(has_figure("a 3.9 % b", "3.9"));
+  CHECK(has_figure("is 3.9.", "3.9"));
+  CHECK_FALSE(has_figure("13.9 and 3.95 and 3.9.1", "3.9"));
+}
+
 /// The page without its blocks of code, where a lambda looks like a link.
 std::string without_code(std::string page) {
   const std::string fence = "```";
@@ -112,7 +161,8 @@ std::vector<std::pair<std::string, std::string>> placed_names(const std::string&
 TEST_CASE("every name on the map stands in the file that the map says") {
   const auto placed = placed_names(read(root / "docs/map.md"));
   CHECK(placed.size() >= 20);
-  for (const auto& [name, path] : placed) {
+  for (const auto& place : placed) {
+    const std::string &name = place.first, &path = place.second;
     CAPTURE(name);
     CAPTURE(path);
     CHECK(std::regex_search(read(root / "docs" / path), std::regex("\\b" + name + "\\b")));

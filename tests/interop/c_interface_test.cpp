@@ -95,6 +95,8 @@ void check_last_error(const std::vector<std::string>& words) {
   const std::string text = symopt_last_error();
   CAPTURE(text);
   CHECK(text.starts_with("symopt: "));
+  for (const char* of_cxx : {"::", "stack.", "Options", "NonFinite", "TiedEmbedding", "set_weights"})
+    CHECK(text.find(of_cxx) == std::string::npos);
   for (const std::string& word : words) {
     CAPTURE(word);
     CHECK(text.find(word) != std::string::npos);
@@ -212,6 +214,20 @@ TEST_CASE("a saved run goes on bit for bit") {
   Trainer foreign(other);
   CHECK(symopt_load(foreign.optimizer, path.c_str()) == SYMOPT_OTHER_STATE);
   check_last_error({"parameter 'gain'", "rule is", "AdamW"});
+  other = table();
+  other[3].weight_decay = 0.2;
+  other[4].name = "bias";
+  Trainer renamed(other);
+  CHECK(symopt_load(renamed.optimizer, path.c_str()) == SYMOPT_OTHER_STATE);
+  check_last_error({"parameter 'head': weight_decay is 0.1 in the file and 0.2 here\n",
+                    "parameter 'bias': it is not in the file\n",
+                    "parameter 'gain' is not in this optimizer\n"});
+  const symopt_options unchecked = options_of(0, SYMOPT_UNCHECKED);
+  Trainer broken(table(), &unchecked);
+  const std::vector<float> nans(at_end, std::numeric_limits<float>::quiet_NaN());
+  CHECK(symopt_step(broken.optimizer, nans.data(), nullptr) == SYMOPT_OK);
+  CHECK(symopt_save(broken.optimizer, path.c_str()) == SYMOPT_INVALID_ARGUMENT);
+  check_last_error({"parameter 'wte'", "Inf or NaN", "Go back to the last good file"});
   std::ofstream(path) << "no such file";
   CHECK(symopt_load(after.optimizer, path.c_str()) == SYMOPT_BROKEN_FILE);
   std::filesystem::remove(path);
@@ -233,8 +249,8 @@ TEST_CASE("wrong tables are refused with the block and the remedy") {
   };
   using Blocks = std::vector<symopt_block>;
   refuses([](Blocks& b) { b[1].name = nullptr; }, {"block 1", "no name"});
-  refuses([](Blocks& b) { b[1].name = "wte"; }, {"'wte'", "there already"});
-  refuses([](Blocks& b) { b[1].offset = 1; }, {"'wte' and 'wq' share memory"});
+  refuses([](Blocks& b) { b[1].name = "wte"; }, {"'wte'", "there already", "a name of its own"});
+  refuses([](Blocks& b) { b[1].offset = 1; }, {"'wte' and 'wq' share memory", "SYMOPT_TIED_EMBEDDING"});
   refuses([](Blocks& b) { b[1].offset = -1; }, {"'wq'", "offset is -1"});
   refuses([](Blocks& b) { b[1].rows = -1; }, {"'wq'", "rows is -1"});
   refuses([](Blocks& b) { b[1].rows = b[1].cols = std::int64_t{1} << 40; }, {"'wq'", "larger than memory"});
@@ -319,7 +335,7 @@ TEST_CASE("a gradient that is not finite is refused, or skipped and reported, wi
   bad[at_query + 5] = std::numeric_limits<float>::quiet_NaN();
   const std::vector<float> before = refusing.parameters;
   CHECK(symopt_step(refusing.optimizer, bad.data(), nullptr) == SYMOPT_NON_FINITE);
-  check_last_error({"'wq'", "Inf or NaN"});
+  check_last_error({"'wq'", "Inf or NaN", "symopt_options.non_finite = SYMOPT_SKIP"});
   CHECK(refusing.parameters == before);
   symopt_report report{};
   report.struct_size = sizeof report;

@@ -96,6 +96,20 @@ TEST_CASE("weights whose lines overlap each other are refused; a gradient may be
   CHECK(weights == Matrix<double>::Constant(4, 3, 0.5));
 }
 
+TEST_CASE("lines that follow each other backwards in memory do not overlap") {
+  std::vector<double> memory(12, 1.0);
+  memory[4] = 3;
+  using Backwards = Eigen::Map<Matrix<double>, 0, Eigen::OuterStride<-3>>;
+  Backwards backwards(memory.data() + 9, 4, 3);
+  const Matrix<double> before = backwards;
+  Matrix<double> gradient = Matrix<double>::Ones(4, 3);
+  gradient(0, 1) = -1;
+  Optimizer<Sign, double> optimizer(4, 3, {.learning_rate = 0.5, .momentum = 0, .parameter = "gate"});
+  optimizer.step(backwards, gradient);
+  CHECK(backwards == before - 0.5 * gradient);
+  CHECK(memory == std::vector<double>{0.5, 0.5, 0.5, 0.5, 2.5, 0.5, 0.5, 0.5, 0.5, 0.5, 1.5, 0.5});
+}
+
 TEST_CASE("a copy and halves whose lines overlap each other are refused") {
   Matrix<float> weights = Matrix<float>::Ones(4, 3);
   const Matrix<float> gradient = weights, before = weights;
@@ -165,6 +179,11 @@ TEST_CASE("horizontal decay is refused where the rule's group has no shift") {
   check_refused([&] { Optimizer<AdamW>(4, 3, options); }, {"wte", "horizontal"});
   CHECK(refusal([&] { Optimizer<Update<LmHead>>(4, 3, options); }) == "");
   CHECK(refusal([&] { Optimizer<Update<ColumnShift>>(4, 3, options); }) == "");
+}
+
+TEST_CASE("no momentum for a rule that keeps its own is refused with what to set") {
+  check_refused([] { Optimizer<AdamW>(4, 3, {.momentum = 0, .parameter = "wte"}); },
+                {"'wte'", "the options say no momentum", "this rule keeps its own", "beta1 (0 for none)"});
 }
 
 TEST_CASE("a rule that keeps its own momentum refuses the optimizer's") {

@@ -3,12 +3,15 @@
 // ThreadSanitizer too (the preset `tsan`).
 #include "support/named_model.hpp"
 
+#include <symopt/state/state.hpp>
 #include <symopt/symopt.hpp>
 
 #include <doctest/doctest.h>
 
 #include <cstring>
+#include <string>
 #include <thread>
+#include <vector>
 
 namespace concurrent_stacks_test { namespace {
 
@@ -35,6 +38,7 @@ class Training {
     }
   }
   std::vector<std::vector<float>> weights() const { return model_.weights(); }
+  const LayerwiseOptimizer& stack() const { return stack_; }
 
  private:
   NamedModel model_;
@@ -55,6 +59,30 @@ TEST_CASE("two stacks in two threads do what they do one after the other") {
   for (std::thread& thread : threads) thread.join();
   for (std::size_t i = 0; i < count; ++i) CHECK(apart[i]->weights() == together[i]->weights());
   CHECK(apart[0]->weights() != apart[1]->weights());
+}
+
+/// The states that four threads save of one optimizer, which none of them changes.
+std::vector<std::string> saved_in_threads(const auto& optimizer) {
+  std::vector<std::string> saved(4);
+  std::vector<std::thread> threads;
+  for (std::string& bytes : saved) threads.emplace_back([&] { bytes = interop::state_bytes(optimizer); });
+  for (std::thread& thread : threads) thread.join();
+  return saved;
+}
+
+TEST_CASE("several threads save one optimizer, and look at its plan") {
+  Training training(default_seed);
+  training.run(3);
+  const std::string alone = interop::state_bytes(training.stack());
+  for (const std::string& bytes : saved_in_threads(training.stack())) CHECK(bytes == alone);
+  Optimizer<Update<LmHead>> head(12, 8);
+  Matrix<float> weights = Matrix<float>::Ones(12, 8), gradient = Matrix<float>::Identity(12, 8);
+  head.step(weights, gradient);
+  for (const std::string& bytes : saved_in_threads(head)) CHECK(bytes == interop::state_bytes(head));
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 2; ++i)
+    threads.emplace_back([&] { CHECK(training.stack().plan().rows().size() == 4); });
+  for (std::thread& thread : threads) thread.join();
 }
 
 TEST_CASE("stacks are made and printed in several threads at once") {

@@ -149,6 +149,46 @@ TEST_CASE("all that does not fit is said at once") {
       {"layers.[0-2].a.weight", "layers.[0-2].b.weight", "pattern 'lm_head' matches no parameter; where"});
 }
 
+TEST_CASE("a star that stops at a dot, and what wrappers put before names, are said") {
+  NamedModel model = layers_of({"up.weight"});
+  check_misrouted(
+      model, Routing().add("layers.*.weight", role<Sign>()),
+      {"no pattern matches the 3 parameters 'layers.[0-2].up.weight' [4x4]; 'layers.*.weight' would",
+       "* stops at a dot, ** does not: 'layers.**.weight'",
+       "pattern 'layers.*.weight' matches no parameter; it would match 'layers.0.up.weight' if"});
+  const Routing routing = Routing().add("layers.*.up.weight", role<Sign>());
+  for (const char* wrapped : {"module.layers.0.up.weight", "_orig_mod.layers.0.up.weight",
+                              "module._orig_mod.layers.0.up.weight", "layers.0._orig_mod.up.weight"}) {
+    NamedModel wrapper = NamedModel().add(wrapped, {4, 4});
+    check_misrouted(
+        wrapper, routing,
+        {std::string("'") + wrapped + "'", "'layers.*.up.weight' would without what a wrapper put",
+         "as 'layers.0.up.weight'", "matches no parameter; it would match"});
+  }
+}
+
+TEST_CASE("an error of ten thousand names is a page") {
+  NamedModel model;
+  for (int i = 0; i < 10000; ++i) model.add("expert_" + std::to_string(i), {1, 1});
+  const std::string text = refusal([&] { LayerwiseOptimizer().route(model.tensors(), Routing()); });
+  CHECK(text.size() < 3000);
+  CHECK(text.find("'expert_0' [1x1]") != std::string::npos);
+  CHECK(text.ends_with("and 9980 more"));
+
+  LayerwiseOptimizer stack;
+  stack.route(model.tensors(), Routing().add("*", role<Sign>()));
+  for (ModelParameter& parameter : model.parameters)
+    parameter.gradient[0] = std::numeric_limits<float>::infinity();
+  const std::string of_gradients = refusal([&] { stack.step(); });
+  CHECK(of_gradients.size() < 1000);
+  CHECK(of_gradients.find("'expert_9' and 9990 more has") != std::string::npos);
+
+  NamedModel scattered;
+  for (int i = 0; i < 3000; i += 1 + i % 3) scattered.add("layers." + std::to_string(i * i) + ".up", {1, 1});
+  const std::string of_numbers = refusal([&] { stack.route(scattered.tensors(), Routing()); });
+  CHECK(of_numbers.size() < 300);
+}
+
 TEST_CASE("a pattern is added once, and a refused one leaves the routing as it was") {
   Routing routing;
   routing.add("layers.*.up", role<SwigluInput>());
@@ -339,6 +379,109 @@ TEST_CASE("weights and gradient that overlap are refused, when adding and later"
   fixture.refuses([&] { fixture.stack.add<Sign>("w", weights, gradient); }, {"'w'", "overlap"});
   fixture.refuses([&] { fixture.stack.set_gradient("head", fixture.model["head"].weights_view()); },
                   {"'head'", "overlap"});
+}
+
+TEST_CASE("a step writes no memory that it reads elsewhere, and both parameters are named") {
+  std::vector<float> memory(96);
+  std::vector<bfloat16> small(48);
+  const auto floats = [&](std::size_t first) { return TensorView<float>(memory.data() + first, {4, 3}); };
+  const auto copy = [&](std::size_t first) { return TensorView<bfloat16>(small.data() + first, {4, 3}); };
+  // The floats of w's gradient, as memory of a copy.
+  const auto inside = [&](std::size_t first) {
+    return TensorView<bfloat16>(reinterpret_cast<bfloat16*>(memory.data() + first), {4, 3});
+  };
+  LayerwiseOptimizer stack;
+  const auto add_with_copy = [&](const char* name, std::size_t first, std::size_t first_of_copy) {
+    const TensorView<float> weights = floats(first);
+    TensorView<bfloat16> target = copy(first_of_copy);
+    stack.add<Sign>(name, with_copy(weights, target), floats(first + 12));
+  };
+  add_with_copy("v", 0, 0);
+  add_with_copy("w", 24, 12);
+  CHECK(stack.step().applied);
+  const auto refuses = [&](const std::vector<std::string>& words) {
+    const auto before = memory;
+    check_refused([&] { stack.step(); }, words);
+    CHECK(memory == before);
+  };
+
+  stack.set_copy("v", inside(12));
+  refuses({"parameter 'v': copy and gradient overlap in memory"});
+  stack.set_copy("v", inside(40));
+  refuses({"copy of parameter 'v'", "gradient of parameter 'w'", "overlap in memory"});
+  stack.set_copy("v", inside(24));
+  refuses({"weights of parameter 'w'", "copy of parameter 'v'", "overlap in memory"});
+  stack.set_copy("v", copy(20));
+  refuses({"copy of parameter 'w'", "copy of parameter 'v'", "overlap in memory"});
+  stack.set_copy("v", copy(0));
+  CHECK(stack.step().applied);
+
+  stack.set_gradient("v", floats(26));
+  refuses({"gradient of parameter 'v'", "weights of parameter 'w'", "overlap in memory"});
+  stack.set_gradient("v", floats(36));  // two may read the same
+  CHECK(stack.step().applied);
+  stack.set_weights("w", floats(36));
+  refuses({"overlap in memory"});
+  stack.set_gradient("v", floats(12));
+  refuses({"parameter 'w': weights and gradient overlap in memory"});
+  stack.set_gradient("w", floats(24));
+  CHECK(stack.step().applied);
+  stack.set_weights("v", floats(40));
+  refuses({"parameters 'v' and 'w' share memory"});
+  // What is about to move is not refused on its way: the two change places.
+  stack.set_weights("v", floats(36));
+  stack.set_weights("w", floats(0));
+  CHECK(stack.step().applied);
+
+  // What is added is compared at once.
+  check_refused([&] { add_with_copy("x", 60, 22); }, {"copy of parameter 'w'", "copy of parameter 'x'"});
+  Matrix<std::uint16_t> low = Matrix<std::uint16_t>::Zero(4, 3);
+  Matrix<bfloat16> high(4, 3), other(4, 3);
+  high.setZero();
+  stack.add<Sign>("halves", split_weights(high, low), floats(72));
+  check_refused([&] { stack.add<Sign>("twin", split_weights(other, low), floats(72)); },
+                {"'halves'", "'twin'", "share memory"});
+  const TensorView<float> in_low(reinterpret_cast<float*>(low.data()), {4, 3}, {0, 0});
+  check_refused([&] { stack.set_gradient("halves", in_low); },
+                {"parameter 'halves': weights and gradient overlap in memory"});
+  CHECK(stack.size() == 3);
+  CHECK(stack.step().applied);
+}
+
+TEST_CASE("memory that runs backwards is stepped as memory that runs forwards") {
+  for (const Index rows : {1, 4})
+    for (const Index cols : {3, 40}) {
+      CAPTURE(rows);
+      CAPTURE(cols);
+      const auto size = static_cast<std::size_t>(rows * cols);
+      NamedModel model = NamedModel().add("w", {rows, cols});
+      std::vector<float> weights(model["w"].weights.rbegin(), model["w"].weights.rend());
+      const std::vector<float> gradient(model["w"].gradient.rbegin(), model["w"].gradient.rend());
+      LayerwiseOptimizer forwards, backwards;
+      const auto add_both = [&]<class Rule>() {
+        forwards.add<Rule>("w", model["w"].weights_view(), model["w"].gradient_view());
+        backwards.add<Rule>("w", TensorView<float>(weights.data() + size - 1, {rows, cols}, {-cols, -1}),
+                            TensorView<const float>(gradient.data() + size - 1, {rows, cols}, {-cols, -1}));
+      };
+      const auto compare = [&] {
+        for (int step = 0; step < 3; ++step) {
+          forwards.step();
+          backwards.step();
+        }
+        const std::vector<float> reversed(weights.rbegin(), weights.rend());
+        for (std::size_t i = 0; i < size; ++i) CHECK(reversed[i] == model["w"].weights[i]);
+        forwards.remove("w");
+        backwards.remove("w");
+      };
+      add_both.operator()<LmHead>();
+      compare();
+      add_both.operator()<SwigluInput>();
+      compare();
+      add_both.operator()<AdamW>();
+      compare();
+      add_both.operator()<HiddenMatrix>();
+      compare();
+    }
 }
 
 TEST_CASE("a gradient of another shape is refused with both") {

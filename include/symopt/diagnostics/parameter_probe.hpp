@@ -105,7 +105,7 @@ class ParameterProbe {
   /// The momenta are all that is remembered under a rule that maps them.
   void move_momenta(const Move& move) {
     std::size_t b = 0;
-    parameter_.blocks().visit({[&](const StateField& field) {
+    const auto move_one = [&](const StateField& field) {
       const BlockView<Scalar> momentum = parameter_.mask().existing(
           BlockView<Scalar>(static_cast<Scalar*>(field.data), {field.shape[0], field.strides[0]},
                             {field.shape[1], field.strides[1]}));
@@ -114,7 +114,8 @@ class ParameterProbe {
         values.row(i).segment(j, segment.size()) = segment.template cast<double>();
       });
       write(momentum, move(b++, values));
-    }});
+    };
+    parameter_.blocks().visit({move_one, true});
   }
 
   Parameter<Scalar>& parameter_;

@@ -4,6 +4,7 @@
 #include <symopt/error.hpp>
 #include <symopt/optimizer/optimizer.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <string>
 #include <utility>
@@ -12,14 +13,16 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace interop {
 
 /// A rule as an update policy of ensmallen's SGD, for Armadillo's matrices, column-major and in place:
 ///   using Policy = interop::EnsmallenUpdate<Update<HiddenMatrix>>;
-///   ens::SGD<Policy> sgd(0.01, 32, epochs * samples, 1e-5, true, Policy({.batch_size = 32}));
+///   ens::SGD<Policy> sgd(0.01, 32, epochs * samples, 1e-5, true,
+///                        Policy({.batch_size = 32, .samples = samples}));
 /// SGD hands a policy the sum of a batch's gradients, and since ensmallen 3 its step size divided by the
-/// batch size. For a rule that forgets how long a gradient is that would be a rate 32 times too small, and
-/// for AdamW a gradient 32 times too long; so the policy is told the batch size (0 is refused), and rates and
-/// gradients are those of the mean: the step size of SGD is the learning rate. ensmallen 2 does not divide:
-/// say so with step_size_is_divided = false. The learning rate of `options` is not used. A last batch that is
-/// smaller counts as a whole one for the momentum. The block is the whole of SGD's iterate: one matrix, rows
-/// x cols as Armadillo has it. Cost: that of Optimizer and one copy of the gradient. Errors: those of
+/// size of that batch, the last one of an epoch being what is left of the samples. For a rule that forgets
+/// how long a gradient is that would be a rate 32 times too small, and for AdamW a gradient 32 times too
+/// long; so the policy is told both numbers and counts as SGD does, and rates and gradients are those of the
+/// mean: the step size of SGD is the learning rate. ensmallen 2 does not divide: say so with
+/// step_size_is_divided = false. The learning rate of `options` is not used. The block is the whole of SGD's
+/// iterate: one matrix, rows x cols as Armadillo has it. A run begins with a new policy, as it does unless
+/// SGD's resetPolicy is false. Cost: that of Optimizer and one copy of the gradient. Errors: those of
 /// Optimizer.
 template <class Rule>
 class EnsmallenUpdate {
@@ -27,17 +30,23 @@ class EnsmallenUpdate {
   /// What the policy is made of.
   struct Settings {
     std::size_t batch_size = 0;        ///< that of SGD
+    std::size_t samples = 0;           ///< the function's NumFunctions()
     OptimizerOptions options{};        ///< all but the learning rate
     Rule rule{};                       ///< what makes a direction
-    bool step_size_is_divided = true;  ///< by the batch size: ensmallen 3 does, ensmallen 2 does not
+    bool step_size_is_divided = true;  ///< by the batch's size: ensmallen 3 does, ensmallen 2 does not
+    std::size_t max_iterations = 0;    ///< SGD's, where they end within an epoch; 0 for no end
   };
 
-  /// Errors: std::invalid_argument for a batch size of 0.
+  /// Errors: std::invalid_argument for a batch size or a number of samples of 0.
   EnsmallenUpdate(Settings settings) : settings_(std::move(settings)) {
     if (settings_.batch_size == 0)
       throw Error(
           "EnsmallenUpdate: batch_size is 0; give it the batch size of SGD, whose gradients are sums "
           "over a batch");
+    if (settings_.samples == 0)
+      throw Error(
+          "EnsmallenUpdate: samples is 0; give it the number of samples, NumFunctions() of the function, so "
+          "that it knows the size of an epoch's last batch");
   }
 
   /// What SGD makes for one run.
@@ -49,19 +58,19 @@ class EnsmallenUpdate {
    public:
     /// An optimizer for iterates of that shape; SGD makes it.
     Policy(EnsmallenUpdate& parent, std::size_t rows, std::size_t cols)
-        : batch_size_(static_cast<double>(parent.settings_.batch_size)),
-          rate_of_step_size_(parent.settings_.step_size_is_divided ? batch_size_ : 1.0),
+        : settings_(parent.settings_),
           optimizer_(static_cast<Index>(rows), static_cast<Index>(cols),
                      with_unit_rate(parent.settings_.options), parent.settings_.rule) {}
 
-    /// step_size: SGD's, divided by the batch size or not; gradient: the sum over the batch.
+    /// step_size: SGD's, divided by the batch's size or not; gradient: the sum over the batch.
     void Update(Iterate& iterate, double step_size, const Gradient& gradient) {
       const Index rows = static_cast<Index>(iterate.n_rows), cols = static_cast<Index>(iterate.n_cols);
+      const double batch_size = static_cast<double>(next_batch_size());
       Eigen::Map<Columns> weights(iterate.memptr(), rows, cols);
       mean_ = Eigen::Map<const Columns>(gradient.memptr(), static_cast<Index>(gradient.n_rows),
                                         static_cast<Index>(gradient.n_cols)) /
-              static_cast<Scalar>(batch_size_);
-      optimizer_.set_schedule_factor(step_size * rate_of_step_size_);
+              static_cast<Scalar>(batch_size);
+      optimizer_.set_schedule_factor(settings_.step_size_is_divided ? step_size * batch_size : step_size);
       optimizer_.step(weights, mean_);
     }
 
@@ -71,8 +80,16 @@ class EnsmallenUpdate {
       return options;
     }
 
-    double batch_size_;
-    double rate_of_step_size_;
+    /// The size that SGD gives the batch: what is left of the epoch or of all iterations, where that is less.
+    std::size_t next_batch_size() {
+      std::size_t size = std::min(settings_.batch_size, settings_.samples - seen_ % settings_.samples);
+      if (settings_.max_iterations > seen_) size = std::min(size, settings_.max_iterations - seen_);
+      seen_ += size;
+      return size;
+    }
+
+    Settings settings_;
+    std::size_t seen_ = 0;  // samples, in all epochs
     Optimizer<Rule, Scalar> optimizer_;
     Columns mean_;
   };

@@ -33,6 +33,16 @@ struct NoDefaultOptions : torch::optim::OptimizerCloneableOptions<NoDefaultOptio
 /// For headers beside this one: see torch_diagnostics.hpp.
 struct TorchStackAccess;
 
+/// What a stack was last told of a tensor.
+struct BoundTensor {
+  torch::Tensor tensor{};  // held, so that its address is not another's
+  std::string name{};
+  std::vector<std::int64_t> sizes{}, strides{};
+  const void* weights = nullptr;
+  const void* gradient = nullptr;
+  std::vector<std::int64_t> gradient_strides{};
+};
+
 }  // namespace detail
 
 /// symopt as an optimizer of libtorch: a LayerwiseOptimizer over the parameters' memory, updated in place.
@@ -121,16 +131,6 @@ class TorchOptimizer : public torch::optim::Optimizer {
  private:
   friend struct detail::TorchStackAccess;
 
-  /// What a stack was last told of a tensor.
-  struct Bound {
-    torch::Tensor tensor{};  // held, so that its address is not another's
-    std::string name{};
-    std::vector<std::int64_t> sizes{}, strides{};
-    const void* weights = nullptr;
-    const void* gradient = nullptr;
-    std::vector<std::int64_t> gradient_strides{};
-  };
-
 #if __has_include(<nlohmann/json.hpp>)
   static torch::Tensor as_tensor(const std::string& bytes) {
     torch::Tensor tensor = torch::empty({static_cast<std::int64_t>(bytes.size())}, torch::kByte);
@@ -207,7 +207,7 @@ class TorchOptimizer : public torch::optim::Optimizer {
   void bind(BasicLayerwiseOptimizer<Scalar>& stack, const std::optional<BasicRole<Scalar>>& role,
             const GroupOptions& options, const torch::Tensor& tensor, const std::string& name) {
     const auto found = bound_.find(tensor.unsafeGetTensorImpl());
-    Bound& bound = found != bound_.end() ? found->second : add(stack, role, tensor, name);
+    detail::BoundTensor& bound = found != bound_.end() ? found->second : add(stack, role, tensor, name);
     symopt::detail::require(
         tensor.sizes().vec() == bound.sizes && tensor.strides().vec() == bound.strides, {bound.name},
         "its sizes or strides are others than when it was bound, and its state fits the old ones; put a new "
@@ -222,8 +222,9 @@ class TorchOptimizer : public torch::optim::Optimizer {
   }
 
   template <class Scalar>
-  Bound& add(BasicLayerwiseOptimizer<Scalar>& stack, const std::optional<BasicRole<Scalar>>& role,
-             const torch::Tensor& tensor, std::string name) {
+  detail::BoundTensor& add(BasicLayerwiseOptimizer<Scalar>& stack,
+                           const std::optional<BasicRole<Scalar>>& role, const torch::Tensor& tensor,
+                           std::string name) {
     symopt::detail::require(tensor.device().is_cpu() && tensor.layout() == torch::kStrided, {name},
                             "symopt updates dense tensors in CPU memory");
     symopt::detail::require(
@@ -234,7 +235,7 @@ class TorchOptimizer : public torch::optim::Optimizer {
     for (int i = 2; floats_.contains(name) || doubles_.contains(name); ++i)
       name = place + " (" + std::to_string(i) + ")";
     stack.add(name, *role, tensor_view<Scalar>(tensor), std::nullopt);
-    Bound& bound = bound_[tensor.unsafeGetTensorImpl()];
+    detail::BoundTensor& bound = bound_[tensor.unsafeGetTensorImpl()];
     bound.tensor = tensor;
     bound.name = std::move(name);
     bound.sizes = tensor.sizes().vec();
@@ -244,7 +245,7 @@ class TorchOptimizer : public torch::optim::Optimizer {
   }
 
   template <class Scalar>
-  static void bind_gradient(BasicLayerwiseOptimizer<Scalar>& stack, Bound& bound,
+  static void bind_gradient(BasicLayerwiseOptimizer<Scalar>& stack, detail::BoundTensor& bound,
                             const torch::Tensor& gradient) {
     const void* memory = nullptr;
     std::vector<std::int64_t> strides;
@@ -267,7 +268,7 @@ class TorchOptimizer : public torch::optim::Optimizer {
 
   BasicLayerwiseOptimizer<float> floats_;
   BasicLayerwiseOptimizer<double> doubles_;
-  std::unordered_map<const c10::TensorImpl*, Bound> bound_;
+  std::unordered_map<const c10::TensorImpl*, detail::BoundTensor> bound_;
 };
 
 }}}  // namespace symopt::interop

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstddef>
 #include <cstring>
 #include <limits>
 
@@ -48,7 +49,7 @@ struct Bf16Pairs : Windowless {
 
   template <int rows>
   struct Cursor : CursorBase {
-    const bfloat16* data[rows];
+    const bfloat16* data[std::size_t{rows}];
     FloatBits pairs;
 
     SYMOPT_INLINE void load(int row, FullVector at) { std::memcpy(&pairs, data[row] + at.j, sizeof pairs); }

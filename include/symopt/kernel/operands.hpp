@@ -36,7 +36,7 @@ struct PerRow : Windowless {
 
   template <int rows>
   struct Cursor : CursorBase {
-    std::invoke_result_t<const ValueOf&, Index> values[rows];
+    std::invoke_result_t<const ValueOf&, Index> values[std::size_t{rows}];
 
     SYMOPT_INLINE auto& value(int row) const { return values[row]; }
   };

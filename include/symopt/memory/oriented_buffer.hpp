@@ -61,6 +61,8 @@ class OrientedBuffer {
     bound_ = unknown;
     return as_it_lies();
   }
+  /// rows x cols as it lies, to be read: changes nothing.
+  BlockView<Scalar> for_reading() { return as_it_lies(); }
 
   /// rows x cols as it lies, read-only.
   auto view() const {

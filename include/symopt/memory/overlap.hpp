@@ -129,8 +129,8 @@ class TensorAddresses {
     addresses_ =
         addresses_of(tensor.data(), width, axes_.data(), static_cast<int>(axes_.size()), keeps_repeats);
   }
-  TensorAddresses(const TensorAddresses&) = delete;
-  TensorAddresses& operator=(const TensorAddresses&) = delete;
+  TensorAddresses(TensorAddresses&&) = default;  // the axes stay where they are
+  TensorAddresses& operator=(TensorAddresses&&) = default;
 
   const Addresses& get() const { return addresses_; }
 

@@ -3,6 +3,7 @@
 
 #include <symopt/error.hpp>
 #include <symopt/matrix.hpp>
+#include <symopt/memory/countable.hpp>
 
 #include <concepts>
 #include <string>
@@ -17,8 +18,8 @@ namespace symopt { inline namespace SYMOPT_ABI {
 ///   TensorView<float>(pointer, {experts, rows, cols})    row-major without gaps
 ///   TensorView<float>(matrix)                            an Eigen matrix, map or block
 /// A vector has one dimension.
-/// Errors: std::invalid_argument for a negative size, for more elements than there are addresses, or as many
-/// strides as sizes not given.
+/// Errors: std::invalid_argument for a negative size, for more bytes than Index counts, or as many strides as
+/// sizes not given.
 template <class Scalar>
 class TensorView {
  public:
@@ -51,6 +52,7 @@ class TensorView {
       sizes_ = {block.rows(), block.cols()};
       strides_ = {block.rowStride(), block.colStride()};
     }
+    require_countable();
   }
 
   /// The read-only view of what a writable one shows.
@@ -112,10 +114,8 @@ class TensorView {
   }
 
   void require_countable() const {
-    Index bytes = sizeof(Scalar);
-    bool overflows = false;
-    for (const Index size : sizes_) overflows = __builtin_mul_overflow(bytes, size, &bytes) || overflows;
-    if (overflows && !is_empty()) throw Error("a tensor of " + to_string() + " is larger than memory can be");
+    detail::require_countable(sizes_, strides_, sizeof(Scalar), {},
+                              [&] { return "a tensor of " + to_string(); });
   }
 
   Scalar* data_;

@@ -81,7 +81,8 @@ class WeightsView {
   Index row_stride() const { return has_values() ? values_.rows.stride : bf16_.rows.stride; }
   /// From a run in one row to that in another, in entries; 0 where windows onto them are copies.
   Index between_rows(Index from, Index to, Index col, Index count) const {
-    return is_direct(col, count) ? start_of_row(values_, to) - start_of_row(values_, from) : 0;
+    if (!is_direct(col, count)) return 0;
+    return static_cast<Index>(start_of_row(values_, to) - start_of_row(values_, from));
   }
 
   /// Some entries of a row, next to each other; where they are written, what becomes of them goes back when

@@ -29,7 +29,7 @@ struct StateField {
 /// What is shown the arrays of a state, one after the other.
 struct StateVisitor {
   std::function<void(StateField)> field;  ///< called with each
-  bool is_loading = false;                ///< it writes them: a state then checks itself
+  bool is_loading = false;                ///< it writes them, and a state then checks itself; else it reads
 };
 
 namespace detail {
@@ -42,7 +42,8 @@ class AnyState {
   AnyState& operator=(const AnyState&) = delete;
   virtual ~AnyState() = default;
 
-  /// Shows all arrays, each named by its block: "0/momentum", "1/momentum". Errors: Error for a state that
+  /// Shows all arrays, each named by its block: "0/momentum", "1/momentum". Changes nothing where they are
+  /// only read, so that several threads may. Errors: Error for a state that
   /// does not say what it is made of, and for one that refuses what was loaded.
   virtual void visit(const StateVisitor& visitor) = 0;
 

@@ -160,7 +160,7 @@ class Block {
       // A state made from a shape knows its sizes; another one may wait for its first step.
       constexpr bool may_grow =
           !std::constructible_from<Memory, Shape> && !std::constructible_from<Memory, Index, Index>;
-      visit_fields(is_stateful ? "" : "momentum", memory_, [&](StateField field) {
+      visit_fields(is_stateful ? "" : "momentum", memory_, visitor.is_loading, [&](StateField field) {
         if (field.name.empty()) field.name = "state";
         if (!may_grow) field.resized = nullptr;
         field.is_checked = is_checked;

@@ -88,6 +88,7 @@ struct FusedStep<Map> {
   }
 };
 
+/// A map with a FusedStep, built in or of a user's.
 template <class Map>
 concept HasFusedStep = requires(const Map& map) {
   FusedStep<Map>::of(map);

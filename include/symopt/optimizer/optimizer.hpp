@@ -2,6 +2,7 @@
 #pragma once
 
 #include <symopt/derive/update.hpp>
+#include <symopt/memory/countable.hpp>
 #include <symopt/optimizer/block.hpp>
 #include <symopt/optimizer/careful_step.hpp>
 #include <symopt/optimizer/step_weights.hpp>
@@ -23,6 +24,11 @@ struct StepReport {
 namespace detail {
 
 struct StateAccess;
+
+/// In place of a state that no step has to put back.
+struct NotKept {
+  explicit NotKept(const auto&) {}
+};
 
 }  // namespace detail
 
@@ -146,10 +152,9 @@ class Optimizer {
   Shape checked(Shape shape) const {
     if (shape.rows < 0 || shape.cols < 0)
       detail::fail({options_.parameter}, "the block cannot be " + to_string(shape));
-    Index bytes = sizeof(Scalar);
-    if (__builtin_mul_overflow(bytes, shape.rows, &bytes) ||
-        __builtin_mul_overflow(bytes, shape.cols, &bytes))
-      detail::fail({options_.parameter}, "a block of " + to_string(shape) + " is larger than memory can be");
+    const Index sizes[] = {shape.rows, shape.cols}, strides[] = {shape.cols, 1};
+    detail::require_countable(sizes, strides, sizeof(Scalar), {options_.parameter},
+                              [&] { return "a block of " + to_string(shape); });
     return shape;
   }
 
@@ -243,7 +248,7 @@ class Optimizer {
   OptimizerOptions options_;
   detail::BlockRule<Rule, Scalar> rule_;
   Block block_;
-  std::conditional_t<is_kept, typename Block::Memory, Nothing> kept_{block_.memory()};
+  std::conditional_t<is_kept, typename Block::Memory, detail::NotKept> kept_{block_.memory()};
   double schedule_factor_ = 1.0;
   std::int64_t steps_ = 0;
 };

@@ -72,6 +72,15 @@ inline void require_in_range(const OptimizerOptions& options, const char* name, 
   fail({options.parameter}, message.str());
 }
 
+/// "momentum 0.95 ema, Nesterov"
+inline std::string momentum_text(const OptimizerOptions& options) {
+  if (options.momentum == 0) return "no momentum";
+  std::ostringstream text;
+  text << "momentum " << options.momentum << " " << to_string(options.momentum_convention)
+       << (options.nesterov ? ", Nesterov" : "");
+  return text.str();
+}
+
 /// How to go on after a step that was refused.
 inline constexpr const char* remedy_of_non_finite =
     "Lower the learning rate or clip upstream, or set non_finite = NonFinite::skip";

@@ -262,8 +262,11 @@ inline void validate_for_rule(const OptimizerOptions& options, bool has_projecti
   const OptimizerOptions defaults;
   require(!keeps_state || (options.momentum == defaults.momentum && !options.nesterov &&
                            options.momentum_convention == defaults.momentum_convention),
-          {options.parameter},
-          "this rule keeps its own momentum; set it there and leave the optimizer's momentum options alone");
+          {options.parameter}, [&] {
+            return "the options say " + momentum_text(options) +
+                   ", but this rule keeps its own momentum: set that among the options of the rule, as "
+                   "AdamW's beta1 (0 for none), and leave momentum, momentum_convention and nesterov out";
+          });
   require(
       options.scale != Scale::match_rms || has_size, {options.parameter},
       "Scale::match_rms needs the size of the rule's direction, and this rule does not state it; give it a "

@@ -62,6 +62,7 @@ concept SavedBlock = requires(T& object) {
   {
     object.for_writing()
     } -> std::same_as<BlockView<std::remove_pointer_t<decltype(object.for_writing().data)>>>;
+  object.for_reading();
 };
 
 template <class T>
@@ -93,9 +94,11 @@ constexpr bool can_be_visited() {
   }
 }
 
-/// Calls visit with every array of a state; their names begin with `name`.
+/// Calls visit with every array of a state; their names begin with `name`. Unless `is_written`, visit only
+/// reads them: several threads may then visit one state.
 template <class T>
-void visit_fields(const std::string& name, T& object, const std::function<void(StateField)>& visit) {
+void visit_fields(const std::string& name, T& object, bool is_written,
+                  const std::function<void(StateField)>& visit) {
   static_assert(can_be_visited<T>(),
                 "a state is saved as matrices, numbers, vectors of them, and structs that have a member "
                 "visit(field) or are adapted to Boost.Hana; see docs/state.md");
@@ -113,12 +116,12 @@ void visit_fields(const std::string& name, T& object, const std::function<void(S
         field.resized = [&object, name](const std::vector<Index>& shape) {
           object.resize(shape[0], shape[1]);
           StateField now;
-          visit_fields(name, object, [&](StateField f) { now = std::move(f); });
+          visit_fields(name, object, true, [&](StateField f) { now = std::move(f); });
           return now;
         };
     visit(std::move(field));
   } else if constexpr (SavedBlock<T>) {
-    const auto block = object.for_writing();
+    const auto block = is_written ? object.for_writing() : object.for_reading();
     using Scalar = typename decltype(block)::value_type;
     visit({.name = name,
            .dtype = dtype_of<Scalar>(),
@@ -127,7 +130,9 @@ void visit_fields(const std::string& name, T& object, const std::function<void(S
            .strides = {block.rows.stride, block.cols.stride},
            .data = block.data});
   } else if constexpr (VisitsItself<T>) {
-    object.visit([&](const std::string& member, auto& field) { visit_fields(inside(member), field, visit); });
+    object.visit([&](const std::string& member, auto& field) {
+      visit_fields(inside(member), field, is_written, visit);
+    });
   } else if constexpr (SavedVector<T>) {
     using Element = typename T::value_type;
     if constexpr (SavedNumber<Element>) {
@@ -139,17 +144,17 @@ void visit_fields(const std::string& name, T& object, const std::function<void(S
         field.resized = [&object, name](const std::vector<Index>& shape) {
           object.resize(static_cast<std::size_t>(shape[0]));
           StateField now;
-          visit_fields(name, object, [&](StateField f) { now = std::move(f); });
+          visit_fields(name, object, true, [&](StateField f) { now = std::move(f); });
           return now;
         };
       visit(std::move(field));
     } else {
       for (std::size_t i = 0; i < object.size(); ++i)
-        visit_fields(inside(std::to_string(i)), object[i], visit);
+        visit_fields(inside(std::to_string(i)), object[i], is_written, visit);
     }
   } else {
     hana::for_each(hana::accessors<T>(), hana::fuse([&](auto member, auto of) {
-                     visit_fields(inside(hana::to<const char*>(member)), of(object), visit);
+                     visit_fields(inside(hana::to<const char*>(member)), of(object), is_written, visit);
                    }));
   }
 }

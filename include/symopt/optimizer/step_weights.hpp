@@ -9,6 +9,7 @@
 
 #include <concepts>
 #include <cstdint>
+#include <cstdlib>
 #include <string>
 #include <type_traits>
 
@@ -83,11 +84,13 @@ struct WeightsMemory {
       require_apart(k == 0 ? "weights and gradient" : second, pieces[k], gradient, parameter);
     if (count == 2) require_apart(both, pieces[0], pieces[1], parameter);
     for (int k = 0; k < count; ++k)
-      require(pieces[k].outer_size <= 1 || pieces[k].outer_stride >= pieces[k].inner_size, {parameter}, [&] {
-        return joined({"the lines of the ", pieces[k].what,
-                       " overlap each other, so that some entries would be updated more than once; give them "
-                       "memory of their own"});
-      });
+      require(pieces[k].outer_size <= 1 || std::abs(pieces[k].outer_stride) >= pieces[k].inner_size,
+              {parameter}, [&] {
+                return joined(
+                    {"the lines of the ", pieces[k].what,
+                     " overlap each other, so that some entries would be updated more than once; give them "
+                     "memory of their own"});
+              });
   }
 };
 

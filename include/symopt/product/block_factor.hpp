@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
@@ -93,7 +94,7 @@ class BlockFactor {
       const Scalar* column = upper(exists ? i + r : 0);
       for (Index k = 0; k < i; ++k) lower[k * rows + r] = exists ? column[k * Tile::cols] : Scalar(0);
     }
-    Scalar square[rows][rows] = {};
+    Scalar square[std::size_t{rows}][std::size_t{rows}] = {};
     for (Index k = 0; k < i; ++k)
       for (Index r = 0; r < rows; ++r)
         for (Index q = 0; q < rows; ++q) square[r][q] += lower[k * rows + r] * lower[k * rows + q];

@@ -59,7 +59,7 @@ class ContiguousRows {
 
   SYMOPT_INLINE Index run_from(Index) const { return unlimited; }
   SYMOPT_INLINE Index between_rows(Index from, Index to, Index, Index) const {
-    return start_of_row(block_, to) - start_of_row(block_, from);
+    return static_cast<Index>(start_of_row(block_, to) - start_of_row(block_, from));
   }
 
   template <bool>
@@ -89,11 +89,11 @@ SYMOPT_INLINE ContiguousRows<T> rows_of(const BlockView<T>& block) {
 /// Windows onto the rows of a group.
 template <class Window, int rows>
 struct Windows {
-  Window of_row[rows];
+  Window of_row[std::size_t{rows}];
 };
 template <class Window, int... row>
-SYMOPT_INLINE Windows<Window, sizeof...(row)> open_windows(const auto& view, const Run& run, Index count,
-                                                           std::integer_sequence<int, row...>) {
+SYMOPT_INLINE Windows<Window, static_cast<int>(sizeof...(row))> open_windows(
+    const auto& view, const Run& run, Index count, std::integer_sequence<int, row...>) {
   return {{Window(view, run.row + row, run.col, count)...}};
 }
 
@@ -109,7 +109,7 @@ struct BlockOperand {
 
   template <int rows>
   struct Cursor : CursorBase {
-    std::conditional_t<access == Access::in, const Scalar, Scalar>* data[rows];
+    std::conditional_t<access == Access::in, const Scalar, Scalar>* data[std::size_t{rows}];
     Index to_next_rows;
     OptionalLanes<Scalar> entries;
 

@@ -82,7 +82,8 @@ class Glob {
       while (!places[place]) {  // from a place that was entered before, all that follow were too
         places[place] = 1;
         if (place == end || pattern[place] != '*') return;
-        place += pattern.substr(place).starts_with("**") ? 2 : 1;  // a star may stand for nothing
+        place +=
+            pattern.substr(place).starts_with("**") ? std::size_t{2} : 1;  // a star may stand for nothing
       }
     };
     enter(now, 0);

@@ -37,10 +37,11 @@ namespace symopt { inline namespace SYMOPT_ABI {
 /// A parameter without a gradient is left alone, decay included.
 /// Rates: the stack's, in AdamW's units, or a parameter's own, times the one schedule factor.
 /// Memory: the momenta, and one direction and workspace for each rule and shape of blocks; a step allocates
-/// nothing. Views are kept, so the trainer's memory must stay where it is, or be given anew.
-/// Errors: std::invalid_argument that names the parameter and the remedy; after one nothing has changed. What
-/// a rule of your own throws in a step is passed on, and nothing has changed then either: such rules go
-/// first, with a copy of what they change (but for a rule with a state whose call is noexcept).
+/// nothing, but for the first after memory was bound anew. Views are kept, so the trainer's memory must stay
+/// where it is, or be given anew. Errors: std::invalid_argument that names the parameter and the remedy;
+/// after one nothing has changed. What a rule of your own throws in a step is passed on, and nothing has
+/// changed then either: such rules go first, with a copy of what they change (but for a rule with a state
+/// whose call is noexcept).
 template <class Scalar>
 class BasicLayerwiseOptimizer {
   static_assert(RealScalar<Scalar>, "symopt optimizes float and double blocks");
@@ -113,9 +114,11 @@ class BasicLayerwiseOptimizer {
   void remove(const std::string& name) { parameters_.remove(name); }
 
   /// One step of every parameter that has a gradient; not applied, and not counted, where none has.
-  /// Errors: those of inspect(). Where that finds something to skip, the whole step is skipped and reported.
+  /// Errors: those of inspect(), and memory that overlaps. Where inspect() finds something to skip, the whole
+  /// step is skipped and reported.
   StackReport step() {
     const detail::ClippingEnds<Scalar> clipping_ends{parameters_};
+    parameters_.require_apart();
     StackReport report = inspect();
     if (!report.non_finite.empty()) return report;
     const auto has_gradient = [](const Parameter& parameter) { return parameter->has_gradient(); };
@@ -219,17 +222,18 @@ class BasicLayerwiseOptimizer {
       detail::require_apart("copy", name, parameter.tensors(), *target);
     }
     parameter.set_copy(target, seed);
+    parameters_.memory().forget();
   }
 
-  /// Where the weights lie from now on; of the same shape, strides and types. Not compared with the memory of
-  /// gradients and other parameters, which may be about to move too.
+  /// Where the weights lie from now on; of the same shape, strides and types. Compared with the memory of
+  /// gradients and other parameters, which may be about to move too, at the next step.
   template <class Weights>
   void set_weights(const std::string& name, Weights&& weights) {
     auto moved = detail::weights_of<Scalar>(std::forward<Weights>(weights));
     detail::Parameter<Scalar>& parameter = parameters_.find(name);
     moved.for_each([&](const char* what, const auto& tensor) { detail::require_memory(name, what, tensor); });
     parameter.set_weights(std::move(moved));
-    parameters_.forget_memory();
+    parameters_.memory().forget();
   }
 
   /// Which rows exist from now on: the others keep weights and momentum. Allocates.
@@ -270,19 +274,14 @@ class BasicLayerwiseOptimizer {
   }
 
   template <class Gradient>
-  static void bind_gradient(detail::Parameter<Scalar>& parameter, Gradient&& gradient) {
-    const auto bind = [&](const auto& tensor) {
-      if (tensor) {
-        detail::require_memory(parameter.name(), "gradient", *tensor);
-        detail::require_apart("gradient", parameter.name(), parameter.tensors(), *tensor);
-      }
-      parameter.set_gradient(tensor);
-    };
-    if constexpr (std::same_as<Scalar, float> && std::same_as<detail::stored_scalar_t<Gradient>, bfloat16>) {
-      bind(std::optional(detail::tensor_of<const bfloat16>(std::forward<Gradient>(gradient))));
-    } else {
-      bind(detail::gradient_of<Scalar>(std::forward<Gradient>(gradient)));
+  void bind_gradient(detail::Parameter<Scalar>& parameter, Gradient&& gradient) {
+    const auto tensor = detail::gradient_of<Scalar>(std::forward<Gradient>(gradient));
+    if (tensor) {
+      detail::require_memory(parameter.name(), "gradient", *tensor);
+      detail::require_apart("gradient", parameter.name(), parameter.tensors(), *tensor);
     }
+    parameter.set_gradient(tensor);
+    parameters_.memory().forget_gradients();
   }
   /// So that a step allocates nothing.
   void reserve_inputs() {

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
@@ -37,6 +38,13 @@ class NumberedNames {
       for (const long number : others.numbers_[i]) insert(numbers_[i], number);
     count_ += others.count_;
     return true;
+  }
+
+  /// Equal for names that differ only in numbers: what their words are, and where numbers go.
+  std::string key() const {
+    std::string key = words_;
+    for (std::size_t i = places_.size(); i-- > 0;) key.insert(places_[i], 1, '\0');
+    return key;
   }
 
   /// How many names: fewer than the ranges would allow where some of these are missing.
@@ -71,8 +79,10 @@ class NumberedNames {
     if (step > 1 && numbers.size() > 3 && has_step(numbers, step))
       return "[" + std::to_string(first) + "," + std::to_string(first + step) + ",..," +
              std::to_string(last) + "]";
+    constexpr std::size_t longest = 60;  // letters: a list without an order is cut
     std::string text;
     for (std::size_t begin = 0, end = 0; begin < numbers.size(); begin = end) {
+      if (text.size() > longest) return "[" + text + ",..," + std::to_string(last) + "]";
       for (end = begin + 1; end < numbers.size() && numbers[end] == numbers[end - 1] + 1;) ++end;
       text += (text.empty() ? "" : ",") + std::to_string(numbers[begin]);
       if (end - begin > 1) text += "-" + std::to_string(numbers[end - 1]);
@@ -91,19 +101,28 @@ class NumberedNames {
   std::size_t count_ = 1;
 };
 
-/// "parameter 'head'", "parameters 'layers.[0-27].up' (28), 'head'"
+/// "parameter 'head'", "parameters 'layers.[0-27].up' (28), 'head'"; after ten of these how many more.
 inline std::string listed(const std::vector<std::string>& names) {
   std::vector<NumberedNames> gathered;
+  std::unordered_map<std::string, std::size_t> places;
   for (const std::string& name : names) {
     const NumberedNames one(name);
-    if (std::ranges::none_of(gathered, [&](NumberedNames& known) { return known.merge(one); }))
+    const auto [place, is_new] = places.emplace(one.key(), gathered.size());
+    if (is_new) {
       gathered.push_back(one);
+    } else {
+      gathered[place->second].merge(one);
+    }
   }
+  constexpr std::size_t most = 10;
   std::string text;
-  for (const NumberedNames& some : gathered) {
-    text += (text.empty() ? "'" : ", '") + some.text() + "'";
-    if (some.count() > 1) text += " (" + std::to_string(some.count()) + ")";
+  std::size_t told = 0;
+  for (std::size_t i = 0; i < std::min(most, gathered.size()); ++i) {
+    text += (text.empty() ? "'" : ", '") + gathered[i].text() + "'";
+    if (gathered[i].count() > 1) text += " (" + std::to_string(gathered[i].count()) + ")";
+    told += gathered[i].count();
   }
+  if (told < names.size()) text += " and " + std::to_string(names.size() - told) + " more";
   return (names.size() == 1 ? "parameter " : "parameters ") + text;
 }
 

@@ -4,6 +4,7 @@
 #include <symopt/memory/address_intervals.hpp>
 #include <symopt/stack/edit_distance.hpp>
 #include <symopt/stack/parameter.hpp>
+#include <symopt/stack/written_memory.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -40,7 +41,7 @@ class ParameterList {
               {parameter->name()},
               "is there already; stack.remove(name) takes the old one away, set_weights and set_gradient "
               "give it other memory");
-    require_own_memory(added);
+    memory_.add(parameters_, added);
     const std::size_t count = parameters_.size() + added.size();
     if (count > parameters_.capacity()) {  // doubled: a model may come parameter by parameter
       const std::size_t room = std::max(count, 2 * parameters_.capacity());
@@ -49,7 +50,7 @@ class ParameterList {
     }
     by_name_.merge(names);
     for (Pointer& parameter : added) parameters_.push_back(std::move(parameter));
-    memory_is_noted_ = true;
+    memory_.confirm();
   }
 
   /// Takes one away. Errors: as find.
@@ -57,48 +58,16 @@ class ParameterList {
     const Parameter<Scalar>* removed = &find(name);
     by_name_.erase(name);
     std::erase_if(parameters_, [&](const Pointer& parameter) { return parameter.get() == removed; });
-    forget_memory();
+    memory_.forget();
   }
 
-  /// To be called after weights were moved.
-  void forget_memory() { memory_is_noted_ = false; }
+  /// The memory that steps write. Whoever binds some of it anew says so there.
+  WrittenMemory<Scalar>& memory() { return memory_; }
+  /// Throws Error unless that lies apart from all else that a step reads and writes.
+  void require_apart() { memory_.require_apart(parameters_); }
 
  private:
   using ByName = std::unordered_map<std::string, Parameter<Scalar>*>;
-
-  /// Throws, or notes where the new ones lie. The notes are made anew where weights were moved since, or
-  /// where what was noted was not added in the end.
-  void require_own_memory(const std::vector<Pointer>& added) {
-    if (!memory_is_noted_) {
-      memory_ = {};
-      for (std::size_t p = 0; p < parameters_.size(); ++p) note(*parameters_[p], p);
-    }
-    memory_is_noted_ = false;
-    for (std::size_t a = 0; a < added.size(); ++a) {
-      const Parameter<Scalar>& parameter = *added[a];
-      parameter.tensors().for_each_of_weights([&](const auto& weights) {
-        memory_.for_each_meeting(weights.address_range(), [&](std::size_t other) {
-          require_apart(other < parameters_.size() ? *parameters_[other] : *added[other - parameters_.size()],
-                        parameter, weights);
-        });
-      });
-      note(parameter, parameters_.size() + a);
-    }
-  }
-  void note(const Parameter<Scalar>& parameter, std::size_t number) {
-    parameter.tensors().for_each_of_weights(
-        [&](const auto& weights) { memory_.add(weights.address_range(), number); });
-  }
-  static void require_apart(const Parameter<Scalar>& known, const Parameter<Scalar>& added,
-                            const auto& weights) {
-    known.tensors().for_each_of_weights([&](const auto& other) {
-      require(!overlap(weights, other), [&] {
-        return "parameters '" + known.name() + "' and '" + added.name() +
-               "' share memory and would be updated twice; add one of them. An "
-               "embedding that is also the head is one TiedEmbedding (in a rule set: Embeddings::tied)";
-      });
-    });
-  }
 
   std::string nearest(const std::string& name) const {
     const auto found = std::ranges::min_element(
@@ -109,8 +78,7 @@ class ParameterList {
 
   std::vector<Pointer> parameters_;
   ByName by_name_;
-  AddressIntervals<> memory_;  // of all weights, where it is noted
-  bool memory_is_noted_ = true;
+  WrittenMemory<Scalar> memory_;
 };
 
 /// A clip's factor is for one step, whatever becomes of it.

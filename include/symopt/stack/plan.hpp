@@ -29,15 +29,6 @@ inline std::string blocks_text(const std::vector<Shape>& shapes) {
   return text.empty() ? "none" : text;
 }
 
-/// "momentum 0.95 ema, Nesterov"
-inline std::string momentum_text(const OptimizerOptions& options) {
-  if (options.momentum == 0) return "no momentum";
-  std::ostringstream text;
-  text << "momentum " << options.momentum << " " << to_string(options.momentum_convention)
-       << (options.nesterov ? ", Nesterov" : "");
-  return text.str();
-}
-
 /// "beta1 0.9, eps 1e-08" of "AdamW.beta1=0.9, AdamW.eps=1e-08".
 inline std::string bare_options(const std::string& options) {
   std::string text;

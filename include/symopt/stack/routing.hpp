@@ -5,6 +5,7 @@
 #include <symopt/optimizer/adamw.hpp>
 #include <symopt/stack/edit_distance.hpp>
 #include <symopt/stack/glob.hpp>
+#include <symopt/stack/name_hints.hpp>
 #include <symopt/stack/numbered_names.hpp>
 #include <symopt/stack/role.hpp>
 
@@ -12,6 +13,7 @@
 #include <limits>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -89,11 +91,13 @@ class BasicRouting {
         roles.push_back({text(matching[0]), routes_[matching[0]].role});
       }
     }
-    std::string message = problems.text();
+    std::vector<std::string> unused;
     for (std::size_t route = 0; route < routes_.size(); ++route)
       if (!used[route] && routes_[route].is_required)
-        message += "\n  pattern '" + text(route) + "' matches no parameter" +
-                   hint_for_pattern(routes_[route].pattern, tensors);
+        unused.push_back("pattern '" + text(route) + "' matches no parameter" +
+                         hint_for_pattern(routes_[route].pattern, tensors));
+    const std::string message =
+        detail::first_lines(problems.lines(), "\n  ") + detail::first_lines(unused, "\n  ");
     if (!message.empty()) throw Error("the routing does not fit:" + message);
     return roles;
   }
@@ -114,19 +118,23 @@ class BasicRouting {
    public:
     void add(const std::string& before, const std::string& name, const std::string& after) {
       const detail::NumberedNames names(name);
-      for (Problem& problem : problems_)
-        if (problem.before == before && problem.after == after && problem.names.merge(names)) return;
-      problems_.push_back({before, names, after});
+      const auto [place, is_new] =
+          places_.emplace(before + "\n" + names.key() + "\n" + after, problems_.size());
+      if (is_new) {
+        problems_.push_back({before, names, after});
+      } else {
+        problems_[place->second].names.merge(names);
+      }
     }
-    std::string text() const {
-      std::string text;
+    std::vector<std::string> lines() const {
+      std::vector<std::string> lines;
       for (const Problem& problem : problems_) {
         const std::size_t count = problem.names.count();
-        text += "\n  " + problem.before +
-                (count == 1 ? "parameter" : "the " + std::to_string(count) + " parameters") + " '" +
-                problem.names.text() + "'" + problem.after;
+        lines.push_back(problem.before +
+                        (count == 1 ? "parameter" : "the " + std::to_string(count) + " parameters") + " '" +
+                        problem.names.text() + "'" + problem.after);
       }
-      return text;
+      return lines;
     }
 
    private:
@@ -136,6 +144,7 @@ class BasicRouting {
       std::string after;
     };
     std::vector<Problem> problems_;
+    std::unordered_map<std::string, std::size_t> places_;  // in problems_
   };
 
   BasicRouting& insert(Route route) {
@@ -174,9 +183,24 @@ class BasicRouting {
     return 2 * difference <= text.size();
   }
 
+  /// What would make them fit; empty where neither of these would.
+  static std::string hint_for_both(const Glob& pattern, const std::string& name) {
+    const std::string bare = detail::without_wrappers(name);
+    if (bare != name && pattern.matches(bare))
+      return " without what a wrapper put before the name; give the names of the module inside, as '" + bare +
+             "'";
+    const std::string longer = detail::with_long_stars(pattern.text());
+    if (longer != pattern.text() && Glob(longer).matches(name))
+      return " if its stars went on over dots; * stops at a dot, ** does not: '" + longer + "'";
+    return {};
+  }
+
   std::string hint_for_name(const std::string& name) const {
     for (const Hint& hint : hints_)
       if (hint.names.matches(name)) return "; " + hint.text;
+    for (const Route& route : routes_)
+      if (const std::string hint = hint_for_both(route.pattern, name); !hint.empty())
+        return "; '" + route.pattern.text() + "' would" + hint;
     const auto away = [&](const Route& route) { return distance(route.pattern, name); };
     const auto nearest = std::ranges::min_element(routes_, {}, away);
     if (nearest == routes_.end() || !is_near(away(*nearest), name)) return "; add one for it";
@@ -185,6 +209,9 @@ class BasicRouting {
   std::string hint_for_pattern(const Glob& pattern, const std::vector<NamedTensor<Scalar>>& tensors) const {
     for (const Hint& hint : hints_)
       if (hint.names.matches(pattern.text())) return "; " + hint.text;
+    for (const NamedTensor<Scalar>& tensor : tensors)
+      if (const std::string hint = hint_for_both(pattern, tensor.name); !hint.empty())
+        return "; it would match '" + tensor.name + "'" + hint;
     const auto away = [&](const NamedTensor<Scalar>& tensor) { return distance(pattern, tensor.name); };
     const auto nearest = std::ranges::min_element(tensors, {}, away);
     if (nearest == tensors.end() || !is_near(away(*nearest), nearest->name))

@@ -54,8 +54,8 @@ struct StateAccess {
   }
   template <class Rule, class Scalar>
   static StateTable table(const Optimizer<Rule, Scalar>& constant) {
-    auto& optimizer =
-        const_cast<Optimizer<Rule, Scalar>&>(constant);  // its state is written by loading alone
+    // Its state is written by loading alone, and a visit that only reads changes nothing.
+    auto& optimizer = const_cast<Optimizer<Rule, Scalar>&>(constant);
     const Shape shape = optimizer.shape();
     using State = StateOfBlock<Block<Rule, Scalar>, Rule>;
     SavedParameter saved{.name = optimizer.options_.parameter,

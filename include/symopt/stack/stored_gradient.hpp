@@ -3,11 +3,14 @@
 
 #include <symopt/bfloat16.hpp>
 #include <symopt/memory/gradient_view.hpp>
+#include <symopt/memory/overlap.hpp>
 #include <symopt/memory/row_mask.hpp>
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <cstddef>
+#include <optional>
 #include <vector>
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
@@ -21,11 +24,12 @@ inline double as_double(bfloat16 x) {
   return static_cast<double>(to_float(x));
 }
 
-/// The blocks of a parameter's gradient, in Scalar or in bfloat16.
+/// The blocks of a parameter's gradient, in Scalar or in bfloat16, and where it lies.
 template <class Scalar>
 struct StoredGradient {
   std::vector<BlockView<const Scalar>> values{};
   std::vector<BlockView<const bfloat16>> bf16{};
+  std::optional<TensorAddresses> addresses{};
 
   std::size_t count() const { return values.size() + bf16.size(); }
 

@@ -63,16 +63,20 @@ TensorView<Wanted> tensor_of(Given&& given) {
   }
 }
 
-/// A gradient in Scalar; std::nullopt and an optional without a value are none.
+/// A gradient in Scalar, or of a stack in float in bfloat16; std::nullopt and an optional without a value are
+/// none.
 template <class Scalar, class Gradient>
-std::optional<TensorView<const Scalar>> gradient_of(Gradient&& gradient) {
+auto gradient_of(Gradient&& gradient) {
+  using Stored = std::conditional_t<std::same_as<Scalar, float> &&
+                                        std::same_as<detail::stored_scalar_t<Gradient>, bfloat16>,
+                                    bfloat16, Scalar>;
+  using Tensor = std::optional<TensorView<const Stored>>;
   if constexpr (std::same_as<std::remove_cvref_t<Gradient>, std::nullopt_t>) {
-    return std::nullopt;
+    return Tensor();
   } else if constexpr (requires { gradient.has_value(); }) {
-    if (!gradient) return std::nullopt;
-    return tensor_of<const Scalar>(*std::forward<Gradient>(gradient));
+    return gradient ? Tensor(tensor_of<const Stored>(*std::forward<Gradient>(gradient))) : Tensor();
   } else {
-    return tensor_of<const Scalar>(std::forward<Gradient>(gradient));
+    return Tensor(tensor_of<const Stored>(std::forward<Gradient>(gradient)));
   }
 }
 

@@ -108,7 +108,8 @@ class Safetensors {
 
   std::string_view header_of(std::span<const std::byte> bytes) const {
     const std::uint64_t length = header_length(bytes, bytes.size(), source_);
-    const std::string_view header(reinterpret_cast<const char*>(bytes.data()) + 8, length);
+    const std::string_view header(reinterpret_cast<const char*>(bytes.data()) + 8,
+                                  static_cast<std::size_t>(length));
     if (header.find('\0') != std::string_view::npos)
       fail("there is a byte 0 in its header, which is padded with spaces");
     return header;
@@ -165,8 +166,11 @@ class Safetensors {
     std::uint64_t size = bits / 8;
     bool is_empty = false;
     for (const auto& extent : entry["shape"]) {
-      tensor.shape.push_back(static_cast<Index>(number(name, extent)));
-      const auto factor = static_cast<std::uint64_t>(tensor.shape.back());
+      const std::uint64_t factor = number(name, extent);
+      if (!std::in_range<Index>(factor))
+        fail("'" + name + "' has an extent of " + std::to_string(factor) +
+             ", which Eigen::Index does not count");
+      tensor.shape.push_back(static_cast<Index>(factor));
       is_empty = is_empty || factor == 0;
       if (!is_empty && __builtin_mul_overflow(size, factor, &size))
         size = std::numeric_limits<std::uint64_t>::max();
@@ -175,7 +179,7 @@ class Safetensors {
     if (size != end - begin)
       fail("'" + name + "' has " + std::to_string(end - begin) + " bytes but its dtype and shape need " +
            std::to_string(size));
-    tensor.bytes = content.subspan(begin, end - begin);
+    tensor.bytes = content.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin));
     return tensor;
   }
 

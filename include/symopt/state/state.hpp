@@ -16,6 +16,7 @@
 #include <span>
 #include <string>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace interop {
@@ -36,12 +37,14 @@ inline std::vector<std::byte> contents_of(const std::filesystem::path& path) {
   std::vector<std::byte> bytes;
   const auto read = [&](std::streamoff count) {
     file.seekg(0);
-    if (!file.read(reinterpret_cast<char*>(bytes.data()), count)) fail(EIO, "cannot read");
+    if (!file.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(count)))
+      fail(EIO, "cannot read");
   };
   constexpr std::streamoff beginning = 9;
   bytes.resize(static_cast<std::size_t>(std::min(size, beginning)));
   read(std::min(size, beginning));
   (void)Safetensors::header_length(bytes, static_cast<std::uint64_t>(size), path.string());
+  if (!std::in_range<std::ptrdiff_t>(size)) fail(EFBIG, "this program's memory ends before the end of");
   try {
     bytes.resize(static_cast<std::size_t>(size));
   } catch (const std::bad_alloc&) {
@@ -57,7 +60,8 @@ inline std::vector<std::byte> contents_of(const std::filesystem::path& path) {
 /// rules, steps, rates, and what must agree for them to mean the same. The weights are the trainer's own to
 /// save. The file is of the format safetensors; every array is row-major, rows x cols of its block, whichever
 /// way the weights lie in memory. It replaces an older one in one go: a crash leaves the old file or the new
-/// one. Cost: two reads of the state; memory one row of a block. Errors: std::invalid_argument that names the
+/// one. Several threads may save one optimizer that none of them changes. Cost: two reads of the state;
+/// memory one row of a block. Errors: std::invalid_argument that names the
 /// parameter, for a rule's state that cannot be visited and for Inf and NaN; std::system_error with the path.
 /// After an error the old file is as it was.
 template <class AnyOptimizer>

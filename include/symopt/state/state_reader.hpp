@@ -30,8 +30,7 @@ class StateReader {
     refuse();
     load_those_that_may_refuse();
     for (const Load& load : loads_)
-      if (!load.may_refuse)
-        for (const StateField& field : load.fields) fill(field, tensor_of(*load.parameter, field));
+      if (!load.may_refuse) fill(*load.parameter);
     return report_;
   }
 
@@ -39,7 +38,6 @@ class StateReader {
   /// A state to be loaded, once nothing is wrong with any.
   struct Load {
     const SavedParameter* parameter;
-    std::vector<StateField> fields;
     bool may_refuse = false;
   };
 
@@ -111,9 +109,10 @@ class StateReader {
   }
 
   void check_parameter(SavedParameter& parameter) {
-    Load load{&parameter, {}};
+    Load load{&parameter};
+    std::vector<StateField> fields;
     try {
-      load.fields = fields_of(parameter);
+      fields = fields_of(parameter);
     } catch (const Error& error) {
       return wrong(parameter, error.text);
     }
@@ -143,7 +142,7 @@ class StateReader {
       if (!expected.contains(key)) wrong(parameter, "the file's '" + key + "' is unknown");
     compare_options(parameter, found.contains("options") ? found["options"] : nlohmann::json(nullptr),
                     expected["options"]);
-    check_fields(load);
+    check_fields(load, fields);
     loads_.push_back(std::move(load));
   }
 
@@ -175,8 +174,8 @@ class StateReader {
       if (!expected.contains(key)) wrong(parameter, "the file's option '" + key + "' is unknown");
   }
 
-  void check_fields(Load& load) {
-    for (const StateField& field : load.fields) {
+  void check_fields(Load& load, const std::vector<StateField>& fields) {
+    for (const StateField& field : fields) {
       const std::string name = load.parameter->name + "/" + field.name;
       used_.insert(name);
       load.may_refuse = load.may_refuse || field.is_checked || field.resized;
@@ -258,13 +257,7 @@ class StateReader {
   }
   void load_checked(const SavedParameter& parameter) {
     try {
-      parameter.state->visit({[&](StateField field) {
-                                const SavedTensor& tensor = tensor_of(parameter, field);
-                                if (field.resized && tensor.shape != field.shape)
-                                  field = field.resized(tensor.shape);
-                                fill(field, tensor);
-                              },
-                              true});
+      fill(parameter);
     } catch (const Error& error) {
       wrong(parameter, error.text);
     } catch (const std::invalid_argument& error) {
@@ -274,6 +267,15 @@ class StateReader {
 
   const SavedTensor& tensor_of(const SavedParameter& parameter, const StateField& field) const {
     return file_.tensors().at(parameter.name + "/" + field.name);
+  }
+  void fill(const SavedParameter& parameter) const {
+    parameter.state->visit({[&](StateField field) {
+                              const SavedTensor& tensor = tensor_of(parameter, field);
+                              if (field.resized && tensor.shape != field.shape)
+                                field = field.resized(tensor.shape);
+                              fill(field, tensor);
+                            },
+                            true});
   }
   static void fill(const StateField& field, const SavedTensor& tensor) {
     auto* packed = const_cast<std::byte*>(tensor.bytes.data());  // only read
