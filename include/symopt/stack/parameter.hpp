@@ -64,10 +64,7 @@ class Parameter {
     return is_usual || gradient_.passes(mask_, kernel::all_finite<Scalar>);
   }
   double gradient_norm(double scale) const { return gradient_.norm(mask_, scale); }
-  /// Where it lies; null without one.
-  const TensorAddresses* gradient_addresses() const {
-    return gradient_.addresses ? &*gradient_.addresses : nullptr;
-  }
+  const std::optional<TensorAddresses>& gradient_addresses() const { return gradient_.addresses; }
 
   /// From now on the gradient is read there; from nowhere without one.
   template <class Stored>
