@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A group of your own: cyclic rotations of the rows, the symmetry of a filter bank on a ring. The bound is
 // the smallest shipped group that contains it; all derivation goes through the bound.
+#include <symopt/check/group_laws.hpp>
 #include <symopt/symopt.hpp>
 
 #include <iostream>
@@ -32,7 +33,7 @@ struct CyclicRows : IsometricAction<CyclicRows, Side::left> {
   }
   template <class Scalar, RandomEngine Engine>
   static Element<Scalar> random(Shape shape, Engine& engine) {
-    return {std::uniform_int_distribution<Index>(0, shape.rows - 1)(engine), shape.rows};
+    return {static_cast<Index>(uniform_index(static_cast<std::size_t>(shape.rows), engine)), shape.rows};
   }
   template <class Scalar>
   static std::vector<Element<Scalar>> generators(Shape shape) {
@@ -51,6 +52,8 @@ struct RingFilters : Product<CyclicRows, RightOrthogonal> {};
 static_assert(std::same_as<default_normalization_t<RingFilters>, RowNorm>);
 
 int main() {
+  std::cout << check::check_group_laws<RingFilters>();
+
   std::mt19937_64 random(1);
   const Shape shape{8, 5};
   const auto g = RingFilters::random<double>(shape, random);

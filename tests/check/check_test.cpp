@@ -22,7 +22,7 @@ TEST_CASE("honest rules hold, with a margin") {
   const auto holds = [](const Report& report) {
     SYMOPT_CHECK(report);
     CHECK(report.worst <= 0.5);
-    CHECK(report.ill_posed * 10 <= report.trials);
+    CHECK(report.ill_posed * 5 <= report.trials);  // a shift by one leaves nothing of a gradient of 1e-20
     CHECK(bool(report));
   };
   holds(check_equivariance<Embedding>(RowNorm{}));

@@ -35,7 +35,8 @@ NamedRule named_rule(std::string name, const Rule& rule, const symopt::Families&
           expected,
           {symopt::keeps_horizontal<Rule>(Side::left), symopt::keeps_horizontal<Rule>(Side::right)},
           root_mean_square_of(rule),
-          std::move(inputs)};
+          std::move(inputs),
+          [rule](const Matrix<float>&, const Matrix<float>& block) { return rule(block); }};
 }
 
 // The columns of the table: permutations, signed permutations, orthogonal matrices, heads.

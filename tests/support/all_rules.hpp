@@ -24,7 +24,8 @@ struct NamedRule {
   bool keeps[2];              ///< horizontal blocks, as the rule says itself: left, right
   /// The nominal size of an entry of its output; no function for a rule that states none.
   std::function<double(symopt::Shape)> root_mean_square{};
-  std::vector<std::string> inputs{};  ///< the kinds that its definition covers; empty: all
+  std::vector<std::string> inputs{};           ///< the kinds that its definition covers; empty: all
+  symopt::check::Direction<float> in_float{};  ///< once more for float, which `rule` goes without
 
   Matrix<double> operator()(const Matrix<double>& block) const { return rule.in_double(block, block); }
 };

@@ -28,6 +28,8 @@ class AnyGroup {
   virtual Wide unit() const = 0;  ///< the roundoff of its elements
   /// False where the families are those of a larger group: a user's group states a bound.
   virtual bool has_all_its_families() const = 0;
+  /// Whether it has elements for blocks without rows or columns, too.
+  virtual bool takes_empty_blocks() const { return false; }
 
   virtual Element identity(Shape shape) const = 0;
   virtual Element compose(const Element& g, const Element& h) const = 0;
@@ -52,6 +54,12 @@ class AnyGroup {
 template <class G>
 using element_scalar_t = std::conditional_t<HasElements<G, Wide> && ActsOnBlocks<G, Wide>, Wide, double>;
 
+/// A group that says of itself that blocks without rows or columns are among its shapes.
+template <class G>
+concept TakesEmptyBlocks = requires {
+  requires G::takes_empty_blocks;
+};
+
 /// A group of a type, as AnyGroup.
 template <SymmetryGroup G, class Scalar = element_scalar_t<G>>
 class ErasedGroup final : public AnyGroup {
@@ -70,6 +78,12 @@ class ErasedGroup final : public AnyGroup {
   bool has_all_its_families() const override {
     return hana::unpack(factors_of<G>, [](auto... factor) {
       return (true && ... && !StatesBound<typename decltype(factor)::type>);
+    });
+  }
+
+  bool takes_empty_blocks() const override {
+    return hana::unpack(factors_of<G>, [](auto... factor) {
+      return (true && ... && TakesEmptyBlocks<typename decltype(factor)::type>);
     });
   }
 

@@ -29,10 +29,12 @@ using Direction =
 ///   an optimizer's factory    makes one from a Shape or from (rows, cols), which then takes three steps; the
 ///                             change of the weights counts
 struct AnyRule {
-  std::string name;
+  std::string name;  ///< that of its type; of a lambda "a callable", unless the options of the check name it
   Direction<double> in_double;
   Direction<float> in_float;
   bool sees_weights = false;
+  /// Whether the direction is the change of weights that a step has rounded where they stand.
+  bool is_change_of_weights = false;
   /// Why the rule itself calls its direction for that input approximate; empty text where it does not, no
   /// function for rules that say nothing about it. A report with `is_exact` and `reason`, from
   /// rule.report(gradient) or in its state, says it.
@@ -173,7 +175,7 @@ SYMOPT_CHECK_INLINE WideMatrix change_of_weights(AnyOptimizer* optimizer, WideMa
 }
 
 SYMOPT_CHECK_INLINE AnyRule rule_of_factory(const AnyOptimizerFactory& factory) {
-  AnyRule any{factory.name, {}, {}, true};
+  AnyRule any{factory.name, {}, {}, true, true};
   const auto make = factory.make;
   if (factory.precision == Precision::in_double)
     any.in_double = [make](const Matrix<double>& weights, const Matrix<double>& gradient) {

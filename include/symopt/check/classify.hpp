@@ -38,6 +38,14 @@ struct Classification {
     if (equivariant == Verdict::vacuous) return "vacuous";
     return left.letter() + " | " + right.letter();
   }
+  /// The largest shipped group that the rule respects, as C++ spells it: what a rule of yours states as its
+  /// member largest_group. "Product<SignedRowPermutation, RightOrthogonal>"; "Trivial" for none.
+  std::string largest_group() const {
+    const std::string on_left = left.shipped_group(Side::left), on_right = right.shipped_group(Side::right);
+    if (on_left.empty() || on_right.empty())
+      return on_left.empty() && on_right.empty() ? "Trivial" : on_left + on_right;
+    return "Product<" + on_left + ", " + on_right + ">";
+  }
 };
 
 /// The row of the rule in the table of docs/derivation.md, and for each side a counterexample that shows that
@@ -66,8 +74,10 @@ SYMOPT_CHECK_INLINE std::ostream& operator<<(std::ostream& out, const Classifica
   const auto yes_or_no = [](Verdict verdict) {
     return verdict == Verdict::holds ? "yes" : verdict == Verdict::violated ? "no" : to_string(verdict);
   };
-  out << row.rule << ": " << row.group() << "\n  shift of the rows: E " << yes_or_no(row.equivariant)
-      << ", H " << yes_or_no(row.horizontal) << ", I " << yes_or_no(row.shift_invariant) << "\n  ";
+  out << row.rule << ": " << row.group();
+  if (row.equivariant != Verdict::vacuous) out << "\n  using largest_group = " << row.largest_group() << ';';
+  out << "\n  shift of the rows: E " << yes_or_no(row.equivariant) << ", H " << yes_or_no(row.horizontal)
+      << ", I " << yes_or_no(row.shift_invariant) << "\n  ";
   if (row.degree) {
     out << "homogeneous of degree " << detail::degree_text(*row.degree)
         << (row.is_exact ? ", to the bit under powers of two" : ", though not to the bit");
@@ -102,7 +112,7 @@ class Classifier {
   }
 
   Classification run() {
-    row_.rule = rule_.name;
+    row_.rule = options_.name.empty() ? rule_.name : options_.name;
     row_.left = side(Side::left);
     row_.right = side(Side::right);
     const ErasedGroup<SharedShift> shift;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <symopt/check/any_group.hpp>
+#include <symopt/check/bound.hpp>
 #include <symopt/check/inputs.hpp>
 #include <symopt/check/trials.hpp>
 
@@ -21,8 +22,10 @@ Report check_group_laws(const AnyGroup& group, CheckOptions options = {});
 /// The laws of the actions of a group whose type is hidden.
 Report check_action_laws(const AnyGroup& group, CheckOptions options = {});
 
-/// The axioms, seen through the actions: g g^-1 = 1, 1 g = g 1 = g, (g h) k = g (h k). For generators and
-/// random elements on small shapes, empty ones among them. Scalar: what the elements are computed in.
+/// The axioms, seen through the actions: g g^-1 = 1, 1 g = g 1 = g, (g h) k = g (h k); and that every element
+/// lies in the families that the group states, or in those of its bound. For generators and random elements
+/// on small shapes; on empty ones where the group says that it takes them, by a member `static constexpr bool
+/// takes_empty_blocks = true`. Scalar: what the elements are computed in.
 template <SymmetryGroup Group, class Scalar = element_scalar_t<Group>>
 Report check_group_laws(CheckOptions options = {}) {
   return check_group_laws(ErasedGroup<Group, Scalar>(), std::move(options));
@@ -61,7 +64,8 @@ class ElementTrials {
     if (shapes_.empty()) {
       shapes_ = default_shapes(group.families());
       const Shape large = shapes_.back();
-      shapes_.insert(shapes_.end(), {{0, large.cols}, {large.rows, 0}, {0, 0}});
+      if (group.takes_empty_blocks())
+        shapes_.insert(shapes_.end(), {{0, large.cols}, {large.rows, 0}, {0, 0}});
     }
     std::erase_if(shapes_, [&](Shape shape) { return !group.fits(shape); });
   }
@@ -89,7 +93,8 @@ class ElementTrials {
     std::vector<AnyGroup::Element> elements = group_.generators(shape);
     const std::size_t generators = elements.size();
     where_ = to_string(shape);
-    if (shape.rows > 1 && shape.cols > 1)
+    const bool has_lines = shape.rows > 1 && shape.cols > 1;
+    if (has_lines)
       require(generators > 0 || group_.families() == Families{},
               "a group that moves something has generators");
     for (std::size_t i = 0; i < random_elements; ++i) elements.push_back(group_.random(shape, engine));
@@ -99,7 +104,7 @@ class ElementTrials {
       const WideMatrix block = gaussian<Wide>(shape, engine);
       const bool moves = error_on(norm(block), group_.on_weights(elements[i], block), block) > 1;
       has_moved_ = has_moved_ || moves;
-      if (i < generators && block.size() > 0) require(moves, "every generator moves something");
+      if (i < generators && has_lines) require(moves, "every generator moves something");
       visit(*this, shape, elements[i], engine);
     }
   }
@@ -156,6 +161,11 @@ SYMOPT_CHECK_INLINE void try_axioms(ElementTrials& trials, Shape shape, const An
   const WideMatrix block = gaussian<Wide>(shape, engine);
   const auto one = any.identity(shape);
   const auto h = any.random(shape, engine), k = any.random(shape, engine);
+  const auto number = [](Wide value) { return WideMatrix(WideMatrix::Constant(1, 1, value)); };
+  if (block.size() > 0)
+    trials.compare("g lies in the families that the group states, or in its bound's",
+                   number(distance_from_families(any, g, shape)), number(0),
+                   norm(any.on_weights(g, block)) + norm(block) + static_cast<Wide>(block.size()));
   compare_actions(trials, "g^-1 g = 1", any.compose(any.inverse(g), g), one, block);
   compare_actions(trials, "g g^-1 = 1", any.compose(g, any.inverse(g)), one, block);
   compare_actions(trials, "1 g = g", any.compose(one, g), g, block);

@@ -51,7 +51,8 @@ SYMOPT_CHECK_INLINE Motion::Map times(Wide factor) {
 
 /// The gradient times c, the step times c^degree.
 SYMOPT_CHECK_INLINE Motion scaling(Wide c, double degree, std::string name) {
-  return {std::move(name), unmoved(), times(c), times(std::pow(c, static_cast<Wide>(degree)))};
+  return {std::move(name), unmoved(),   times(c), times(std::pow(c, static_cast<Wide>(degree))),
+          unmoved(),       times(1 / c)};
 }
 
 SYMOPT_CHECK_INLINE std::string degree_text(double degree) {
@@ -75,7 +76,7 @@ SYMOPT_CHECK_INLINE Law homogeneity_law(double degree) {
               },
           .random =
               [degree](Shape, std::mt19937_64& engine) {
-                const double exponent = std::uniform_real_distribution<double>(-4, 4)(engine);
+                const double exponent = 8 * uniform_number(engine) - 4;
                 return scaling(std::pow(Wide(10), Wide(exponent)), degree, "random scale");
               }};
 }
@@ -94,7 +95,7 @@ SYMOPT_CHECK_INLINE Law exact_homogeneity_law(double degree) {
     return motions;
   };
   law.random = [by, unit](Shape, std::mt19937_64& engine) {
-    return by(unit * std::uniform_int_distribution<int>(-4, 4)(engine));
+    return by(unit * (static_cast<int>(uniform_index(9, engine)) - 4));
   };
   law.is_to_the_bit = true;
   return law;

@@ -30,8 +30,14 @@ struct InputKind {
 /// their own or lie on the edge of a rule's domain.
 const std::vector<InputKind>& input_kinds();
 
+/// The kinds of weights that a rule sees which looks at them, by names of input_kinds().
+const std::vector<std::string_view>& weight_kinds();
+
 /// The shapes that are tried when none are given: small ones first; whole heads for groups that have some.
 std::vector<Shape> default_shapes(const Families& families);
+/// A tall, a wide and another large shape, drawn by the seed, that are tried beside these: 17 lines and 19
+/// at most, or what heads fill of them.
+std::vector<Shape> large_shapes(const Families& families, std::uint64_t seed);
 
 namespace detail {
 
@@ -43,6 +49,11 @@ std::vector<const InputKind*> readable_kinds(const std::vector<std::string>& nam
 /// The shapes, or the default ones, that the group's heads fill. Errors: Error for an empty block, of which
 /// no law says anything.
 std::vector<Shape> chosen_shapes(std::vector<Shape> shapes, const AnyGroup& group);
+/// The large shapes that belong to the default ones; none where shapes were given.
+std::vector<Shape> chosen_large_shapes(const std::vector<Shape>& given, const AnyGroup& group,
+                                       std::uint64_t seed);
+/// The kind of that name. The name is known.
+const InputKind& kind_named(std::string_view name);
 
 /// Small integers.
 Matrix<double> integers(Shape shape, std::mt19937_64& engine);
@@ -75,9 +86,24 @@ SYMOPT_CHECK_INLINE std::vector<double> log_spaced(Index count, double condition
 }
 
 SYMOPT_CHECK_INLINE Matrix<double> integers(Shape shape, std::mt19937_64& engine) {
-  std::uniform_int_distribution<int> entry(-2, 2);
   Matrix<double> block(shape.rows, shape.cols);
-  for (Index k = 0; k < block.size(); ++k) block.data()[k] = static_cast<double>(entry(engine));
+  for (Index k = 0; k < block.size(); ++k)
+    block.data()[k] = static_cast<double>(uniform_index(5, engine)) - 2;
+  return block;
+}
+
+/// A Gaussian block in which one entry is a hundred times larger.
+SYMOPT_CHECK_INLINE Matrix<double> with_outlier(Shape shape, std::mt19937_64& engine) {
+  Matrix<double> block = gaussian<double>(shape, engine);
+  block.data()[uniform_index(static_cast<std::size_t>(block.size()), engine)] *= 100;
+  return block;
+}
+
+/// A Gaussian block of any size from 1e-20 to 1e20.
+SYMOPT_CHECK_INLINE Matrix<double> at_any_scale(Shape shape, std::mt19937_64& engine) {
+  const double factor = std::pow(10, 40 * uniform_number(engine) - 20);
+  Matrix<double> block = gaussian<double>(shape, engine);
+  for (Index k = 0; k < block.size(); ++k) block.data()[k] *= factor;
   return block;
 }
 
@@ -145,8 +171,35 @@ SYMOPT_CHECK_INLINE const std::vector<InputKind>& input_kinds() {
        [](Block b, Index i, Index j) { return b(i, j) - detail::row_mean(b, i); }},
       {"scale-1e-30", nullptr, [](Block b, Index i, Index j) { return 1e-30 * b(i, j); }},
       {"scale-1e30", nullptr, [](Block b, Index i, Index j) { return 1e30 * b(i, j); }},
+      {"outlier", detail::with_outlier},
+      {"any-scale", detail::at_any_scale},
+      {"scale-1e-3", nullptr, [](Block b, Index i, Index j) { return 1e-3 * b(i, j); }},
+      {"scale-1e3", nullptr, [](Block b, Index i, Index j) { return 1e3 * b(i, j); }},
+      {"scale-1e-6", nullptr, [](Block b, Index i, Index j) { return 1e-6 * b(i, j); }},
+      {"scale-1e6", nullptr, [](Block b, Index i, Index j) { return 1e6 * b(i, j); }},
   };
   return kinds;
+}
+
+SYMOPT_CHECK_INLINE const std::vector<std::string_view>& weight_kinds() {
+  static const std::vector<std::string_view> kinds{"gaussian", "zero",       "integers",  "ones",
+                                                   "zero-row", "scale-1e-3", "scale-1e3", "equal-rows"};
+  return kinds;
+}
+
+SYMOPT_CHECK_INLINE std::vector<Shape> large_shapes(const Families& families, std::uint64_t seed) {
+  std::mt19937_64 engine = engine_for(seed, "large shapes");
+  const auto from = [&engine](Index least, std::size_t count) {
+    return least + static_cast<Index>(uniform_index(count, engine));
+  };
+  std::vector<Shape> shapes{{17, from(2, 4)}, {from(2, 4), 19}, {from(7, 11), from(7, 13)}};
+  const auto fill = [](Index lines, int head) {
+    return head > 0 ? head * std::max<Index>(1, lines / head) : lines;
+  };
+  for (Shape& shape : shapes)
+    shape = {fill(shape.rows, families.left.block_rotations),
+             fill(shape.cols, families.right.block_rotations)};
+  return shapes;
 }
 
 SYMOPT_CHECK_INLINE std::vector<Shape> default_shapes(const Families& families) {
@@ -173,6 +226,20 @@ SYMOPT_CHECK_INLINE std::vector<const InputKind*> detail::chosen_kinds(
     });
   }
   throw Error("CheckOptions::inputs names a kind twice");
+}
+
+SYMOPT_CHECK_INLINE const InputKind& detail::kind_named(std::string_view name) {
+  return *std::find_if(input_kinds().begin(), input_kinds().end(),
+                       [&](const InputKind& known) { return known.name == name; });
+}
+
+SYMOPT_CHECK_INLINE std::vector<Shape> detail::chosen_large_shapes(const std::vector<Shape>& given,
+                                                                   const AnyGroup& group,
+                                                                   std::uint64_t seed) {
+  std::vector<Shape> shapes;
+  if (given.empty()) shapes = large_shapes(group.families(), seed);
+  std::erase_if(shapes, [&](Shape shape) { return !group.fits(shape); });
+  return shapes;
 }
 
 SYMOPT_CHECK_INLINE std::vector<const InputKind*> detail::readable_kinds(

@@ -84,7 +84,7 @@ SYMOPT_CHECK_INLINE Outcome locality_outcome(const std::vector<Matrix<double>>& 
 SYMOPT_CHECK_INLINE Report check_locality(const TensorRule& update, std::string name, const Storage& storage,
                                           const CheckOptions& options) {
   Trials trials({.law = "locality",
-                 .rule = std::move(name),
+                 .rule = options.name.empty() ? std::move(name) : options.name,
                  .group = "the layout " + to_string(storage.layout),
                  .precision = "double",
                  .seed = options.seed},
@@ -102,7 +102,8 @@ SYMOPT_CHECK_INLINE Report check_locality(const TensorRule& update, std::string 
       int change = 0;
       for (const Matrix<double>& other : changed_blocks(own, engine)) {
         const TrialId id{
-            "input=" + where + " block=" + std::to_string(b) + " change=" + std::to_string(change++), where};
+            "input=" + where + " block=" + std::to_string(b) + " change=" + std::to_string(change++), where,
+            shape_of(own), own.stableNorm()};
         if (!trials.wants(id.words)) continue;
         gradient.set(b, other);
         update(gradient.tensor(), direction.tensor());

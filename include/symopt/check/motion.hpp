@@ -20,6 +20,8 @@ struct Motion {
   Map on_weights;
   Map on_gradient;
   Map on_update;
+  Map weights_back{};   ///< the inverse of on_weights; none where nothing is known of it
+  Map gradient_back{};  ///< the inverse of on_gradient, where there is that of on_weights
 };
 
 Motion motion_of(const AnyGroup& group, const AnyGroup::Element& g, std::string name);
@@ -60,9 +62,13 @@ SYMOPT_CHECK_INLINE Motion::Map detail::unmoved() {
 }
 
 SYMOPT_CHECK_INLINE Motion motion_of(const AnyGroup& group, const AnyGroup::Element& g, std::string name) {
-  return {std::move(name), [&group, g](const WideMatrix& block) { return group.on_weights(g, block); },
+  const AnyGroup::Element back = group.inverse(g);
+  return {std::move(name),
+          [&group, g](const WideMatrix& block) { return group.on_weights(g, block); },
           [&group, g](const WideMatrix& block) { return group.on_gradient(g, block); },
-          [&group, g](const WideMatrix& block) { return group.on_update(g, block); }};
+          [&group, g](const WideMatrix& block) { return group.on_update(g, block); },
+          [&group, back](const WideMatrix& block) { return group.on_weights(back, block); },
+          [&group, back](const WideMatrix& block) { return group.on_gradient(back, block); }};
 }
 
 SYMOPT_CHECK_INLINE std::vector<Motion> generator_motions(const AnyGroup& group, Shape shape) {
@@ -91,11 +97,12 @@ SYMOPT_CHECK_INLINE Wide& entry_of_line(WideMatrix& block, Side side, Index i, I
   return side == Side::left ? block(i, k) : block(k, i);
 }
 
-SYMOPT_CHECK_INLINE WideMatrix moved_simply(WideMatrix block, const SimpleMove& move) {
+/// The move, or its inverse for a direction of -1.
+SYMOPT_CHECK_INLINE WideMatrix moved_simply(WideMatrix block, const SimpleMove& move, int direction) {
   using Kind = SimpleMove::Kind;
   if (move.kind == Kind::shift) {
     for (Index i = 0; i < line_count(shape_of(block), move.side); ++i)
-      entry_of_line(block, move.side, i, move.first) += 1;
+      entry_of_line(block, move.side, i, move.first) += direction;
     return block;
   }
   for (Index k = 0; k < line_count(shape_of(block), opposite(move.side)); ++k) {
@@ -108,11 +115,11 @@ SYMOPT_CHECK_INLINE WideMatrix moved_simply(WideMatrix block, const SimpleMove& 
       first = b;
       second = a;
     } else if (move.eighths == 2) {  // by a quarter, so that integers stay integers
-      first = -b;
-      second = a;
+      first = -b * direction;
+      second = a * direction;
     } else {
-      first = std::sqrt(Wide(0.5)) * (a - b);
-      second = std::sqrt(Wide(0.5)) * (a + b);
+      first = std::sqrt(Wide(0.5)) * (a - b * direction);
+      second = std::sqrt(Wide(0.5)) * (a * direction + b);
     }
   }
   return block;
@@ -121,9 +128,14 @@ SYMOPT_CHECK_INLINE WideMatrix moved_simply(WideMatrix block, const SimpleMove& 
 }  // namespace detail
 
 SYMOPT_CHECK_INLINE Motion SimpleMove::motion() const {
-  const Motion::Map move = [*this](const WideMatrix& block) { return detail::moved_simply(block, *this); };
-  if (kind == Kind::shift) return {name(), move, detail::unmoved(), detail::unmoved()};
-  return {name(), move, move, move};
+  const auto by = [this](int direction) -> Motion::Map {
+    return [move = *this, direction](const WideMatrix& block) {
+      return detail::moved_simply(block, move, direction);
+    };
+  };
+  const Motion::Map stay = detail::unmoved();
+  if (kind == Kind::shift) return {name(), by(1), stay, stay, by(-1), stay};
+  return {name(), by(1), by(1), by(1), by(-1), by(-1)};
 }
 
 SYMOPT_CHECK_INLINE std::optional<SimpleMove> SimpleMove::without(Side removed_from, Index line) const {

@@ -136,8 +136,7 @@ SYMOPT_CHECK_INLINE AnyGroup::Element OneSidedGroup::random(Shape shape, std::mt
     return detail::about_ones(n, haar_orthogonal<Wide>(std::max<Index>(0, n - 1), engine));
   WideMatrix a = detail::unit_matrix(n);
   if (kind_ == GeneratorKind::positive_scalings) {
-    std::uniform_real_distribution<double> exponent(-3, 3);
-    for (Index i = 0; i < n; ++i) a(i, i) = std::exp2(Wide(exponent(engine)));
+    for (Index i = 0; i < n; ++i) a(i, i) = std::exp2(Wide(6 * uniform_number(engine) - 3));
     return a;
   }
   if (kind_ == GeneratorKind::block_rotations) {
@@ -147,8 +146,8 @@ SYMOPT_CHECK_INLINE AnyGroup::Element OneSidedGroup::random(Shape shape, std::mt
   }
   // Otherwise a product of generators in any order.
   const std::vector<WideMatrix> some = generator_matrices(n);
-  std::uniform_int_distribution<std::size_t> choice(0, some.empty() ? 0 : some.size() - 1);
-  for (Index k = 0; k < 2 * n && !some.empty(); ++k) a = detail::matrix_product(some[choice(engine)], a);
+  for (Index k = 0; k < 2 * n && !some.empty(); ++k)
+    a = detail::matrix_product(some[uniform_index(some.size(), engine)], a);
   return a;
 }
 

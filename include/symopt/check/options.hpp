@@ -24,6 +24,7 @@ struct CheckOptions {
   /// Names of the kinds of gradients that are drawn (see input_kinds); empty: all. For a rule whose domain
   /// is smaller, say so here: a law on less is a weaker law.
   std::vector<std::string> inputs{};
+  std::string name{};  ///< of the rule in the report; empty: that of its type, "a callable" for a lambda
 };
 
 /// The generator of random numbers for one purpose: a function of the seed and of what the numbers are for,

@@ -21,6 +21,8 @@ struct Outcome {
   double error = 0;     ///< the violation over what rounding allows
   double relative = 0;  ///< the violation over the size of the output
   bool is_finite = true;
+  bool has_shape = true;    ///< the output has the input's shape
+  bool is_function = true;  ///< two calls on the same input gave the same output
   bool is_ill_posed = false;
   bool has_moved = true;                      ///< something moved that the rule sees
   bool has_varied = true;                     ///< the output is known to depend on the input
@@ -28,8 +30,12 @@ struct Outcome {
   std::string approximation_reason{};         ///< why the rule calls its output approximate, where it does
   std::function<Failure()> failure{};         ///< of a violation; called for the one that is shown
 
-  bool is_violation() const { return !is_finite || (!is_ill_posed && !(error <= 1)); }
-  bool is_clear_violation() const { return !is_finite || (is_violation() && relative >= clear_violation); }
+  /// Whether there is no output to compare.
+  bool is_defective() const { return !is_finite || !has_shape || !is_function; }
+  bool is_violation() const { return is_defective() || (!is_ill_posed && !(error <= 1)); }
+  bool is_clear_violation() const {
+    return is_defective() || (is_violation() && relative >= clear_violation);
+  }
 };
 
 /// The outcome of comparing outputs of that size, which rounding of the inputs can change by `change` and

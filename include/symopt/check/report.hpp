@@ -51,6 +51,13 @@ struct Counterexample {
 /// `left rotation (0,1) by pi/2, 2x2, G = [[1,0],[0,2]]: off by 0.41`
 std::ostream& operator<<(std::ostream& out, const Counterexample& example);
 
+/// The trials on one kind of input.
+struct Tried {
+  std::string input;  ///< its name in input_kinds()
+  int trials = 0;     ///< all of them
+  int ill_posed = 0;  ///< those whose result rounding decides
+};
+
 /// The result of a check. Errors are in units of what rounding allows: a trial passes at 1 or less.
 struct Report {
   std::string law;                     ///< "equivariance"
@@ -65,8 +72,12 @@ struct Report {
   double ladder_ratio = 0;  ///< largest error in float over that in double on Gaussian inputs; 0 without
   std::string precision;    ///< the highest one tried: "double", "float"
   std::optional<Counterexample> counterexample{};  ///< the smallest that was found
-  std::string reproduce{};  ///< one line that repeats the failed trial, or the whole check
-  std::uint64_t seed = 0;   ///< of all random numbers
+  std::string reproduce{};      ///< one line that repeats the failed trial, or the whole check
+  std::uint64_t seed = 0;       ///< of all random numbers
+  std::vector<Tried> inputs{};  ///< how often each kind of input was tried, in the order of the trials
+  std::vector<Shape> shapes{};  ///< of the blocks, in the order of the trials
+  double smallest_input = 0;    ///< the least norm of a gradient that is not zero
+  double largest_input = 0;     ///< the largest norm of a gradient
 
   /// The error that a share q of the well-posed trials do not exceed; 0 without any.
   double quantile(double q) const {
@@ -135,6 +146,45 @@ SYMOPT_CHECK_INLINE std::string wrapped(const std::string& text, const std::stri
   return result + line;
 }
 
+/// `9 shapes from 1x1 to 17x19, gradients of norm 1e-30 to 1e+31: integers 24 %, gaussian 18 %, 26 other
+/// kinds; ill-posed: rank-1 12 %`, the kinds that were tried most and those that said least.
+SYMOPT_CHECK_INLINE std::string inputs_text(const Report& report) {
+  Shape least = report.shapes.front(), most = least;
+  for (const Shape shape : report.shapes) {
+    if (shape.rows * shape.cols < least.rows * least.cols) least = shape;
+    if (shape.rows * shape.cols > most.rows * most.cols) most = shape;
+  }
+  std::ostringstream text;
+  text.precision(1);
+  text << report.shapes.size() << (report.shapes.size() == 1 ? " shape, " : " shapes from ")
+       << symopt::to_string(least);
+  if (report.shapes.size() > 1) text << " to " << symopt::to_string(most);
+  text << ", gradients of norm " << report.smallest_input << " to " << report.largest_input << ':';
+  constexpr std::size_t shown = 4;
+  // The largest shares in descending order, each the largest below the last.
+  const auto list = [&](const char* heading, const std::vector<double>& percent) {
+    std::vector<bool> is_listed(percent.size());
+    for (std::size_t k = 0; k < shown && k < percent.size(); ++k) {
+      std::size_t next = percent.size();
+      for (std::size_t i = 0; i < percent.size(); ++i)
+        if (!is_listed[i] && (next == percent.size() || percent[i] > percent[next])) next = i;
+      if (!(percent[next] > 0)) return;
+      is_listed[next] = true;
+      text << (k == 0 ? heading : ",") << ' ' << report.inputs[next].input << ' '
+           << std::lround(percent[next]) << " %";
+    }
+  };
+  std::vector<double> tried, ill_posed;
+  for (const Tried& kind : report.inputs) {
+    tried.push_back(100.0 * kind.trials / report.trials);
+    ill_posed.push_back(100.0 * kind.ill_posed / kind.trials);
+  }
+  list("", tried);
+  if (report.inputs.size() > shown) text << ", and " << report.inputs.size() - shown << " other kinds";
+  list("; ill-posed of", ill_posed);
+  return text.str();
+}
+
 SYMOPT_CHECK_INLINE std::string failure_text(const Report& report, Verdict expected) {
   const std::string text = to_string(report);
   return expected == Verdict::holds ? text : std::string(to_string(expected)) + " was expected, but\n" + text;
@@ -177,7 +227,7 @@ SYMOPT_CHECK_INLINE std::ostream& operator<<(std::ostream& out, const Report& re
         line("  " + name + (block.size() == 0 ? "not finite" : detail::matrix_text(block, 4)));
       };
       side(example.of_moved, example.actual);
-      side(example.should_be, example.expected);
+      if (!example.should_be.empty()) side(example.should_be, example.expected);
     }
   }
   std::ostringstream numbers;
@@ -186,6 +236,7 @@ SYMOPT_CHECK_INLINE std::ostream& operator<<(std::ostream& out, const Report& re
           << (report.precision == "float" ? ", for the rule has no double" : "") << ", " << report.ill_posed
           << " ill-posed; worst error " << report.worst << " of what rounding allows";
   line(numbers.str());
+  if (!report.inputs.empty()) line(detail::inputs_text(report));
   if (report.ladder_ratio > 0) {
     std::ostringstream ladder;
     ladder.precision(3);

@@ -121,7 +121,7 @@ SYMOPT_CHECK_INLINE std::vector<Motion> unit_shifts(const AnyGroup& group, Shape
 
 SYMOPT_CHECK_INLINE Motion random_shift(const AnyGroup& group, Shape shape, std::mt19937_64& engine) {
   const bool has_both = shifts(group, Side::left) && shifts(group, Side::right);
-  const bool is_left = has_both ? std::bernoulli_distribution()(engine) : shifts(group, Side::left);
+  const bool is_left = has_both ? uniform_index(2, engine) == 0 : shifts(group, Side::left);
   const Side side = is_left ? Side::left : Side::right;
   const Shape line{1, line_count(shape, opposite(side))};
   return shifted_gradient(side, widened(gaussian<double>(line, engine)), "random shift");

@@ -3,6 +3,7 @@
 
 #include <symopt/check/inputs.hpp>
 #include <symopt/check/law.hpp>
+#include <symopt/check/outcome.hpp>
 #include <symopt/check/report.hpp>
 #include <symopt/finite.hpp>
 
@@ -24,13 +25,13 @@ class Shrink {
   Shrink(const Law& law, const AnyGroup& group, const AnyRule& rule, std::uint64_t seed)
       : law_(law), group_(group), rule_(rule), seed_(seed) {}
 
-  Counterexample operator()(Trial trial);
+  Failure operator()(Trial trial);
 
  private:
   Comparison comparison_of(const Trial& trial) const;
-  /// False where the rule refuses the input: it may want whole heads.
-  bool fails(const Trial& trial) const;
-  bool replace_if_it_fails(Trial& trial, Trial simpler) const;
+  /// False where the rule refuses the input: it may want whole heads. What fails is kept as the last.
+  bool fails(const Trial& trial);
+  bool replace_if_it_fails(Trial& trial, Trial simpler);
   /// A simple move or, in a group that has none, a generator in place of a product.
   void simplify_element(Trial& trial);
   /// Rows and columns without which it still fails.
@@ -38,11 +39,11 @@ class Shrink {
   /// The move as it is without that line; a group without simple moves has other elements for other shapes.
   void try_motions_of_smaller(Trial& trial, Trial smaller, Side side, Index line);
   /// Small integers in place of all entries at once, for laws about inputs that no single entry may leave.
-  void use_integers(Trial& trial) const;
+  void use_integers(Trial& trial);
   /// Entries as zero, one, minus one or a power of two where it still fails.
-  void simplify_entries(Trial& trial, WideMatrix Input::*block) const;
+  void simplify_entries(Trial& trial, WideMatrix Input::*block);
   bool is_prepared(const WideMatrix& gradient) const { return is_equal(law_.prepare(gradient), gradient); }
-  Counterexample described(const Trial& trial) const;
+  Failure described(const Trial& trial) const;
 
   const Law& law_;
   const AnyGroup& group_;
@@ -50,11 +51,13 @@ class Shrink {
   std::uint64_t seed_;
   double clear_ = 0;  // a smaller trial must fail by that much of its output
   std::optional<SimpleMove> move_;
+  Comparison last_;  // of the smallest trial so far: a rule that is no function answers otherwise next time
 };
 
 #ifdef SYMOPT_CHECK_DEFINITIONS
-SYMOPT_CHECK_INLINE Counterexample Shrink::operator()(Trial trial) {
-  const double relative = comparison_of(trial).outcome.relative;
+SYMOPT_CHECK_INLINE Failure Shrink::operator()(Trial trial) {
+  last_ = comparison_of(trial);
+  const double relative = last_.outcome.relative;
   // A clear violation stays one.
   clear_ = std::max(0.1 * relative, std::min(relative, clear_violation));
   simplify_element(trial);
@@ -68,19 +71,25 @@ SYMOPT_CHECK_INLINE Counterexample Shrink::operator()(Trial trial) {
 
 SYMOPT_CHECK_INLINE Comparison Shrink::comparison_of(const Trial& trial) const {
   return Subject(rule_, trial.input, engine_for(seed_, trial.id))
-      .under(trial.motion, law_.is_to_the_bit, engine_for(seed_, trial.id, 1));
+      .under(trial.motion, {.is_to_the_bit = law_.is_to_the_bit}, engine_for(seed_, trial.id, 1));
 }
 
-SYMOPT_CHECK_INLINE bool Shrink::fails(const Trial& trial) const {
+SYMOPT_CHECK_INLINE bool Shrink::fails(const Trial& trial) {
   try {
-    const Outcome outcome = comparison_of(trial).outcome;
-    return outcome.is_violation() && (!outcome.is_finite || outcome.relative >= clear_);
+    Comparison comparison = comparison_of(trial);
+    const Outcome& outcome = comparison.outcome;
+    const bool is_alike = outcome.is_violation() && outcome.is_function == last_.outcome.is_function &&
+                          outcome.has_shape == last_.outcome.has_shape &&
+                          outcome.is_finite == last_.outcome.is_finite;
+    if (!is_alike || !(outcome.is_defective() || outcome.relative >= clear_)) return false;
+    last_ = std::move(comparison);
+    return true;
   } catch (const std::invalid_argument&) {
     return false;
   }
 }
 
-SYMOPT_CHECK_INLINE bool Shrink::replace_if_it_fails(Trial& trial, Trial simpler) const {
+SYMOPT_CHECK_INLINE bool Shrink::replace_if_it_fails(Trial& trial, Trial simpler) {
   if (!is_prepared(simpler.input.gradient) || !fails(simpler)) return false;
   trial = std::move(simpler);
   return true;
@@ -154,7 +163,7 @@ SYMOPT_CHECK_INLINE void balance_last_line(WideMatrix& block, Side side) {
   }
 }
 
-SYMOPT_CHECK_INLINE void Shrink::use_integers(Trial& trial) const {
+SYMOPT_CHECK_INLINE void Shrink::use_integers(Trial& trial) {
   const Shape shape = shape_of(trial.input.gradient);
   constexpr std::uint64_t draws = 12;
   for (std::uint64_t k = 0; k < draws; ++k) {
@@ -168,7 +177,7 @@ SYMOPT_CHECK_INLINE void Shrink::use_integers(Trial& trial) const {
   }
 }
 
-SYMOPT_CHECK_INLINE void Shrink::simplify_entries(Trial& trial, WideMatrix Input::*block) const {
+SYMOPT_CHECK_INLINE void Shrink::simplify_entries(Trial& trial, WideMatrix Input::*block) {
   for (Index k = 0; k < (trial.input.*block).size(); ++k) {
     const Wide entry = (trial.input.*block).data()[k];
     if (entry == 0 || !symopt::is_finite(entry)) continue;
@@ -182,16 +191,34 @@ SYMOPT_CHECK_INLINE void Shrink::simplify_entries(Trial& trial, WideMatrix Input
   }
 }
 
-SYMOPT_CHECK_INLINE Counterexample Shrink::described(const Trial& trial) const {
-  const auto [outcome, output, actual, expected] = comparison_of(trial);
-  return {.element = trial.motion.name,
+SYMOPT_CHECK_INLINE Failure Shrink::described(const Trial& trial) const {
+  const auto& [outcome, output, actual, expected] = last_;
+  Failure failure{
+      .reason = law_.violation,
+      .counterexample = Counterexample{
+          .element = trial.motion.name,
           .input = converted<double>(trial.input.gradient),
           .error = outcome.is_finite ? outcome.relative : infinity,
           .weights = rule_.sees_weights ? converted<double>(trial.input.weights) : Matrix<double>(),
           .of_moved = law_.of_moved,
           .actual = converted<double>(actual),
           .should_be = law_.should_be,
-          .expected = converted<double>(expected)};
+          .expected = converted<double>(expected)}};
+  Counterexample& example = *failure.counterexample;
+  if (!outcome.is_function) {
+    failure.reason = "not a function of its input: two calls on the same input answer differently";
+    example.element = "the same input twice";
+    example.of_moved = "the first answer";
+    example.should_be = "the second answer";
+  } else if (!outcome.has_shape) {
+    failure.reason = "the output is " + to_string(shape_of(output)) + " for an input of " +
+                     to_string(shape_of(trial.input.gradient)) + ", and must have its shape";
+    example.of_moved = "the output";
+    example.should_be.clear();
+  } else if (!outcome.is_finite) {
+    failure.reason = "the output is not finite";
+  }
+  return failure;
 }
 #endif
 

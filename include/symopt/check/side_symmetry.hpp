@@ -4,6 +4,7 @@
 #include <symopt/check/generator_kind.hpp>
 #include <symopt/check/linkage.hpp>
 #include <symopt/check/report.hpp>
+#include <symopt/side.hpp>
 
 #include <array>
 #include <cstddef>
@@ -30,6 +31,8 @@ class SideSymmetry {
   ///   scalings": B, O and the others together with positive scalings. A question mark: something larger was
   ///   inconclusive.
   std::string letter() const;
+  /// The largest shipped group within it, as C++ names it on that side: "SignedRowPermutation". Empty: none.
+  std::string shipped_group(Side side) const;
 
  private:
   std::string orthogonal_letter() const;
@@ -47,6 +50,18 @@ SYMOPT_CHECK_INLINE std::string SideSymmetry::letter() const {
   for (const Verdict verdict : verdicts_)
     if (verdict == Verdict::inconclusive) return text + "?";
   return text;
+}
+
+SYMOPT_CHECK_INLINE std::string SideSymmetry::shipped_group(Side side) const {
+  const bool is_left = side == Side::left;
+  const std::string letter = orthogonal_letter();
+  if (letter == "O") return is_left ? "LeftOrthogonal" : "RightOrthogonal";
+  if (letter == "B") return is_left ? "SignedRowPermutation" : "SignedColumnPermutation";
+  if (letter.starts_with("R_"))
+    return std::string("HeadRotations<Side::") + (is_left ? "left" : "right") + ", " +
+           std::to_string(head_size) + ">";
+  if (letter == "1" || letter == "+-1" || letter == "signs") return {};
+  return is_left ? "RowPermutation" : "ColumnPermutation";
 }
 
 SYMOPT_CHECK_INLINE std::string SideSymmetry::orthogonal_letter() const {

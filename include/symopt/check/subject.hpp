@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/check/any_rule.hpp>
+#include <symopt/check/evaluation.hpp>
 #include <symopt/check/motion.hpp>
 #include <symopt/check/outcome.hpp>
 
@@ -10,6 +10,7 @@
 #include <optional>
 #include <random>
 #include <string>
+#include <tuple>
 #include <utility>
 
 // One trial of a law of motions: U(gW, g_* G) against Dg U(W, G).
@@ -32,25 +33,12 @@ struct Comparison {
 /// Every entry an integer of at most 1024: sums and products of such are not rounded.
 bool is_integer(const WideMatrix& block);
 
-/// The block with every entry moved by one rounding, up or down; zeros stay.
-WideMatrix rounded_once(Precision precision, WideMatrix block, std::mt19937_64& engine);
-
-/// What the arithmetic of a rule rounds in double. An inverse or an iteration rounds what no small change of
-/// its input shows; the same rule in float shows it, as many times larger as float is coarser. At most 2e-9
-/// of the result, for which 6e-8 are allowed then: no wrong rule hides there. Zero where float overflows.
-double own_rounding(const WideMatrix& in_float, const WideMatrix& in_double);
-
-/// An input in one precision with the rule's direction there, and the most that rounding can change it: of
-/// the input, when every entry of weights and gradient moves by one rounding, or of the rule's own
-/// arithmetic, whichever is more. Not finite as soon as one of these directions is not.
-struct Evaluation {
-  Precision precision;
-  WideMatrix weights, gradient, direction;
-  double change = 0;
-  bool is_finite = true;
-
-  Evaluation(const AnyRule& rule, Precision in, const WideMatrix& at_weights, const WideMatrix& at_gradient,
-             std::mt19937_64& engine);
+/// How a trial is judged.
+struct Judgement {
+  bool is_to_the_bit = false;  ///< nothing is allowed for rounding
+  /// Whether a violation is believed only after many more inputs nearby have been tried. Four of them may all
+  /// miss by chance what rounding does.
+  bool looks_twice = true;
 };
 
 /// An input as a rule sees it in its highest precision, tried under one motion after the other.
@@ -58,13 +46,11 @@ class Subject {
  public:
   Subject(const AnyRule& rule, Input input, std::mt19937_64 engine);
 
+  const AnyRule& rule() const { return still_.rule(); }
   const Input& input() const { return input_; }
-  Comparison under(const Motion& motion, bool to_the_bit, std::mt19937_64 engine) const;
-  /// The violation once more in float, over the size of the output.
-  double relative_in_float(const Motion& motion, std::mt19937_64 engine) const;
+  Comparison under(const Motion& motion, const Judgement& judgement, std::mt19937_64 engine) const;
 
  private:
-  const AnyRule& rule_;
   Input input_;
   Evaluation still_;
   std::string approximation_reason_;
@@ -76,101 +62,134 @@ SYMOPT_CHECK_INLINE bool is_integer(const WideMatrix& block) {
                      [](Wide entry) { return entry == std::round(entry) && std::abs(entry) <= 1024; });
 }
 
-SYMOPT_CHECK_INLINE WideMatrix rounded_once(Precision precision, WideMatrix block, std::mt19937_64& engine) {
-  const double unit = roundoff(precision);
-  std::bernoulli_distribution coin;
-  for (Index k = 0; k < block.size(); ++k) {
-    const double factor = coin(engine) ? 1 + unit : 1 - unit;
-    block.data()[k] = static_cast<Wide>(static_cast<double>(block.data()[k]) * factor);
+/// The input with the motion undone on a moved one, one rounding from it or less: the element rounds entries
+/// of the moved input that it mixes, and this is what that makes of the input itself.
+SYMOPT_CHECK_INLINE void look_back(Evaluation& still, const Motion& motion, const WideMatrix& moved_weights,
+                                   const WideMatrix& moved_gradient) {
+  if (!motion.weights_back) return;
+  const WideMatrix weights = still.rule().sees_weights
+                                 ? rounded_to(still.precision, motion.weights_back(moved_weights))
+                                 : still.weights;
+  const WideMatrix gradient = rounded_to(still.precision, motion.gradient_back(moved_gradient));
+  if (is_equal(gradient, still.gradient) && is_equal(weights, still.weights)) return;
+  still.look_at(weights, gradient);
+}
+
+/// The output as it came when there is nothing to compare it with.
+SYMOPT_CHECK_INLINE Comparison defect_of(const Evaluation& evaluation) {
+  Comparison result{.outcome = {}, .output = evaluation.direction, .actual = {}, .expected = {}};
+  Outcome& outcome = result.outcome;
+  outcome.is_function = evaluation.is_function();
+  outcome.has_shape = evaluation.has_shape;
+  outcome.is_finite = is_finite(evaluation.direction) && (evaluation.is_finite || !evaluation.has_shape);
+  outcome.relative = infinity;
+  if (!outcome.is_function) {
+    outcome.is_finite = true;
+    std::tie(result.actual, result.expected) = evaluation.answers();
+    if (shape_of(result.actual) == shape_of(result.expected))
+      outcome.relative = static_cast<double>(distance(result.actual, result.expected) /
+                                             std::max(norm(result.actual), norm(result.expected)));
+  } else if (!evaluation.has_shape) {
+    result.actual = evaluation.direction;
   }
-  return rounded_to(precision, std::move(block));
+  return result;
 }
 
-SYMOPT_CHECK_INLINE double own_rounding(const WideMatrix& in_float, const WideMatrix& in_double) {
-  constexpr Wide finer = 0x1p-29L;  // the roundoff of double over that of float
-  if (!is_finite(in_float) || shape_of(in_float) != shape_of(in_double)) return 0;
-  return static_cast<double>(finer * std::min(distance(in_float, in_double), norm(in_double)));
+/// Whether two directions can be compared.
+SYMOPT_CHECK_INLINE bool is_sound(const Evaluation& evaluation) {
+  return evaluation.is_function() && evaluation.is_finite;
 }
 
-/// The rule's direction, widened.
-SYMOPT_CHECK_INLINE WideMatrix direction_of(const AnyRule& rule, Precision precision,
-                                            const WideMatrix& weights, const WideMatrix& gradient) {
-  if (precision == Precision::in_float)
-    return widened(rule.in_float(converted<float>(weights), converted<float>(gradient)));
-  return widened(rule.in_double(converted<double>(weights), converted<double>(gradient)));
-}
-
-SYMOPT_CHECK_INLINE Evaluation::Evaluation(const AnyRule& rule, Precision in, const WideMatrix& at_weights,
-                                           const WideMatrix& at_gradient, std::mt19937_64& engine)
-    : precision(in),
-      weights(rounded_to(in, at_weights)),
-      gradient(rounded_to(in, at_gradient)),
-      direction(direction_of(rule, in, weights, gradient)) {
-  constexpr int draws = 4;
-  is_finite = detail::is_finite(direction) && shape_of(direction) == shape_of(gradient);
-  for (int k = 0; k < draws && is_finite; ++k) {
-    const WideMatrix near_gradient = rounded_once(in, gradient, engine);
-    const WideMatrix nearby = direction_of(rule, in, rounded_once(in, weights, engine), near_gradient);
-    is_finite = detail::is_finite(nearby) && shape_of(nearby) == shape_of(direction);
-    if (is_finite) change = std::max(change, static_cast<double>(distance(nearby, direction)));
-  }
-  if (is_finite && in == Precision::in_double && rule.in_float)
-    change =
-        std::max(change, own_rounding(direction_of(rule, Precision::in_float, weights, gradient), direction));
+/// Whether integers agree once all are multiples of the number of entries, whose means are integers, too:
+/// then it was the rule's own arithmetic, a division by a number of lines, that made of a tie what rounding
+/// chose.
+SYMOPT_CHECK_INLINE bool agrees_on_multiples(const Evaluation& still, const Evaluation& moved,
+                                             const Motion& motion) {
+  const WideMatrix none = WideMatrix::Zero(still.gradient.rows(), still.gradient.cols());
+  const WideMatrix multiple = sum(none, still.gradient, static_cast<Wide>(none.size()));
+  const WideMatrix expected =
+      motion.on_update(direction_of(still.rule(), still.precision, still.weights, multiple));
+  const WideMatrix actual =
+      direction_of(still.rule(), still.precision, moved.weights, motion.on_gradient(multiple));
+  if (shape_of(actual) != shape_of(expected)) return false;
+  const Wide allowed = static_cast<Wide>(tolerance.roundings * std::sqrt(roundoff(still.precision)));
+  return distance(actual, expected) <= allowed * std::max(norm(actual), norm(expected));
 }
 
 /// Integers that the element moves to integers are not excused by rounding: nothing was rounded before the
 /// rule began, so there is no excuse but its own arithmetic, which may square the input and so lose half of
 /// its digits.
-SYMOPT_CHECK_INLINE Comparison compare(const AnyRule& rule, const Evaluation& still, const Motion& motion,
-                                       bool to_the_bit, std::mt19937_64& engine) {
+SYMOPT_CHECK_INLINE Comparison compare(Evaluation still, const Motion& motion, const Judgement& judgement,
+                                       std::mt19937_64& engine) {
+  const bool sees_weights = still.rule().sees_weights;
   const WideMatrix moved_gradient = motion.on_gradient(still.gradient);
-  const WideMatrix moved_weights = motion.on_weights(still.weights);
-  const Evaluation moved(rule, still.precision, moved_weights, moved_gradient, engine);
+  const WideMatrix moved_weights = sees_weights ? motion.on_weights(still.weights) : still.weights;
+  Evaluation moved(still.rule(), still.precision, moved_weights, moved_gradient, engine);
+  look_back(still, motion, moved.weights, moved.gradient);
+  const bool has_moved =
+      !is_equal(moved.gradient, still.gradient) || (sees_weights && !is_equal(moved.weights, still.weights));
+  bool is_exact =
+      is_integer(still.gradient) && is_integer(moved_gradient) && is_equal(moved.weights, moved_weights);
 
   Comparison result{.outcome = {}, .output = still.direction, .actual = {}, .expected = {}};
-  const bool is_finite = still.is_finite && moved.is_finite;
-  if (is_finite) {
-    result.actual = moved.direction;
-    result.expected = motion.on_update(result.output);
-    const double violation = static_cast<double>(distance(result.actual, result.expected));
-    const double size =
-        static_cast<double>(std::max({norm(result.output), norm(result.expected), norm(result.actual)}));
-    const double unit = roundoff(still.precision);
-    result.outcome = outcome_of(violation, size, std::max(still.change, moved.change), unit);
-    const bool is_exact =
-        is_integer(still.gradient) && is_integer(moved_gradient) && is_equal(moved.weights, moved_weights);
-    if (to_the_bit || is_exact) {
-      result.outcome.is_ill_posed = false;
-      result.outcome.error = tolerance.error(result.outcome.relative, to_the_bit ? 0 : std::sqrt(unit));
+  const auto judge = [&] {
+    if (!is_sound(still) || !is_sound(moved)) {
+      result = defect_of(is_sound(still) ? moved : still);
+    } else {
+      result.actual = moved.direction;
+      result.expected = motion.on_update(result.output);
+      const double violation = static_cast<double>(distance(result.actual, result.expected));
+      const double size =
+          static_cast<double>(std::max({norm(result.output), norm(result.expected), norm(result.actual)}));
+      const double unit = roundoff(still.precision);
+      result.outcome = outcome_of(violation, size, std::max(still.change, moved.change), unit);
+      if (judgement.is_to_the_bit || is_exact) {
+        result.outcome.is_ill_posed = false;
+        result.outcome.error =
+            tolerance.error(result.outcome.relative, judgement.is_to_the_bit ? 0 : std::sqrt(unit));
+      }
     }
+    result.outcome.has_moved = has_moved;
+  };
+  judge();
+  if (result.outcome.is_violation()) {  // a hidden state may have changed since the first calls
+    for (Evaluation* evaluation : {&still, &moved})
+      if (is_sound(*evaluation)) evaluation->call_again();
+    judge();
   }
-  result.outcome.is_finite = is_finite;
-  result.outcome.has_moved = !is_equal(moved.gradient, still.gradient) ||
-                             (rule.sees_weights && !is_equal(moved.weights, still.weights));
+  if (is_exact && !judgement.is_to_the_bit && !result.outcome.is_defective() &&
+      result.outcome.is_violation() && agrees_on_multiples(still, moved, motion)) {
+    is_exact = false;
+    judge();
+  }
+  const bool is_excusable = !result.outcome.is_defective() && !judgement.is_to_the_bit && !is_exact;
+  if (!judgement.looks_twice || !is_excusable || !result.outcome.is_violation()) return result;
+  constexpr int draws = 12;
+  for (Evaluation* evaluation : {&still, &moved}) {
+    evaluation->look_around(draws, engine);
+    evaluation->look_across(draws, engine);
+  }
+  for (int k = 0; k < draws && still.is_finite; ++k)
+    look_back(still, motion, rounded_once(still.precision, moved.weights, engine),
+              rounded_once(still.precision, moved.gradient, engine));
+  judge();
   return result;
 }
 
 SYMOPT_CHECK_INLINE Subject::Subject(const AnyRule& rule, Input input, std::mt19937_64 engine)
-    : rule_(rule),
-      input_(std::move(input)),
-      still_(rule, rule.precision(), input_.weights, input_.gradient, engine) {
+    : input_(std::move(input)), still_(rule, rule.precision(), input_.weights, input_.gradient, engine) {
+  if (still_.is_finite) still_.call_again();
   if (rule.approximation_reason)
     approximation_reason_ =
         rule.approximation_reason(converted<double>(input_.weights), converted<double>(input_.gradient));
 }
 
-SYMOPT_CHECK_INLINE Comparison Subject::under(const Motion& motion, bool to_the_bit,
+SYMOPT_CHECK_INLINE Comparison Subject::under(const Motion& motion, const Judgement& judgement,
                                               std::mt19937_64 engine) const {
-  Comparison comparison = compare(rule_, still_, motion, to_the_bit, engine);
+  Comparison comparison = compare(still_, motion, judgement, engine);
   comparison.outcome.approximation_reason = approximation_reason_;
   if (!approximation_reason_.empty()) comparison.outcome.is_ill_posed = true;
   return comparison;
-}
-
-SYMOPT_CHECK_INLINE double Subject::relative_in_float(const Motion& motion, std::mt19937_64 engine) const {
-  const Evaluation still(rule_, Precision::in_float, input_.weights, input_.gradient, engine);
-  return compare(rule_, still, motion, false, engine).outcome.relative;
 }
 #endif
 

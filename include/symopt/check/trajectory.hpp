@@ -20,10 +20,11 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace check {
 /// How long and how twin runs go.
 struct TrajectoryOptions {
   std::uint64_t seed = default_seed();  ///< of all random numbers
-  int steps = 12;                       ///< of each run
+  int steps = 40;                       ///< of each run
   int trials = 32;                      ///< with random elements; every generator is tried anyway
   bool free_running = false;            ///< let the twins' weights drift apart by rounding, too
-  std::vector<Shape> shapes{};          ///< of the blocks; empty: small ones that the group fits
+  std::vector<Shape> shapes{};          ///< of the blocks; empty: small ones that the group fits, and large
+  std::string name{};                   ///< of the optimizer in the report; empty: that of its type
 };
 
 namespace detail {
@@ -36,8 +37,9 @@ Report check_trajectory(const AnyGroup& group, const AnyOptimizerFactory& factor
 /// gradients G_t and from gW with g_* G_t, and compares gW_t with the twin's weights after every step. The
 /// state needs no transport: each twin makes its own, from zero. The twin's weights start every step at gW_t,
 /// so that rounding does not add up, unless they run free. Factory: callable with a Shape or with (rows,
-/// cols); returns anything with step(weights, gradient). Cost: four steps for each of (generators and random
-/// elements) x steps, and two in float where the optimizer is one of ours in double.
+/// cols); returns anything with step(weights, gradient). Starts are Gaussian, zero, integers, equal, small
+/// and large weights; gradients are of several kinds, large ones among them. Cost: five steps for each of
+/// (generators and random elements) x steps, and two in float where the optimizer is one of ours in double.
 template <SymmetryGroup Group, class Factory>
 Report check_trajectory(const Factory& factory, TrajectoryOptions options = {}) {
   return detail::check_trajectory(ErasedGroup<Group>(), detail::any_optimizer_factory(std::cref(factory)),
@@ -56,7 +58,7 @@ class TrajectoryRun {
         options_(std::move(options)),
         shapes_(chosen_shapes(options_.shapes, group)),
         trials_({.law = "trajectory",
-                 .rule = factory.name,
+                 .rule = options_.name.empty() ? factory.name : options_.name,
                  .group = group.name(),
                  .precision = to_string(factory.precision),
                  .seed = options_.seed},
@@ -66,13 +68,15 @@ class TrajectoryRun {
                  .unknown_trial = "SYMOPT_REPRODUCE names no run of this check",
                  .only_trial = "that run does; only the one of SYMOPT_REPRODUCE was made",
                  .trials = "steps",
-                 .where_rounding_decides = "a rank cut-off, a tie, or a division by almost nothing"}) {}
+                 .where_rounding_decides = "a rank cut-off, a tie, or a division by almost nothing"}),
+        large_shapes_(chosen_large_shapes(options_.shapes, group, trials_.seed())) {}
 
   Report run() && {
     for (const Shape shape : shapes_) {
       for (const SimpleMove& move : simple_moves(group_, shape)) run_first_kinds(move.motion(), shape);
       for (const Motion& generator : generator_motions(group_, shape)) run_first_kinds(generator, shape);
     }
+    shapes_.insert(shapes_.end(), large_shapes_.begin(), large_shapes_.end());
     for (int t = 0; t < options_.trials && !shapes_.empty(); ++t) {
       std::mt19937_64 engine = engine_for(trials_.seed(), "trajectory", static_cast<std::uint64_t>(t));
       const Shape shape = shapes_[static_cast<std::size_t>(t) % shapes_.size()];
@@ -85,16 +89,16 @@ class TrajectoryRun {
  private:
   /// The gradients of one run, by their names in input_kinds; integers first, for a failure on them is the
   /// easiest to read. The last is another kind at each step.
-  static constexpr std::array<std::string_view, 7> kinds{"integers",   "gaussian",   "half-rank", "zero-row",
-                                                         "equal-rows", "horizontal", "changing"};
-  static constexpr std::array<std::string_view, 8> changing{
-      "zero", "rank-1", "half-rank", "gaussian", "zero", "integers", "equal-rows", "equal-columns"};
+  static constexpr std::array<std::string_view, 8> kinds{"integers", "changing",   "gaussian",   "half-rank",
+                                                         "zero-row", "equal-rows", "horizontal", "outlier"};
+  static constexpr std::array<std::string_view, 11> changing{
+      "zero",     "rank-1",     "half-rank",     "gaussian",  "scale-1e3", "zero",
+      "integers", "equal-rows", "equal-columns", "scale-1e6", "outlier"};
 
   static const InputKind& kind_at(std::string_view kind, int step) {
     const std::string_view name =
         kind == "changing" ? changing[static_cast<std::size_t>(step) % changing.size()] : kind;
-    return *std::find_if(input_kinds().begin(), input_kinds().end(),
-                         [&](const InputKind& known) { return known.name == name; });
+    return kind_named(name);
   }
 
   void run_first_kinds(const Motion& motion, Shape shape) {
@@ -102,12 +106,16 @@ class TrajectoryRun {
   }
 
   void run_twins(const Motion& motion, Shape shape, std::string_view kind) {
+    ++runs_;
     const TrialId id{
         "shape=" + to_string(shape) + " gradients=" + std::string(kind) + " element=" + motion.name,
         std::string(kind)};
     if (!trials_.wants(id.words)) return;
     std::mt19937_64 engine = engine_for(trials_.seed(), id.words);
-    TwinRuns twins(factory_, motion, gaussian<Wide>(shape, engine), options_.free_running);
+    // Each run starts from other weights.
+    const std::size_t start = (static_cast<std::size_t>(trials_.seed()) + runs_) % weight_kinds().size();
+    const InputKind& of_weights = kind_named(weight_kinds()[start]);
+    TwinRuns twins(factory_, motion, widened(of_weights.draw(shape, engine)), options_.free_running);
     for (int step = 0; step < options_.steps; ++step) {
       const WideMatrix gradient = widened(kind_at(kind, step).draw(shape, engine));
       Comparison comparison = twins.step(gradient, engine);
@@ -116,7 +124,8 @@ class TrajectoryRun {
       if (is_violation)
         comparison.outcome.failure =
             [failure = failure_of(motion, gradient, step, twins.start(), comparison)] { return failure; };
-      trials_.add(id, std::move(comparison.outcome));
+      trials_.add({id.words, id.input, shape, static_cast<double>(norm(gradient))},
+                  std::move(comparison.outcome));
       if (is_violation || may_part) return;
     }
   }
@@ -127,18 +136,23 @@ class TrajectoryRun {
     const std::string when = "step " + std::to_string(step + 1);
     return {
         .reason =
-            !outcome.is_finite ? "the weights are not finite after " + when
+            !outcome.is_finite     ? "the weights are not finite after " + when
+            : !outcome.is_function ? "not a function of its input: two optimizers that were made alike and "
+                                     "given the same part in " +
+                                         when
             : step == 0
                 ? "the twins part in step 1: a rule or a start of its state that does not move with them"
                 : "the twins part in " + when + ", not before: the state does not move with the gradients",
-        .counterexample = Counterexample{.element = motion.name,
-                                         .input = converted<double>(gradient),
-                                         .error = outcome.is_finite ? outcome.relative : infinity,
-                                         .weights = converted<double>(start),
-                                         .of_moved = "the twin's weights after the step",
-                                         .actual = converted<double>(comparison.actual),
-                                         .should_be = "the moved weights",
-                                         .expected = converted<double>(comparison.expected)}};
+        .counterexample =
+            Counterexample{.element = outcome.is_function ? motion.name : "two made alike",
+                           .input = converted<double>(gradient),
+                           .error = outcome.is_finite ? outcome.relative : infinity,
+                           .weights = converted<double>(start),
+                           .of_moved = outcome.is_function ? "the twin's weights after the step"
+                                                           : "the other's weights after the step",
+                           .actual = converted<double>(comparison.actual),
+                           .should_be = outcome.is_function ? "the moved weights" : "the one's weights",
+                           .expected = converted<double>(comparison.expected)}};
   }
 
   const AnyGroup& group_;
@@ -146,6 +160,8 @@ class TrajectoryRun {
   TrajectoryOptions options_;
   std::vector<Shape> shapes_;
   Trials trials_;
+  std::vector<Shape> large_shapes_;
+  std::size_t runs_ = 0;
 };
 
 SYMOPT_CHECK_INLINE Report check_trajectory(const AnyGroup& group, const AnyOptimizerFactory& factory,

@@ -20,6 +20,8 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace check::detail {
 struct TrialId {
   std::string words;    ///< of the line that repeats it
   std::string input{};  ///< the kind of its input, where laws have some
+  Shape shape{};        ///< of the block, where it has one
+  double size = 0;      ///< the norm of the gradient
 };
 
 /// The sentences of a check's verdicts; a law changes those that it says otherwise.
@@ -49,6 +51,7 @@ class Trials {
   /// False for all trials but one where the environment asks to repeat that one.
   bool wants(const std::string& words) const { return !replay_ || replay_->wants(words); }
   bool has_failed() const { return bool(failed_); }
+  bool has_failed_clearly() const { return failed_ && failed_->rank > 0; }
 
   void add(const TrialId& id, Outcome outcome);
   Report conclude() &&;
@@ -56,15 +59,12 @@ class Trials {
  private:
   struct Failed {
     std::string words;
-    bool is_clear;
+    int rank;  // failures of a higher one are shown
     std::function<Failure()> failure;
   };
-  struct IllPosed {
-    std::string input;
-    int trials;
-  };
 
-  void count_ill_posed(const TrialId& id, const Outcome& outcome);
+  /// Adds to what the report says of the inputs.
+  void count(const TrialId& id, bool is_ill_posed);
   /// The verdict where nothing failed.
   std::pair<Verdict, std::string> verdict_without_failure() const;
   std::string reason_of_doubt() const;
@@ -75,7 +75,6 @@ class Trials {
   std::optional<Failed> failed_;
   bool has_moved_ = false;
   bool has_varied_ = false;
-  std::vector<IllPosed> ill_posed_;  // by kinds of inputs
   std::string approximation_reason_;
   double largest_in_double_ = 0, largest_in_float_ = 0;
 };
@@ -88,30 +87,36 @@ SYMOPT_CHECK_INLINE void Trials::add(const TrialId& id, Outcome outcome) {
   ++report_.trials;
   has_moved_ = has_moved_ || outcome.has_moved;
   has_varied_ = has_varied_ || outcome.has_varied;
+  count(id, outcome.is_ill_posed);
   if (outcome.is_ill_posed) {
-    count_ill_posed(id, outcome);
+    if (approximation_reason_.empty()) approximation_reason_ = outcome.approximation_reason;
   } else {
-    const bool is_number = outcome.is_finite && outcome.error == outcome.error;
+    const bool is_number = !outcome.is_defective() && outcome.error == outcome.error;
     report_.errors.push_back(is_number ? outcome.error : infinity);
   }
   if (outcome.relative_in_float && !outcome.is_ill_posed) {
     largest_in_double_ = std::max(largest_in_double_, outcome.relative);
     largest_in_float_ = std::max(largest_in_float_, *outcome.relative_in_float);
   }
-  const bool is_clear = outcome.is_clear_violation();
-  if (outcome.is_violation() && (!failed_ || (is_clear && !failed_->is_clear)))
-    failed_ = {id.words, is_clear, std::move(outcome.failure)};
+  // A rule that is no function, or whose output has another shape, is first of all that.
+  const int rank = !outcome.is_function || !outcome.has_shape ? 2 : outcome.is_clear_violation() ? 1 : 0;
+  if (outcome.is_violation() && (!failed_ || rank > failed_->rank))
+    failed_ = {id.words, rank, std::move(outcome.failure)};
 }
 
-SYMOPT_CHECK_INLINE void Trials::count_ill_posed(const TrialId& id, const Outcome& outcome) {
-  ++report_.ill_posed;
-  if (approximation_reason_.empty()) approximation_reason_ = outcome.approximation_reason;
-  for (IllPosed& known : ill_posed_)
-    if (known.input == id.input) {
-      ++known.trials;
-      return;
-    }
-  ill_posed_.push_back({id.input, 1});
+SYMOPT_CHECK_INLINE void Trials::count(const TrialId& id, bool is_ill_posed) {
+  report_.ill_posed += is_ill_posed ? 1 : 0;
+  if (id.input.empty()) return;
+  const auto same = [&](const Tried& known) { return known.input == id.input; };
+  auto kind = std::find_if(report_.inputs.begin(), report_.inputs.end(), same);
+  if (kind == report_.inputs.end()) kind = report_.inputs.insert(kind, Tried{id.input});
+  ++kind->trials;
+  kind->ill_posed += is_ill_posed ? 1 : 0;
+  const auto end = report_.shapes.end();
+  if (std::find(report_.shapes.begin(), end, id.shape) == end) report_.shapes.push_back(id.shape);
+  if (!(id.size > 0)) return;
+  report_.smallest_input = report_.smallest_input > 0 ? std::min(report_.smallest_input, id.size) : id.size;
+  report_.largest_input = std::max(report_.largest_input, id.size);
 }
 
 SYMOPT_CHECK_INLINE Report Trials::conclude() && {
@@ -145,8 +150,8 @@ SYMOPT_CHECK_INLINE std::string Trials::reason_of_doubt() const {
       std::to_string(report_.ill_posed) + " of " + std::to_string(report_.trials) + " " + wording_.trials;
   if (!approximation_reason_.empty())
     return "the rule calls its own output approximate in " + share + ": " + approximation_reason_;
-  const auto fewer = [](const IllPosed& a, const IllPosed& b) { return a.trials < b.trials; };
-  const auto most = std::max_element(ill_posed_.begin(), ill_posed_.end(), fewer);
+  const auto fewer = [](const Tried& a, const Tried& b) { return a.ill_posed < b.ill_posed; };
+  const auto most = std::max_element(report_.inputs.begin(), report_.inputs.end(), fewer);
   return "rounding decides the output in " + share + ", most of them on '" + most->input +
          "': " + wording_.where_rounding_decides;
 }

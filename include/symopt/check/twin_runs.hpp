@@ -8,12 +8,13 @@
 #include <algorithm>
 #include <memory>
 #include <random>
-#include <string>
+#include <vector>
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace check::detail {
 
-/// Four runs in step: one, its twin moved by an element, and both once more with gradients that differ by one
-/// rounding. These, and the first two in float, tell what rounding alone can do.
+/// Five runs in step: one, its twin moved by an element, both once more with gradients that differ by one
+/// rounding, and the first once more, which must not differ from it at all. The second pair, and the first
+/// two in float, tell what rounding alone can do; where the twins part, a dozen more such pairs do.
 class TwinRuns {
  public:
   TwinRuns(const AnyOptimizerFactory& factory, const Motion& motion, const WideMatrix& weights,
@@ -35,26 +36,37 @@ class TwinRuns {
   static double own_rounding_of(std::unique_ptr<AnyOptimizer>& in_float, WideMatrix before,
                                 const WideMatrix& gradient, const WideMatrix& after);
   WideMatrix moved_weights(const WideMatrix& weights) const;
+  Comparison comparison(double change, const WideMatrix& twin_before, bool is_finite) const;
+  /// The largest difference of the weights that more runs with rounded gradients show after all steps so far.
+  double change_in_more_runs(std::mt19937_64& engine) const;
 
+  /// What a run was given in a step.
+  struct Given {
+    WideMatrix weights, gradient;
+  };
+
+  const AnyOptimizerFactory& factory_;
   Precision precision_;
   const Motion& motion_;
   bool free_running_;
-  Run plain_, moved_, plain_rounded_, moved_rounded_;
+  Run plain_, moved_, plain_rounded_, moved_rounded_, again_;
   std::unique_ptr<AnyOptimizer> plain_in_float_, moved_in_float_;
   WideMatrix start_;
-  double steps_ = 0;
+  std::vector<Given> plain_history_, moved_history_;
 };
 
 #ifdef SYMOPT_CHECK_DEFINITIONS
 SYMOPT_CHECK_INLINE TwinRuns::TwinRuns(const AnyOptimizerFactory& factory, const Motion& motion,
                                        const WideMatrix& weights, bool free_running)
-    : precision_(factory.precision),
+    : factory_(factory),
+      precision_(factory.precision),
       motion_(motion),
       free_running_(free_running),
       plain_{factory.make(shape_of(weights)), rounded_to(precision_, weights)},
       moved_{factory.make(shape_of(weights)), moved_weights(weights)},
       plain_rounded_{factory.make(shape_of(weights)), plain_.weights},
       moved_rounded_{factory.make(shape_of(weights)), moved_.weights},
+      again_{factory.make(shape_of(weights)), plain_.weights},
       plain_in_float_(plain_.optimizer->in_float()),
       moved_in_float_(moved_.optimizer->in_float()) {}
 
@@ -80,39 +92,73 @@ SYMOPT_CHECK_INLINE Comparison TwinRuns::step(const WideMatrix& wide_gradient, s
     moved_.weights = moved_rounded_.weights = moved_weights(start_);
     plain_rounded_.weights = start_;
   }
-  const WideMatrix moved_start = moved_.weights;
+  plain_history_.push_back({start_, gradient});
+  moved_history_.push_back({moved_.weights, moved_gradient});
   plain_.step(gradient);
+  again_.step(gradient);
   moved_.step(moved_gradient);
   plain_rounded_.step(rounded_once(precision_, gradient, engine));
   moved_rounded_.step(rounded_once(precision_, moved_gradient, engine));
 
+  const bool all_finite = is_finite(plain_.weights) && is_finite(moved_.weights) &&
+                          is_finite(plain_rounded_.weights) && is_finite(moved_rounded_.weights);
+  double change = 0;
+  if (all_finite)
+    change = std::max(
+        {static_cast<double>(distance(plain_.weights, plain_rounded_.weights)),
+         static_cast<double>(distance(moved_.weights, moved_rounded_.weights)),
+         own_rounding_of(plain_in_float_, start_, gradient, plain_.weights),
+         own_rounding_of(moved_in_float_, moved_history_.back().weights, moved_gradient, moved_.weights)});
+  Comparison result = comparison(change, twin_before, all_finite);
+  if (result.outcome.is_violation() && !result.outcome.is_defective())
+    result = comparison(std::max(change, change_in_more_runs(engine)), twin_before, all_finite);
+  return result;
+}
+
+SYMOPT_CHECK_INLINE Comparison TwinRuns::comparison(double change, const WideMatrix& twin_before,
+                                                    bool all_finite) const {
   Comparison result{.outcome = {}, .output = sum(plain_.weights, start_, -1), .actual = {}, .expected = {}};
   Outcome& outcome = result.outcome;
-  outcome.is_finite = is_finite(plain_.weights) && is_finite(moved_.weights) &&
-                      is_finite(plain_rounded_.weights) && is_finite(moved_rounded_.weights);
-  outcome.has_moved = !is_equal(moved_gradient, gradient) || !is_equal(moved_start, start_);
+  outcome.is_finite = all_finite;
+  outcome.has_moved = !is_equal(moved_history_.back().gradient, plain_history_.back().gradient) ||
+                      !is_equal(moved_history_.back().weights, start_);
   outcome.has_varied = !outcome.is_finite || !is_zero(result.output);
   if (!outcome.is_finite) return result;
-  result.actual = moved_.weights;
-  result.expected = motion_.on_weights(plain_.weights);
-  const double change =
-      std::max({static_cast<double>(distance(plain_.weights, plain_rounded_.weights)),
-                static_cast<double>(distance(moved_.weights, moved_rounded_.weights)),
-                own_rounding_of(plain_in_float_, start_, gradient, plain_.weights),
-                own_rounding_of(moved_in_float_, moved_start, moved_gradient, moved_.weights)});
+  outcome.is_function = is_equal(plain_.weights, again_.weights);
+  result.actual = outcome.is_function ? moved_.weights : again_.weights;
+  result.expected = outcome.is_function ? motion_.on_weights(plain_.weights) : plain_.weights;
   // Weights are rounded where they stand, however little they move.
   const double rounding =
       roundoff(precision_) *
       static_cast<double>(std::max(norm(plain_.weights), norm(moved_.weights)) + norm(twin_before));
   const double moved_by = static_cast<double>(norm(result.output));
   const double violation = static_cast<double>(distance(result.expected, result.actual));
-  steps_ += 1;
+  const double steps = free_running_ ? static_cast<double>(plain_history_.size()) : 1;
   outcome.relative = violation == 0 ? 0 : violation / std::max(moved_by, rounding);
-  outcome.error = tolerance.error(violation, change + (free_running_ ? steps_ : 1) * rounding);
+  outcome.error = tolerance.error(violation, change + steps * rounding);
   outcome.approximation_reason = plain_.optimizer->approximation_reason();
   outcome.is_ill_posed =
       !outcome.approximation_reason.empty() || tolerance.is_ill_posed(change - rounding, moved_by);
   return result;
+}
+
+SYMOPT_CHECK_INLINE double TwinRuns::change_in_more_runs(std::mt19937_64& engine) const {
+  constexpr int draws = 12;
+  double change = 0;
+  const auto look = [&](const std::vector<Given>& history, const WideMatrix& weights) {
+    Run run{factory_.make(shape_of(weights)), history.front().weights};
+    for (const Given& given : history) {
+      if (!free_running_) run.weights = given.weights;
+      run.step(rounded_once(precision_, given.gradient, engine));
+    }
+    if (is_finite(run.weights))
+      change = std::max(change, static_cast<double>(distance(run.weights, weights)));
+  };
+  for (int k = 0; k < draws; ++k) {
+    look(plain_history_, plain_.weights);
+    look(moved_history_, moved_.weights);
+  }
+  return change;
 }
 #endif
 

@@ -33,6 +33,12 @@ constexpr double roundoff(Precision precision) {
                                           : std::numeric_limits<double>::epsilon();
 }
 
+/// The smallest positive number.
+constexpr double least_number(Precision precision) {
+  return precision == Precision::in_float ? static_cast<double>(std::numeric_limits<float>::denorm_min())
+                                          : std::numeric_limits<double>::denorm_min();
+}
+
 template <class To, class From>
 Matrix<To> converted(const Matrix<From>& block) {
   Matrix<To> result(block.rows(), block.cols());

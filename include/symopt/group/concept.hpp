@@ -76,6 +76,8 @@ concept ActsOnBlocks = requires(const element_t<G, Scalar>& g, MatrixRef<Scalar>
 ///   act_on_gradient(g, G)                           G <- A^-T G B^-1, the contragredient action
 ///   act_on_update(g, U)                             U <- A U B^T, the linear part
 ///   families (shipped) or bound (a user's group: the smallest shipped group that contains it)
+///   takes_empty_blocks                              optional, true where shapes without rows or columns
+///                                                   have elements, too
 ///
 /// Laws, for all g, h and every block:
 ///   act(compose(g, h), X) = act(g, act(h, X)) for the three actions

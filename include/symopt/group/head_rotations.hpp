@@ -23,6 +23,7 @@ struct HeadRotations : IsometricAction<HeadRotations<side, head_size>, side> {
   static constexpr Families families = families_on(
       side, head_size == 1 ? SideFamilies{.swaps = true, .signs = true}
                            : SideFamilies{.block_rotations = head_size, .block_swaps = head_size});
+  static constexpr bool takes_empty_blocks = true;  ///< it has elements for them
 
   /// Head h is multiplied by rotation[h] and becomes head image[h].
   template <class Scalar>

@@ -17,6 +17,7 @@ namespace symopt { inline namespace SYMOPT_ABI {
 template <Side side>
 struct Orthogonal : IsometricAction<Orthogonal<side>, side> {
   static constexpr Families families = families_on(side, {.rotations = true});
+  static constexpr bool takes_empty_blocks = true;  ///< it has elements for them
 
   /// A k x k orthogonal matrix, k the number of lines on this side.
   template <class Scalar>

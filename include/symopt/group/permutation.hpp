@@ -56,6 +56,7 @@ inline std::vector<Image> neighbour_swaps(Index size) {
 template <Side side>
 struct Permutation : IsometricAction<Permutation<side>, side> {
   static constexpr Families families = families_on(side, {.swaps = true});
+  static constexpr bool takes_empty_blocks = true;  ///< it has elements for them
 
   template <class Scalar>
   struct Element {

@@ -15,6 +15,7 @@ namespace symopt { inline namespace SYMOPT_ABI {
 template <Side side>
 struct Shift {
   static constexpr Families families = families_on(side, {.translations = true});
+  static constexpr bool takes_empty_blocks = true;  ///< it has elements for them
 
   /// The added line as a matrix: 1 x n on the left, m x 1 on the right.
   template <class Scalar>

@@ -13,6 +13,7 @@ namespace symopt { inline namespace SYMOPT_ABI {
 template <Side side>
 struct SignedPermutation : IsometricAction<SignedPermutation<side>, side> {
   static constexpr Families families = families_on(side, {.swaps = true, .signs = true});
+  static constexpr bool takes_empty_blocks = true;  ///< it has elements for them
 
   /// Line i becomes line image[i], multiplied by sign[image[i]].
   template <class Scalar>

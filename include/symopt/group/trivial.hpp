@@ -10,6 +10,7 @@ namespace symopt { inline namespace SYMOPT_ABI {
 /// Action: none. Families: none. Generators: none. Cost: none.
 struct Trivial : IsometricAction<Trivial, Side::left> {
   static constexpr Families families{};
+  static constexpr bool takes_empty_blocks = true;  ///< it has elements for them
 
   template <class Scalar>
   struct Element {

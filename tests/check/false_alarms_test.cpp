@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// No shipped rule is called violated under its own group, whatever the seed: in double alone, in float alone
+// and where both explain each other. SYMOPT_TEST_SEEDS is the number of seeds; ./run test --everything tries
+// 2000.
+#include <symopt/check/equivariance.hpp>
+#include <symopt/derive/then.hpp>
+#include <symopt/derive/update.hpp>
+#include <symopt/group/named_groups.hpp>
+#include <symopt/normalization/row_norm.hpp>
+#include <symopt/normalization/spectral.hpp>
+
+#include <doctest/doctest.h>
+
+#include <symopt/check/doctest.hpp>
+
+#include <cstdlib>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "support/all_groups.hpp"
+#include "support/all_rules.hpp"
+#include "support/all_updates.hpp"
+
+namespace false_alarms_test { namespace {
+
+using namespace symopt;
+using namespace symopt::check;
+using namespace symopt_test;
+
+std::uint64_t number_of_seeds() {
+  const char* text = std::getenv("SYMOPT_TEST_SEEDS");
+  return text != nullptr && *text != '\0' ? std::strtoull(text, nullptr, 10) : 60;
+}
+
+/// A rule with both precisions under its group.
+struct Honest {
+  AnyRule rule;
+  const AnyGroup& group;
+  Families heads;  ///< whose blocks the rule takes
+  std::vector<std::string> inputs{};
+};
+
+/// The largest group of the lists that moves gradients by no more than these families.
+const AnyGroup& largest_group(const Families& families) {
+  const AnyGroup* best = nullptr;
+  for (const NamedGroup& named : groups()) {
+    const Families own = named.in_wide->families();
+    const bool is_within = families.contains(own) && (own.left.is_linear() || own.right.is_linear());
+    if (is_within && (best == nullptr || own.contains_linear(best->families()))) best = named.in_wide.get();
+  }
+  REQUIRE(best != nullptr);
+  return *best;
+}
+
+std::vector<Honest> honest_rules() {
+  std::vector<Honest> all;
+  for (const auto* rules : {&elementary_rules(), &spectral_rules(), &composed_rules()})
+    for (const NamedRule& named : *rules) {
+      AnyRule rule = named.rule;
+      rule.in_float = named.in_float;
+      all.push_back({std::move(rule), largest_group(named.expected), named.expected, named.inputs});
+    }
+  for (const DefaultUpdate& update : default_updates()) {
+    const Families families = update.group.in_wide->families();
+    if (!families.left.is_linear() && !families.right.is_linear()) continue;  // moves no gradient
+    AnyRule rule = update.in_double;
+    rule.in_float = update.in_float.in_float;
+    all.push_back({std::move(rule), *update.group.in_wide, families});
+  }
+  all.push_back({any_rule(Update<LmHead, Then<RowNorm, Spectral<>>>{}), *group_of<LmHead>().in_wide, {}});
+  return all;
+}
+
+/// One shape for each seed: all small ones in turn, and every fourth a large one on a few kinds of input.
+CheckOptions options_of(std::uint64_t seed, const Honest& honest) {
+  const Families& families = honest.heads;
+  CheckOptions options{.seed = 7919 * seed + 1, .trials = 4, .inputs = honest.inputs};
+  if (seed % 4 == 3) {
+    options.shapes = {large_shapes(families, seed)[seed / 4 % 3]};
+    if (options.inputs.empty())
+      options.inputs = {"gaussian", "integers", "condition-1e3", "half-rank", "zero-row", "outlier"};
+  } else {
+    const std::vector<Shape> shapes = default_shapes(families);
+    options.shapes = {shapes[seed % shapes.size()]};
+  }
+  return options;
+}
+
+TEST_CASE("no shipped rule is called violated, in double alone, with float beside it, or in float alone") {
+  const std::uint64_t seeds = number_of_seeds();
+  for (const Honest& honest : honest_rules()) {
+    AnyRule in_double_only = honest.rule;
+    in_double_only.in_float = {};
+    for (const AnyRule& rule : {in_double_only, honest.rule, in_float_only(honest.rule)}) {
+      int alarms = 0;
+      for (std::uint64_t seed = 0; seed < seeds; ++seed) {
+        const Report report = check_equivariance(honest.group, rule, options_of(seed, honest));
+        if (report.verdict != Verdict::violated) continue;
+        if (++alarms == 1) MESSAGE(to_string(report));
+      }
+      CAPTURE(rule.name);
+      CAPTURE(honest.group.name());
+      CAPTURE(to_string(rule.precision()));
+      CHECK(alarms == 0);
+    }
+  }
+}
+
+}}  // namespace false_alarms_test
