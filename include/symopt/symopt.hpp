@@ -36,7 +36,6 @@
 #include <symopt/optimizer/optimizer.hpp>
 #include <symopt/optimizer/schedule.hpp>
 #include <symopt/polar/automatic.hpp>
-#include <symopt/polar/coupled_inverse_root.hpp>
 #include <symopt/polar/exact.hpp>
 #include <symopt/polar/gram_newton_schulz.hpp>
 #include <symopt/polar/newton_schulz.hpp>

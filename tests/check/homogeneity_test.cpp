@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rules without an absolute eps do not see the scale of a block, in float from 1e-30 to 1e30.
+#include "support/coupled_inverse_root.hpp"
 #include "support/inputs.hpp"
 
 #include <symopt/check/homogeneity.hpp>

@@ -2,6 +2,8 @@
 // Every shipped group, normalization, polar method and rule models its concept. Said here and not in their
 // headers, since asking compiles matrices, workspaces, the members of all elements and an eigensolver in
 // every translation unit that includes symopt, whatever it uses.
+#include "support/coupled_inverse_root.hpp"
+
 #include <symopt/symopt.hpp>
 
 #include <doctest/doctest.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A map keeps every symmetry that its input has: zero, equal and missing rows stay what they are. And a
 // number never comes out of what is not a number.
+#include "support/coupled_inverse_root.hpp"
 #include "support/reference.hpp"
 
 #include <symopt/symopt.hpp>

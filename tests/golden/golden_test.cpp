@@ -2,6 +2,8 @@
 // Replays published trajectories through the public API. Each file of the golden folder is one run of one
 // block: options, initial weights, a gradient per step and the weights after it. The formulas are in
 // tests/golden/README.md.
+#include "support/coupled_inverse_root.hpp"
+
 #include <symopt/symopt.hpp>
 
 #include <doctest/doctest.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The edges of what an optimizer is given: zero, empty and one-line blocks.
+#include "support/coupled_inverse_root.hpp"
 #include "support/inputs.hpp"
 
 #include <symopt/symopt.hpp>

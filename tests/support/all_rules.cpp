@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "support/all_rules.hpp"
+#include "support/coupled_inverse_root.hpp"
 
 #include <symopt/symopt.hpp>
 

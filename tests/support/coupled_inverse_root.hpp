@@ -6,6 +6,9 @@
 
 #include <utility>
 
+// The inverse roots with which the reference implementation of arXiv 2605.18106 took polar factors, for the
+// replay of its published runs. They need a ridge in the Gram matrix, which breaks homogeneity: the library
+// has better ones.
 namespace symopt { inline namespace SYMOPT_ABI { namespace polar {
 
 /// The memory of a coupled iteration: five Gram-sized squares and what products work in.
