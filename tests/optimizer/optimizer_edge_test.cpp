@@ -196,4 +196,29 @@ TEST_CASE(
   CHECK(stack.steps() == 0);
 }
 
+/// The direction's weights after three steps with gradients times 2^exponent.
+template <class Rule>
+Matrix<float> weights_at_scale(const Rule& rule, int exponent) {
+  std::mt19937_64 random(3);
+  constexpr Shape shape{33, 17};
+  Matrix<float> weights = Matrix<float>::Zero(shape.rows, shape.cols);
+  Optimizer<Rule> optimizer(shape.rows, shape.cols, {.learning_rate = 1}, rule);
+  for (int step = 0; step < 3; ++step)
+    optimizer.step(weights, Matrix<float>(gaussian<float>(shape, random) * std::ldexp(1.0F, exponent)));
+  return weights;
+}
+
+TEST_CASE("without eps a power of two in the gradients changes no bit of a step") {
+  const Update<Embedding> rows(RowNorm{.eps = 0});
+  const Update<LmHead> head(RowNorm{.eps = 0});
+  const Matrix<float> by_rows = weights_at_scale(rows, 0), by_head = weights_at_scale(head, 0);
+  for (const int exponent : {-100, -60, -3, 1, 60, 100}) {
+    CAPTURE(exponent);
+    CHECK(same_bits(weights_at_scale(rows, exponent), by_rows));
+    if (std::abs(exponent) <= 60) CHECK(same_bits(weights_at_scale(head, exponent), by_head));
+    // Rows with norms beyond 2^64 are brought near 1 first, and rounded once more.
+    CHECK((weights_at_scale(head, exponent) - by_head).norm() <= 1e-6F * by_head.norm());
+  }
+}
+
 }}  // namespace optimizer_edge_test
