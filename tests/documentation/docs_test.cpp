@@ -3,9 +3,11 @@
 // line for line.
 #include <doctest/doctest.h>
 
+#include <cctype>
 #include <filesystem>
 #include <fstream>
 #include <regex>
+#include <set>
 #include <sstream>
 #include <string>
 #include <utility>
@@ -132,21 +134,67 @@ std::string without_code(std::string page) {
   return page;
 }
 
-TEST_CASE("every link from the documentation to a file of the project leads somewhere") {
+/// README.md, CONTRIBUTING.md, the page of packaging and those of docs/.
+std::vector<std::filesystem::path> linked_pages() {
   std::vector<std::filesystem::path> pages{root / "README.md", root / "CONTRIBUTING.md",
                                            root / "packaging/README.md"};
   for (const auto& entry : std::filesystem::directory_iterator(root / "docs"))
     if (entry.path().extension() == ".md") pages.push_back(entry.path());
-  for (const auto& path : pages) {
+  return pages;
+}
+
+/// The anchors of a page's headings as GitHub makes them: lower case, hyphens for spaces, no punctuation.
+std::set<std::string> anchors(const std::string& page) {
+  std::set<std::string> found;
+  std::istringstream lines(without_code(page));
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.starts_with('#')) continue;
+    std::string anchor;
+    for (const char c : line.substr(line.find_first_not_of("# "))) {
+      const auto byte = static_cast<unsigned char>(c);
+      if (c == ' ')
+        anchor += '-';
+      else if (byte >= 0x80 || std::isalnum(byte) || c == '-' || c == '_')
+        anchor += static_cast<char>(std::tolower(byte));
+    }
+    found.insert(anchor);
+  }
+  return found;
+}
+
+TEST_CASE("every link from the documentation to a file of the project leads somewhere, with its anchor") {
+  for (const auto& path : linked_pages()) {
     const std::string page = without_code(read(path));
     for (std::size_t at = page.find("]("); at != std::string::npos; at = page.find("](", at + 1)) {
-      const std::string target = page.substr(at + 2, page.find_first_of(")#", at + 2) - at - 2);
-      if (target.empty() || target.starts_with("http")) continue;
+      const std::string link = page.substr(at + 2, page.find(')', at) - at - 2);
+      if (link.starts_with("http")) continue;
+      const std::string target = link.substr(0, link.find('#'));
       CAPTURE(path.string());
-      CAPTURE(target);
+      CAPTURE(link);
+      CHECK_FALSE(target.empty());  // the reference wants the page's name before an anchor
       CHECK(std::filesystem::exists(path.parent_path() / target));
+      if (target.size() < link.size())
+        CHECK(anchors(read(path.parent_path() / target)).count(link.substr(target.size() + 1)) == 1);
     }
   }
+  CHECK(anchors("# A rule, of `your` own\n## x_y") == std::set<std::string>{"a-rule-of-your-own", "x_y"});
+}
+
+TEST_CASE("every header that a page names exists, and the first page leads to every other") {
+  static const std::regex header("`(?:include/)?(symopt/[a-z0-9_/]+\\.h(?:pp)?)`");
+  std::size_t total = 0;
+  const std::string first_page = read(root / "README.md");
+  for (const auto& path : linked_pages()) {
+    CAPTURE(path.string());
+    const std::string page = read(path);
+    for (std::sregex_iterator match(page.begin(), page.end(), header), end; match != end; ++match, ++total) {
+      CAPTURE((*match)[1].str());
+      CHECK(std::filesystem::exists(root / "include" / (*match)[1].str()));
+    }
+    if (path.parent_path().filename() == "docs")
+      CHECK(first_page.find("](docs/" + path.filename().string()) != std::string::npos);
+  }
+  CHECK(total >= 10);
 }
 
 /// "`NAME` in [file](path)": the names that a page places in files, with the paths.

@@ -87,7 +87,7 @@ concept ActsOnBlocks = requires(const element_t<G, Scalar>& g, MatrixRef<Scalar>
 /// generators() generate the group topologically: a rule is equivariant under the group when it is
 /// under every generator.
 ///
-/// Models: every header of this folder; parameter/ for the named ones.
+/// Models: every header of this folder; named_groups.hpp has the parameter classes.
 template <class G>
 concept SymmetryGroup = HasElements<G, double> && HasElements<G, float> && ActsOnBlocks<G, double> &&
     ActsOnBlocks<G, float> && requires {

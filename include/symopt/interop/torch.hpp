@@ -85,7 +85,7 @@ class TorchOptimizer : public torch::optim::Optimizer {
   }
 
 #if __has_include(<nlohmann/json.hpp>)
-  /// torch::save and torch::load of an optimizer: momenta, states, steps and rates, as interop/state.hpp
+  /// torch::save and torch::load of an optimizer: momenta, states, steps and rates, as state/state.hpp
   /// saves them, strictly; the groups' rates become those of the archive. Errors: those of load_state; after
   /// one nothing has changed.
   ///@{

@@ -241,9 +241,6 @@ class Optimizer {
   }
   static constexpr bool is_kept =
       is_stateful && !HasFusedState<Rule, Scalar> && std::copyable<typename Block::Memory>;
-  struct Nothing {
-    explicit Nothing(const typename Block::Memory&) {}
-  };
 
   OptimizerOptions options_;
   detail::BlockRule<Rule, Scalar> rule_;
