@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Singular Gram matrices in float.
+#include "support/coupled_inverse_root.hpp"
 #include "support/reference.hpp"
 
 #include <symopt/symopt.hpp>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // How an Update is called: on any expression, into any memory, with its options checked.
+#include "support/coupled_inverse_root.hpp"
 #include "support/inputs.hpp"
 
 #include <symopt/symopt.hpp>

@@ -2,6 +2,7 @@
 // After its construction an optimizer allocates nothing (but for the eigensolver's memory, counted apart, and
 // coupled iterations, whose products are Eigen's: their blocks are small enough for the stack).
 #include "support/allocation_suite.hpp"
+#include "support/coupled_inverse_root.hpp"
 
 #include <symopt/symopt.hpp>
 

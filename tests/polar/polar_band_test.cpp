@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The bands around 1 in which the headers of polar/ promise the singular values.
+#include "support/coupled_inverse_root.hpp"
 #include "support/reference.hpp"
 
 #include <symopt/symopt.hpp>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The polar factor through the Gram matrix of either side.
+#include "support/coupled_inverse_root.hpp"
 #include "support/reference.hpp"
 
 #include <symopt/symopt.hpp>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The polar factor: the exact method against a singular value decomposition, and what the options do.
+#include "support/coupled_inverse_root.hpp"
 #include "support/reference.hpp"
 
 #include <symopt/symopt.hpp>
