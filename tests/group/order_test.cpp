@@ -201,7 +201,7 @@ TEST_CASE("combined families contain both and mirrored ones change sides") {
 TEST_CASE("a user's group has the families of its bound") {
   CHECK(families_of<CyclicRows> == families_of<RowPermutation>);
   CHECK(families_of<RowScalings>.left.positive_scalings);
-  CHECK_FALSE(families_of<RowScalings>.left.has_swaps());
+  CHECK_FALSE(families_of<RowScalings>.left.has_permutations());
 }
 
 }}  // namespace order_test

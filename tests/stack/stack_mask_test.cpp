@@ -194,10 +194,10 @@ class Definition {
     if (rows.empty()) return;
     const OptimizerOptions options = full_options<Rule>();
     const double keep = options.momentum, rate = options.learning_rate;
-    const Matrix<double> slope = gathered(gradient, rows);
-    const Matrix<double> momentum = keep * gathered(momentum_, rows) + (1 - keep) * slope;
+    const Matrix<double> g = gathered(gradient, rows);
+    const Matrix<double> momentum = keep * gathered(momentum_, rows) + (1 - keep) * g;
     scatter(momentum, rows, momentum_);
-    const Matrix<double> direction = Rule{}(Matrix<double>(keep * momentum + (1 - keep) * slope));
+    const Matrix<double> direction = Rule{}(Matrix<double>(keep * momentum + (1 - keep) * g));
     Matrix<double> part = gathered(weights, rows);
     const Matrix<double> decayed = options.decay == Decay::all ? part : centred(part, Side::left);
     const double aspect =

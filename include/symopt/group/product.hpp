@@ -56,7 +56,7 @@ inline constexpr bool acts_on_one_side_v =
 template <class... Factors>
 constexpr bool keeps_ones(Side side) {
   return count_shifts<Factors...>(side) == 0 ||
-         (true && ... && SideFamilies{.swaps = true}.contains_linear(families_of<Factors>.on(side)));
+         (true && ... && SideFamilies{.permutations = true}.contains_linear(families_of<Factors>.on(side)));
 }
 
 /// The product of all factors in some tuples of types. Matched rather than computed with values, as

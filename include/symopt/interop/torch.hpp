@@ -158,7 +158,7 @@ class TorchOptimizer : public torch::optim::Optimizer {
   /// Brings the stacks up to date with the groups: tensors, gradients, rates. What no group holds any more is
   /// forgotten, its state with it.
   void bind_all() {
-    forget_those_that_left();
+    drop_those_that_left();
     for (std::size_t g = 0; g < param_groups_.size(); ++g) {
       const GroupOptions& options = options_of(g);
       std::vector<torch::Tensor>& tensors = param_groups_[g].params();
@@ -181,7 +181,7 @@ class TorchOptimizer : public torch::optim::Optimizer {
   }
 
   /// Errors: for a tensor that is in the groups twice.
-  void forget_those_that_left() {
+  void drop_those_that_left() {
     std::unordered_map<const c10::TensorImpl*, std::string> held;
     for (std::size_t g = 0; g < param_groups_.size(); ++g) {
       const GroupOptions& options = options_of(g);

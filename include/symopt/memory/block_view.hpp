@@ -122,8 +122,8 @@ void visit_segments(const BlockView<Scalar>& view, auto&& visit) {
 
 }  // namespace detail
 
-/// Calls visit(i, j, segment) for the stretches of the view's rows that are evenly spaced in memory:
-/// `segment` is an Eigen row that starts at row i, column j. One stretch a row, but for rows in parts.
+/// Calls visit(i, j, segment) for the runs of the view's rows, which are evenly spaced in memory: `segment`
+/// is an Eigen row that starts at row i, column j. One run a row, but for rows in parts.
 template <class Scalar, class Visit>
 void for_each_segment(const BlockView<Scalar>& view, Visit&& visit) {
   if (view.cols.stride == 1) {

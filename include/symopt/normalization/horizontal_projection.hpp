@@ -20,7 +20,7 @@ struct HorizontalProjection {
 
   static constexpr Families families = [] {
     const auto kept = [](bool centred) {
-      return centred ? SideFamilies{.swaps = true} : SideFamilies{.rotations = true};
+      return centred ? SideFamilies{.permutations = true} : SideFamilies{.rotations = true};
     };
     return Families{kept((false || ... || (sides == Side::left))),
                     kept((false || ... || (sides == Side::right)))};

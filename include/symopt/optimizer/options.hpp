@@ -41,7 +41,7 @@ struct OptimizerOptions {
   double learning_rate = 1e-3;                                       ///< multiplies the direction after scale
   double momentum = 0.95;                                            ///< beta, in [0, 1); 0 is none
   MomentumConvention momentum_convention = MomentumConvention::ema;  ///< how gradients are averaged
-  bool nesterov = false;                          ///< the rule is given the momentum one step ahead
+  bool nesterov = false;                          ///< the rule is given M averaged with G once more
   double weight_decay = 0.0;                      ///< W shrinks by learning_rate * weight_decay per step
   Decay decay = Decay::all;                       ///< what the decay shrinks
   Scale scale = Scale::none;                      ///< a factor from the block's shape

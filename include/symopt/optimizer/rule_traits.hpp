@@ -134,7 +134,6 @@ constexpr bool is_scale_free_rule() {
 /// Whether a rule treats every entry alike, and so may be given a tensor of one dimension.
 template <class Rule>
 constexpr bool acts_entrywise() {
-  constexpr SideFamilies signed_permutations{.swaps = true, .signs = true};
   if constexpr (StatesLargestGroup<Rule>) {
     return claimed_families<Rule> == Families{signed_permutations, signed_permutations};
   } else {

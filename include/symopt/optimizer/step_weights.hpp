@@ -69,8 +69,8 @@ inline void require_apart(const char* what, const MatrixMemory& a, const MatrixM
 }
 
 /// The pieces of memory that weights are stored in, and what errors call two of them that overlap.
-struct WeightsMemory {
-  MatrixMemory pieces[2];
+struct WeightsStorage {
+  MatrixMemory parts[2];
   int count = 1;
   const char* both = "";                        ///< what errors call the two, where they overlap
   const char* second = "weights and gradient";  ///< and the second with the gradient
@@ -79,15 +79,15 @@ struct WeightsMemory {
   /// gradient, and the lines of the weights do.
   void require_usable(Shape shape, const MatrixMemory& gradient, const std::string& parameter) const {
     require_block(gradient, shape, parameter);
-    for (int k = 0; k < count; ++k) require_block(pieces[k], shape, parameter);
+    for (int k = 0; k < count; ++k) require_block(parts[k], shape, parameter);
     for (int k = 0; k < count; ++k)
-      require_apart(k == 0 ? "weights and gradient" : second, pieces[k], gradient, parameter);
-    if (count == 2) require_apart(both, pieces[0], pieces[1], parameter);
+      require_apart(k == 0 ? "weights and gradient" : second, parts[k], gradient, parameter);
+    if (count == 2) require_apart(both, parts[0], parts[1], parameter);
     for (int k = 0; k < count; ++k)
-      require(pieces[k].outer_size <= 1 || std::abs(pieces[k].outer_stride) >= pieces[k].inner_size,
-              {parameter}, [&] {
+      require(parts[k].outer_size <= 1 || std::abs(parts[k].outer_stride) >= parts[k].inner_size, {parameter},
+              [&] {
                 return joined(
-                    {"the lines of the ", pieces[k].what,
+                    {"the lines of the ", parts[k].what,
                      " overlap each other, so that some entries would be updated more than once; give them "
                      "memory of their own"});
               });
@@ -103,7 +103,7 @@ struct StepWeights {
   StepWeights(Weights& weights, const auto&)
       : memory{{memory_of("weights", weights)}}, view(view_of(weights)) {}
 
-  WeightsMemory memory;
+  WeightsStorage memory;
   kernel::WeightsView<Scalar> view;
 
  private:
@@ -123,7 +123,7 @@ struct StepWeights<Scalar, StochasticallyRounded<Weights>> {
       : memory{{memory_of("weights", weights.block)}},
         view(BlockView<bfloat16>(weights.block), rounder(weights.seed)) {}
 
-  WeightsMemory memory;
+  WeightsStorage memory;
   kernel::WeightsView<Scalar> view;
 };
 template <class Scalar, class High, class Low>
@@ -138,7 +138,7 @@ struct StepWeights<Scalar, SplitWeights<High, Low>> {
                "the weights' halves"},
         view(BlockView<bfloat16>(weights.high), BlockView<std::uint16_t>(weights.low)) {}
 
-  WeightsMemory memory;
+  WeightsStorage memory;
   kernel::WeightsView<Scalar> view;
 };
 template <class Scalar, class Weights, class Copy>
@@ -148,7 +148,7 @@ struct StepWeights<Scalar, WithCopy<Weights, Copy>> {
   StepWeights(const WithCopy<Weights, Copy>& weights, const auto& rounder)
       : StepWeights(weights.weights, block_of(weights.copy), rounder_of(weights.copy, rounder)) {}
 
-  WeightsMemory memory;
+  WeightsStorage memory;
   kernel::WeightsView<Scalar> view;
 
  private:

@@ -45,7 +45,7 @@ struct Automatic {
 
   /// The method that a shape gets, with the Gram matrix on that side.
   static constexpr Choice choice(Shape shape, Side gram_side) {
-    const Index size = line_count(shape, gram_side);
+    const Index size = extent(shape, gram_side);
     if (shape.rows <= 1 || shape.cols <= 1) return {0, 0};
     return {4, static_cast<double>(size) < spread_rank ? 4 : 3};
   }

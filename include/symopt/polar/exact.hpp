@@ -38,8 +38,8 @@ struct Exact {
     Workspace(Shape shape, Side gram_side)
         : block(shape.rows * shape.cols),
           rotated(shape.rows * shape.cols),
-          products(line_count(shape, gram_side), line_count(shape, opposite(gram_side))),
-          gram(identity(std::max<Index>(1, line_count(shape, gram_side)))),
+          products(extent(shape, gram_side), extent(shape, opposite(gram_side))),
+          gram(identity(std::max<Index>(1, extent(shape, gram_side)))),
           solver(gram) {}  // computing once takes all of the solver's memory
 
     kernel::Buffer<Wide<Scalar>> block;

@@ -29,8 +29,8 @@ struct GramNewtonSchulz {
   template <class Scalar>
   struct Workspace {
     Workspace(Shape shape, Side gram_side)
-        : products(line_count(shape, gram_side), line_count(shape, opposite(gram_side))),
-          gram(line_count(shape, gram_side) * kernel::square_stride(line_count(shape, gram_side))),
+        : products(extent(shape, gram_side), extent(shape, opposite(gram_side))),
+          gram(extent(shape, gram_side) * kernel::square_stride(extent(shape, gram_side))),
           factor(gram),
           step(gram),
           product(gram) {}
@@ -65,7 +65,7 @@ struct GramNewtonSchulz {
   /// block <- the steps [begin, end) of it.
   template <class Scalar>
   void run(MatrixRef<Scalar> block, Side gram_side, int begin, int end, Workspace<Scalar>& workspace) const {
-    const Index size = line_count(shape_of(block), gram_side);
+    const Index size = extent(shape_of(block), gram_side);
     const auto view = [&](kernel::Buffer<Scalar>& buffer) {
       return MatrixRef<Scalar>(buffer.as({size, kernel::square_stride(size)}).leftCols(size));
     };

@@ -38,10 +38,10 @@ struct Zolotarev {
   template <class Scalar>
   struct Workspace {
     Workspace(Shape shape, Side gram_side)
-        : products(line_count(shape, gram_side), line_count(shape, opposite(gram_side))),
-          square(line_count(shape, gram_side) * kernel::square_stride(line_count(shape, gram_side))),
-          diagonal(line_count(shape, gram_side)),
-          inverses(line_count(shape, gram_side), inverses_at_once(line_count(shape, gram_side))) {}
+        : products(extent(shape, gram_side), extent(shape, opposite(gram_side))),
+          square(extent(shape, gram_side) * kernel::square_stride(extent(shape, gram_side))),
+          diagonal(extent(shape, gram_side)),
+          inverses(extent(shape, gram_side), inverses_at_once(extent(shape, gram_side))) {}
 
     kernel::ProductMemory<Scalar> products;
     kernel::Buffer<Scalar> square;  // on and under the diagonal the Gram matrix, above it the sum of inverses
@@ -103,7 +103,7 @@ struct Zolotarev {
       block.setConstant(std::numeric_limits<Scalar>::quiet_NaN());
       return;
     }
-    const Index size = line_count(shape_of(block), gram_side);
+    const Index size = extent(shape_of(block), gram_side);
     const Index stride = kernel::square_stride(size);
     MatrixRef<Scalar> square = workspace.square.as({size, stride}).leftCols(size);
     const Scalar scale = kernel::power_of_two_scale(largest);

@@ -239,11 +239,11 @@ void product_tile(const Staged<Scalar>& rows, const Staged<Scalar>& cols, Index 
     const Scalar* row = rows.strips + i * depth + k * MicroTile<Scalar>::rows;
     const Scalar* col = cols.strips + j * depth + k * MicroTile<Scalar>::cols;
     if (overwrite && k == 0) {
-      add_packed_product<Onto::overwrite>(terms, row, depth, col, depth, out, stride, tile.rows, tile.cols,
-                                          only_lower);
+      add_packed_product<Accumulate::overwrite>(terms, row, depth, col, depth, out, stride, tile.rows,
+                                                tile.cols, only_lower);
     } else {
-      add_packed_product<Onto::add>(terms, row, depth, col, depth, out, stride, tile.rows, tile.cols,
-                                    only_lower);
+      add_packed_product<Accumulate::add>(terms, row, depth, col, depth, out, stride, tile.rows, tile.cols,
+                                          only_lower);
     }
   }
 }

@@ -222,7 +222,7 @@ class BasicLayerwiseOptimizer {
       detail::require_apart("copy", name, parameter.tensors(), *target);
     }
     parameter.set_copy(target, seed);
-    parameters_.memory().forget();
+    parameters_.memory().invalidate();
   }
 
   /// Where the weights lie from now on; of the same shape, strides and types. Compared with the memory of
@@ -233,7 +233,7 @@ class BasicLayerwiseOptimizer {
     detail::Parameter<Scalar>& parameter = parameters_.find(name);
     moved.for_each([&](const char* what, const auto& tensor) { detail::require_memory(name, what, tensor); });
     parameter.set_weights(std::move(moved));
-    parameters_.memory().forget();
+    parameters_.memory().invalidate();
   }
 
   /// Which rows exist from now on: the others keep weights and momentum. Allocates.
@@ -281,7 +281,7 @@ class BasicLayerwiseOptimizer {
       detail::require_apart("gradient", parameter.name(), parameter.tensors(), *tensor);
     }
     parameter.set_gradient(tensor);
-    parameters_.memory().forget_gradients();
+    parameters_.memory().invalidate_gradients();
   }
   /// So that a step allocates nothing.
   void reserve_inputs() {
