@@ -25,8 +25,8 @@ inline int thread_count() {
 #endif
 }
 
-/// Which of them runs: 0 to thread_count() - 1 inside of parallel_for, 0 outside. To choose scratch memory
-/// by, never what is computed.
+/// The number of the calling thread: 0 to thread_count() - 1 inside of parallel_for, 0 outside. It may choose
+/// scratch memory, never what is computed.
 inline int thread_index() {
 #ifdef _OPENMP
   return omp_get_thread_num();

@@ -21,7 +21,7 @@ struct NoProposal {
 /// No rule for choosing between the two sides' proposals.
 struct Undecided {};
 
-/// What the linear factor of one side proposes: the map U_A(M) = Pi_A(M M^T)^(-1/2) M of the algebra A
+/// The proposal of the linear factor of one side: the map U_A(M) = Pi_A(M M^T)^(-1/2) M of the algebra A
 /// whose normaliser the factor is.
 template <Side side, SideFamilies linear>
 constexpr auto proposal() {

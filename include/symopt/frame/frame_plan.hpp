@@ -6,7 +6,7 @@
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
-/// What a frame average does about one side of a block.
+/// The treatment of one side of a block by a frame average.
 enum class Framing {
   none,    ///< the group does nothing there, or the rule commutes with what it does
   sort,    ///< the lines are sorted
@@ -25,8 +25,8 @@ constexpr Families claim_or_nothing() {
 template <class Rule>
 inline constexpr bool is_stateful_rule_v = StatefulRule<Rule, double> || StatefulRule<Rule, float>;
 
-/// What of Group the rule lacks, side by side, and how it is made up for; decided at compile time from the
-/// families that the rule claims.
+/// The symmetries of Group that the rule lacks, side by side, and the frames that supply them; decided at
+/// compile time from the families that the rule claims.
 template <class Group, class Rule>
 struct FramePlan {
   static constexpr Families group = families_of<Group>;

@@ -7,9 +7,9 @@
 
 namespace symopt { inline namespace SYMOPT_ABI {
 
-/// Which families of generators a group has on one side of a block. Every question about the order
-/// of groups (subgroup, meet, admissibility) is answered here, family by family, at compile time:
-/// the elements under which a map is equivariant form a group, so its generators decide.
+/// The families of generators that a group has on one side of a block. Every question about the order of
+/// groups (subgroup, meet, admissibility) is answered here, family by family, at compile time: the elements
+/// under which a map is equivariant form a group, so its generators decide.
 ///
 /// A family may imply others: rotations contain everything orthogonal, permutations of single lines
 /// contain permutations of blocks of lines. The members hold what was stated; the functions know what
@@ -23,7 +23,7 @@ struct SideFamilies {
   int block_rotations = 0;         ///< orthogonal matrices within consecutive blocks of that many lines
   int block_permutations = 0;      ///< exchange of two such blocks
 
-  /// Stated, or following from what is stated.
+  /// Tests whether a family is stated, or follows from what is stated.
   ///@{
   constexpr bool has_permutations() const { return permutations || rotations; }
   constexpr bool has_signs() const { return signs || rotations || block_rotations > 0; }
@@ -35,13 +35,13 @@ struct SideFamilies {
     return has_permutations() || (block_permutations > 0 && size % block_permutations == 0);
   }
   ///@}
-  /// True when there is anything but translations.
+  /// Tests whether there is anything but translations.
   constexpr bool is_linear() const {
     return permutations || signs || rotations || positive_scalings || block_rotations > 0 ||
            block_permutations > 0;
   }
 
-  /// True when every linear family of `other` is also one of these.
+  /// Tests whether every linear family of `other` is also one of these.
   constexpr bool contains_linear(const SideFamilies& other) const {
     return (!other.has_permutations() || has_permutations()) && (!other.has_signs() || has_signs()) &&
            (!other.rotations || rotations) && (!other.positive_scalings || positive_scalings) &&
@@ -49,7 +49,7 @@ struct SideFamilies {
            (other.block_permutations == 0 || has_block_permutations(other.block_permutations));
   }
 
-  /// True when every family of `other` is also one of these.
+  /// Tests whether every family of `other` is also one of these.
   constexpr bool contains(const SideFamilies& other) const {
     return contains_linear(other) && (!other.translations || translations);
   }
@@ -66,7 +66,7 @@ inline constexpr SideFamilies all_rotations{.rotations = true};
 
 }  // namespace detail
 
-/// The families common to both.
+/// The families of generators that both have.
 constexpr SideFamilies meet(const SideFamilies& a, const SideFamilies& b) {
   // An unlimited family (rotations, permutations) leaves the other's block size; two sizes share the blocks
   // that fit both.
@@ -90,7 +90,7 @@ constexpr SideFamilies meet(const SideFamilies& a, const SideFamilies& b) {
                                                 b.block_permutations, b.has_permutations())};
 }
 
-/// The families together (for the factors of a product).
+/// The families of generators that either has: those of the factors of a product together.
 constexpr SideFamilies combined(const SideFamilies& a, const SideFamilies& b) {
   return {.permutations = a.permutations || b.permutations,
           .signs = a.signs || b.signs,
@@ -106,20 +106,21 @@ struct Families {
   SideFamilies left{};   ///< what acts on the rows
   SideFamilies right{};  ///< what acts on the columns
 
-  /// Those of one side.
+  /// The families on one side.
   constexpr const SideFamilies& on(Side side) const { return side == Side::left ? left : right; }
-  /// True when every linear family of `other` is also one of these, side by side.
+  /// Tests, side by side, whether every linear family of `other` is also one of these.
   constexpr bool contains_linear(const Families& other) const {
     return left.contains_linear(other.left) && right.contains_linear(other.right);
   }
-  /// True when every family of `other` is also one of these, side by side.
+  /// Tests, side by side, whether every family of `other` is also one of these.
   constexpr bool contains(const Families& other) const {
     return left.contains(other.left) && right.contains(other.right);
   }
   friend constexpr bool operator==(const Families&, const Families&) = default;
 };
 
-/// Side by side: what both have; what either has; rows and columns exchanged.
+/// The families that both groups have, those that either has, and those with rows and columns exchanged, side
+/// by side.
 ///@{
 constexpr Families meet(const Families& a, const Families& b) {
   return {meet(a.left, b.left), meet(a.right, b.right)};

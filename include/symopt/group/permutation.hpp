@@ -9,7 +9,7 @@
 
 namespace symopt { inline namespace SYMOPT_ABI {
 
-/// Where each line goes: line i becomes line image[i].
+/// A permutation of lines: line i becomes line image[i].
 using Image = std::vector<Index>;
 
 /// Every line stays.
@@ -39,7 +39,7 @@ inline void move_lines(const Image& image, auto& lines) {
   for (std::size_t i = 0; i < image.size(); ++i) lines.row(image[i]) = before.row(static_cast<Index>(i));
 }
 
-/// The exchanges of neighbours: they generate all permutations.
+/// The transpositions of neighbours: they generate all permutations.
 inline std::vector<Image> adjacent_transpositions(Index size) {
   std::vector<Image> images;
   for (std::size_t i = 0; i + 1 < static_cast<std::size_t>(size); ++i) {

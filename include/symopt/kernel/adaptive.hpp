@@ -22,8 +22,7 @@ inline double next_root(double root, double x, const AdamWCoefficients& own) {
   return largest * std::sqrt(own.keep_second * a * a + own.add_second * b * b);
 }
 
-/// What a momentum is multiplied by: the first correction times `length` over the root without its bias plus
-/// eps.
+/// The factor on a momentum: the first correction times `length` over (the bias-corrected root + eps).
 template <class Scalar>
 NormFactors<Scalar> factors_of_root(double root, const AdamWCoefficients& own, double length) {
   const double scale = root < 1e290 ? 1 : 0x1p-64;  // or the correction could take it out of range

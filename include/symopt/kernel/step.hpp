@@ -31,12 +31,13 @@ struct Streams {
   Range columns() const { return {0, shape().cols}; }
 };
 
-/// What a step's memory depends on besides the shape.
+/// The options that a step's memory depends on, besides the shape.
 struct ScratchOptions {
   bool decay_is_horizontal = false;
 };
 
-/// Whether a step looks for numbers in the gradient with which it is not taken.
+/// The check of a step: it looks for Inf, NaN or too large entries in the gradient and is not taken, or looks
+/// for nothing.
 enum class Check { gradient, nothing };
 
 /// A step without memory of its own.

@@ -13,9 +13,9 @@ namespace symopt { inline namespace SYMOPT_ABI {
 /// other. Keeps horizontal blocks: both sides. Cost: two reads and one write of the block per side.
 template <Side... sides>
 struct HorizontalProjection {
-  /// Whether the mean line of that side is subtracted.
+  /// Tests whether the mean line of that side is subtracted.
   static constexpr bool projects(Side side) { return (false || ... || (side == sides)); }
-  /// True when nothing is subtracted.
+  /// The projection subtracts nothing.
   static constexpr bool is_identity = sizeof...(sides) == 0;
 
   static constexpr Families families = [] {

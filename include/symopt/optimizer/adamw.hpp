@@ -75,7 +75,8 @@ struct AdamW {
     detail::require_eps_in<Scalar>("AdamW", eps, 8 * lost);
   }
 
-  /// That of noise, so that Scale::match_rms leaves AdamW as it is.
+  /// The nominal root mean square of the direction's entries, that of noise: Scale::match_rms leaves AdamW as
+  /// it is.
   double root_mean_square(Shape) const { return root_mean_square_of_adamw; }
 
   /// One step of the state, and the direction that it gives, for whoever does the rest. See StatefulRule.
@@ -117,7 +118,8 @@ struct AdamW {
                                           kernel::Check::nothing);
   }
 
-  /// What no entry of the next direction exceeds, by the bound of the first moment, or a look at it.
+  /// A bound on the entries of the next direction, from that of the first moment; find_bound reads the moment
+  /// for it.
   ///@{
   template <class Scalar>
   double largest_direction(const State<Scalar>& state, double largest_gradient) const {

@@ -26,7 +26,7 @@ struct StateField {
   bool is_checked = false;  ///< the state that it is of may refuse what is loaded into it
 };
 
-/// What is shown the arrays of a state, one after the other.
+/// A visitor of the arrays of a state, one after the other.
 struct StateVisitor {
   std::function<void(StateField)> field;  ///< called with each
   bool is_loading = false;                ///< it writes them, and a state then checks itself; else it reads

@@ -58,7 +58,7 @@ class Block {
   };
 
  public:
-  /// What is remembered between steps.
+  /// The block's memory between steps: the momentum, or the state of a rule that keeps its own.
   using Memory = typename MemoryOf<Rule, is_stateful>::type;
 
   Block(Shape shape, ScratchSource source, const RowMask* rows = nullptr)
@@ -104,9 +104,9 @@ class Block {
     }
   }
 
-  /// Whether a step of finite weights cannot leave the range of Scalar, by bounds that cost nothing; where
-  /// they do not suffice, by the numbers. `is_checked`: the step is told to check, so that it looks at a
-  /// direction of which nothing is known.
+  /// Tests whether a step of finite weights cannot leave the range of Scalar, by bounds that cost nothing;
+  /// where they do not suffice, by the entries of gradient and state. `is_checked`: the step is told to
+  /// check, so that it looks at a direction of which nothing is known.
   bool is_in_range(const BlockRule<Rule, Scalar>& rule, StepInput<Scalar> input, bool is_checked) {
     if (!(input.largest_gradient <= usual_gradient<Scalar>)) return false;
     if (shape_.rows == 0 || shape_.cols == 0 || is_bounded(rule, input, is_checked)) return true;
@@ -120,7 +120,7 @@ class Block {
     return is_bounded(rule, input, is_checked);
   }
 
-  /// Whether what is remembered is finite; true of a state that does not tell.
+  /// Tests whether the momentum or state is finite; true of a state that does not tell.
   bool is_finite() const {
     if constexpr (!is_stateful) {
       return all_entries_finite(memory_.view());
@@ -136,7 +136,7 @@ class Block {
     return shape_of(existing(BlockView<Scalar>(nullptr, {shape_.rows}, {shape_.cols})));
   }
 
-  /// What is remembered, to be looked at, kept and put back.
+  /// The momentum or state, to be read, kept and put back.
   ///@{
   const Memory& memory() const { return memory_; }
   void restore(Memory& kept) noexcept {
@@ -176,7 +176,7 @@ class Block {
     rule.largest_direction(memory, 1.0);
   };
 
-  /// What no entry of a direction exceeds that a step does not look at itself. A kernel of the user's own
+  /// A bound on the entries of a direction that a step does not check itself. A kernel of the user's own
   /// answers for its directions.
   double largest_direction(const BlockRule<Rule, Scalar>& rule, double momentum, bool is_checked) const {
     if (is_checked && !HasFusedStep<Rule>) return 0;

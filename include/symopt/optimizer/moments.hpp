@@ -43,7 +43,7 @@ struct TwoSided {
 
 namespace detail {
 
-/// What second moments are of the transposed block, and how many numbers a block has.
+/// The second moments of the transposed block, and the count of numbers that they keep for a block.
 template <class Moments>
 struct MomentTraits;
 template <>

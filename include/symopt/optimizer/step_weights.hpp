@@ -57,7 +57,7 @@ inline void require_block(const MatrixMemory& memory, Shape shape, const std::st
                         std::to_string(memory.alignment), " bytes"}));
 }
 
-/// Whether the two have a byte in common.
+/// Tests whether two blocks of memory have a byte in common.
 inline bool overlap(const MatrixMemory& a, const MatrixMemory& b) {
   AddressAxis of_a[]{{a.outer_size, a.outer_stride * a.width}, {a.inner_size, a.inner_stride * a.width}};
   AddressAxis of_b[]{{b.outer_size, b.outer_stride * b.width}, {b.inner_size, b.inner_stride * b.width}};
@@ -68,7 +68,7 @@ inline void require_apart(const char* what, const MatrixMemory& a, const MatrixM
   if (overlap(a, b)) fail({parameter}, joined({what, " overlap in memory; keep them apart"}));
 }
 
-/// The pieces of memory that weights are stored in, and what errors call two of them that overlap.
+/// The one or two blocks of memory that weights are stored in, and their names in errors.
 struct WeightsStorage {
   MatrixMemory parts[2];
   int count = 1;

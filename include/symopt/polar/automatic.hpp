@@ -26,7 +26,7 @@ struct Automatic {
   /// on the border, where rounding would choose.
   static constexpr double spread_rank = 16.5;
 
-  /// What a shape gets: no terms stand for the division by the norm.
+  /// The method for a shape; no terms stand for the division by the norm.
   struct Choice {
     int terms = 0;            ///< of Zolotarev; 0 for the norm
     int terms_if_spread = 0;  ///< from the effective rank of 16.5 on

@@ -29,7 +29,8 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace polar {
 struct Exact {
   double cutoff = 0;  ///< relative to the largest singular value; 0 chooses by size and scalar
 
-  /// What is computed in: double. Of the scalar, so that the eigensolver is compiled where it is used.
+  /// The scalar of the computation, double; it depends on Scalar so that the eigensolver is compiled where it
+  /// is used.
   template <class Scalar>
   using Wide = std::common_type_t<Scalar, double>;
 

@@ -22,7 +22,7 @@ struct Quintic {
   double b = 0;  ///< of (X X^T) X
   double c = 0;  ///< of (X X^T)^2 X
 
-  /// Where the step sends a singular value.
+  /// The singular value that the step makes of s.
   constexpr double operator()(double s) const { return s * (a + s * s * (b + s * s * c)); }
   friend bool operator==(const Quintic&, const Quintic&) = default;
 };

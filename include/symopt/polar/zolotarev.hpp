@@ -66,11 +66,11 @@ struct Zolotarev {
     apply_chosen<Scalar>(block, gram_side, workspace, [this](const auto&) { return *this; });
   }
 
-  /// What can be said of a block's singular values s before they are found, from its Gram matrix.
+  /// Bounds on a block's singular values s from its Gram matrix, without an eigensolver.
   template <class Scalar>
   class Spectrum {
    public:
-    /// Of a Gram matrix and its trace; the scratch holds a number for each of its rows.
+    /// The spectrum of a Gram matrix with its trace; the scratch holds a number for each of its rows.
     Spectrum(const MatrixRef<Scalar>& square, double trace, kernel::Buffer<Scalar>& scratch)
         : square_(square), trace_(trace), scratch_(scratch) {}
 
@@ -93,7 +93,7 @@ struct Zolotarev {
     kernel::Buffer<Scalar>& scratch_;
   };
 
-  /// The same with options that are chosen by the block: choose(spectrum) returns them.
+  /// block <- its polar factor, under options that are chosen by the block: choose(spectrum) returns them.
   template <class Scalar, class Choose>
   static void apply_chosen(MatrixRef<Scalar> block, Side gram_side, Workspace<Scalar>& workspace,
                            Choose&& choose) {
@@ -122,8 +122,8 @@ struct Zolotarev {
   template <class Scalar>
   static constexpr double margin = std::same_as<Scalar, float> ? 0.9 : 1.0;
 
-  /// Of the map on [lower_bound, upper_bound], which is that on [lower_bound / upper_bound, 1] drawn
-  /// together.
+  /// Computes the coefficients on [lower_bound, upper_bound], those on [lower_bound / upper_bound, 1] with
+  /// the singular values scaled by upper_bound.
   template <class Scalar>
   void compute_coefficients(Workspace<Scalar>& workspace) const {
     if (workspace.terms == terms && workspace.lower_bound == lower_bound &&

@@ -73,7 +73,7 @@ struct MicroTile {
   }
 };
 
-/// What becomes of the entries that a product is written over.
+/// The treatment of the entries that a product is written to: overwritten, added to, subtracted from.
 enum class Accumulate { overwrite, add, subtract };
 
 /// The block out[height x width] with rows `stride` apart <- the product of packed strips, or plus, or minus

@@ -14,8 +14,8 @@
 
 namespace symopt { inline namespace SYMOPT_ABI {
 
-/// What the learning rate of a stack is multiplied by, for each parameter class. Rules with the group of a
-/// class belong to it, Update<LmHead> and Adaptive<LmHead> alike; all others, AdamW among them, are `other`.
+/// The factor on the learning rate of a stack for each parameter class. Rules with the group of a class
+/// belong to it, Update<LmHead> and Adaptive<LmHead> alike; all others, AdamW among them, are `other`.
 struct ClassRatios {
   double hidden_matrix = 1;   ///< HiddenMatrix
   double embedding = 1;       ///< Embedding
