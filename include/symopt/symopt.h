@@ -112,7 +112,7 @@ typedef struct symopt_options {
   int32_t non_finite;      /**< symopt_non_finite */
   int32_t parameter_dtype; /**< symopt_dtype of the parameters: SYMOPT_F32 */
   int32_t gradient_dtype;  /**< of the gradients: either */
-  double max_norm;      /**< gradients of rules that see their length are clipped to it, all together; 0: not
+  double max_norm;      /**< global norm of the gradients of rules that depend on it, clipped to this; 0: not
                            clipped */
   double learning_rate; /**< AdamW's, for all blocks that have none of their own; 0: 1e-3 */
   double weight_decay;  /**< AdamW's, for all blocks that have none of their own; 0: none */

@@ -384,11 +384,8 @@ template <class Step, bool is_entrywise, class Scalar>
 double adaptive_error(Shape shape, double scale, const StepCoefficients& coefficients, Index lines,
                       auto&& line_of, auto&& project, bool gradient_is_transposed) {
   Random random(default_seed);
-  const kernel::AdamWCoefficients own{.keep_second = 0.9,
-                                      .add_second = 0.1,
-                                      .first_correction = 3,
-                                      .second_correction = 2,
-                                      .eps = 1e-3 * scale};
+  const kernel::AdamWCoefficients own{
+      .beta2 = 0.9, .second_weight = 0.1, .first_correction = 3, .second_correction = 2, .eps = 1e-3 * scale};
   Fenced<Scalar> w(shape, 2), g(shape, 1, gradient_is_transposed), m(shape, 0), w1(shape, 0), m1(shape, 0);
   Matrix<double> start = gaussian_block(shape, random);
   for (Fenced<Scalar>* block : {&w, &w1}) block->assign(start);

@@ -102,7 +102,7 @@ class ParameterProbe {
     });
   }
 
-  /// The momenta are all that is remembered under a rule that maps them.
+  /// Moves the momenta, which are the whole state under a rule that maps them.
   void move_momenta(const Move& move) {
     std::size_t b = 0;
     const auto move_one = [&](const StateField& field) {

@@ -82,9 +82,11 @@ class OrientedBuffer {
   /// own factors and a bound on the entries of its gradient, and some room for rounding.
   ///@{
   double bound() const { return bound_; }
-  void advance_bound(double keep, double add, double largest) {
+  void advance_bound(double beta, double gradient_weight, double largest_gradient) {
     constexpr double room = 1 + 0x1p-20;
-    bound_ = bound_ < unknown && largest < unknown ? room * (keep * bound_ + add * largest) : unknown;
+    bound_ = bound_ < unknown && largest_gradient < unknown
+                 ? room * (beta * bound_ + gradient_weight * largest_gradient)
+                 : unknown;
   }
   /// Looks at all entries.
   void find_bound() {

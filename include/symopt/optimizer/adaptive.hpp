@@ -143,10 +143,10 @@ struct Adaptive {
  private:
   kernel::AdamWCoefficients coefficients(std::int64_t step) const {
     const double t = static_cast<double>(step);
-    return {.keep_first = beta1,
-            .add_first = 1.0 - beta1,
-            .keep_second = beta2,
-            .add_second = 1.0 - beta2,
+    return {.beta1 = beta1,
+            .first_weight = 1.0 - beta1,
+            .beta2 = beta2,
+            .second_weight = 1.0 - beta2,
             .first_correction = 1.0 / (1.0 - std::pow(beta1, t)),
             .second_correction = 1.0 / std::sqrt(1.0 - std::pow(beta2, t)),
             .eps = eps};

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-// What an optimizer remembers, its type hidden: how it is saved, loaded, compared, kept and put back.
+// The state of an optimizer, its type hidden: how it is saved, loaded, compared, kept and put back.
 namespace symopt { inline namespace SYMOPT_ABI {
 
 /// One array of a state: where it lies, and under which name it is saved.

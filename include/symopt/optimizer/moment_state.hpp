@@ -51,7 +51,7 @@ void require_eps_in(const char* rule, double eps, double smallest) {
 template <class Scalar>
 double largest_of_quotient(const kernel::OrientedBuffer<Scalar>& momentum,
                            const kernel::AdamWCoefficients& own, double largest_gradient) {
-  const double next = own.keep_first * momentum.bound() + own.add_first * largest_gradient;
+  const double next = own.beta1 * momentum.bound() + own.first_weight * largest_gradient;
   return next * own.first_correction / own.eps;
 }
 

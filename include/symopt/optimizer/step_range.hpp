@@ -14,7 +14,7 @@
 // range by bounds, which cost nothing: of the momentum, that moves on with it, and of the direction, that the
 // rule is known for. Where these do not suffice the numbers are looked at, and where those do not either, the
 // step is taken with a copy of what it changes, and taken back where it has left the range
-// (update/careful_step.hpp).
+// (optimizer/careful_step.hpp).
 namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
 inline constexpr double unbounded = std::numeric_limits<double>::infinity();

@@ -75,7 +75,7 @@ struct WeightsStorage {
   const char* both = "";                        ///< what errors call the two, where they overlap
   const char* second = "weights and gradient";  ///< and the second with the gradient
 
-  /// Throws Error unless all pieces are blocks of that shape and lie apart, from each other and from the
+  /// Throws Error unless all parts are blocks of that shape and lie apart, from each other and from the
   /// gradient, and the lines of the weights do.
   void require_usable(Shape shape, const MatrixMemory& gradient, const std::string& parameter) const {
     require_block(gradient, shape, parameter);

@@ -230,7 +230,7 @@ SYMOPT_INLINE double sum_of(Lanes<double> x) {
 
 /// Gradients whose entries are all less than 2 to this power cannot lead out of range: neither their squares,
 /// nor their sums, nor what an average of them is divided by. Others are finite, but looked after; see
-/// update/step_range.hpp. 2^48 for float, 2^384 for double.
+/// optimizer/step_range.hpp. 2^48 for float, 2^384 for double.
 template <class Scalar>
 inline constexpr int usual_exponent = std::numeric_limits<Scalar>::max_exponent / 8 * 3;
 

@@ -46,7 +46,7 @@ class AnyBlocks : public AnyState {
   virtual RuleFacts facts() const = 0;
   /// Tests whether these steps of finite weights cannot leave the range of Scalar.
   virtual bool are_in_range(std::span<const StepInput<Scalar>> inputs) = 0;
-  /// Tests whether the momenta or states are finite.
+  /// Tests whether the states of all blocks are finite.
   virtual bool is_finite() const = 0;
 };
 

@@ -232,7 +232,7 @@ class Parameter {
   }
 
  private:
-  /// Weights and what the blocks remember.
+  /// Tests whether weights and states are finite.
   bool is_finite() const { return blocks_->is_finite() && weights_.are_finite(mask_); }
 
   /// The orientation of all blocks, which have the same strides: along rows for a vector or a mask of

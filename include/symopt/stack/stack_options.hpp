@@ -49,7 +49,7 @@ struct StackOptions {
   MomentumConvention momentum_convention = MomentumConvention::ema;  ///< of the same
   bool nesterov = false;                                             ///< of the same
   NonFinite non_finite = NonFinite::throw_error;                     ///< what an Inf or a NaN does
-  ClassRatios ratios{};                                              ///< to the rate, for each class
+  ClassRatios ratios{};                                              ///< of rates, for each parameter class
 };
 
 namespace detail {
