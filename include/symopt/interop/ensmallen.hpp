@@ -17,12 +17,12 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace interop {
 ///                        Policy({.batch_size = 32, .samples = samples}));
 /// SGD hands a policy the sum of a batch's gradients, and since ensmallen 3 its step size divided by the size
 /// of that batch, the last one of an epoch being what is left of the samples. For a rule of degree 0 that
-/// would be a rate 32 times too small, and for AdamW a gradient 32 times too large; so the policy is told both numbers and counts as SGD does, and rates and gradients are those of the
-/// mean: the step size of SGD is the learning rate. ensmallen 2 does not divide: say so with
-/// step_size_is_divided = false. The learning rate of `options` is not used. The block is the whole of SGD's
-/// iterate: one matrix, rows x cols as Armadillo has it. A run begins with a new policy, as it does unless
-/// SGD's resetPolicy is false. Cost: that of Optimizer and one copy of the gradient. Errors: those of
-/// Optimizer.
+/// would be a rate 32 times too small, and for AdamW a gradient 32 times too large; so the policy is told
+/// both numbers and counts as SGD does, and rates and gradients are those of the mean: the step size of SGD
+/// is the learning rate. ensmallen 2 does not divide: say so with step_size_is_divided = false. The learning
+/// rate of `options` is not used. The block is the whole of SGD's iterate: one matrix, rows x cols as
+/// Armadillo has it. A run begins with a new policy, as it does unless SGD's resetPolicy is false. Cost: that
+/// of Optimizer and one copy of the gradient. Errors: those of Optimizer.
 template <class Rule>
 class EnsmallenUpdate {
  public:

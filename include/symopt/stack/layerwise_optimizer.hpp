@@ -60,12 +60,12 @@ class BasicLayerwiseOptimizer {
   BasicLayerwiseOptimizer& operator=(BasicLayerwiseOptimizer&&) = default;
   ///@}
 
-  /// Adds a parameter: of a parameter class (LmHead, Router; any group) or under a rule (AdamW, Update<...>). weights, gradient: a TensorView, or an Eigen matrix, map or block in either storage order;
-  /// both of one shape. Of a stack in float the gradient may be bfloat16, and the weights, as in
-  /// Optimizer::step, memory of bfloat16, stochastic(weights, seed), split_weights(high, low) or
-  /// with_copy(weights, copy). Errors: a name or memory that is already there, a layout or mask that does not
-  /// fit, options out of range. Without options it has those of the stack, in AdamW's units; with options,
-  /// these alone.
+  /// Adds a parameter: of a parameter class (LmHead, Router; any group) or under a rule (AdamW, Update<...>).
+  /// weights, gradient: a TensorView, or an Eigen matrix, map or block in either storage order; both of one
+  /// shape. Of a stack in float the gradient may be bfloat16, and the weights, as in Optimizer::step, memory
+  /// of bfloat16, stochastic(weights, seed), split_weights(high, low) or with_copy(weights, copy). Errors: a
+  /// name or memory that is already there, a layout or mask that does not fit, options out of range.
+  /// Without options it has those of the stack, in AdamW's units; with options, these alone.
   ///@{
   template <class ClassOrRule, class Weights, class Gradient>
   void add(std::string name, Weights&& weights, Gradient&& gradient, OptimizerOptions options,
