@@ -39,7 +39,7 @@ struct SimpleMove {
 
   std::string name() const;
   Motion motion() const;
-  /// The same move in a block without that line; none when it moves the line.
+  /// This move in a block without that line; none when it moves the line.
   std::optional<SimpleMove> without(Side removed_from, Index line) const;
 };
 

@@ -15,7 +15,7 @@
 // One trial of a law of motions: U(gW, g_* G) against Dg U(W, G).
 namespace symopt { inline namespace SYMOPT_ABI { namespace check::detail {
 
-/// What a rule is given.
+/// An input of a rule: weights and gradient, and their kind.
 struct Input {
   std::string kind;
   WideMatrix weights, gradient;
@@ -35,9 +35,10 @@ bool is_integer(const WideMatrix& block);
 /// The block with every entry moved by one rounding, up or down; zeros stay.
 WideMatrix rounded_once(Precision precision, WideMatrix block, std::mt19937_64& engine);
 
-/// What the arithmetic of a rule rounds in double. An inverse or an iteration rounds what no small change of
-/// its input shows; the same rule in float shows it, as many times larger as float is coarser. At most 2e-9
-/// of the result, for which 6e-8 are allowed then: no wrong rule hides there. Zero where float overflows.
+/// The rounding error of a rule's own arithmetic in double. An inverse or an iteration rounds what no small
+/// change of its input shows; the same rule in float shows it, as many times larger as float is coarser. At
+/// most 2e-9 of the result, for which 6e-8 are allowed then: no wrong rule hides there. Zero where float
+/// overflows.
 double own_rounding(const WideMatrix& in_float, const WideMatrix& in_double);
 
 /// An input in one precision with the rule's direction there, and the most that rounding can change it: of
