@@ -26,7 +26,7 @@ struct symopt_optimizer {
   symopt::LayerwiseOptimizer stack;
   std::vector<Block> blocks;
   double max_norm = 0;
-  bool has_half_gradients = false;  // in bfloat16
+  bool has_bf16_gradients = false;  // in bfloat16
   const void* gradients = nullptr;  // where the stack looks now
   symopt::bfloat16* copy = nullptr;
   std::string plan;
@@ -296,7 +296,7 @@ symopt_status symopt_create(const symopt_options* options, const symopt_block* b
     auto made = std::make_unique<symopt_optimizer>();
     made->stack = symopt::LayerwiseOptimizer(stack);
     made->max_norm = all.max_norm;
-    made->has_half_gradients = all.gradient_dtype == SYMOPT_BF16;
+    made->has_bf16_gradients = all.gradient_dtype == SYMOPT_BF16;
     const auto* next = reinterpret_cast<const std::byte*>(blocks);
     for (std::size_t i = 0; i < count; ++i) {
       const auto* given = reinterpret_cast<const symopt_block*>(next);
@@ -326,7 +326,7 @@ symopt_status symopt_step(symopt_optimizer* optimizer, const void* gradients, sy
     require(gradients != nullptr, "symopt_step: the gradients are NULL");
     symopt_report done =
         report == nullptr ? symopt_report{} : in_own_size(report, "symopt_report", sizeof(std::int32_t));
-    if (gradients != own.gradients && own.has_half_gradients) {
+    if (gradients != own.gradients && own.has_bf16_gradients) {
       look_at(own, static_cast<const symopt::bfloat16*>(gradients));
     } else if (gradients != own.gradients) {
       look_at(own, static_cast<const float*>(gradients));

@@ -60,8 +60,8 @@ bool muon() {
       Muon{{.eps = 1e-7}});
   return agrees("Muon", std::move(optimizer), [](Block& w, Block& m, const Block& g) {
     m = 0.95 * m + 0.05 * g;
-    const Block ahead = 0.95 * m + 0.05 * g;
-    w -= 0.02 * std::sqrt(12.0 / 8.0) * newton_schulz(ahead, ahead.norm() + 1e-7);
+    const Block nesterov = 0.95 * m + 0.05 * g;
+    w -= 0.02 * std::sqrt(12.0 / 8.0) * newton_schulz(nesterov, nesterov.norm() + 1e-7);
   });
 }
 
@@ -76,9 +76,9 @@ bool torch_muon() {
                                                            .scale = Scale::aspect});
   return agrees("torch.optim.Muon", std::move(optimizer), [](Block& w, Block& m, const Block& g) {
     m = 0.95 * m + 0.05 * g;
-    const Block ahead = 0.95 * m + 0.05 * g;
+    const Block nesterov = 0.95 * m + 0.05 * g;
     w *= 1 - 1e-3 * 0.1;
-    w -= 1e-3 * std::sqrt(12.0 / 8.0) * newton_schulz(ahead, std::max(ahead.norm(), 1e-7));
+    w -= 1e-3 * std::sqrt(12.0 / 8.0) * newton_schulz(nesterov, std::max(nesterov.norm(), 1e-7));
   });
 }
 

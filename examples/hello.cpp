@@ -12,15 +12,15 @@ float cross_entropy(const Block& head, const Block& features, const std::vector<
                     Block& gradient) {
   Block logits = features * head.transpose();
   logits.colwise() -= logits.rowwise().maxCoeff().eval();
-  Block slopes = logits.array().exp().matrix();
-  slopes.array().colwise() /= slopes.rowwise().sum().array().eval();
+  Block errors = logits.array().exp().matrix();
+  errors.array().colwise() /= errors.rowwise().sum().array().eval();
   float loss = 0;
-  for (Eigen::Index i = 0; i < slopes.rows(); ++i) {
-    float& probability = slopes(i, labels[static_cast<std::size_t>(i)]);
+  for (Eigen::Index i = 0; i < errors.rows(); ++i) {
+    float& probability = errors(i, labels[static_cast<std::size_t>(i)]);
     loss -= std::log(probability) / static_cast<float>(labels.size());
     probability -= 1;
   }
-  gradient = slopes.transpose() * features / static_cast<float>(labels.size());
+  gradient = errors.transpose() * features / static_cast<float>(labels.size());
   return loss;
 }
 

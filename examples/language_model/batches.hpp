@@ -19,7 +19,7 @@ struct Batch {
   torch::Tensor targets;
 };
 
-/// A stretch of context + 1 tokens inside one block.
+/// A run of context + 1 tokens inside one block.
 using Window = std::span<const std::int64_t>;
 
 inline std::vector<Window> windows_of(const std::vector<Block>& blocks, std::size_t context,

@@ -15,7 +15,7 @@ namespace symopt { inline namespace SYMOPT_ABI {
 using bfloat16 = Eigen::bfloat16;
 static_assert(sizeof(bfloat16) == sizeof(std::uint16_t));
 
-/// How a float becomes a bfloat16.
+/// The rounding of a float to a bfloat16.
 ///   nearest     the nearest one, of two equally near ones the even one
 ///   stochastic  the one above or the one below, with probabilities that make the mean exact: a weight that
 ///               moves by less than half a unit in the last place still moves on average

@@ -8,7 +8,7 @@
 
 namespace symopt { inline namespace SYMOPT_ABI {
 
-/// What this translation unit was compiled with, in one line:
+/// The build options of this translation unit, in one line:
 ///   symopt 0.2.0: avx512, OpenMP with 2 threads, BLAS
 /// Without OpenMP it says "one thread", without SYMOPT_USE_BLAS "own products". A unit that the compiler did
 /// not optimize says so, and what to do: its steps take many times as long.

@@ -14,7 +14,7 @@
 // std::isfinite is then true of every number.
 namespace symopt { inline namespace SYMOPT_ABI {
 
-/// Whether a number is neither Inf nor NaN.
+/// Tests whether a number is neither Inf nor NaN.
 ///@{
 constexpr bool is_finite(float x) {
   return (std::bit_cast<std::uint32_t>(x) & 0x7f800000U) != 0x7f800000U;
@@ -37,13 +37,13 @@ inline bool is_finite(long double x) {
 
 namespace detail {
 
-/// Whether a number keeps its digits: neither Inf, NaN, zero nor subnormal.
+/// Tests whether a number keeps its digits: neither Inf, NaN, zero nor subnormal.
 template <std::floating_point T>
 bool is_normal(T x) {
   return is_finite(x) && (x < 0 ? -x : x) >= std::numeric_limits<T>::min();
 }
 
-/// Whether all entries of an Eigen object are finite.
+/// Tests whether all entries of an Eigen object are finite.
 bool all_entries_finite(const auto& block) {
   for (std::ptrdiff_t i = 0; i < block.rows(); ++i)
     for (std::ptrdiff_t j = 0; j < block.cols(); ++j)

@@ -53,13 +53,13 @@ inline std::string to_string(Shape shape) {
   return std::to_string(shape.rows) + "x" + std::to_string(shape.cols);
 }
 
-/// True when the expression is memory that can be viewed (Matrix, Map, Ref, Block), not a formula
-/// that has still to be evaluated.
+/// An expression that is memory and can be viewed (Matrix, Map, Ref, Block), not a formula that has still to
+/// be evaluated.
 template <class Derived>
 inline constexpr bool is_memory_v = (int(Eigen::internal::traits<std::remove_cvref_t<Derived>>::Flags) &
                                      Eigen::DirectAccessBit) != 0;
 
-/// True when it is memory that may also be written to.
+/// An expression that is memory and may be written to.
 template <class Derived>
 inline constexpr bool is_writable_memory_v =
     is_memory_v<Derived> && !std::is_const_v<std::remove_reference_t<Derived>> &&
@@ -83,7 +83,7 @@ template <class T, class Scalar>
 concept EigenMemory = EigenObject<T> && is_memory_v<T> &&
     std::same_as<typename std::remove_cvref_t<T>::Scalar, std::remove_const_t<Scalar>>;
 
-/// True when consecutive elements of a row are neighbours in memory.
+/// An expression in row-major order: consecutive elements of a row are neighbours in memory.
 template <class Derived>
 inline constexpr bool is_row_major_v = bool(std::remove_cvref_t<Derived>::IsRowMajor);
 

@@ -16,7 +16,7 @@ constexpr Side opposite(Side side) {
 
 /// The number of lines that a group on that side moves: rows on the left, columns on the right. The Gram
 /// matrix of that side has as many rows.
-constexpr Index line_count(Shape block, Side side) {
+constexpr Index extent(Shape block, Side side) {
   return side == Side::left ? block.rows : block.cols;
 }
 

@@ -35,7 +35,7 @@
 extern "C" {
 #endif
 
-/** How a call ended. */
+/** The outcome of a call. */
 typedef enum symopt_status {
   SYMOPT_OK = 0,               /**< done */
   SYMOPT_INVALID_ARGUMENT = 1, /**< wrong use; the last error names the block and the remedy */
@@ -47,7 +47,7 @@ typedef enum symopt_status {
   SYMOPT_INTERNAL_ERROR = 7    /**< a fault of the library, to be reported with the last error */
 } symopt_status;
 
-/** What a block is in a transformer; each has the update that its group of symmetries derives. */
+/** The role of a block in a transformer; each has the update that its group of symmetries derives. */
 typedef enum symopt_role {
   SYMOPT_ADAMW = 0,          /**< vectors, and whatever has no better role */
   SYMOPT_HIDDEN_MATRIX = 1,  /**< attention and plain matrices, [out, in] */
@@ -67,7 +67,7 @@ typedef enum symopt_role {
   SYMOPT_ADAPTIVE_ROUTER = 14          /**< [experts, width] */
 } symopt_role;
 
-/** How a block lies in memory. */
+/** The layout of a block in memory. */
 typedef enum symopt_layout {
   SYMOPT_ROW_MAJOR = 0, /**< rows x cols, row after row */
   SYMOPT_TRANSPOSED =
@@ -80,7 +80,7 @@ typedef enum symopt_dtype {
   SYMOPT_BF16 = 1 /**< bfloat16, the upper half of a float: gradients, and copies of the parameters */
 } symopt_dtype;
 
-/** What a step does with a gradient that has an Inf or NaN. */
+/** The treatment of a step whose gradient has an Inf or NaN. */
 typedef enum symopt_non_finite {
   SYMOPT_REFUSE = 0,   /**< SYMOPT_NON_FINITE */
   SYMOPT_SKIP = 1,     /**< SYMOPT_OK, and the report says that it was not applied */
@@ -106,19 +106,19 @@ typedef struct symopt_block {
                             is the decay of the options */
 } symopt_block;
 
-/** What holds for all blocks. */
+/** The options of all blocks. */
 typedef struct symopt_options {
   size_t struct_size;      /**< sizeof(symopt_options) */
   int32_t non_finite;      /**< symopt_non_finite */
   int32_t parameter_dtype; /**< symopt_dtype of the parameters: SYMOPT_F32 */
   int32_t gradient_dtype;  /**< of the gradients: either */
-  double max_norm;      /**< gradients of rules that see their length are clipped to it, all together; 0: not
+  double max_norm;      /**< global norm of the gradients of rules that depend on it, clipped to this; 0: not
                            clipped */
   double learning_rate; /**< AdamW's, for all blocks that have none of their own; 0: 1e-3 */
-  double weight_decay;  /**< AdamW's, likewise; 0: none */
+  double weight_decay;  /**< AdamW's, for all blocks that have none of their own; 0: none */
 } symopt_options;
 
-/** What a step did. */
+/** The report of a step. */
 typedef struct symopt_report {
   size_t struct_size;   /**< sizeof(symopt_report), set by the caller */
   int32_t applied;      /**< 0 when it was skipped for a gradient that is not finite */
@@ -161,9 +161,9 @@ SYMOPT_API symopt_status symopt_save(const symopt_optimizer* optimizer, const ch
 /** Loads what symopt_save wrote, of an optimizer of the same block table and options; see docs/state.md. */
 SYMOPT_API symopt_status symopt_load(symopt_optimizer* optimizer, const char* path);
 
-/** What was understood of the block table, as text: to be printed once. It lives as long as the optimizer. */
+/** The plan of the block table, as text: to be printed once. It lives as long as the optimizer. */
 SYMOPT_API const char* symopt_plan(symopt_optimizer* optimizer);
-/** What the last call that failed in this thread said; never NULL. */
+/** The message of the last call that failed in this thread; never NULL. */
 SYMOPT_API const char* symopt_last_error(void);
 /** "symopt 0.2.0: avx2_fma, ..." */
 SYMOPT_API const char* symopt_configuration(void);

@@ -12,7 +12,7 @@
 #endif
 
 // Threads appear when the program is compiled with OpenMP, and nothing here depends on how many there are:
-// work is cut into pieces by its size, never by the number of threads, so that 1, 2 or 16 of them give the
+// work is cut into chunks by its size, never by the number of threads, so that 1, 2 or 16 of them give the
 // same bits.
 namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
@@ -25,8 +25,8 @@ inline int thread_count() {
 #endif
 }
 
-/// Which of them runs: 0 to thread_count() - 1 inside of parallel_for, 0 outside. To choose scratch memory
-/// by, never what is computed.
+/// The number of the calling thread: 0 to thread_count() - 1 inside of parallel_for, 0 outside. It may choose
+/// scratch memory, never what is computed.
 inline int thread_index() {
 #ifdef _OPENMP
   return omp_get_thread_num();
@@ -35,12 +35,13 @@ inline int thread_index() {
 #endif
 }
 
-/// Numbers 0 to count - 1 that threads take from, each once, in so many shares: a thread begins with one of
-/// its own, the same in every loop over as many numbers, and helps the others when it is through.
-class SharedPieces {
+/// The chunks 0 to count - 1 of a loop, in `shares` shares from which threads take each once: a thread begins
+/// with a share of its own, the same in every loop over as many chunks, and helps the others when it is
+/// through.
+class SharedChunks {
  public:
-  SharedPieces(Index count, int shares) : count_(count), shares_(std::min(shares, most_shares)) {
-    for (int s = 0; s < shares_; ++s) next_[s].piece.store(first(s), std::memory_order_relaxed);
+  SharedChunks(Index count, int shares) : count_(count), shares_(std::min(shares, most_shares)) {
+    for (int s = 0; s < shares_; ++s) next_[s].chunk.store(first(s), std::memory_order_relaxed);
   }
 
   /// work(i) for what is left, by thread number `thread`.
@@ -49,14 +50,14 @@ class SharedPieces {
     for (int s = 0; s < shares_; ++s) {
       const int share = (thread + s) % shares_;
       const Index end = first(share + 1);
-      for (Index i; (i = next_[share].piece.fetch_add(1, std::memory_order_relaxed)) < end;) work(i);
+      for (Index i; (i = next_[share].chunk.fetch_add(1, std::memory_order_relaxed)) < end;) work(i);
     }
   }
 
  private:
   static constexpr int most_shares = 64;
   struct alignas(64) Next {  // a cache line each
-    std::atomic<Index> piece;
+    std::atomic<Index> chunk;
   };
 
   Index first(int share) const { return count_ * share / shares_; }
@@ -71,9 +72,9 @@ void in_shares(Index count, [[maybe_unused]] int shares, Work&& work) {
 #ifdef _OPENMP
   if (count > 1 && thread_count() > 1) {
     std::exception_ptr error;
-    SharedPieces pieces(count, shares);
+    SharedChunks chunks(count, shares);
 #pragma omp parallel
-    pieces.take(thread_index(), [&](Index i) {
+    chunks.take(thread_index(), [&](Index i) {
       try {
         work(i);
       } catch (...) {
@@ -88,16 +89,16 @@ void in_shares(Index count, [[maybe_unused]] int shares, Work&& work) {
   for (Index i = 0; i < count; ++i) work(i);
 }
 
-/// Calls work(i) once for every i in [0, count), in any order and on any thread. Piece i must not write what
-/// another piece reads. Pieces may differ in cost. One piece, one thread or a call from inside of a parallel
-/// region: a plain loop. The first exception of a piece is thrown again here, after the others have run.
+/// Calls work(i) once for every chunk i in [0, count), in any order and on any thread. Chunk i must not write
+/// what another chunk reads. Chunks may differ in cost. One chunk, one thread or a call from inside of a
+/// parallel region: a plain loop. The first exception of a chunk is thrown again here, after the others ran.
 template <class Work>
 void parallel_for(Index count, Work&& work) {
   in_shares(count, 1, work);
 }
 
-/// The same for pieces of memory that one loop after another walks: a thread begins with those that it had
-/// before, and finds in its caches what it left there.
+/// parallel_for over chunks of memory that one loop after another walks: a thread begins with the chunks that
+/// it had before, and finds in its caches what it left there.
 template <class Work>
 void parallel_sweep(Index count, Work&& work) {
   in_shares(count, thread_count(), work);

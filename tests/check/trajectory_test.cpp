@@ -50,9 +50,9 @@ TEST_CASE_TEMPLATE_DEFINE("runs from starts related by the group stay related", 
   check_twins<G, Update<G>>();
 }
 using Groups =
-    join_t<NamedGroups, std::tuple<Product<HeadRotations<Side::left, 3>, RightOrthogonal>,
-                                   Product<RowPermutation, ColumnPermutation, SharedShift, ColumnShift>,
-                                   Product<CyclicRows, RightOrthogonal, SharedShift>>>;
+    join_t<ParameterClasses, std::tuple<Product<HeadRotations<Side::left, 3>, RightOrthogonal>,
+                                        Product<RowPermutation, ColumnPermutation, SharedShift, ColumnShift>,
+                                        Product<CyclicRows, RightOrthogonal, SharedShift>>>;
 TEST_CASE_TEMPLATE_APPLY(trajectories, Groups);
 
 TEST_CASE("runs in float stay related up to rounding") {

@@ -42,7 +42,7 @@ bool belongs(const AnyGroup& group, const AnyGroup::Element& g, Index size) {
   if (side.rotations) return orthogonality_error(a) <= tolerance;
   if (side.block_rotations > 0) return is_block_monomial(a, side.block_rotations, tolerance);
   if (side.signs) return has_one_unit_per_line(a);
-  if (side.swaps) return has_one_unit_per_line(a) && (a.array() >= 0).all();
+  if (side.permutations) return has_one_unit_per_line(a) && (a.array() >= 0).all();
   return false;
 }
 

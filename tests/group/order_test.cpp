@@ -117,7 +117,7 @@ struct Known {
 
 const std::vector<Known> groups = [] {
   std::vector<Known> all;
-  for_each_type<join_t<SimpleGroups, NamedGroups, ProductGroups, ScalingGroups>>([&]<class G>() {
+  for_each_type<join_t<SimpleGroups, ParameterClasses, ProductGroups, ScalingGroups>>([&]<class G>() {
     all.push_back({type_name<G>(), families_of<G>});
   });
   all.push_back({"heads of 4", LeftHeads<4>::families});
@@ -173,7 +173,7 @@ TEST_CASE(
     "meet_t is a lower bound of every pair of groups, and a group itself where that contains the other") {
   int proper = 0;
   for_each_type<SimpleGroups>([&]<class G>() {
-    for_each_type<join_t<SimpleGroups, NamedGroups>>([&]<class H>() {
+    for_each_type<join_t<SimpleGroups, ParameterClasses>>([&]<class H>() {
       using Meet = meet_t<G, H>;
       static_assert(SymmetryGroup<Meet>);
       static_assert(is_subgroup_v<Meet, G> && is_subgroup_v<Meet, H>);
@@ -201,7 +201,7 @@ TEST_CASE("combined families contain both and mirrored ones change sides") {
 TEST_CASE("a user's group has the families of its bound") {
   CHECK(families_of<CyclicRows> == families_of<RowPermutation>);
   CHECK(families_of<RowScalings>.left.positive_scalings);
-  CHECK_FALSE(families_of<RowScalings>.left.has_swaps());
+  CHECK_FALSE(families_of<RowScalings>.left.has_permutations());
 }
 
 }}  // namespace order_test

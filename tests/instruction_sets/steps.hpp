@@ -34,13 +34,13 @@ double error_of_steps() {
   symopt::Optimizer<symopt::AdamW> adamw(rows, cols);
   const symopt::BlockView<float> momentum(m.data(), {rows, cols}, {cols, 1});
   const symopt::BlockView<float> plain(w_plain.data(), {rows, cols}, {cols, 1});
-  const symopt::BlockView<const float> slope(g.data(), {rows, cols}, {cols, 1});
+  const symopt::BlockView<const float> gradient_view(g.data(), {rows, cols}, {cols, 1});
   for (int step = 0; step < 2; ++step) {
     optimizer.step(Block(w.data(), rows, cols), gradient);
     centred.step(Block(head.data(), rows, cols), gradient);
     adamw.step(Block(head.data(), rows, cols), gradient);
     symopt::kernel::reference::step(
-        slope, momentum, plain, {.beta = 0.95, .gradient_weight = 0.05, .step_size = 0.1},
+        gradient_view, momentum, plain, {.beta = 0.95, .gradient_weight = 0.05, .step_size = 0.1},
         [](symopt::kernel::reference::Block& x) { symopt::kernel::reference::normalize_rows(x, 1e-8); });
   }
   double worst = std::isfinite(head[5]) ? 0 : INFINITY;

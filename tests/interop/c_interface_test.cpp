@@ -365,7 +365,7 @@ TEST_CASE("gradients are only read, may not be the parameters, and may lie elsew
   CHECK(one.parameters == two.parameters);
 }
 
-TEST_CASE("clipping is for the rules that see how long a gradient is, and is reported") {
+TEST_CASE("clipping is for the rules that depend on the gradient's scale, and is reported") {
   const symopt_options clip = options_of(0.5);
   Trainer clipped(table(), &clip), plain;
   symopt_report report{};

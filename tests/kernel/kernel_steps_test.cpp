@@ -160,9 +160,9 @@ TEST_CASE_TEMPLATE("every fused step multiplies the gradient by a clip's factor"
   }
 }
 
-TEST_CASE_TEMPLATE("every fused step agrees with its reference on blocks of many pieces", Scalar, float,
+TEST_CASE_TEMPLATE("every fused step agrees with its reference on blocks of many chunks", Scalar, float,
                    double) {
-  // Several pieces of rows; columns summed in strips and, for many rows, by pieces.
+  // Several chunks of rows; columns summed in strips and, for many rows, by chunks.
   for (const Shape shape : {Shape{300, 333}, Shape{2100, 70}, Shape{2, 40000}, Shape{5000, 9}})
     check_all<Scalar>({shape, ema});
   check_all<Scalar>({{2100, 70}, nesterov}, 5, true);
@@ -247,11 +247,12 @@ TEST_CASE_TEMPLATE("sums of the momentum that are kept are those that are made a
     kernel::CentredRowNormStep::Memory<Scalar> memory(shape, {}), other_memory(shape, {});
     const auto step = [&](const StepCoefficients& coefficients) {
       const Matrix<Scalar> gradient = gaussian_block(shape, random).cast<Scalar>();
-      const BlockView<const Scalar> slope(gradient);
-      CHECK(rule.run(Streams<Scalar>{slope, BlockView<Scalar>(momentum), BlockView<Scalar>(weights), &kept},
-                     coefficients, Check::gradient, memory));
+      const BlockView<const Scalar> gradient_view(gradient);
       CHECK(rule.run(
-          Streams<Scalar>{slope, BlockView<Scalar>(other_momentum), BlockView<Scalar>(other_weights)},
+          Streams<Scalar>{gradient_view, BlockView<Scalar>(momentum), BlockView<Scalar>(weights), &kept},
+          coefficients, Check::gradient, memory));
+      CHECK(rule.run(
+          Streams<Scalar>{gradient_view, BlockView<Scalar>(other_momentum), BlockView<Scalar>(other_weights)},
           coefficients, Check::gradient, other_memory));
     };
     for (const StepCoefficients& coefficients : {ema, nesterov, ema}) {
@@ -383,11 +384,8 @@ template <class Step, bool is_entrywise, class Scalar>
 double adaptive_error(Shape shape, double scale, const StepCoefficients& coefficients, Index lines,
                       auto&& line_of, auto&& project, bool gradient_is_transposed) {
   Random random(default_seed);
-  const kernel::AdamWCoefficients own{.keep_second = 0.9,
-                                      .add_second = 0.1,
-                                      .first_correction = 3,
-                                      .second_correction = 2,
-                                      .eps = 1e-3 * scale};
+  const kernel::AdamWCoefficients own{
+      .beta2 = 0.9, .second_weight = 0.1, .first_correction = 3, .second_correction = 2, .eps = 1e-3 * scale};
   Fenced<Scalar> w(shape, 2), g(shape, 1, gradient_is_transposed), m(shape, 0), w1(shape, 0), m1(shape, 0);
   Matrix<double> start = gaussian_block(shape, random);
   for (Fenced<Scalar>* block : {&w, &w1}) block->assign(start);

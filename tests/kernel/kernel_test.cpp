@@ -58,8 +58,8 @@ TEST_CASE_TEMPLATE("Gram matrices of all inputs, in either order, strided and sc
       Embedded<Scalar> block(input.value);
       const Matrix<double> given = as_double(block.view());
       for (const Side side : {Side::left, Side::right}) {
-        const Index size = line_count(shape, side);
-        kernel::ProductMemory<Scalar> memory(size, line_count(shape, opposite(side)));
+        const Index size = extent(shape, side);
+        kernel::ProductMemory<Scalar> memory(size, extent(shape, opposite(side)));
         Embedded<Scalar> out(Matrix<double>::Constant(size, size, 7.0));
         kernel::gram<Scalar>(block.view(), side, out.view(), memory, Scalar(0.5));
         const Matrix<double> lanes = side == Side::left ? given : given.transpose();
@@ -77,8 +77,8 @@ TEST_CASE_TEMPLATE("a square times a block, in place, and commuting squares", Sc
   for (const Shape shape : shapes)
     for (const Side side : {Side::left, Side::right}) {
       INFO(symopt::to_string(shape), ", ", symopt_test::to_string(side));
-      const Index size = line_count(shape, side);
-      kernel::ProductMemory<Scalar> memory(size, line_count(shape, opposite(side)));
+      const Index size = extent(shape, side);
+      kernel::ProductMemory<Scalar> memory(size, extent(shape, opposite(side)));
       Embedded<Scalar> block(gaussian_block(shape, random)), square(gaussian_block({size, size}, random));
       const Matrix<double> given = 0.25 * as_double(block.view()), factor = as_double(square.view());
       kernel::multiply_square<Scalar>(square.view(), block.view(), side, memory, Scalar(0.25));

@@ -44,7 +44,7 @@ std::pair<Matrix<float>, Matrix<float>> steps(Shape shape, int threads, Optimize
 
 template <class Rule>
 void check(OptimizerOptions given = options) {
-  // Many pieces; columns in strips and by pieces.
+  // Many chunks; columns in strips and by chunks.
   for (const Shape shape : {Shape{700, 333}, Shape{5000, 60}, Shape{3, 40001}}) {
     CAPTURE(symopt::to_string(shape));
     const auto rows = steps<Rule, Eigen::RowMajor>(shape, 1, given);
@@ -103,12 +103,12 @@ TEST_CASE(
 }
 
 TEST_CASE("a thread begins with its own share, and takes what fewer threads than shares leave") {
-  kernel::SharedPieces pieces(10, 4);
+  kernel::SharedChunks chunks(10, 4);
   std::vector<Index> taken;
-  pieces.take(2, [&](Index i) { taken.push_back(i); });
+  chunks.take(2, [&](Index i) { taken.push_back(i); });
   CHECK(taken == std::vector<Index>{5, 6, 7, 8, 9, 0, 1, 2, 3, 4});
   taken.clear();
-  pieces.take(0, [&](Index i) { taken.push_back(i); });
+  chunks.take(0, [&](Index i) { taken.push_back(i); });
   CHECK(taken.empty());
 }
 

@@ -96,8 +96,8 @@ TEST_CASE("parameters with one rule and one shape work in the same memory") {
   Matrix<double> first = Matrix<double>::Ones(16, 8), second = first, other = Matrix<double>::Ones(8, 16);
   const Matrix<double> gradient = Matrix<double>::Random(16, 8), other_gradient = gradient.transpose();
   BasicLayerwiseOptimizer<double> stack;
-  const auto add = [&](const char* name, Matrix<double>& weights, const Matrix<double>& slope) {
-    return counted([&] { stack.add<HiddenMatrix>(name, weights, slope); });
+  const auto add = [&](const char* name, Matrix<double>& weights, const Matrix<double>& g) {
+    return counted([&] { stack.add<HiddenMatrix>(name, weights, g); });
   };
   const auto of_first = add("first", first, gradient);
   const auto of_second = add("second", second, gradient);

@@ -130,10 +130,10 @@ void check_storages() {
   Halves halves = rounded(start), expected = halves;
   Matrix<float> wide;
   Optimizer<Rule> in_float(shape.rows, shape.cols, decaying);
-  three_steps<Rule>(decaying, [&](auto& optimizer, const Halves& g, const Matrix<float>& slope) {
+  three_steps<Rule>(decaying, [&](auto& optimizer, const Halves& g, const Matrix<float>& exact_g) {
     optimizer.step(halves, g);
     wide = exact(expected);
-    in_float.step(wide, slope);
+    in_float.step(wide, exact_g);
     expected = rounded(wide);
     CHECK(same(halves, expected));
   });
@@ -161,7 +161,8 @@ TEST_CASE("every bfloat16 that is not finite is found at every place, and no oth
     const Halves block = Halves::Constant(1, 1, half(static_cast<std::uint16_t>(bits)));
     if (is_finite(block) != std::isfinite(to_float(block(0, 0)))) FAIL(bits);
   }
-  const Halves largest = Halves::Constant(1, 71003, half(0xff7fU));  // of several pieces, the last one ragged
+  const Halves largest =
+      Halves::Constant(1, 71003, half(0xff7fU));  // of several chunks, the last one shorter
   CHECK(is_finite(largest));
   for (const Index place : {0, 1, 15, 16, 16383, 16384, 40000, 65535, 65536, 70999, 71001, 71002})
     for (const std::uint16_t bad : {std::uint16_t(0x7f80U), std::uint16_t(0xff80U), std::uint16_t(0x7f81U)}) {
@@ -278,7 +279,7 @@ TEST_CASE("a stack takes bfloat16 gradients and writes bfloat16 copies, masks an
   Matrix<float> head = start, pair = start, gains = start, plain_head = start, plain_pair = start,
                 plain_gains = start;
   Halves g = rounded(gaussian_block({8, 21}, random).cast<float>());
-  const Matrix<float> slope = exact(g);
+  const Matrix<float> exact_g = exact(g);
   Halves head_copy = Halves::Zero(8, 21), pair_copy = head_copy, gains_copy = head_copy;
   const Layout paired = layout::gate_up(GateUp::concatenated, Neurons::paired);
   const OptimizerOptions rates{.learning_rate = 0.1, .weight_decay = 0.1};
@@ -286,11 +287,11 @@ TEST_CASE("a stack takes bfloat16 gradients and writes bfloat16 copies, masks an
   LayerwiseOptimizer stack, plain;
   stack.add<LmHead>("head", head, g, rates, {}, mask);
   stack.add<SwigluInput>("pair", pair, g, rates, paired);
-  stack.add<AdamW>("gains", gains, slope, rates);
+  stack.add<AdamW>("gains", gains, exact_g, rates);
   stack.set_gradient("gains", g);
-  plain.add<LmHead>("head", plain_head, slope, rates, {}, mask);
-  plain.add<SwigluInput>("pair", plain_pair, slope, rates, paired);
-  plain.add<AdamW>("gains", plain_gains, slope, rates);
+  plain.add<LmHead>("head", plain_head, exact_g, rates, {}, mask);
+  plain.add<SwigluInput>("pair", plain_pair, exact_g, rates, paired);
+  plain.add<AdamW>("gains", plain_gains, exact_g, rates);
   stack.set_copy("head", head_copy);
   stack.set_copy("pair", pair_copy);
   stack.set_copy("gains", gains_copy, 7);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Clipping by the global norm: for the rules that see how long a gradient is, and for no others.
+// Clipping by the global norm: for the rules that depend on the gradient's scale, and for no others.
 #include "support/named_model.hpp"
 
 #include <symopt/check/homogeneity.hpp>

@@ -226,14 +226,14 @@ TEST_CASE("memory that is aligned to a scalar and no further is memory like any 
   const Matrix<float> gradient = gaussian_block({5, 7}, random).cast<float>();
   std::vector<float> memory(2 * 35 + 16);
   const auto run = [&](std::size_t shift) {
-    Eigen::Map<Matrix<float>> weights(memory.data() + shift, 5, 7), slope(memory.data() + shift + 36, 5, 7);
+    Eigen::Map<Matrix<float>> weights(memory.data() + shift, 5, 7), g(memory.data() + shift + 36, 5, 7);
     weights = start;
-    slope = gradient;
+    g = gradient;
     Optimizer<Update<LmHead>> head(5, 7);
     Optimizer<AdamW> adamw(5, 7);
     for (int step = 0; step < 3; ++step) {
-      head.step(weights, slope);
-      adamw.step(weights, slope);
+      head.step(weights, g);
+      adamw.step(weights, g);
     }
     return Matrix<float>(weights);
   };
@@ -242,7 +242,7 @@ TEST_CASE("memory that is aligned to a scalar and no further is memory like any 
 }
 
 TEST_CASE("parameters without rows or columns take part in a stack, and nothing happens to them") {
-  std::vector<float> some(12, 1), slope(12, 1);
+  std::vector<float> some(12, 1), g(12, 1);
   LayerwiseOptimizer stack;
   const auto add = [&]<class Rule>(std::type_identity<Rule>, const std::string& name,
                                    std::vector<Index> sizes, Layout layout = {}) {
@@ -254,8 +254,7 @@ TEST_CASE("parameters without rows or columns take part in a stack, and nothing 
   add(std::type_identity<Update<HiddenMatrix>>{}, "no experts", {0, 3, 4}, layout::experts());
   add(std::type_identity<AdamW>{}, "no entries", {0});
   add(std::type_identity<Update<HiddenMatrix>>{}, "empty experts", {2, 0, 4}, layout::experts());
-  stack.add<Sign>("some", TensorView<float>(some.data(), {3, 4}),
-                  TensorView<const float>(slope.data(), {3, 4}));
+  stack.add<Sign>("some", TensorView<float>(some.data(), {3, 4}), TensorView<const float>(g.data(), {3, 4}));
   CHECK(stack.step().applied);
   CHECK(stack.step().applied);
   CHECK(some[0] != 1);

@@ -568,17 +568,17 @@ TEST_CASE("a tensor without dimensions is one number, and one of one dimension h
   CHECK(weight == doctest::Approx(1.25));
   CHECK(stack.plan().rows().front().blocks == "1 of 1x1");
 
-  std::vector<float> gain(4), slope(4);
+  std::vector<float> gain(4), gain_gradient(4);
   check_refused(
       [&] {
         stack.add<AdamW>("gain", TensorView<float>(gain.data(), {4}),
-                         TensorView<const float>(slope.data(), {4}), {}, layout::row_heads(2));
+                         TensorView<const float>(gain_gradient.data(), {4}), {}, layout::row_heads(2));
       },
       {"'gain' of shape 4", "leave its layout out"});
   check_refused(
       [&] {
         stack.add<AdamW>("gain", TensorView<float>(gain.data(), {4}),
-                         TensorView<const float>(slope.data(), {4}), {}, {}, RowMask::first(2));
+                         TensorView<const float>(gain_gradient.data(), {4}), {}, {}, RowMask::first(2));
       },
       {"'gain' of shape 4", "one row", "leave its row mask out"});
 }

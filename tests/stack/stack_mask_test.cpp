@@ -193,11 +193,11 @@ class Definition {
   void step(const Matrix<double>& gradient, const std::vector<Index>& rows) {
     if (rows.empty()) return;
     const OptimizerOptions options = full_options<Rule>();
-    const double keep = options.momentum, rate = options.learning_rate;
-    const Matrix<double> slope = gathered(gradient, rows);
-    const Matrix<double> momentum = keep * gathered(momentum_, rows) + (1 - keep) * slope;
+    const double beta = options.momentum, rate = options.learning_rate;
+    const Matrix<double> g = gathered(gradient, rows);
+    const Matrix<double> momentum = beta * gathered(momentum_, rows) + (1 - beta) * g;
     scatter(momentum, rows, momentum_);
-    const Matrix<double> direction = Rule{}(Matrix<double>(keep * momentum + (1 - keep) * slope));
+    const Matrix<double> direction = Rule{}(Matrix<double>(beta * momentum + (1 - beta) * g));
     Matrix<double> part = gathered(weights, rows);
     const Matrix<double> decayed = options.decay == Decay::all ? part : centred(part, Side::left);
     const double aspect =

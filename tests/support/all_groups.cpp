@@ -24,7 +24,7 @@ const std::vector<NamedGroup>& groups() {
   static const std::vector<NamedGroup> all = [] {
     std::vector<NamedGroup> list;
     add_all<SimpleGroups>(list, GroupList::simple);
-    add_all<NamedGroups>(list, GroupList::named);
+    add_all<ParameterClasses>(list, GroupList::named);
     add_all<ProductGroups>(list, GroupList::product);
     add_all<UserGroups>(list, GroupList::user);
     add_all<ScalingGroups>(list, GroupList::scaling);

@@ -41,11 +41,11 @@ NamedRule named_rule(std::string name, const Rule& rule, const symopt::Families&
 }
 
 // The columns of the table: permutations, signed permutations, orthogonal matrices, heads.
-constexpr symopt::SideFamilies swapped{.swaps = true};
-constexpr symopt::SideFamilies signed_swapped{.swaps = true, .signs = true};
+constexpr symopt::SideFamilies permuted{.permutations = true};
+constexpr symopt::SideFamilies signed_permuted{.permutations = true, .signs = true};
 constexpr symopt::SideFamilies rotated{.rotations = true};
 constexpr symopt::SideFamilies in_heads(int size) {
-  return {.block_rotations = size, .block_swaps = size};
+  return {.block_rotations = size, .block_permutations = size};
 }
 
 std::vector<NamedRule> make_elementary_rules() {
@@ -54,19 +54,20 @@ std::vector<NamedRule> make_elementary_rules() {
   return {
       named_rule("Identity", Identity{}, both_rotated),
       named_rule("FrobeniusNorm", FrobeniusNorm{}, both_rotated),
-      named_rule("RowNorm", RowNorm{}, {signed_swapped, rotated}),
-      named_rule("RowNorm without eps", RowNorm{.eps = 0}, {signed_swapped, rotated}),
-      named_rule("ColumnNorm", ColumnNorm{}, {rotated, signed_swapped}),
-      named_rule("Sign", Sign{}, {signed_swapped, signed_swapped}),
+      named_rule("RowNorm", RowNorm{}, {signed_permuted, rotated}),
+      named_rule("RowNorm without eps", RowNorm{.eps = 0}, {signed_permuted, rotated}),
+      named_rule("ColumnNorm", ColumnNorm{}, {rotated, signed_permuted}),
+      named_rule("Sign", Sign{}, {signed_permuted, signed_permuted}),
       named_rule("no projection", HorizontalProjection<>{}, both_rotated),
-      named_rule("left projection", HorizontalProjection<Side::left>{}, {swapped, rotated}),
-      named_rule("right projection", HorizontalProjection<Side::right>{}, {rotated, swapped}),
-      named_rule("both projections", HorizontalProjection<Side::left, Side::right>{}, {swapped, swapped}),
-      named_rule("DualNorm of RowNorm", DualNorm<RowNorm>{}, {signed_swapped, rotated}),
-      named_rule("DualNorm of ColumnNorm", DualNorm<ColumnNorm>{.alpha = 0.5}, {rotated, signed_swapped}),
-      named_rule("DualNorm of Sign", DualNorm<Sign>{}, {signed_swapped, signed_swapped}),
+      named_rule("left projection", HorizontalProjection<Side::left>{}, {permuted, rotated}),
+      named_rule("right projection", HorizontalProjection<Side::right>{}, {rotated, permuted}),
+      named_rule("both projections", HorizontalProjection<Side::left, Side::right>{}, {permuted, permuted}),
+      named_rule("DualNorm of RowNorm", DualNorm<RowNorm>{}, {signed_permuted, rotated}),
+      named_rule("DualNorm of ColumnNorm", DualNorm<ColumnNorm>{.alpha = 0.5}, {rotated, signed_permuted}),
+      named_rule("DualNorm of Sign", DualNorm<Sign>{}, {signed_permuted, signed_permuted}),
       named_rule("DualNorm of FrobeniusNorm", DualNorm<FrobeniusNorm>{.alpha = -0.5}, both_rotated),
-      named_rule("row norm, then column norm", Then<RowNorm, ColumnNorm>{}, {signed_swapped, signed_swapped}),
+      named_rule("row norm, then column norm", Then<RowNorm, ColumnNorm>{},
+                 {signed_permuted, signed_permuted}),
   };
 }
 
@@ -114,13 +115,14 @@ std::vector<NamedRule> make_composed_rules() {
       named_rule("DualNorm of exact LeftSpectral", DualNorm<LeftSpectral<Exact>>{.alpha = 0.5},
                  {rotated, rotated}),
       named_rule("DualNorm of heads", DualNorm<HeadSpectral<Side::left, 2>>{}, {in_heads(2), rotated}),
-      named_rule("row norm, then polar", Then<RowNorm, Spectral<>>{}, {signed_swapped, rotated}),
-      named_rule("polar, then row norm", Then<Spectral<>, RowNorm>{}, {signed_swapped, rotated}),
-      named_rule("column norm, then polar", Then<ColumnNorm, Spectral<>>{}, {rotated, signed_swapped}),
-      named_rule("polar, then column norm", Then<Spectral<Exact>, ColumnNorm>{}, {rotated, signed_swapped}),
+      named_rule("row norm, then polar", Then<RowNorm, Spectral<>>{}, {signed_permuted, rotated}),
+      named_rule("polar, then row norm", Then<Spectral<>, RowNorm>{}, {signed_permuted, rotated}),
+      named_rule("column norm, then polar", Then<ColumnNorm, Spectral<>>{}, {rotated, signed_permuted}),
+      named_rule("polar, then column norm", Then<Spectral<Exact>, ColumnNorm>{}, {rotated, signed_permuted}),
       named_rule("three stages", Then<RowNorm, DualNorm<Spectral<>>, FrobeniusNorm>{},
-                 {signed_swapped, rotated}),
-      named_rule("nested stages", Then<Then<RowNorm, Spectral<>>, Sign>{}, {signed_swapped, signed_swapped}),
+                 {signed_permuted, rotated}),
+      named_rule("nested stages", Then<Then<RowNorm, Spectral<>>, Sign>{},
+                 {signed_permuted, signed_permuted}),
   };
 }
 

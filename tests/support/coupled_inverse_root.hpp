@@ -15,7 +15,7 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace polar {
 template <class Scalar>
 struct CoupledWorkspace {
   CoupledWorkspace(Shape shape, Side gram_side)
-      : products(line_count(shape, gram_side), line_count(shape, opposite(gram_side))),
+      : products(extent(shape, gram_side), extent(shape, opposite(gram_side))),
         y(side_of(shape, gram_side)),
         z(y),
         residual(y),
@@ -27,7 +27,7 @@ struct CoupledWorkspace {
 
  private:
   static Matrix<Scalar> side_of(Shape shape, Side gram_side) {
-    const Index size = line_count(shape, gram_side);
+    const Index size = extent(shape, gram_side);
     return Matrix<Scalar>::Zero(size, size);
   }
 };

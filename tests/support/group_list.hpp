@@ -19,7 +19,7 @@ using SimpleGroups =
                HeadRotations<Side::left, 1>, HeadRotations<Side::right, 1>, HeadRotations<Side::left, 2>,
                HeadRotations<Side::right, 2>, HeadRotations<Side::left, 3>, HeadRotations<Side::right, 3>>;
 
-using NamedGroups =
+using ParameterClasses =
     std::tuple<HiddenMatrix, Embedding, TiedEmbedding, LmHead, SwigluInput, SwigluOutput, Router>;
 
 using ProductGroups =
@@ -41,7 +41,7 @@ using ScalingGroups = std::tuple<RowScalings, Product<RowScalings, ColumnScaling
 template <class... Tuples>
 using join_t = decltype(std::tuple_cat(std::declval<Tuples>()...));
 
-using UpdateGroups = join_t<SimpleGroups, NamedGroups, ProductGroups, UserGroups>;
+using UpdateGroups = join_t<SimpleGroups, ParameterClasses, ProductGroups, UserGroups>;
 using AllGroups = join_t<UpdateGroups, ScalingGroups>;
 
 /// A group and the scalar to try it in.

@@ -27,8 +27,8 @@ inline const std::vector<Shape> rule_shapes{{6, 6}, {12, 6}, {6, 12}};
 inline std::vector<symopt::check::OneSidedGroup> linear_families(Side side) {
   using enum symopt::check::GeneratorKind;
   std::vector<symopt::check::OneSidedGroup> all;
-  for (const auto kind : {swaps, signs, rotations, positive_scalings}) all.emplace_back(side, kind);
-  for (const auto kind : {block_rotations, block_swaps})
+  for (const auto kind : {permutations, signs, rotations, positive_scalings}) all.emplace_back(side, kind);
+  for (const auto kind : {block_rotations, block_permutations})
     for (const int size : {2, 3}) all.emplace_back(side, kind, size);
   return all;
 }

@@ -8,7 +8,7 @@
 
 namespace symopt_test {
 
-/// All that an optimizer remembers between steps, of a LayerwiseOptimizer or of one block: equal texts are
+/// The state of a LayerwiseOptimizer or of the optimizer of one block, as text: equal texts are
 /// equal states, bit for bit.
 template <class AnyOptimizer>
 std::string state_bits(const AnyOptimizer& optimizer) {

@@ -80,10 +80,11 @@ SYMOPT_CHECK_INLINE Wide distance_from_orthogonal(const WideMatrix& a, Index row
 
 /// How far a matrix is from all those of the families on its side.
 SYMOPT_CHECK_INLINE Wide distance_from_side(const WideMatrix& a, const SideFamilies& families) {
-  const bool mixes_heads = families.has_swaps() && families.block_rotations > 1;
+  const bool mixes_heads = families.has_permutations() && families.block_rotations > 1;
   if (families.rotations || mixes_heads)
     return families.positive_scalings ? 0 : distance_from_orthogonal(a, 0, 0, a.rows());
-  const Index size = std::max({1, families.block_rotations, families.has_swaps() ? 1 : families.block_swaps});
+  const Index size =
+      std::max({1, families.block_rotations, families.has_permutations() ? 1 : families.block_permutations});
   const auto block_norm = [&](Index row, Index col) {
     Wide length = 0;
     for (Index i = 0; i < size; ++i)
@@ -98,7 +99,7 @@ SYMOPT_CHECK_INLINE Wide distance_from_side(const WideMatrix& a, const SideFamil
       if (block_norm(row, col) > block_norm(row, kept)) kept = col;
     for (Index col = 0; col < a.cols(); col += size)
       if (col != kept) distance = std::hypot(distance, block_norm(row, col));
-    if (kept != row && !families.has_block_swaps(static_cast<int>(size)))
+    if (kept != row && !families.has_block_permutations(static_cast<int>(size)))
       distance = std::hypot(distance, block_norm(row, kept));
     if (families.block_rotations > 1) {
       distance = std::hypot(distance, distance_from_orthogonal(a, row, kept, size));

@@ -114,7 +114,7 @@ class LawRun {
     std::vector<Motion> motions;
     for (const SimpleMove& move : law_.simple_moves(shape)) {
       const SideFamilies families = group_.families().on(move.side);
-      const bool is_new = (move.kind == SimpleMove::Kind::swap && !families.swaps) ||
+      const bool is_new = (move.kind == SimpleMove::Kind::swap && !families.permutations) ||
                           (move.kind == SimpleMove::Kind::sign && !families.signs);
       if (is_new) motions.push_back(move.motion());
     }

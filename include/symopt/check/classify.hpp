@@ -85,7 +85,8 @@ SYMOPT_CHECK_INLINE std::ostream& operator<<(std::ostream& out, const Classifica
     out << "not homogeneous";
   }
   for (const Side side : {Side::left, Side::right})
-    for (const GeneratorKind kind : {GeneratorKind::swaps, GeneratorKind::signs, GeneratorKind::rotations}) {
+    for (const GeneratorKind kind :
+         {GeneratorKind::permutations, GeneratorKind::signs, GeneratorKind::rotations}) {
       const std::string group = OneSidedGroup(side, kind).name();
       const auto is_failure = [&](const Report& report) {
         return report.group == group && report.counterexample;
@@ -145,13 +146,13 @@ class Classifier {
     check(rotations);
     if (symmetry.has(rotations)) {
       for (const GeneratorKind part :
-           {negation, swaps, signs, block_rotations, block_swaps, stabilizer_of_ones})
+           {negation, permutations, signs, block_rotations, block_permutations, stabilizer_of_ones})
         symmetry.set(part, Verdict::holds);
       return symmetry;
     }
-    for (const GeneratorKind kind : {negation, swaps, signs, stabilizer_of_ones}) check(kind);
+    for (const GeneratorKind kind : {negation, permutations, signs, stabilizer_of_ones}) check(kind);
     if (head_size_ > 0)
-      for (const GeneratorKind kind : {block_rotations, block_swaps}) check(kind);
+      for (const GeneratorKind kind : {block_rotations, block_permutations}) check(kind);
     return symmetry;
   }
 

@@ -7,18 +7,18 @@
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace check {
 
-/// What the translations of a group make constant in time. A member is 0 x 0 when the group has no such
-/// shift.
+/// The quantities of the weights that the translations of a group keep constant in time. A member is 0 x 0
+/// when the group has no such shift.
 struct Conserved {
   Matrix<double> mean_row;     ///< 1 x n, under a shared shift
   Matrix<double> mean_column;  ///< m x 1, under a column shift
 
-  /// True under a group without shifts.
+  /// Tests whether nothing is conserved: the group has no shifts.
   bool empty() const { return mean_row.size() == 0 && mean_column.size() == 0; }
 };
 
-/// How far the quantity has moved: the Frobenius norm of the difference, in the units of the weights. Both
-/// must be of one group and one shape. 0 for two empty ones.
+/// The drift of the conserved quantities: the Frobenius norm of the difference, in the units of the weights.
+/// Both must be of one group and one shape. 0 for two empty ones.
 inline double drift(const Conserved& before, const Conserved& after) {
   return std::hypot((after.mean_row - before.mean_row).norm(),
                     (after.mean_column - before.mean_column).norm());
@@ -53,7 +53,7 @@ Conserved conserved(const Eigen::MatrixBase<Derived>& weights) {
   return result;
 }
 
-/// The same with the group as a value.
+/// The conserved quantities of the weights under a group that is given as a value.
 template <SymmetryGroup Group, class Derived>
 Conserved conserved(Group, const Eigen::MatrixBase<Derived>& weights) {
   return conserved<Group>(weights);

@@ -8,10 +8,10 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace check {
 /// Kinds of linear generators on the lines of one side: those that tell apart the largest groups of rules.
 enum class GeneratorKind {
   negation,            ///< the sign of the whole block
-  swaps,               ///< two lines change places
+  permutations,        ///< two lines change places
   signs,               ///< one line changes its sign
   block_rotations,     ///< orthogonal matrices within blocks of lines: heads
-  block_swaps,         ///< two such blocks change places
+  block_permutations,  ///< two such blocks change places
   stabilizer_of_ones,  ///< orthogonal matrices that keep the vector of ones up to its sign
   rotations,           ///< every orthogonal matrix
   positive_scalings,   ///< one line is multiplied by a positive number
@@ -21,14 +21,14 @@ constexpr const char* to_string(GeneratorKind kind) {
   switch (kind) {
     case GeneratorKind::negation:
       return "sign of the block";
-    case GeneratorKind::swaps:
-      return "swaps";
+    case GeneratorKind::permutations:
+      return "permutations";
     case GeneratorKind::signs:
       return "signs";
     case GeneratorKind::block_rotations:
       return "rotations within blocks";
-    case GeneratorKind::block_swaps:
-      return "swaps of blocks";
+    case GeneratorKind::block_permutations:
+      return "permutations of blocks";
     case GeneratorKind::stabilizer_of_ones:
       return "rotations about the ones";
     case GeneratorKind::rotations:

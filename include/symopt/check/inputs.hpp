@@ -43,7 +43,7 @@ namespace detail {
 
 /// The kinds of these names, or all. Errors: Error for a name that none has, or that is given twice.
 std::vector<const InputKind*> chosen_kinds(const std::vector<std::string>& names);
-/// These with the integers first, for a failure on them is the easiest to read.
+/// The kinds of these names with the integers first, for a failure on them is the easiest to read.
 std::vector<const InputKind*> readable_kinds(const std::vector<std::string>& names);
 
 /// The shapes, or the default ones, that the group's heads fill. Errors: Error for an empty block, of which

@@ -16,7 +16,7 @@ struct Law {
   std::string name;
   std::string violation;  ///< what has happened when it fails
   std::string of_moved;   ///< U(x moved), in a few words
-  std::string should_be;  ///< U(x) moved, likewise
+  std::string should_be;  ///< U(x) moved, in a few words
   std::function<std::vector<Motion>(Shape)> generators;
   std::function<Motion(Shape, std::mt19937_64&)> random;
   std::function<std::vector<SimpleMove>(Shape)> simple_moves = [](Shape) {

@@ -41,7 +41,7 @@ struct SimpleMove {
 
   std::string name() const;
   Motion motion() const;
-  /// The same move in a block without that line; none when it moves the line.
+  /// This move in a block without that line; none when it moves the line.
   std::optional<SimpleMove> without(Side removed_from, Index line) const;
 };
 
@@ -101,11 +101,11 @@ SYMOPT_CHECK_INLINE Wide& entry_of_line(WideMatrix& block, Side side, Index i, I
 SYMOPT_CHECK_INLINE WideMatrix moved_simply(WideMatrix block, const SimpleMove& move, int direction) {
   using Kind = SimpleMove::Kind;
   if (move.kind == Kind::shift) {
-    for (Index i = 0; i < line_count(shape_of(block), move.side); ++i)
+    for (Index i = 0; i < extent(shape_of(block), move.side); ++i)
       entry_of_line(block, move.side, i, move.first) += direction;
     return block;
   }
-  for (Index k = 0; k < line_count(shape_of(block), opposite(move.side)); ++k) {
+  for (Index k = 0; k < extent(shape_of(block), opposite(move.side)); ++k) {
     Wide& first = entry_of_line(block, move.side, move.first, k);
     Wide& second = entry_of_line(block, move.side, move.second, k);
     const Wide a = first, b = second;
@@ -154,16 +154,16 @@ SYMOPT_CHECK_INLINE std::vector<SimpleMove> simple_moves(const AnyGroup& group, 
   if (!group.has_all_its_families()) return moves;
   for (const Side side : {Side::left, Side::right}) {
     const SideFamilies families = group.families().on(side);
-    for (Index i = 0; i < line_count(shape, side); ++i) {
+    for (Index i = 0; i < extent(shape, side); ++i) {
       if (families.has_signs()) moves.push_back({Kind::sign, side, i, i});
       if (i == 0) continue;
-      if (families.has_swaps()) moves.push_back({Kind::swap, side, i - 1, i});
+      if (families.has_permutations()) moves.push_back({Kind::swap, side, i - 1, i});
       const int head = families.block_rotations;
       if (families.rotations || (head > 0 && i % head != 0))
         for (const int eighths : {2, 1}) moves.push_back({Kind::rotation, side, i - 1, i, eighths});
     }
     if (families.translations)
-      for (Index k = 0; k < line_count(shape, opposite(side)); ++k) moves.push_back({Kind::shift, side, k});
+      for (Index k = 0; k < extent(shape, opposite(side)); ++k) moves.push_back({Kind::shift, side, k});
   }
   return moves;
 }

@@ -20,7 +20,7 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace check {
 /// gradients move by A^-T. For checks of rules whose group is not known; it derives no update.
 class OneSidedGroup final : public AnyGroup {
  public:
-  /// Block size: of block_rotations and block_swaps, at least 1; the others have none.
+  /// Block size: of block_rotations and block_permutations, at least 1; the others have none.
   OneSidedGroup(Side side, GeneratorKind kind, int block_size = 0)
       : side_(side), kind_(kind), block_size_(moves_blocks(kind) ? std::max(1, block_size) : 0) {}
 
@@ -45,7 +45,7 @@ class OneSidedGroup final : public AnyGroup {
 
  private:
   static bool moves_blocks(GeneratorKind kind) {
-    return kind == GeneratorKind::block_rotations || kind == GeneratorKind::block_swaps;
+    return kind == GeneratorKind::block_rotations || kind == GeneratorKind::block_permutations;
   }
   static const WideMatrix& in(const Element& g) { return *std::any_cast<WideMatrix>(&g); }
   WideMatrix moved(const WideMatrix& a, const WideMatrix& block) const;
@@ -102,14 +102,14 @@ SYMOPT_CHECK_INLINE std::string OneSidedGroup::name() const {
 
 SYMOPT_CHECK_INLINE Families OneSidedGroup::families() const {
   switch (kind_) {
-    case GeneratorKind::swaps:
-      return families_on(side_, {.swaps = true});
+    case GeneratorKind::permutations:
+      return families_on(side_, {.permutations = true});
     case GeneratorKind::signs:
       return families_on(side_, {.signs = true});
     case GeneratorKind::block_rotations:
       return families_on(side_, {.block_rotations = block_size_});
-    case GeneratorKind::block_swaps:
-      return families_on(side_, {.block_swaps = block_size_});
+    case GeneratorKind::block_permutations:
+      return families_on(side_, {.block_permutations = block_size_});
     case GeneratorKind::rotations:
       return families_on(side_, {.rotations = true});
     case GeneratorKind::positive_scalings:
@@ -122,7 +122,7 @@ SYMOPT_CHECK_INLINE Families OneSidedGroup::families() const {
 }
 
 SYMOPT_CHECK_INLINE AnyGroup::Element OneSidedGroup::identity(Shape shape) const {
-  return detail::unit_matrix(line_count(shape, side_));
+  return detail::unit_matrix(extent(shape, side_));
 }
 
 SYMOPT_CHECK_INLINE AnyGroup::Element OneSidedGroup::compose(const Element& g, const Element& h) const {
@@ -130,7 +130,7 @@ SYMOPT_CHECK_INLINE AnyGroup::Element OneSidedGroup::compose(const Element& g, c
 }
 
 SYMOPT_CHECK_INLINE AnyGroup::Element OneSidedGroup::random(Shape shape, std::mt19937_64& engine) const {
-  const Index n = line_count(shape, side_);
+  const Index n = extent(shape, side_);
   if (kind_ == GeneratorKind::rotations) return haar_orthogonal<Wide>(n, engine);
   if (kind_ == GeneratorKind::stabilizer_of_ones)
     return detail::about_ones(n, haar_orthogonal<Wide>(std::max<Index>(0, n - 1), engine));
@@ -153,14 +153,14 @@ SYMOPT_CHECK_INLINE AnyGroup::Element OneSidedGroup::random(Shape shape, std::mt
 
 SYMOPT_CHECK_INLINE std::vector<AnyGroup::Element> OneSidedGroup::generators(Shape shape) const {
   std::vector<Element> elements;
-  for (WideMatrix& a : generator_matrices(line_count(shape, side_))) elements.emplace_back(std::move(a));
+  for (WideMatrix& a : generator_matrices(extent(shape, side_))) elements.emplace_back(std::move(a));
   return elements;
 }
 
 SYMOPT_CHECK_INLINE std::vector<WideMatrix> OneSidedGroup::generator_matrices(Index n) const {
   using detail::unit_matrix, detail::with_block;
   std::vector<WideMatrix> matrices;
-  const auto add_swaps = [&](Index size) {
+  const auto add_permutations = [&](Index size) {
     for (Index i = 0; i + 2 * size <= n; i += size) matrices.push_back(detail::block_exchange(n, i, size));
   };
   const auto add_negation = [&] {
@@ -174,8 +174,8 @@ SYMOPT_CHECK_INLINE std::vector<WideMatrix> OneSidedGroup::generator_matrices(In
     case GeneratorKind::negation:
       add_negation();
       break;
-    case GeneratorKind::swaps:
-      add_swaps(1);
+    case GeneratorKind::permutations:
+      add_permutations(1);
       break;
     case GeneratorKind::signs:
       add_scalings([](Index) { return Wide(-1); });
@@ -185,8 +185,8 @@ SYMOPT_CHECK_INLINE std::vector<WideMatrix> OneSidedGroup::generator_matrices(In
         for (const WideMatrix& q : orthogonal_generators<Wide>(block_size_))
           matrices.push_back(with_block(unit_matrix(n), i, q));
       break;
-    case GeneratorKind::block_swaps:
-      add_swaps(block_size_);
+    case GeneratorKind::block_permutations:
+      add_permutations(block_size_);
       break;
     case GeneratorKind::stabilizer_of_ones:
       add_negation();

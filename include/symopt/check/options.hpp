@@ -16,7 +16,7 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace check {
 /// The seed of checks that name none: the environment's SYMOPT_SEED, or a fixed one. Never the clock.
 std::uint64_t default_seed();
 
-/// What is tried. The seed and SYMOPT_REPRODUCE of the environment are read when a check starts.
+/// The options of a check. The seed and SYMOPT_REPRODUCE of the environment are read when a check starts.
 struct CheckOptions {
   std::uint64_t seed = default_seed();  ///< of all random numbers
   int trials = 64;              ///< on hard inputs with random elements; every generator is tried anyway

@@ -86,7 +86,7 @@ struct Report {
     return errors[static_cast<std::size_t>(std::ceil(place))];
   }
 
-  /// Whether the law holds.
+  /// Tests whether the law holds.
   explicit operator bool() const { return verdict == Verdict::holds; }
 };
 

@@ -64,8 +64,8 @@ SYMOPT_CHECK_INLINE bool shifts(const AnyGroup& group, Side side) {
 
 /// The block without its mean row (left) or column (right).
 SYMOPT_CHECK_INLINE WideMatrix centred(WideMatrix block, Side side) {
-  const Index count = line_count(shape_of(block), side);
-  for (Index k = 0; k < line_count(shape_of(block), opposite(side)); ++k) {
+  const Index count = extent(shape_of(block), side);
+  for (Index k = 0; k < extent(shape_of(block), opposite(side)); ++k) {
     Wide total = 0;
     for (Index i = 0; i < count; ++i) total += entry_of_line(block, side, i, k);
     for (Index i = 0; i < count; ++i) entry_of_line(block, side, i, k) -= total / static_cast<Wide>(count);
@@ -97,7 +97,7 @@ SYMOPT_CHECK_INLINE Law horizontal_law(const AnyGroup& group) {
 SYMOPT_CHECK_INLINE Motion shifted_gradient(Side side, const WideMatrix& line, std::string name) {
   return {std::move(name), unmoved(),
           [side, line](WideMatrix block) {
-            for (Index i = 0; i < line_count(shape_of(block), side); ++i)
+            for (Index i = 0; i < extent(shape_of(block), side); ++i)
               for (Index k = 0; k < line.size(); ++k) entry_of_line(block, side, i, k) += line.data()[k];
             return block;
           },
@@ -108,7 +108,7 @@ SYMOPT_CHECK_INLINE std::vector<Motion> unit_shifts(const AnyGroup& group, Shape
   std::vector<Motion> motions;
   for (const Side side : {Side::left, Side::right}) {
     if (!shifts(group, side)) continue;
-    const Index size = line_count(shape, opposite(side));
+    const Index size = extent(shape, opposite(side));
     const std::string where = side == Side::left ? "column " : "row ";
     for (Index i = 0; i < size; ++i) {
       WideMatrix line = WideMatrix::Zero(1, size);
@@ -123,7 +123,7 @@ SYMOPT_CHECK_INLINE Motion random_shift(const AnyGroup& group, Shape shape, std:
   const bool has_both = shifts(group, Side::left) && shifts(group, Side::right);
   const bool is_left = has_both ? uniform_index(2, engine) == 0 : shifts(group, Side::left);
   const Side side = is_left ? Side::left : Side::right;
-  const Shape line{1, line_count(shape, opposite(side))};
+  const Shape line{1, extent(shape, opposite(side))};
   return shifted_gradient(side, widened(gaussian<double>(line, engine)), "random shift");
 }
 

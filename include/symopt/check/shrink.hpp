@@ -125,8 +125,8 @@ SYMOPT_CHECK_INLINE WideMatrix without_line(const WideMatrix& block, Side side, 
 
 SYMOPT_CHECK_INLINE void Shrink::remove_lines(Trial& trial) {
   for (const Side side : {Side::left, Side::right})
-    for (Index line = line_count(shape_of(trial.input.gradient), side); line-- > 0;) {
-      if (line_count(shape_of(trial.input.gradient), side) == 1) continue;
+    for (Index line = extent(shape_of(trial.input.gradient), side); line-- > 0;) {
+      if (extent(shape_of(trial.input.gradient), side) == 1) continue;
       Trial smaller = trial;
       smaller.input.gradient = law_.prepare(without_line(trial.input.gradient, side, line));
       smaller.input.weights = without_line(trial.input.weights, side, line);
@@ -155,8 +155,8 @@ SYMOPT_CHECK_INLINE void Shrink::try_motions_of_smaller(Trial& trial, Trial smal
 
 /// Makes the last row (left) or column (right) the one that brings the sum of all to zero.
 SYMOPT_CHECK_INLINE void balance_last_line(WideMatrix& block, Side side) {
-  const Index last = line_count(shape_of(block), side) - 1;
-  for (Index k = 0; k < line_count(shape_of(block), opposite(side)); ++k) {
+  const Index last = extent(shape_of(block), side) - 1;
+  for (Index k = 0; k < extent(shape_of(block), opposite(side)); ++k) {
     Wide sum_of_others = 0;
     for (Index i = 0; i < last; ++i) sum_of_others += entry_of_line(block, side, i, k);
     entry_of_line(block, side, last, k) = -sum_of_others;

@@ -25,7 +25,7 @@ class SideSymmetry {
   int head_size = 0;  ///< of the heads that were tried; 0: none were
 
   /// The largest of these groups that the rule has:
-  ///   1 none, +-1 the sign of the block, S swaps, +-S with that sign, signs (without swaps), B signed
+  ///   1 none, +-1 the sign of the block, S permutations, +-S with that sign, signs (alone), B signed
   ///   permutations, R_h rotations within heads of h lines with exchanges of heads, St the orthogonal
   ///   matrices that keep the vector of ones up to its sign, O all orthogonal ones; Mon, GL and "with
   ///   scalings": B, O and the others together with positive scalings. A question mark: something larger was
@@ -67,10 +67,10 @@ SYMOPT_CHECK_INLINE std::string SideSymmetry::shipped_group(Side side) const {
 SYMOPT_CHECK_INLINE std::string SideSymmetry::orthogonal_letter() const {
   using enum GeneratorKind;
   if (has(rotations)) return "O";
-  if (has(swaps) && has(signs)) return "B";
-  if (has(block_rotations) && has(block_swaps)) return "R_" + std::to_string(head_size);
+  if (has(permutations) && has(signs)) return "B";
+  if (has(block_rotations) && has(block_permutations)) return "R_" + std::to_string(head_size);
   if (has(stabilizer_of_ones)) return "St";
-  if (has(swaps)) return has(negation) ? "+-S" : "S";
+  if (has(permutations)) return has(negation) ? "+-S" : "S";
   if (has(signs)) return "signs";
   return has(negation) ? "+-1" : "1";
 }

@@ -16,7 +16,7 @@
 // One trial of a law of motions: U(gW, g_* G) against Dg U(W, G).
 namespace symopt { inline namespace SYMOPT_ABI { namespace check::detail {
 
-/// What a rule is given.
+/// An input of a rule: weights and gradient, and their kind.
 struct Input {
   std::string kind;
   WideMatrix weights, gradient;

@@ -14,7 +14,7 @@
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace check {
 
-/// How far a rule is from equivariance, as numbers of its own output; see symmetry_error.
+/// The distance of a rule from equivariance, relative to its output; see symmetry_error.
 struct SymmetryError {
   /// The violation that one generator shows.
   struct OfGenerator {
@@ -120,7 +120,8 @@ SYMOPT_CHECK_INLINE void require_shape(Shape direction, Shape input) {
   });
 }
 
-/// Of every generator: the directions of the moved inputs beside the moved directions, over those' size.
+/// The relative error under one element: the directions of the moved inputs less the moved directions, over
+/// the size of the directions.
 SYMOPT_CHECK_INLINE double error_under(const AnyGroup& group, const AnyGroup::Element& g,
                                        const BlocksMap& rule, const Blocks& inputs, const Blocks& still,
                                        Wide size) {

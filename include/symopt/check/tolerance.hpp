@@ -7,10 +7,10 @@
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace check::detail {
 
-/// How much rounding excuses. A violation passes up to `roundings` times what rounding can do: the largest
-/// change of the output when every number is rounded once more, and a rounding of the output itself. Where
-/// rounding can change more than the `deciding` share of the output it decides the output, and the trial says
-/// nothing.
+/// The tolerance of all laws: the violations that rounding excuses. A violation passes up to `roundings`
+/// times what rounding can do: the largest change of the output when every number is rounded once more, and a
+/// rounding of the output itself. Where rounding can change more than the `deciding` share of the output it
+/// decides the output, and the trial says nothing.
 struct Tolerance {
   double roundings = 32;
   double deciding = 1e-3;
@@ -19,11 +19,11 @@ struct Tolerance {
   constexpr double error(double violation, double rounding) const {
     return violation == 0 ? 0 : violation / (roundings * rounding);
   }
-  /// Whether rounding decides an output of that size, of which it can change so much.
+  /// Tests whether rounding, which can change an output of that size by `change`, decides it.
   constexpr bool is_ill_posed(double change, double size) const { return !(change <= deciding * size); }
 };
 
-/// The one of all rules.
+/// The tolerance of all rules.
 inline constexpr Tolerance tolerance{};
 
 /// The share of the output from which on a violation is a clear one: shown before others, kept while it is

@@ -17,7 +17,7 @@
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace check {
 
-/// How long and how twin runs go.
+/// The options of twin runs.
 struct TrajectoryOptions {
   std::uint64_t seed = default_seed();  ///< of all random numbers
   int steps = 40;                       ///< of each run

@@ -67,7 +67,7 @@ class Trials {
   void count(const TrialId& id, bool is_ill_posed);
   /// The verdict where nothing failed.
   std::pair<Verdict, std::string> verdict_without_failure() const;
-  std::string reason_of_doubt() const;
+  std::string inconclusive_reason() const;
 
   Wording wording_;
   Report report_;
@@ -141,11 +141,11 @@ SYMOPT_CHECK_INLINE std::pair<Verdict, std::string> Trials::verdict_without_fail
     return {Verdict::vacuous, is_one_trial ? wording_.unknown_trial : wording_.nothing_tried};
   if (!is_one_trial && !has_varied_) return {Verdict::vacuous, wording_.constant_output};
   if (!is_one_trial && !has_moved_) return {Verdict::vacuous, wording_.nothing_moved};
-  if (2 * report_.ill_posed > report_.trials) return {Verdict::inconclusive, reason_of_doubt()};
+  if (2 * report_.ill_posed > report_.trials) return {Verdict::inconclusive, inconclusive_reason()};
   return {Verdict::holds, is_one_trial ? wording_.only_trial : ""};
 }
 
-SYMOPT_CHECK_INLINE std::string Trials::reason_of_doubt() const {
+SYMOPT_CHECK_INLINE std::string Trials::inconclusive_reason() const {
   const std::string share =
       std::to_string(report_.ill_posed) + " of " + std::to_string(report_.trials) + " " + wording_.trials;
   if (!approximation_reason_.empty())

@@ -32,7 +32,8 @@ class TwinRuns {
     WideMatrix weights;
     void step(const WideMatrix& gradient) { optimizer->step(weights, gradient); }
   };
-  /// What the arithmetic of a run's optimizer rounds in a step: the same step in float, where there is one.
+  /// The rounding error of the optimizer's own arithmetic in a step, from the same step in float, where there
+  /// is one.
   static double own_rounding_of(std::unique_ptr<AnyOptimizer>& in_float, WideMatrix before,
                                 const WideMatrix& gradient, const WideMatrix& after);
   WideMatrix moved_weights(const WideMatrix& weights) const;

@@ -45,17 +45,19 @@ struct RequireAdmissible {
                 "this normalization is not equivariant under rotations within heads of columns "
                 "(HeadRotations<Side::right, ...>); see docs/derivation.md");
 
-  static_assert(group.left.block_swaps == 0 || rule.left.has_block_swaps(group.left.block_swaps),
+  static_assert(group.left.block_permutations == 0 ||
+                    rule.left.has_block_permutations(group.left.block_permutations),
                 "this normalization is not equivariant under exchanges of heads of rows "
                 "(HeadRotations<Side::left, ...>); see docs/derivation.md");
-  static_assert(group.right.block_swaps == 0 || rule.right.has_block_swaps(group.right.block_swaps),
+  static_assert(group.right.block_permutations == 0 ||
+                    rule.right.has_block_permutations(group.right.block_permutations),
                 "this normalization is not equivariant under exchanges of heads of columns "
                 "(HeadRotations<Side::right, ...>); see docs/derivation.md");
 
-  static_assert(!group.left.swaps || rule.left.has_swaps(),
+  static_assert(!group.left.permutations || rule.left.has_permutations(),
                 "this normalization is not equivariant under permutations of the rows "
                 "(RowPermutation); see docs/derivation.md");
-  static_assert(!group.right.swaps || rule.right.has_swaps(),
+  static_assert(!group.right.permutations || rule.right.has_permutations(),
                 "this normalization is not equivariant under permutations of the columns "
                 "(ColumnPermutation); see docs/derivation.md");
 

@@ -21,7 +21,7 @@ struct NoProposal {
 /// No rule for choosing between the two sides' proposals.
 struct Undecided {};
 
-/// What the linear factor of one side proposes: the map U_A(M) = Pi_A(M M^T)^(-1/2) M of the algebra A
+/// The proposal of the linear factor of one side: the map U_A(M) = Pi_A(M M^T)^(-1/2) M of the algebra A
 /// whose normaliser the factor is.
 template <Side side, SideFamilies linear>
 constexpr auto proposal() {
@@ -29,9 +29,9 @@ constexpr auto proposal() {
     return hana::type_c<OneSidedSpectral<side, DefaultPolar>>;
   } else if constexpr (linear.block_rotations > 0) {
     return hana::type_c<HeadSpectral<side, linear.block_rotations>>;
-  } else if constexpr (linear.has_swaps() && side == Side::left) {
+  } else if constexpr (linear.has_permutations() && side == Side::left) {
     return hana::type_c<RowNorm>;
-  } else if constexpr (linear.has_swaps()) {
+  } else if constexpr (linear.has_permutations()) {
     return hana::type_c<ColumnNorm>;
   } else {
     return hana::type_c<NoProposal>;

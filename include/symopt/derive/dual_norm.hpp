@@ -51,7 +51,8 @@ struct DualNorm {
   double root_mean_square(Shape shape, Shape span) const requires(detail::has_root_mean_square<N>()) {
     return detail::root_mean_square_of_stage(normalization, shape, span);
   }
-  /// What no entry of the output exceeds, where none of the input's exceeds that; Inf where nothing is known.
+  /// A bound on the entries of the output, from the bound `input` on those of the input; Inf where none is
+  /// known.
   double largest_entry(Shape shape, double input) const requires(detail::has_root_mean_square<N>()) {
     if (!is_scale_free_v<N> || alpha < 0) return std::numeric_limits<double>::infinity();
     const double count = static_cast<double>(shape.rows) * static_cast<double>(shape.cols);

@@ -23,7 +23,7 @@ template <std::size_t i, class Map>
 struct Stage {};
 struct Project {};
 
-/// True when the map keeps the horizontal space of every shift that the projection removes.
+/// Tests whether the map keeps the horizontal space of every shift that the projection removes.
 template <class Projection, class Map>
 constexpr bool stays_horizontal() {
   return (!Projection::projects(Side::left) || keeps_horizontal<Map>(Side::left)) &&

@@ -5,9 +5,9 @@
 
 namespace symopt { inline namespace SYMOPT_ABI {
 
-/// Whether a map is of degree 0: map(c X) = map(X) for c > 0, up to an absolute eps. Such a map forgets how
-/// long a gradient is, so clipping it does nothing for it. A map of your own says so by a static constexpr
-/// bool is_scale_free, or by a specialisation of this.
+/// A map of degree 0: map(c X) = map(X) for c > 0, up to an absolute eps. Clipping a gradient changes nothing
+/// for such a map. A map of your own says so by a static constexpr bool is_scale_free, or by a specialisation
+/// of this.
 template <class Map>
 inline constexpr bool is_scale_free_v = requires {
   requires Map::is_scale_free;

@@ -78,7 +78,7 @@ class Update : detail::RequireAdmissible<Group, Normalization> {
   /// The pipeline that the group derived.
   const Stages& stages() const { return stages_; }
 
-  /// The same update as seen from the transposed block.
+  /// The update of the transposed block: mirrored()(X^T) = (*this)(X)^T.
   auto mirrored() const { return stages_.mirrored(); }
 
  private:

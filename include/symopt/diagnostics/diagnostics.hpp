@@ -17,13 +17,13 @@
 
 namespace symopt { inline namespace SYMOPT_ABI {
 
-/// What the next step does to one parameter.
+/// The diagnostics of the next step of one parameter.
 struct ParameterDiagnostics {
   std::string name;         ///< of the parameter
   Index blocks = 0;         ///< of its layout
   double rms = 0;           ///< root mean square of the change of the weights, rate and scale included
   double smallest = 0;      ///< singular value of the directions, before rate and scale
-  double largest = 0;       ///< likewise
+  double largest = 0;       ///< singular value of the directions, before rate and scale
   double nuclear_norm = 0;  ///< of the directions, summed over the blocks
   bool is_exact = true;     ///< false where these three are estimates; see singular_band.hpp
   /// The part of the change along the shift (the mean row of a head's change), decay included, relative to
@@ -80,7 +80,7 @@ class Diagnostics {
   std::vector<ParameterDiagnostics> rows_;
 };
 
-/// What to compute, and how.
+/// The options of the diagnostics.
 struct DiagnosticsOptions {
   SingularBandOptions band{};  ///< how singular values are found
   std::uint64_t seed = 1;      ///< of the group elements
@@ -144,8 +144,8 @@ ParameterDiagnostics diagnose_parameter(Parameter<Scalar>& parameter, double sch
 
 }  // namespace detail
 
-/// What the next step will do to each parameter that has a gradient: to be called between the backward pass
-/// and the step, when somebody wants to know. Changes nothing, not one bit; a step that is not diagnosed
+/// The diagnostics of the next step, of each parameter that has a gradient: to be called between the backward
+/// pass and the step, when somebody wants to know. Changes nothing, not one bit; a step that is not diagnosed
 /// costs nothing. A singular value far from 1 under a polar factor, a drift or an equivariance error far
 /// above rounding mean that the update is not what it is taken for. Cost: two steps of each parameter, and
 /// for its singular values those of singular_band; memory a few copies of one parameter in double. Parameters

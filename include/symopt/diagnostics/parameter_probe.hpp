@@ -11,8 +11,8 @@
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
-/// What a parameter's next step would do, without doing it: its blocks step on weights of the probe's own,
-/// and what they remember is put back afterwards, bit for bit.
+/// A trial of a parameter's next step that changes nothing: its blocks step on weights of the probe's own,
+/// and their states are put back afterwards, bit for bit.
 template <class Scalar>
 class ParameterProbe {
  public:
@@ -60,7 +60,7 @@ class ParameterProbe {
   }
 
  private:
-  /// What the blocks remember, put back at the end.
+  /// The states of the blocks, put back at the end of the scope.
   class Restored {
    public:
     explicit Restored(AnyBlocks<Scalar>& blocks) : blocks_(blocks) { blocks_.keep(kept_); }
@@ -102,7 +102,7 @@ class ParameterProbe {
     });
   }
 
-  /// The momenta are all that is remembered under a rule that maps them.
+  /// Moves the momenta, which are the whole state under a rule that maps them.
   void move_momenta(const Move& move) {
     std::size_t b = 0;
     const auto move_one = [&](const StateField& field) {

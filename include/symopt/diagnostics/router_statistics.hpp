@@ -13,7 +13,7 @@
 
 namespace symopt { inline namespace SYMOPT_ABI {
 
-/// How a router spreads some tokens over its experts.
+/// The distribution of some tokens over a router's experts.
 struct RouterStatistics {
   double load_entropy = 0;  ///< of the experts' shares of the tokens, over log(experts): 1 even, 0 one expert
   double dead_fraction = 0;  ///< experts that no token went to, of all

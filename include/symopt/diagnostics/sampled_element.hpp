@@ -19,10 +19,10 @@ class SampledSide {
   SampledSide(const SideFamilies& families, Index lines, std::mt19937_64& random)
       : place_(static_cast<std::size_t>(lines)), sign_(place_.size(), 1.0) {
     std::iota(place_.begin(), place_.end(), Index{0});
-    if (families.has_swaps()) {
+    if (families.has_permutations()) {
       shuffle(place_, random);
-    } else if (families.block_swaps > 0 && lines % families.block_swaps == 0) {
-      swap_heads(families.block_swaps, random);
+    } else if (families.block_permutations > 0 && lines % families.block_permutations == 0) {
+      permute_heads(families.block_permutations, random);
     }
     if (families.has_signs())
       for (double& sign : sign_) sign = (random() & 1) == 0 ? 1.0 : -1.0;
@@ -46,7 +46,7 @@ class SampledSide {
   }
 
  private:
-  void swap_heads(Index size, std::mt19937_64& random) {
+  void permute_heads(Index size, std::mt19937_64& random) {
     std::vector<Index> heads(place_.size() / static_cast<std::size_t>(size));
     std::iota(heads.begin(), heads.end(), Index{0});
     shuffle(heads, random);

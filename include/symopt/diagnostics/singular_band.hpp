@@ -12,15 +12,15 @@
 
 namespace symopt { inline namespace SYMOPT_ABI {
 
-/// What is known of the singular values of a block.
+/// The band of the singular values of a block, computed or estimated.
 struct SingularBand {
   double smallest = 0;      ///< of the min(rows, cols) singular values
-  double largest = 0;       ///< likewise
+  double largest = 0;       ///< of the min(rows, cols) singular values
   double nuclear_norm = 0;  ///< their sum
   bool is_exact = true;     ///< false for an estimate
 };
 
-/// How they are found.
+/// The options of finding a singular band.
 struct SingularBandOptions {
   Index exact_up_to = 256;  ///< lines of the shorter side up to which all singular values are computed
   int probes = 4;           ///< of an estimate

@@ -45,7 +45,8 @@ using frame_average_base_t = std::conditional_t<is_stateful_rule_v<Rule>, FrameA
 template <class Group, class Rule>
 class FrameAveraged : public detail::frame_average_base_t<Group, Rule> {
  public:
-  /// The average of that rule. Errors: as above.
+  /// The average of `rule`. Errors: std::invalid_argument for options out of range, or a memory for a rule
+  /// without a state.
   FrameAveraged(Rule rule = {}, FrameOptions options = {})
       : detail::frame_average_base_t<Group, Rule>(std::move(rule), options) {}
 };

@@ -25,7 +25,7 @@ inline void validate_frame(const FrameOptions& options, bool is_stateful) {
           "memory is for rules with a state; this rule has none and is seen in the frame of its input");
 }
 
-/// What the averages of stateless and of stateful rules share.
+/// The common base of the averages of stateless and of stateful rules.
 template <class Group, class Rule>
 class FrameAverageBase : public FrameClaim<FramePlan<Group, Rule>> {
  protected:
@@ -59,12 +59,13 @@ class FrameAverageBase : public FrameClaim<FramePlan<Group, Rule>> {
   }
 
  protected:
-  /// In double, without what the shifts of the group take away.
+  /// The horizontal part of a block, in double: the block without its components along the group's shifts.
   static Matrix<double> horizontal(const Matrix<double>& block) {
     return horizontal_projection_t<Group>{}(block);
   }
 
-  /// The same for what a rule is to see: a block that was all mean is zero, not the rounding of its mean.
+  /// The horizontal part that a rule is given: zero for a block that was all mean, not the rounding of its
+  /// mean.
   template <class Derived>
   static Matrix<double> projected(const Eigen::MatrixBase<Derived>& block) {
     const Matrix<double> x = block.template cast<double>();

@@ -30,7 +30,8 @@ class FrameAveragedMap : public FrameAverageBase<Group, Rule> {
     return Base::horizontal(averaged<Scalar>(x, report)).template cast<Scalar>();
   }
 
-  /// What the average of that block is taken over. Costs as much as the average.
+  /// The report of the average of that block: the number of frames, and its exactness. Costs as much as the
+  /// average.
   template <class Derived>
   FrameReport report(const Eigen::MatrixBase<Derived>& block) const {
     FrameReport report;

@@ -20,7 +20,7 @@ class FrameAveragedStateful : public FrameAverageBase<Group, Rule> {
   using Plan = typename Base::Plan;
 
   static constexpr bool rotates(Side side) { return Plan::on(side) == Framing::rotate; }
-  static Index framed(Shape shape, Side side) { return rotates(side) ? line_count(shape, side) : 0; }
+  static Index framed(Shape shape, Side side) { return rotates(side) ? extent(shape, side) : 0; }
   static Index sign_count(Shape shape) { return framed(shape, Side::left) + framed(shape, Side::right); }
 
  public:
@@ -44,7 +44,7 @@ class FrameAveragedStateful : public FrameAverageBase<Group, Rule> {
         : left(framed(shape, Side::left)),
           right(framed(shape, Side::right)),
           signs(sign_choices(sign_count(shape), Plan::averages_signs)) {
-      const Index lines = Plan::has(Framing::sort) ? line_count(shape, Base::sorted_side) : 0;
+      const Index lines = Plan::has(Framing::sort) ? extent(shape, Base::sorted_side) : 0;
       for (Index i = 0; i < signs.rows(); ++i)
         branches.push_back({make_state<typename Rule::template State<Scalar>>(shape), LineOrder(lines)});
     }

@@ -7,7 +7,7 @@
 
 namespace symopt { inline namespace SYMOPT_ABI {
 
-/// How a frame is taken.
+/// The options of a frame average.
 struct FrameOptions {
   /// Stateful rules: the share of the past in the Gram matrix whose eigenvectors are the frame, in [0, 1).
   /// 0 is the frame of each gradient alone.
@@ -17,7 +17,7 @@ struct FrameOptions {
   double tie = 0;
 };
 
-/// What an average was taken over, and whether it is the average over the whole frame.
+/// The size of a frame average, and its exactness: an average over the whole frame or over a part of it.
 struct FrameReport {
   Index frames = 1;         ///< evaluations of the rule
   bool is_exact = true;     ///< false: equivariant only approximately, or not at all, for the reason given

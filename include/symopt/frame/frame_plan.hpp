@@ -6,7 +6,7 @@
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
-/// What a frame average does about one side of a block.
+/// The treatment of one side of a block by a frame average.
 enum class Framing {
   none,    ///< the group does nothing there, or the rule commutes with what it does
   sort,    ///< the lines are sorted
@@ -25,8 +25,8 @@ constexpr Families claim_or_nothing() {
 template <class Rule>
 inline constexpr bool is_stateful_rule_v = StatefulRule<Rule, double> || StatefulRule<Rule, float>;
 
-/// What of Group the rule lacks, side by side, and how it is made up for; decided at compile time from the
-/// families that the rule claims.
+/// The symmetries of Group that the rule lacks, side by side, and the frames that supply them; decided at
+/// compile time from the families that the rule claims.
 template <class Group, class Rule>
 struct FramePlan {
   static constexpr Families group = families_of<Group>;
@@ -36,7 +36,7 @@ struct FramePlan {
   static constexpr bool is_native(Side side) { return rule.on(side).contains_linear(group.on(side)); }
   static constexpr bool is_permutation(Side side) {
     const SideFamilies& moved = group.on(side);
-    return moved.swaps && SideFamilies{.swaps = true}.contains_linear(moved);
+    return moved.permutations && SideFamilies{.permutations = true}.contains_linear(moved);
   }
   static constexpr bool sorts(Side side) { return !is_native(side) && is_permutation(side); }
 
@@ -75,13 +75,13 @@ struct FramePlan {
   /// A rule that commutes with every rotation of the other side and with signed permutations of this one
   /// gives a multiple of the space of equal singular values, whatever its basis.
   static constexpr bool ties_do_not_matter(Side side) {
-    return is_spectral || (!is_stateful && rule.on(opposite(side)).rotations && rule.on(side).has_swaps() &&
-                           rule.on(side).has_signs());
+    return is_spectral || (!is_stateful && rule.on(opposite(side)).rotations &&
+                           rule.on(side).has_permutations() && rule.on(side).has_signs());
   }
 
   static constexpr SideFamilies claim_on(Side side) {
     if (on(side) == Framing::rotate) return {.rotations = true};
-    if (on(side) == Framing::sort) return {.swaps = true};
+    if (on(side) == Framing::sort) return {.permutations = true};
     if (on(opposite(side)) == Framing::sort) return {};
     SideFamilies kept = rule.on(side);
     if (on(opposite(side)) == Framing::rotate) kept.positive_scalings = false;

@@ -23,8 +23,8 @@ struct FrameTolerance {
   double cut = 0;
   double noise = 0;
 
-  /// What the roundings of a block of that scalar, and a Gram matrix in double, leave visible; `tie` > 0
-  /// overrides the first.
+  /// The tolerances above the rounding errors of a block of that scalar and of a Gram matrix in double; a
+  /// positive `tie` overrides the first.
   template <class Scalar>
   static FrameTolerance of(Shape shape, double tie) {
     const double unit = static_cast<double>(std::numeric_limits<Scalar>::epsilon()) *

@@ -7,47 +7,49 @@
 
 namespace symopt { inline namespace SYMOPT_ABI {
 
-/// Which families of generators a group has on one side of a block. Every question about the order
-/// of groups (subgroup, meet, admissibility) is answered here, family by family, at compile time:
-/// the elements under which a map is equivariant form a group, so its generators decide.
+/// The families of generators that a group has on one side of a block. Every question about the order of
+/// groups (subgroup, meet, admissibility) is answered here, family by family, at compile time: the elements
+/// under which a map is equivariant form a group, so its generators decide.
 ///
-/// A family may imply others: rotations contain everything orthogonal, swaps of single lines
-/// contain swaps of blocks of lines. The members hold what was stated; the functions know what follows.
+/// A family may imply others: rotations contain everything orthogonal, permutations of single lines
+/// contain permutations of blocks of lines. The members hold what was stated; the functions know what
+/// follows.
 struct SideFamilies {
-  bool swaps = false;              ///< exchange of two lines (rows on the left, columns on the right)
+  bool permutations = false;       ///< exchange of two lines (rows on the left, columns on the right)
   bool signs = false;              ///< change of sign of one line
   bool rotations = false;          ///< every orthogonal matrix
   bool positive_scalings = false;  ///< multiplication of one line by a positive number
   bool translations = false;       ///< the same line added to all
   int block_rotations = 0;         ///< orthogonal matrices within consecutive blocks of that many lines
-  int block_swaps = 0;             ///< exchange of two such blocks
+  int block_permutations = 0;      ///< exchange of two such blocks
 
-  /// Stated, or following from what is stated.
+  /// Tests whether a family is stated, or follows from what is stated.
   ///@{
-  constexpr bool has_swaps() const { return swaps || rotations; }
+  constexpr bool has_permutations() const { return permutations || rotations; }
   constexpr bool has_signs() const { return signs || rotations || block_rotations > 0; }
   constexpr bool has_block_rotations(int size) const {
     return rotations || (size == 1 && has_signs()) ||
            (block_rotations > 0 && size > 0 && block_rotations % size == 0);
   }
-  constexpr bool has_block_swaps(int size) const {
-    return has_swaps() || (block_swaps > 0 && size % block_swaps == 0);
+  constexpr bool has_block_permutations(int size) const {
+    return has_permutations() || (block_permutations > 0 && size % block_permutations == 0);
   }
   ///@}
-  /// True when there is anything but translations.
+  /// Tests whether there is anything but translations.
   constexpr bool is_linear() const {
-    return swaps || signs || rotations || positive_scalings || block_rotations > 0 || block_swaps > 0;
+    return permutations || signs || rotations || positive_scalings || block_rotations > 0 ||
+           block_permutations > 0;
   }
 
-  /// True when every linear family of `other` is also one of these.
+  /// Tests whether every linear family of `other` is also one of these.
   constexpr bool contains_linear(const SideFamilies& other) const {
-    return (!other.has_swaps() || has_swaps()) && (!other.has_signs() || has_signs()) &&
+    return (!other.has_permutations() || has_permutations()) && (!other.has_signs() || has_signs()) &&
            (!other.rotations || rotations) && (!other.positive_scalings || positive_scalings) &&
            (other.block_rotations == 0 || has_block_rotations(other.block_rotations)) &&
-           (other.block_swaps == 0 || has_block_swaps(other.block_swaps));
+           (other.block_permutations == 0 || has_block_permutations(other.block_permutations));
   }
 
-  /// True when every family of `other` is also one of these.
+  /// Tests whether every family of `other` is also one of these.
   constexpr bool contains(const SideFamilies& other) const {
     return contains_linear(other) && (!other.translations || translations);
   }
@@ -57,38 +59,46 @@ struct SideFamilies {
   }
 };
 
-/// The families common to both.
+namespace detail {
+
+inline constexpr SideFamilies signed_permutations{.permutations = true, .signs = true};
+inline constexpr SideFamilies all_rotations{.rotations = true};
+
+}  // namespace detail
+
+/// The families of generators that both have.
 constexpr SideFamilies meet(const SideFamilies& a, const SideFamilies& b) {
-  // An unlimited family (rotations, swaps) leaves the other's block size; two sizes share the blocks
+  // An unlimited family (rotations, permutations) leaves the other's block size; two sizes share the blocks
   // that fit both.
   const auto rotations_of = [](int ours, bool all, int theirs, bool all_theirs) {
     if (all) return theirs;
     if (all_theirs) return ours;
     return (ours > 0 && theirs > 0) ? std::gcd(ours, theirs) : 0;
   };
-  const auto swaps_of = [](int ours, bool all, int theirs, bool all_theirs) {
+  const auto permutations_of = [](int ours, bool all, int theirs, bool all_theirs) {
     if (all) return theirs;
     if (all_theirs) return ours;
     return (ours > 0 && theirs > 0) ? std::lcm(ours, theirs) : 0;
   };
-  return {.swaps = a.has_swaps() && b.has_swaps(),
+  return {.permutations = a.has_permutations() && b.has_permutations(),
           .signs = a.has_signs() && b.has_signs(),
           .rotations = a.rotations && b.rotations,
           .positive_scalings = a.positive_scalings && b.positive_scalings,
           .translations = a.translations && b.translations,
           .block_rotations = rotations_of(a.block_rotations, a.rotations, b.block_rotations, b.rotations),
-          .block_swaps = swaps_of(a.block_swaps, a.has_swaps(), b.block_swaps, b.has_swaps())};
+          .block_permutations = permutations_of(a.block_permutations, a.has_permutations(),
+                                                b.block_permutations, b.has_permutations())};
 }
 
-/// The families together (for the factors of a product).
+/// The families of generators that either has: those of the factors of a product together.
 constexpr SideFamilies combined(const SideFamilies& a, const SideFamilies& b) {
-  return {.swaps = a.swaps || b.swaps,
+  return {.permutations = a.permutations || b.permutations,
           .signs = a.signs || b.signs,
           .rotations = a.rotations || b.rotations,
           .positive_scalings = a.positive_scalings || b.positive_scalings,
           .translations = a.translations || b.translations,
           .block_rotations = a.block_rotations > 0 ? a.block_rotations : b.block_rotations,
-          .block_swaps = a.block_swaps > 0 ? a.block_swaps : b.block_swaps};
+          .block_permutations = a.block_permutations > 0 ? a.block_permutations : b.block_permutations};
 }
 
 /// The families of both sides of a block.
@@ -96,20 +106,21 @@ struct Families {
   SideFamilies left{};   ///< what acts on the rows
   SideFamilies right{};  ///< what acts on the columns
 
-  /// Those of one side.
+  /// The families on one side.
   constexpr const SideFamilies& on(Side side) const { return side == Side::left ? left : right; }
-  /// True when every linear family of `other` is also one of these, side by side.
+  /// Tests, side by side, whether every linear family of `other` is also one of these.
   constexpr bool contains_linear(const Families& other) const {
     return left.contains_linear(other.left) && right.contains_linear(other.right);
   }
-  /// True when every family of `other` is also one of these, side by side.
+  /// Tests, side by side, whether every family of `other` is also one of these.
   constexpr bool contains(const Families& other) const {
     return left.contains(other.left) && right.contains(other.right);
   }
   friend constexpr bool operator==(const Families&, const Families&) = default;
 };
 
-/// Side by side: what both have; what either has; rows and columns exchanged.
+/// The families that both groups have, those that either has, and those with rows and columns exchanged, side
+/// by side.
 ///@{
 constexpr Families meet(const Families& a, const Families& b) {
   return {meet(a.left, b.left), meet(a.right, b.right)};

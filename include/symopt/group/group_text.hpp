@@ -10,7 +10,7 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 inline std::string families_text(const SideFamilies& side) {
   if (side.rotations) return "O";
   if (side.block_rotations > 0) return "O(" + std::to_string(side.block_rotations) + ") per head";
-  if (side.swaps) return side.signs ? "B" : "S";
+  if (side.permutations) return side.signs ? "B" : "S";
   return side.is_linear() ? "other" : "1";
 }
 

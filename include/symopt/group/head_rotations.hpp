@@ -12,7 +12,7 @@ namespace symopt { inline namespace SYMOPT_ABI {
 /// (left: query, key and value matrices) or columns (right: the output matrix) of an m x n block.
 /// Action: within each head W_h -> Q_h W_h (left), then heads change places; gradients and updates
 /// alike.
-/// Families: block rotations and block swaps; for heads of size 1, signs and swaps.
+/// Families: block rotations and block permutations; for heads of size 1, signs and permutations.
 /// Random element: Haar in each head, uniform order of heads. Generators: the rotations of the first
 /// head and the exchanges of neighbouring heads (which carry them to the others).
 /// Cost of the action: 2 head_size m n flops.
@@ -21,8 +21,8 @@ template <Side side, int head_size>
 struct HeadRotations : IsometricAction<HeadRotations<side, head_size>, side> {
   static_assert(head_size > 0, "a head has at least one row or column");
   static constexpr Families families = families_on(
-      side, head_size == 1 ? SideFamilies{.swaps = true, .signs = true}
-                           : SideFamilies{.block_rotations = head_size, .block_swaps = head_size});
+      side, head_size == 1 ? SideFamilies{.permutations = true, .signs = true}
+                           : SideFamilies{.block_rotations = head_size, .block_permutations = head_size});
   static constexpr bool takes_empty_blocks = true;  ///< it has elements for them
 
   /// Head h is multiplied by rotation[h] and becomes head image[h].
@@ -71,7 +71,7 @@ struct HeadRotations : IsometricAction<HeadRotations<side, head_size>, side> {
       elements.push_back(one);
       elements.back().rotation.front() = std::move(rotation);
     }
-    for (auto& image : neighbour_swaps(head_count(shape)))
+    for (auto& image : adjacent_transpositions(head_count(shape)))
       elements.push_back({std::move(image), one.rotation});
     return elements;
   }
@@ -85,7 +85,7 @@ struct HeadRotations : IsometricAction<HeadRotations<side, head_size>, side> {
 
  private:
   static Index head_count(Shape shape) {
-    const Index lines = line_count(shape, side);
+    const Index lines = extent(shape, side);
     if (lines % head_size != 0)
       throw Error("HeadRotations with heads of " + std::to_string(head_size) + " do not fit a block of " +
                   to_string(shape) + "; the number of " + (side == Side::left ? "rows" : "columns") +

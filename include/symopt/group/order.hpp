@@ -29,11 +29,12 @@ template <Side side, SideFamilies families>
 constexpr auto linear_group() {
   if constexpr (families.rotations) {
     return hana::tuple_t<Orthogonal<side>>;
-  } else if constexpr (families.block_rotations > 0 && families.has_block_swaps(families.block_rotations)) {
+  } else if constexpr (families.block_rotations > 0 &&
+                       families.has_block_permutations(families.block_rotations)) {
     return hana::tuple_t<HeadRotations<side, families.block_rotations>>;
-  } else if constexpr (families.has_swaps() && families.has_signs()) {
+  } else if constexpr (families.has_permutations() && families.has_signs()) {
     return hana::tuple_t<SignedPermutation<side>>;
-  } else if constexpr (families.has_swaps()) {
+  } else if constexpr (families.has_permutations()) {
     return hana::tuple_t<Permutation<side>>;
   } else {
     return hana::tuple<>{};
@@ -67,7 +68,7 @@ constexpr auto shipped_group() {
 }  // namespace detail
 
 /// The largest shipped group contained in both G and H, a product in the order left, right, shared
-/// shift, column shift. Families that no shipped group has alone (signs without swaps) are dropped:
+/// shift, column shift. Families that no shipped group has alone (signs without permutations) are dropped:
 /// a lower bound, like every meet here.
 template <class G, class H>
 using meet_t = typename decltype(detail::shipped_group<meet(families_of<G>, families_of<H>)>())::type;

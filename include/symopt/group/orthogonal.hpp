@@ -11,7 +11,7 @@ namespace symopt { inline namespace SYMOPT_ABI {
 /// All orthogonal matrices (rotations and reflections) on one side of an m x n block: O(m) on the
 /// left, O(n) on the right.
 /// Action: left W -> Q W, right W -> W Q^T; gradients and updates alike.
-/// Families: rotations, and with them swaps and signs.
+/// Families: rotations, and with them permutations and signs.
 /// Random element: Haar. Generators: one per neighbouring pair of lines and one reflection.
 /// Cost of the action: 2 m^2 n flops on the left, 2 m n^2 on the right; compose O(k^3).
 template <Side side>
@@ -28,7 +28,7 @@ struct Orthogonal : IsometricAction<Orthogonal<side>, side> {
 
   template <class Scalar>
   static Element<Scalar> identity(Shape shape) {
-    const Index size = line_count(shape, side);
+    const Index size = extent(shape, side);
     return {Matrix<Scalar>::Identity(size, size)};
   }
   template <class Scalar>
@@ -41,12 +41,12 @@ struct Orthogonal : IsometricAction<Orthogonal<side>, side> {
   }
   template <class Scalar, RandomEngine Engine>
   static Element<Scalar> random(Shape shape, Engine& engine) {
-    return {haar_orthogonal<Scalar>(line_count(shape, side), engine)};
+    return {haar_orthogonal<Scalar>(extent(shape, side), engine)};
   }
   template <class Scalar>
   static std::vector<Element<Scalar>> generators(Shape shape) {
     std::vector<Element<Scalar>> elements;
-    for (auto& rotation : orthogonal_generators<Scalar>(line_count(shape, side)))
+    for (auto& rotation : orthogonal_generators<Scalar>(extent(shape, side)))
       elements.push_back({std::move(rotation)});
     return elements;
   }

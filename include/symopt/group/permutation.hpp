@@ -9,7 +9,7 @@
 
 namespace symopt { inline namespace SYMOPT_ABI {
 
-/// Where each line goes: line i becomes line image[i].
+/// A permutation of lines: line i becomes line image[i].
 using Image = std::vector<Index>;
 
 /// Every line stays.
@@ -39,8 +39,8 @@ inline void move_lines(const Image& image, auto& lines) {
   for (std::size_t i = 0; i < image.size(); ++i) lines.row(image[i]) = before.row(static_cast<Index>(i));
 }
 
-/// The exchanges of neighbours: they generate all permutations.
-inline std::vector<Image> neighbour_swaps(Index size) {
+/// The transpositions of neighbours: they generate all permutations.
+inline std::vector<Image> adjacent_transpositions(Index size) {
   std::vector<Image> images;
   for (std::size_t i = 0; i + 1 < static_cast<std::size_t>(size); ++i) {
     images.push_back(identity_image(size));
@@ -51,11 +51,11 @@ inline std::vector<Image> neighbour_swaps(Index size) {
 
 /// All permutations of the rows (left) or the columns (right) of an m x n block.
 /// Action: left W -> P W, right W -> W P^T; gradients and updates alike.
-/// Families: swaps. Random element: uniform. Generators: exchanges of neighbours.
+/// Families: permutations. Random element: uniform. Generators: exchanges of neighbours.
 /// Cost of the action: one pass over the block; compose O(k).
 template <Side side>
 struct Permutation : IsometricAction<Permutation<side>, side> {
-  static constexpr Families families = families_on(side, {.swaps = true});
+  static constexpr Families families = families_on(side, {.permutations = true});
   static constexpr bool takes_empty_blocks = true;  ///< it has elements for them
 
   template <class Scalar>
@@ -66,7 +66,7 @@ struct Permutation : IsometricAction<Permutation<side>, side> {
 
   template <class Scalar>
   static Element<Scalar> identity(Shape shape) {
-    return {identity_image(line_count(shape, side))};
+    return {identity_image(extent(shape, side))};
   }
   template <class Scalar>
   static Element<Scalar> compose(const Element<Scalar>& g, const Element<Scalar>& h) {
@@ -85,7 +85,7 @@ struct Permutation : IsometricAction<Permutation<side>, side> {
   template <class Scalar>
   static std::vector<Element<Scalar>> generators(Shape shape) {
     std::vector<Element<Scalar>> elements;
-    for (auto& image : neighbour_swaps(line_count(shape, side))) elements.push_back({std::move(image)});
+    for (auto& image : adjacent_transpositions(extent(shape, side))) elements.push_back({std::move(image)});
     return elements;
   }
   template <class Scalar>

@@ -23,14 +23,14 @@ struct FlatProduct;
 /// The factors of a group as a Hana tuple of types: those of a product, itself for a simple group.
 template <class G>
 inline constexpr auto factors_of = hana::tuple_t<G>;
-/// Those of a product.
+/// The factors of a product, flat: no factor is a product.
 template <class G>
 requires requires {
   G::factors;
 }
 inline constexpr auto factors_of<G> = G::factors;
 
-/// True for a group of translations, which composes with linear factors as a semidirect product.
+/// A group of translations, which composes with linear factors as a semidirect product.
 template <class G>
 inline constexpr bool is_translation_v =
     families_of<G>.left.translations || families_of<G>.right.translations;
@@ -56,7 +56,7 @@ inline constexpr bool acts_on_one_side_v =
 template <class... Factors>
 constexpr bool keeps_ones(Side side) {
   return count_shifts<Factors...>(side) == 0 ||
-         (true && ... && SideFamilies{.swaps = true}.contains_linear(families_of<Factors>.on(side)));
+         (true && ... && SideFamilies{.permutations = true}.contains_linear(families_of<Factors>.on(side)));
 }
 
 /// The product of all factors in some tuples of types. Matched rather than computed with values, as

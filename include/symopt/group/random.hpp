@@ -24,7 +24,7 @@ concept RandomEngine = requires(G& engine) {
 
 /// The least that an engine has: what concepts ask their questions with.
 struct MinimalEngine {
-  /// What an engine has; it is declared, and never run.
+  /// The interface of an engine; it is declared, and never run.
   ///@{
   using result_type = std::uint64_t;
   static constexpr std::uint64_t min() { return 0; }

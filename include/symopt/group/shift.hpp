@@ -6,8 +6,8 @@
 
 namespace symopt { inline namespace SYMOPT_ABI {
 
-/// The same row added to all rows (left: W -> W + 1 c^T, the freedom of a softmax head), or the same
-/// column to all columns (right: W -> W + a 1^T), of an m x n block.
+/// Translations of an m x n block by one row added to all rows (left: W -> W + 1 c^T, the freedom of a
+/// softmax head), or by one column added to all columns (right: W -> W + a 1^T).
 /// Action: weights are translated; gradients and updates do not move.
 /// Families: translations. Random element: Gaussian. Generators: each coordinate by 1 and by sqrt 2,
 /// whose multiples are dense.

@@ -8,11 +8,11 @@ namespace symopt { inline namespace SYMOPT_ABI {
 /// All permutations with changes of sign of the rows (left) or the columns (right) of an m x n block:
 /// the symmetries of the coordinate axes, and the largest group of a row norm on the left.
 /// Action: left W -> D P W, right W -> W (D P)^T; gradients and updates alike.
-/// Families: swaps and signs. Random element: uniform. Generators: exchanges of neighbours and one
+/// Families: permutations and signs. Random element: uniform. Generators: exchanges of neighbours and one
 /// change of sign. Cost of the action: one pass over the block; compose O(k).
 template <Side side>
 struct SignedPermutation : IsometricAction<SignedPermutation<side>, side> {
-  static constexpr Families families = families_on(side, {.swaps = true, .signs = true});
+  static constexpr Families families = families_on(side, {.permutations = true, .signs = true});
   static constexpr bool takes_empty_blocks = true;  ///< it has elements for them
 
   /// Line i becomes line image[i], multiplied by sign[image[i]].
@@ -25,7 +25,7 @@ struct SignedPermutation : IsometricAction<SignedPermutation<side>, side> {
 
   template <class Scalar>
   static Element<Scalar> identity(Shape shape) {
-    const Index size = line_count(shape, side);
+    const Index size = extent(shape, side);
     return {identity_image(size), std::vector<Scalar>(static_cast<std::size_t>(size), Scalar(1))};
   }
   template <class Scalar>
@@ -53,7 +53,7 @@ struct SignedPermutation : IsometricAction<SignedPermutation<side>, side> {
   static std::vector<Element<Scalar>> generators(Shape shape) {
     std::vector<Element<Scalar>> elements;
     const Element<Scalar> one = identity<Scalar>(shape);
-    for (auto& image : neighbour_swaps(line_count(shape, side)))
+    for (auto& image : adjacent_transpositions(extent(shape, side)))
       elements.push_back({std::move(image), one.sign});
     if (!one.sign.empty()) {
       elements.push_back(one);

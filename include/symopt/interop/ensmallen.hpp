@@ -15,21 +15,20 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace interop {
 ///   using Policy = interop::EnsmallenUpdate<Update<HiddenMatrix>>;
 ///   ens::SGD<Policy> sgd(0.01, 32, epochs * samples, 1e-5, true,
 ///                        Policy({.batch_size = 32, .samples = samples}));
-/// SGD hands a policy the sum of a batch's gradients, and since ensmallen 3 its step size divided by the
-/// size of that batch, the last one of an epoch being what is left of the samples. For a rule that forgets
-/// how long a gradient is that would be a rate 32 times too small, and for AdamW a gradient 32 times too
-/// long; so the policy is told both numbers and counts as SGD does, and rates and gradients are those of the
-/// mean: the step size of SGD is the learning rate. ensmallen 2 does not divide: say so with
-/// step_size_is_divided = false. The learning rate of `options` is not used. The block is the whole of SGD's
-/// iterate: one matrix, rows x cols as Armadillo has it. A run begins with a new policy, as it does unless
-/// SGD's resetPolicy is false. Cost: that of Optimizer and one copy of the gradient. Errors: those of
-/// Optimizer.
+/// SGD hands a policy the sum of a batch's gradients, and since ensmallen 3 its step size divided by the size
+/// of that batch, the last one of an epoch being what is left of the samples. For a rule of degree 0 that
+/// would be a rate 32 times too small, and for AdamW a gradient 32 times too large; so the policy is told
+/// both numbers and counts as SGD does, and rates and gradients are those of the mean: the step size of SGD
+/// is the learning rate. ensmallen 2 does not divide: say so with step_size_is_divided = false. The learning
+/// rate of `options` is not used. The block is the whole of SGD's iterate: one matrix, rows x cols as
+/// Armadillo has it. A run begins with a new policy, as it does unless SGD's resetPolicy is false. Cost: that
+/// of Optimizer and one copy of the gradient. Errors: those of Optimizer.
 template <class Rule>
 class EnsmallenUpdate {
  public:
-  /// What the policy is made of.
+  /// The options of the policy.
   struct Settings {
-    std::size_t batch_size = 0;        ///< that of SGD
+    std::size_t batch_size = 0;        ///< SGD's, at least 1
     std::size_t samples = 0;           ///< the function's NumFunctions()
     OptimizerOptions options{};        ///< all but the learning rate
     Rule rule{};                       ///< what makes a direction
@@ -49,7 +48,7 @@ class EnsmallenUpdate {
           "that it knows the size of an epoch's last batch");
   }
 
-  /// What SGD makes for one run.
+  /// The policy of one run, as SGD makes it.
   template <class Iterate, class Gradient>
   class Policy {
     using Scalar = typename Iterate::elem_type;

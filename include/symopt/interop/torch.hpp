@@ -33,7 +33,7 @@ struct NoDefaultOptions : torch::optim::OptimizerCloneableOptions<NoDefaultOptio
 /// For headers beside this one: see torch_diagnostics.hpp.
 struct TorchStackAccess;
 
-/// What a stack was last told of a tensor.
+/// The memory of a tensor as a stack was last told of it.
 struct BoundTensor {
   torch::Tensor tensor{};  // held, so that its address is not another's
   std::string name{};
@@ -52,7 +52,8 @@ struct BoundTensor {
 /// two parameters in the same memory; at a step those of LayerwiseOptimizer, with the tensor named.
 class TorchOptimizer : public torch::optim::Optimizer {
  public:
-  /// Binds all tensors. Errors: as above.
+  /// Binds all tensors of the groups. Errors: std::invalid_argument for a tensor that its role cannot take,
+  /// and for two parameters in the same memory.
   explicit TorchOptimizer(std::vector<torch::optim::OptimizerParamGroup> groups)
       : torch::optim::Optimizer(std::move(groups), std::make_unique<detail::NoDefaultOptions>()) {
     bind_all();
@@ -76,7 +77,7 @@ class TorchOptimizer : public torch::optim::Optimizer {
     return loss;
   }
 
-  /// What is done with each parameter.
+  /// The plan of all parameters, those in float before those in double: blocks, rule, scale and rate of each.
   Plan plan() const {
     std::vector<PlanRow> rows = floats_.plan().rows();
     const Plan doubles = doubles_.plan();
@@ -158,7 +159,7 @@ class TorchOptimizer : public torch::optim::Optimizer {
   /// Brings the stacks up to date with the groups: tensors, gradients, rates. What no group holds any more is
   /// forgotten, its state with it.
   void bind_all() {
-    forget_those_that_left();
+    drop_those_that_left();
     for (std::size_t g = 0; g < param_groups_.size(); ++g) {
       const GroupOptions& options = options_of(g);
       std::vector<torch::Tensor>& tensors = param_groups_[g].params();
@@ -181,7 +182,7 @@ class TorchOptimizer : public torch::optim::Optimizer {
   }
 
   /// Errors: for a tensor that is in the groups twice.
-  void forget_those_that_left() {
+  void drop_those_that_left() {
     std::unordered_map<const c10::TensorImpl*, std::string> held;
     for (std::size_t g = 0; g < param_groups_.size(); ++g) {
       const GroupOptions& options = options_of(g);

@@ -56,7 +56,7 @@ class GroupOptions : public torch::optim::OptimizerCloneableOptions<GroupOptions
   /// The pattern that routed the group, or what its options call it.
   const std::string& label() const { return label_; }
 
-  /// What messages call a tensor of the group.
+  /// The name of a tensor of the group in messages.
   std::string name_of(std::size_t group, std::size_t tensor) const {
     if (tensor < names_.size()) return names_[tensor];
     const std::string place = "group " + std::to_string(group) + ", tensor " + std::to_string(tensor);

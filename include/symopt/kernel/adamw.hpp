@@ -5,12 +5,12 @@
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
-/// The numbers of AdamW at one step: the moments' factors, and what takes their bias out.
+/// The coefficients of AdamW at one step: those of the moments, and their bias corrections.
 struct AdamWCoefficients {
-  double keep_first = 0.9, add_first = 0.1;
-  double keep_second = 0.999, add_second = 0.001;
-  double first_correction = 1;   ///< 1 / (1 - beta1^t)
-  double second_correction = 1;  ///< 1 / sqrt(1 - beta2^t)
+  double beta1 = 0.9, first_weight = 0.1;       ///< m <- beta1 m + first_weight g
+  double beta2 = 0.999, second_weight = 0.001;  ///< v <- beta2 v + second_weight g^2
+  double first_correction = 1;                  ///< 1 / (1 - beta1^t)
+  double second_correction = 1;                 ///< 1 / sqrt(1 - beta2^t)
   double eps = 1e-8;
 };
 
@@ -24,8 +24,8 @@ struct AdamWStep {
     using L = Lanes<Scalar>;
     if (!passes(check, streams)) return false;
     const auto lanes = [](double x) { return L(static_cast<Scalar>(x)); };
-    const L keep_first = lanes(own.keep_first), add_first = lanes(own.add_first);
-    const L keep_second = lanes(own.keep_second), add_second = lanes(own.add_second);
+    const L beta1 = lanes(own.beta1), first_weight = lanes(own.first_weight);
+    const L beta2 = lanes(own.beta2), second_weight = lanes(own.second_weight);
     const L first_correction = lanes(own.first_correction), second_correction = lanes(own.second_correction);
     const L gradient_factor = lanes(coefficients.gradient_factor), eps = lanes(own.eps);
     const L keep = lanes(1.0 - coefficients.decay), minus_step_size = lanes(-coefficients.step_size);
@@ -35,8 +35,8 @@ struct AdamWStep {
           [=](L stored, L& m, L& v, L& w) SYMOPT_INLINE_LAMBDA {
             const L g =
                 gradient_factor * stored;  // before it is squared: a large one may be clipped to a small one
-            m = without_subnormals(multiply_add(keep_first, m, add_first * g));
-            v = without_subnormals(multiply_add(keep_second, v, (add_second * g) * g));
+            m = without_subnormals(multiply_add(beta1, m, first_weight * g));
+            v = without_subnormals(multiply_add(beta2, v, (second_weight * g) * g));
             const L direction = (m * first_correction) / multiply_add(square_root(v), second_correction, eps);
             w = moved(w, keep, minus_step_size, direction);
           },

@@ -14,21 +14,20 @@
 // coefficients are those of the momentum. Else they are as the steps of kernel/step.hpp.
 namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
-/// The root of keep_second root^2 + add_second x^2, whose squares may be out of range.
+/// The root of beta2 root^2 + second_weight x^2, whose squares may be out of range.
 inline double next_root(double root, double x, const AdamWCoefficients& own) {
   const double largest = std::max(root, x);
   if (!(largest > 0)) return root + x;  // zero, or NaN
   const double a = root / largest, b = x / largest;
-  return largest * std::sqrt(own.keep_second * a * a + own.add_second * b * b);
+  return largest * std::sqrt(own.beta2 * a * a + own.second_weight * b * b);
 }
 
-/// What a momentum is multiplied by: the first correction times `length` over the root without its bias plus
-/// eps.
+/// The factor on a momentum: the first correction times `step_size` over (the bias-corrected root + eps).
 template <class Scalar>
-NormFactors<Scalar> factors_of_root(double root, const AdamWCoefficients& own, double length) {
+NormFactors<Scalar> factors_of_root(double root, const AdamWCoefficients& own, double step_size) {
   const double scale = root < 1e290 ? 1 : 0x1p-64;  // or the correction could take it out of range
   return {Norm{(root * scale) * own.second_correction + own.eps * scale, scale}, 0,
-          own.first_correction * length};
+          own.first_correction * step_size};
 }
 
 /// The root mean square of `count` numbers of a gradient that is multiplied by a factor, from its norm; 0 of
@@ -105,8 +104,8 @@ struct AdaptiveEntriesStep {
     const auto lanes = [](double x) { return L(static_cast<Scalar>(x)); };
     const Average<Scalar> average(coefficients);
     // A root that is near 1 would be rounded to another beta: what is lost of it is rounded much less.
-    const L minus_lost = lanes(std::sqrt(own.keep_second) - 1.0);
-    const L add_root = lanes(std::sqrt(own.add_second) * std::abs(coefficients.gradient_factor));
+    const L minus_lost = lanes(std::sqrt(own.beta2) - 1.0);
+    const L add_root = lanes(std::sqrt(own.second_weight) * std::abs(coefficients.gradient_factor));
     const L first_correction = lanes(own.first_correction), second_correction = lanes(own.second_correction);
     const L eps = lanes(own.eps), one = lanes(1);
     const L keep = lanes(1.0 - coefficients.decay), minus_step_size = lanes(-coefficients.step_size);

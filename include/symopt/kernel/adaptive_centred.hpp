@@ -140,8 +140,8 @@ struct CentredAdaptiveRowsStep {
         in(streams.momentum), lanes_of_row<Scalar>(memory.factor.data()), group_sums(line), scales...);
   }
 
-  /// What is added to every row of the weights: the mean row of the direction, from its sums, and that of the
-  /// decay.
+  /// Sets the row that is added to every row of the weights: the mean row of the direction, from its sums,
+  /// and that of the decay.
   template <class Scalar>
   static void set_shift(const Streams<Scalar>& streams, const StepCoefficients& coefficients,
                         const double* direction_sums, auto& memory) {

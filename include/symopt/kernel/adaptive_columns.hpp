@@ -150,7 +150,8 @@ struct AdaptiveColumnsStep {
     }
   }
 
-  /// What is added to a row of the weights, so that neither the step nor horizontal decay has a mean.
+  /// The number that is added to a row of the weights, so that neither the step nor horizontal decay has a
+  /// mean.
   template <class Scalar>
   static double row_shift(const Streams<Scalar>& streams, const StepCoefficients& coefficients, Index row,
                           auto factor, auto... scales) {

@@ -24,7 +24,7 @@ class LargeMarks {
   typename Lanes<Number>::Bits overflow_;
   typename Lanes<Number>::BitVector marks_{};
 };
-/// Of two numbers in every lane, whose exponents overflow each into the bit above it.
+/// Marks of bfloat16 numbers, two in every lane, whose exponents overflow each into the bit above it.
 template <>
 class LargeMarks<bfloat16> {
  public:
@@ -98,8 +98,8 @@ bool all_below(int exponent, const Number* numbers, Shape shape) {
   return below;
 }
 
-/// Whether all entries of `block` are less than 2^exponent in size, to the bit, also under -ffast-math. One
-/// read of the block, in the order of its memory, on all threads; no allocation.
+/// Tests whether all entries of `block` are less than 2^exponent in size, to the bit, also under -ffast-math.
+/// One read of the block, in the order of its memory, on all threads; no allocation.
 template <class Scalar>
 bool all_below(int exponent, const GradientView<Scalar>& block) {
   if (block.orientation() == Orientation::along_columns) return all_below(exponent, block.transposed());
@@ -117,7 +117,8 @@ bool all_below(int exponent, const GradientView<Scalar>& block) {
   return below;
 }
 
-/// Whether no entry is Inf or NaN, likewise.
+/// Tests whether no entry is Inf or NaN, also under -ffast-math. One read of the block, on all threads; no
+/// allocation.
 ///@{
 template <class Scalar>
 bool all_finite(const GradientView<Scalar>& block) {
@@ -129,7 +130,7 @@ bool all_finite(const BlockView<const Scalar>& block) {
 }
 ///@}
 
-/// Whether all entries are less than 2^usual_exponent.
+/// Tests whether all entries are less than 2^usual_exponent in size.
 template <class Scalar>
 bool is_usual(const GradientView<Scalar>& block) {
   return all_below(usual_exponent<Scalar>, block);

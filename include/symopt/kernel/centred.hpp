@@ -191,8 +191,8 @@ struct CentredRowNormStep {
         lanes_of_row<Scalar>(memory.factor.data()), group_sums(line), scales...);
   }
 
-  /// What is added to every row of the weights: the mean of the normalized rows, from their sums, and that of
-  /// the decay.
+  /// Sets the row that is added to every row of the weights: the mean of the normalized rows, from their
+  /// sums, and that of the decay.
   template <class Scalar>
   static void set_shift(const Streams<Scalar>& streams, const StepCoefficients& coefficients,
                         const double* normalized_sums, auto& memory) {

@@ -17,7 +17,7 @@ struct StepCoefficients {
   double step_size = 0;
   double gradient_factor = 1;  ///< of clipping: multiplies the gradient wherever a step uses it
 
-  /// Of the gradient as it lies in memory.
+  /// The weight in the average of the gradient as it lies in memory, before clipping.
   double weight_of_stored_gradient() const { return gradient_weight * gradient_factor; }
 };
 
@@ -41,7 +41,7 @@ struct Average {
   SYMOPT_INLINE Lanes<Scalar> nesterov_momentum(Lanes<Scalar> next_momentum, Lanes<Scalar> gradient) const {
     return nesterov_momentum(next_momentum, {gradient, nesterov});
   }
-  /// From a gradient that is given with Nesterov alone.
+  /// The momentum that the rule is given, from a gradient that is given with Nesterov alone.
   SYMOPT_INLINE Lanes<Scalar> nesterov_momentum(Lanes<Scalar> next_momentum,
                                                 OptionalLanes<Scalar> gradient) const {
     return gradient.is_given ? multiply_add(beta, next_momentum, gradient_weight * gradient.lanes)

@@ -8,7 +8,7 @@
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
-/// What a line of columns is padded by, so that whole lanes may be read and written from its last entry on.
+/// The padding of a line of columns, in entries: whole lanes may be read and written from its last entry on.
 /// The lanes of a tail hold zeros, which change no sum.
 inline constexpr Index line_padding = 64 / sizeof(float);
 

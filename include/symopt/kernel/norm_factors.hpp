@@ -25,25 +25,25 @@ struct Norm {
   double over(double divisor) const { return scaled / divisor / scale; }
 };
 
-/// x -> length * x / (norm + eps) as (x * scale) * factor. The scale is 1 but for a quotient length / (norm +
-/// eps) far out in the scalar's range, beyond 2^64 or 2^-64 in float: then it is a power of two that brings x
-/// near 1. So nothing overflows, also where the factor is multiplied by a length later, and what underflows
-/// would have been lost in the sum. Zero for a zero norm.
+/// x -> numerator * x / (norm + eps) as (x * scale) * factor. The scale is 1 but for a quotient numerator /
+/// (norm + eps) far out in the scalar's range, beyond 2^64 or 2^-64 in float: then it is a power of two that
+/// brings x near 1. So nothing overflows, also where the factor is multiplied by a step size later, and what
+/// underflows would have been lost in the sum. Zero for a zero norm.
 template <class Scalar>
 struct NormFactors {
   Scalar scale = 1;
   Scalar factor = 0;
 
   NormFactors() = default;
-  NormFactors(Norm norm, double eps, double length) {
+  NormFactors(Norm norm, double eps, double numerator) {
     if (norm.scaled == 0) return;
     const double divisor = norm.scaled + eps * norm.scale;
     if (norm.scale != 1) [[unlikely]] {
       scale = static_cast<Scalar>(norm.scale);
-      factor = static_cast<Scalar>(length / divisor);
+      factor = static_cast<Scalar>(numerator / divisor);
       return;
     }
-    const double quotient = length / divisor;
+    const double quotient = numerator / divisor;
     constexpr int most = std::numeric_limits<Scalar>::max_exponent - 2;
     const double magnitude = std::abs(quotient), farthest = power_of_two(most / 2 + 1);
     const int exponent = static_cast<int>(std::bit_cast<std::uint64_t>(divisor) >> 52) - 1023;
@@ -54,7 +54,7 @@ struct NormFactors {
     }
     const double power = power_of_two(std::clamp(-exponent, -most, most));
     scale = static_cast<Scalar>(power);
-    factor = static_cast<Scalar>(length / (divisor * power));
+    factor = static_cast<Scalar>(numerator / (divisor * power));
   }
 };
 

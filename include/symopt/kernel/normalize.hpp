@@ -43,7 +43,8 @@ void normalize_rows(const BlockView<Scalar>& block, double eps) {
   });
 }
 
-/// The same for every column, in strips of columns: two reads and one write.
+/// x <- x / (norm + eps) for every column; a zero column stays zero. In strips of columns: two reads and one
+/// write.
 template <class Scalar>
 void normalize_columns(const BlockView<Scalar>& block, double eps) {
   using L = Lanes<Scalar>;

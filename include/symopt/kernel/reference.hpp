@@ -99,8 +99,8 @@ void adamw_step(const BlockView<const Scalar>& gradient, const BlockView<Scalar>
       Scalar& m = first.row(i)[first.cols.offset(j)];
       Scalar& v = second.row(i)[second.cols.offset(j)];
       Scalar& w = weights.row(i)[weights.cols.offset(j)];
-      const double m_next = without_subnormals<Scalar>(own.keep_first * double(m) + own.add_first * g);
-      const double v_next = without_subnormals<Scalar>(own.keep_second * double(v) + own.add_second * g * g);
+      const double m_next = without_subnormals<Scalar>(own.beta1 * double(m) + own.first_weight * g);
+      const double v_next = without_subnormals<Scalar>(own.beta2 * double(v) + own.second_weight * g * g);
       m = static_cast<Scalar>(m_next);
       v = static_cast<Scalar>(v_next);
       w = static_cast<Scalar>(double(w) * (1 - coefficients.decay) -
@@ -140,8 +140,9 @@ void adaptive_step(const BlockView<const Scalar>& gradient, const BlockView<Scal
   for (std::size_t line = 0; line < roots.size(); ++line) {
     if (largest[line] == 0) continue;
     const double root = roots[line] / largest[line];
-    roots[line] = largest[line] * std::sqrt(own.keep_second * root * root +
-                                            own.add_second * static_cast<double>(sums[line]) / counts[line]);
+    roots[line] =
+        largest[line] * std::sqrt(own.beta2 * root * root +
+                                  own.second_weight * static_cast<double>(sums[line]) / counts[line]);
   }
   for_each_entry([&](Index i, Index j, std::size_t line) {
     Scalar& m = momentum.row(i)[momentum.cols.offset(j)];

@@ -7,13 +7,13 @@
 
 #include <limits>
 
-// What the fused steps have in common. A fused step is a struct with
+// The interface of the fused steps. A fused step is a struct with
 //   template <class Scalar> struct Memory            made once from a Shape and ScratchOptions
 //   template <class Scalar> bool run(streams, coefficients, check, memory) const
 // that reads gradient, momentum and weights as seldom as it can, and writes momentum and weights. It works in
-// the frame in which the weights' memory runs along rows. It returns false, and has changed nothing, when it
-// was told to check the gradient and found an Inf, a NaN or a number beyond the exponent given. It throws
-// nothing and allocates nothing. kernel/reference.hpp says the same in plain loops.
+// the orientation in which the weights' memory runs along rows. It returns false, and has changed nothing,
+// when it was told to check the gradient and found an Inf, a NaN or a number beyond the exponent given. It
+// throws nothing and allocates nothing. kernel/reference.hpp says the same in plain loops.
 namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
 /// The memory of one block. The momentum's rows are contiguous.
@@ -31,12 +31,13 @@ struct Streams {
   Range columns() const { return {0, shape().cols}; }
 };
 
-/// What a step's memory depends on besides the shape.
+/// The options that a step's memory depends on, besides the shape.
 struct ScratchOptions {
   bool decay_is_horizontal = false;
 };
 
-/// Whether a step looks for numbers in the gradient with which it is not taken.
+/// The check of a step: it looks for Inf, NaN or too large entries in the gradient and is not taken, or looks
+/// for nothing.
 enum class Check { gradient, nothing };
 
 /// A step without memory of its own.

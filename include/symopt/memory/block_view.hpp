@@ -9,7 +9,7 @@
 
 namespace symopt { inline namespace SYMOPT_ABI {
 
-/// Where the rows (or the columns) of a block lie: line i starts at offset(i) scalars from the first. The
+/// The places of the rows (or the columns) of a block: line i starts at offset(i) scalars from the first. The
 /// lines come in equal parts, each of them regular: one part in a matrix, two where a gate and an up matrix
 /// share their neurons.
 struct Axis {
@@ -61,18 +61,18 @@ struct BlockView {
   Index row_count() const { return selected_rows == nullptr ? rows.size : selected_count; }
   Scalar* row(Index i) const { return data + rows.offset(selected_rows == nullptr ? i : selected_rows[i]); }
 
-  /// True when every row is contiguous.
+  /// Tests whether every row is contiguous.
   bool has_contiguous_rows() const { return cols.parts == 1 && (cols.stride == 1 || cols.size <= 1); }
 
-  /// The same memory with rows and columns exchanged. Only where no rows are selected.
+  /// A view of this memory with rows and columns exchanged. Only where no rows are selected.
   BlockView transposed() const { return {data, cols, rows}; }
 };
 
-/// Which way a block's memory runs: neighbours in memory are in one row, or in one column. A step works along
-/// it, and so does what is kept of the block.
+/// The direction in which a block's memory runs: neighbours in memory are in one row, or in one column. A
+/// step works along it, and its momentum lies along it.
 enum class Orientation { along_rows, along_columns };
 
-/// Of a view by its strides; rows where it has one column, or rows that are selected.
+/// The orientation of a view, by its strides; along rows where it has one column, or rows that are selected.
 template <class Scalar>
 Orientation orientation_of(const BlockView<Scalar>& block) {
   const bool runs_along_columns = std::abs(block.rows.stride) < std::abs(block.cols.stride) &&
@@ -80,7 +80,7 @@ Orientation orientation_of(const BlockView<Scalar>& block) {
   return runs_along_columns ? Orientation::along_columns : Orientation::along_rows;
 }
 
-/// Of an Eigen object by its storage order.
+/// The orientation of an Eigen object, by its storage order.
 template <class Derived>
 inline constexpr Orientation orientation_v =
     is_row_major_v<Derived> ? Orientation::along_rows : Orientation::along_columns;
@@ -122,8 +122,8 @@ void visit_segments(const BlockView<Scalar>& view, auto&& visit) {
 
 }  // namespace detail
 
-/// Calls visit(i, j, segment) for the stretches of the view's rows that are evenly spaced in memory:
-/// `segment` is an Eigen row that starts at row i, column j. One stretch a row, but for rows in parts.
+/// Calls visit(i, j, segment) for the runs of the view's rows, which are evenly spaced in memory: `segment`
+/// is an Eigen row that starts at row i, column j. One run a row, but for rows in parts.
 template <class Scalar, class Visit>
 void for_each_segment(const BlockView<Scalar>& view, Visit&& visit) {
   if (view.cols.stride == 1) {

@@ -15,7 +15,7 @@ namespace symopt { inline namespace SYMOPT_ABI {
 
 namespace detail {
 
-/// Where a block lies in a tensor, in scalars from its first element: a view that waits for its memory.
+/// The place of a block in a tensor, in scalars from its first element: a view that waits for its memory.
 struct BlockPlace {
   Index offset;
   Axis rows, cols;
@@ -46,7 +46,7 @@ class Splitter {
     Tensor slice(Index i) const { return {offset + i * strides[0], sizes + 1, strides + 1, dimensions - 1}; }
   };
 
-  /// What the levels from that one inwards make of a tensor.
+  /// Splits a tensor into blocks by the levels from `level` inwards.
   void split(const Tensor& tensor, std::size_t level) {
     if (level < steps_.size() && steps_[level].kind == Kind::experts) {
       require(tensor.dimensions >= 3, "experts are the first of at least three dimensions");
@@ -70,7 +70,7 @@ class Splitter {
     detail::require(good, Where{parameter_, shape_}, remedy);
   }
 
-  /// What the dimensions of a tensor are is said before what becomes of a matrix.
+  /// Requires a level that acts on a matrix: experts and as_matrix go outside of those.
   void require_matrix_level(const Layout::Step& step) const {
     require(step.kind != Kind::experts, "layout::experts goes outside the levels that act on a matrix");
     require(step.kind != Kind::as_matrix, "layout::as_matrix goes outside the levels that act on a matrix");

@@ -9,20 +9,20 @@
 
 namespace symopt { inline namespace SYMOPT_ABI {
 
-/// How a gate and an up matrix share one tensor, seen as rows [2 neurons, width]:
+/// The arrangement of a gate and an up matrix in one tensor, seen as rows [2 neurons, width]:
 ///   concatenated   all gate rows, then all up rows            (OLMoE's experts)
 ///   interleaved    gate, up, gate, up, ...                    (gpt-oss's experts, stored transposed)
 enum class GateUp { concatenated, interleaved };
 
-/// What becomes of them:
+/// The blocks that gate and up become:
 ///   apart     two blocks [neurons, width]
 ///   paired    one block with one row per neuron, [neurons, 2 width]: what the neuron reads through gate and
 ///   up
 enum class Neurons { apart, paired };
 
-/// How a parameter tensor is a set of independent matrix blocks: nothing for a tensor that is one block, or
-/// levels from the outermost (the storage) inwards. A value; made and composed by the functions in namespace
-/// layout:
+/// The layout of a parameter tensor as a set of independent matrix blocks: nothing for a tensor that is one
+/// block, or levels from the outermost (the storage) inwards. A value; made and composed by the functions in
+/// namespace layout:
 ///   layout::experts(layout::transposed(layout::gate_up(GateUp::interleaved, Neurons::paired)))
 /// is a tensor [experts, width, 2 neurons] and makes one block [neurons, 2 width] for each expert.
 struct Layout {
@@ -109,7 +109,7 @@ inline Layout gate_up(GateUp order, Neurons neurons, Layout each = {}) {
 
 namespace detail {
 
-/// Whether a row of a block can lie in two places of the tensor.
+/// Tests whether a row of a block can lie in two places of the tensor.
 inline bool pairs_neurons(const Layout& layout) {
   for (const Layout::Step& step : layout.steps)
     if (step.kind == Layout::Kind::gate_up && step.neurons == Neurons::paired) return true;

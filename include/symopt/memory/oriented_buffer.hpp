@@ -34,8 +34,8 @@ void transpose_in_place(Scalar* data, Index rows, Index cols) {
   }
 }
 
-/// What is kept of a block from step to step, in memory that runs as the block's weights do, with room for
-/// some sums over it, and a bound on its entries. Starts at zero.
+/// A block that is kept from step to step, a momentum or a moment, in memory that runs as the weights do,
+/// with room for some sums over it, and a bound on its entries. Starts at zero.
 template <class Scalar>
 class OrientedBuffer {
  public:
@@ -78,13 +78,15 @@ class OrientedBuffer {
   MomentumSums& sums() { return sums_; }
   ///@}
 
-  /// What no entry exceeds in size; Inf where that is not known. A step that averages moves it on, with the
-  /// same factors and what no entry of its gradient exceeds, and some room for rounding.
+  /// A bound on the size of the entries; Inf where none is known. A step that averages advances it, with its
+  /// own factors and a bound on the entries of its gradient, and some room for rounding.
   ///@{
   double bound() const { return bound_; }
-  void advance_bound(double keep, double add, double largest) {
+  void advance_bound(double beta, double gradient_weight, double largest_gradient) {
     constexpr double room = 1 + 0x1p-20;
-    bound_ = bound_ < unknown && largest < unknown ? room * (keep * bound_ + add * largest) : unknown;
+    bound_ = bound_ < unknown && largest_gradient < unknown
+                 ? room * (beta * bound_ + gradient_weight * largest_gradient)
+                 : unknown;
   }
   /// Looks at all entries.
   void find_bound() {

@@ -25,14 +25,14 @@ struct Addresses {
   const AddressAxis* axes = nullptr;  ///< as many as `count`
   int count = 0;
 
-  /// From the first byte to one past the last.
+  /// The bytes from the first to the last, gaps included.
   Index extent() const {
     Index bytes = width;
     for (int k = 0; k < count; ++k) bytes += (axes[k].size - 1) * axes[k].stride;
     return bytes;
   }
   std::uintptr_t end() const { return first + static_cast<std::uintptr_t>(extent()); }
-  /// What lies at one place of the first axis.
+  /// The addresses of the elements at one place of the first axis.
   Addresses at(Index i) const {
     return {first + static_cast<std::uintptr_t>(i * axes[0].stride), width, axes + 1, count - 1};
   }
@@ -80,7 +80,7 @@ inline Places places_between(const Addresses& memory, std::uintptr_t begin, std:
   return {static_cast<Index>(from < size ? from : size), static_cast<Index>(to < size ? to : size)};
 }
 
-/// Whether a byte of the memory lies between two addresses.
+/// Tests whether a byte of the memory lies between two addresses.
 inline bool lies_between(const Addresses& memory, std::uintptr_t begin, std::uintptr_t end) {
   if (memory.first >= end || memory.end() <= begin) return false;
   if (memory.count == 0 || memory.first >= begin) return true;
@@ -98,14 +98,14 @@ inline bool runs_overlap(const Addresses& runs, const Addresses& other) {
   return false;
 }
 
-/// Whether the two have a byte in common. Cost: nothing for memory apart; else a few comparisons for each
-/// run, a row say, of the one with fewer. Allocates nothing.
+/// Tests whether two memories have a byte in common. Cost: nothing for memory apart; else a few comparisons
+/// for each run, a row say, of the one with fewer. Allocates nothing.
 inline bool overlap(const Addresses& a, const Addresses& b) {
   if (a.width == 0 || b.width == 0 || a.end() <= b.first || b.end() <= a.first) return false;
   return a.count_of_runs() <= b.count_of_runs() ? runs_overlap(a, b) : runs_overlap(b, a);
 }
 
-/// Whether two places of the axes are the same memory: an axis without a stride, or windows that slide. The
+/// Tests whether two places of the axes share memory: an axis without a stride, or windows that slide. The
 /// axes have kept their repeats. Cost: nothing for axes that enclose each other.
 inline bool overlaps_itself(const Addresses& memory) {
   if (memory.count == 0) return false;

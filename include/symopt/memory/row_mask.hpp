@@ -10,7 +10,7 @@
 
 namespace symopt { inline namespace SYMOPT_ABI {
 
-/// Which rows of a block exist. The others (the padding of a vocabulary) are not there for the rule: they
+/// The rows of a block that exist. The others (the padding of a vocabulary) are not there for the rule: they
 /// count in no mean and no norm, are never read and never written, and their momentum stays as it is.
 ///   RowMask()               all rows
 ///   RowMask::first(50257)   rows 0 to 50256
@@ -38,9 +38,9 @@ class RowMask {
     is_prefix_ = rows_.empty() || rows_.back() == count_ - 1;
   }
 
-  /// True when no row is missing.
+  /// Tests whether no row is missing.
   bool is_all() const { return is_all_; }
-  /// True when the rows that exist come first, so that a plain view shows them.
+  /// Tests whether the rows that exist come first, so that a plain view shows them.
   bool is_prefix() const { return is_all_ || is_prefix_; }
 
   /// The rows of `view` that exist, as a view. This mask must outlive it.

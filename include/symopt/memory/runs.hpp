@@ -14,8 +14,8 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 /// Entries in a window that is a copy. A multiple of the entries in a vector, for every type.
 inline constexpr Index window_size = 512;
 
-/// How many entries from column `col` on lie next to each other; 0 where they are so few that copying is
-/// better.
+/// The number of entries that lie next to each other from column `col` on; 0 where they are so few that
+/// copying is faster.
 template <class T>
 Index contiguous_from(const BlockView<T>& view, Index col) {
   constexpr Index worthwhile = 64;

@@ -70,7 +70,7 @@ class TensorView {
 
   ///@}
 
-  /// True when a size is 0: there are no elements.
+  /// Tests whether a size is 0: there are no elements.
   bool is_empty() const {
     for (const Index size : sizes_)
       if (size == 0) return true;

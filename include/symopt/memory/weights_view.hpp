@@ -77,9 +77,9 @@ class WeightsView {
   /// The numbers as they are, where they are in Scalar; null otherwise.
   const BlockView<Scalar>* values() const { return has_values() ? &values_ : nullptr; }
 
-  /// From a row to the next in memory, in entries.
+  /// The stride from a row to the next in memory, in entries.
   Index row_stride() const { return has_values() ? values_.rows.stride : bf16_.rows.stride; }
-  /// From a run in one row to that in another, in entries; 0 where windows onto them are copies.
+  /// The distance from a run in one row to that in another, in entries; 0 where windows onto them are copies.
   Index between_rows(Index from, Index to, Index col, Index count) const {
     if (!is_direct(col, count)) return 0;
     return static_cast<Index>(start_of_row(values_, to) - start_of_row(values_, from));

@@ -64,7 +64,7 @@ const Map& validated_in(const Map& map) {
   return map;
 }
 
-/// The same under the name of the parameter whose rule it is.
+/// The map itself, validated like validated_in; errors name the parameter whose rule it is.
 template <class Scalar, class Map>
 const Map& validated_for(const std::string& parameter, const Map& map) {
   try {

@@ -68,7 +68,7 @@ concept CallableMap = requires(const Map& map, const Matrix<Scalar>& block) {
 template <class N>
 concept Normalization = StatesLargestGroup<N> &&(CallableMap<N, float> || CallableMap<N, double>);
 
-/// Whether the map is known to keep horizontal blocks horizontal.
+/// Tests whether the map is known to keep horizontal blocks horizontal.
 template <class Map>
 constexpr bool keeps_horizontal(Side side) {
   if constexpr (requires { Map::keeps_horizontal(side); }) {

@@ -53,7 +53,7 @@ struct HeadSpectral {
 
  private:
   static Shape head_shape(Shape shape) {
-    if (line_count(shape, side) % head_size != 0)
+    if (extent(shape, side) % head_size != 0)
       throw Error("heads of " + std::to_string(head_size) + " do not fill a block of " + to_string(shape));
     return side == Side::left ? Shape{head_size, shape.cols} : Shape{shape.rows, head_size};
   }

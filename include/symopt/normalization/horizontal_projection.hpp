@@ -13,14 +13,14 @@ namespace symopt { inline namespace SYMOPT_ABI {
 /// other. Keeps horizontal blocks: both sides. Cost: two reads and one write of the block per side.
 template <Side... sides>
 struct HorizontalProjection {
-  /// Whether the mean line of that side is subtracted.
+  /// Tests whether the mean line of that side is subtracted.
   static constexpr bool projects(Side side) { return (false || ... || (side == sides)); }
-  /// True when nothing is subtracted.
+  /// The projection subtracts nothing.
   static constexpr bool is_identity = sizeof...(sides) == 0;
 
   static constexpr Families families = [] {
     const auto kept = [](bool centred) {
-      return centred ? SideFamilies{.swaps = true} : SideFamilies{.rotations = true};
+      return centred ? SideFamilies{.permutations = true} : SideFamilies{.rotations = true};
     };
     return Families{kept((false || ... || (sides == Side::left))),
                     kept((false || ... || (sides == Side::right)))};

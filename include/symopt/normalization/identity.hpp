@@ -21,7 +21,7 @@ struct Identity {
   }
   template <class Scalar>
   void apply(const MatrixRef<Scalar>&, NoWorkspace&) const {}
-  /// What no entry of the output exceeds, where none of the input's exceeds that.
+  /// A bound on the entries of the output, from the bound `input` on those of the input.
   double largest_entry(Shape, double input) const { return input; }
   Identity mirrored() const { return {}; }
 };

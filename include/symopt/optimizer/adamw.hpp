@@ -75,7 +75,8 @@ struct AdamW {
     detail::require_eps_in<Scalar>("AdamW", eps, 8 * lost);
   }
 
-  /// That of noise, so that Scale::match_rms leaves AdamW as it is.
+  /// The nominal root mean square of the direction's entries, that of noise: Scale::match_rms leaves AdamW as
+  /// it is.
   double root_mean_square(Shape) const { return root_mean_square_of_adamw; }
 
   /// One step of the state, and the direction that it gives, for whoever does the rest. See StatefulRule.
@@ -83,15 +84,15 @@ struct AdamW {
   void operator()(const Weights&, const Gradient& gradient, State<Scalar>& state,
                   Direction& direction) const noexcept {
     const kernel::AdamWCoefficients own = coefficients(++state.step);
-    state.first_.advance_bound(own.keep_first, own.add_first, std::numeric_limits<double>::infinity());
+    state.first_.advance_bound(own.beta1, own.first_weight, std::numeric_limits<double>::infinity());
     const BlockView<Scalar> first = state.first_.for_step(Orientation::along_rows);
     const BlockView<Scalar> second = state.second_.for_step(Orientation::along_rows);
     for (Index i = 0; i < gradient.rows(); ++i)
       for (Index j = 0; j < gradient.cols(); ++j) {
         const Scalar g = gradient.coeff(i, j);
         Scalar &m = first.row(i)[j], &v = second.row(i)[j];
-        m = Scalar(own.keep_first) * m + Scalar(own.add_first) * g;
-        v = Scalar(own.keep_second) * v + (Scalar(own.add_second) * g) * g;
+        m = Scalar(own.beta1) * m + Scalar(own.first_weight) * g;
+        v = Scalar(own.beta2) * v + (Scalar(own.second_weight) * g) * g;
         direction.coeffRef(i, j) = m * Scalar(own.first_correction) /
                                    (std::sqrt(v) * Scalar(own.second_correction) + Scalar(own.eps));
       }
@@ -107,7 +108,7 @@ struct AdamW {
         !kernel::all_below(lines.gradient_exponent(), lines.gradient))
       return false;
     const kernel::AdamWCoefficients own = coefficients(++state.step);
-    state.first_.advance_bound(own.keep_first, own.add_first * std::abs(lines.coefficients.gradient_factor),
+    state.first_.advance_bound(own.beta1, own.first_weight * std::abs(lines.coefficients.gradient_factor),
                                lines.largest_gradient);
     const auto lines_of = [orientation](kernel::OrientedBuffer<Scalar>& moment) {
       return along_rows(moment.for_step(orientation), orientation);
@@ -117,7 +118,8 @@ struct AdamW {
                                           kernel::Check::nothing);
   }
 
-  /// What no entry of the next direction exceeds, by the bound of the first moment, or a look at it.
+  /// A bound on the entries of the next direction, from that of the first moment; find_bound reads the moment
+  /// for it.
   ///@{
   template <class Scalar>
   double largest_direction(const State<Scalar>& state, double largest_gradient) const {
@@ -132,10 +134,10 @@ struct AdamW {
  private:
   kernel::AdamWCoefficients coefficients(std::int64_t step) const {
     const double t = static_cast<double>(step);
-    return {.keep_first = beta1,
-            .add_first = 1.0 - beta1,
-            .keep_second = beta2,
-            .add_second = 1.0 - beta2,
+    return {.beta1 = beta1,
+            .first_weight = 1.0 - beta1,
+            .beta2 = beta2,
+            .second_weight = 1.0 - beta2,
             .first_correction = 1.0 / (1.0 - std::pow(beta1, t)),
             .second_correction = 1.0 / std::sqrt(1.0 - std::pow(beta2, t)),
             .eps = eps};

@@ -57,10 +57,11 @@ struct Adaptive {
   using group = Group;                                ///< what the rule is equivariant under
   using moments_type = Moments;                       ///< what is told apart
   using projection = horizontal_projection_t<Group>;  ///< P
-  /// Those under which it is equivariant besides: of the moments and the projection.
+  /// The families under which the rule is equivariant beside its group's: those common to moments and
+  /// projection.
   static constexpr Families families = meet(Moments::families, projection::families);
 
-  /// What is remembered.
+  /// The mean of the gradients and the roots of their mean squares.
   template <class Scalar>
   using State = detail::AdaptiveState<Moments, Scalar>;
 
@@ -83,7 +84,8 @@ struct Adaptive {
     const double lost = static_cast<double>(std::numeric_limits<Root>::min()) / std::sqrt(1 - beta2);
     detail::require_eps_in<Scalar>("Adaptive", eps, lost);
   }
-  /// That of AdamW, whose rate is taken over: Scale::match_rms leaves it as it is.
+  /// The nominal root mean square of the direction's entries, AdamW's, whose rate carries over:
+  /// Scale::match_rms leaves it as it is.
   double root_mean_square(Shape) const { return root_mean_square_of_adamw; }
 
   /// One step of the state, and the direction that it gives, for whoever does the rest. See StatefulRule.
@@ -123,7 +125,8 @@ struct Adaptive {
     return true;
   }
 
-  /// What no entry of the next direction exceeds, by the bound of the momentum, or a look at it.
+  /// A bound on the entries of the next direction, from that of the momentum; find_bound reads the momentum
+  /// for it.
   ///@{
   template <class Scalar>
   double largest_direction(const State<Scalar>& state, double largest_gradient) const {
@@ -140,10 +143,10 @@ struct Adaptive {
  private:
   kernel::AdamWCoefficients coefficients(std::int64_t step) const {
     const double t = static_cast<double>(step);
-    return {.keep_first = beta1,
-            .add_first = 1.0 - beta1,
-            .keep_second = beta2,
-            .add_second = 1.0 - beta2,
+    return {.beta1 = beta1,
+            .first_weight = 1.0 - beta1,
+            .beta2 = beta2,
+            .second_weight = 1.0 - beta2,
             .first_correction = 1.0 / (1.0 - std::pow(beta1, t)),
             .second_correction = 1.0 / std::sqrt(1.0 - std::pow(beta2, t)),
             .eps = eps};

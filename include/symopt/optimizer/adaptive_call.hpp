@@ -87,7 +87,7 @@ void adaptive_call(const auto& gradient, AdaptiveState<Moments, Scalar>& state,
   for (Index i = 0; i < rows; ++i)
     for (Index j = 0; j < cols; ++j) {
       Scalar& m = momentum.row(i)[j];
-      m = Scalar(own.keep_first) * m + Scalar(own.add_first) * direction.coeff(i, j);
+      m = Scalar(own.beta1) * m + Scalar(own.first_weight) * direction.coeff(i, j);
       if (std::abs(m) < std::numeric_limits<Scalar>::min()) m = 0;
       direction.coeffRef(i, j) = static_cast<Scalar>(static_cast<double>(m) * own.first_correction /
                                                      (root_of(i, j) * own.second_correction + own.eps));

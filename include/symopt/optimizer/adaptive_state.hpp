@@ -16,7 +16,7 @@
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
-/// What a rule with second moments remembers: a momentum and the roots of the mean squares, which unlike the
+/// The state of a rule with second moments: a momentum and the roots of the mean squares, which unlike the
 /// mean squares stay in range for every finite gradient. Both still have the bias of a start from zero.
 template <class Moments, class Scalar>
 class AdaptiveState {
@@ -72,8 +72,8 @@ class AdaptiveState {
   kernel::OrientedBuffer<Scalar>& bounded_momentum() { return momentum_; }
   const kernel::OrientedBuffer<Scalar>& bounded_momentum() const { return momentum_; }
 
-  /// For a step in that orientation: the momentum; the roots, as a block whose memory runs along rows, or as
-  /// a line.
+  /// The momentum for a step in that orientation, and the roots, as a block whose memory runs along rows or
+  /// as a line.
   ///@{
   BlockView<Scalar> momentum_for(Orientation orientation) { return momentum_.for_step(orientation); }
   template <Orientation orientation>

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-// What an optimizer remembers, its type hidden: how it is saved, loaded, compared, kept and put back.
+// The state of an optimizer, its type hidden: how it is saved, loaded, compared, kept and put back.
 namespace symopt { inline namespace SYMOPT_ABI {
 
 /// One array of a state: where it lies, and under which name it is saved.
@@ -26,7 +26,7 @@ struct StateField {
   bool is_checked = false;  ///< the state that it is of may refuse what is loaded into it
 };
 
-/// What is shown the arrays of a state, one after the other.
+/// A visitor of the arrays of a state, one after the other.
 struct StateVisitor {
   std::function<void(StateField)> field;  ///< called with each
   bool is_loading = false;                ///< it writes them, and a state then checks itself; else it reads

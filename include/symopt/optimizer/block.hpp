@@ -31,18 +31,18 @@ struct BlockRule<Rule, Scalar> {
   Rule rule;
 };
 
-/// One block that steps under a rule: what it remembers (the momentum, or the rule's own state), and the
-/// scratch that its steps work in. An Optimizer has one, a parameter of a stack has many; the rule is their
-/// owner's.
+/// One block that steps under a rule: its state (the momentum, or the state of a rule that keeps its own),
+/// and the scratch that its steps work in. An Optimizer has one, a parameter of a stack has many; the rule is
+/// their owner's.
 ///
 /// A step goes along the memory of the weights. Where that runs along columns, the block is the transposed
-/// one and the map the mirrored one; what is remembered is kept, and turned, the same way. Then
+/// one and the map the mirrored one; the state is kept, and turned, the same way. Then
 ///   a rule that maps the momentum    goes through its kernel, or the general step: map_step.hpp
 ///   AdamW, or another with a kernel  does the whole step itself: fused_state_step.hpp
 ///   any other rule with a state      is shown weights and gradient, and gives a direction: state_step.hpp
-/// The rows that a mask leaves out are remembered as they are; the views of a step are of the others. The
-/// mask must outlive the block. Memory: what is remembered and, at construction, the scratch of row-major
-/// steps; that of the other orientation is taken at its first step, before anything changes, or by reserve().
+/// The rows that a mask leaves out keep their state; the views of a step are of the others. The mask must
+/// outlive the block. Memory: the state and, at construction, the scratch of row-major steps; that of the
+/// other orientation is taken at its first step, before anything changes, or by reserve().
 template <class Rule, class Scalar>
 class Block {
   static constexpr bool is_stateful = StatefulRule<Rule, Scalar>;
@@ -58,7 +58,7 @@ class Block {
   };
 
  public:
-  /// What is remembered between steps.
+  /// The block's state between steps: the momentum, or the state of a rule that keeps its own.
   using Memory = typename MemoryOf<Rule, is_stateful>::type;
 
   Block(Shape shape, ScratchSource source, const RowMask* rows = nullptr)
@@ -104,9 +104,9 @@ class Block {
     }
   }
 
-  /// Whether a step of finite weights cannot leave the range of Scalar, by bounds that cost nothing; where
-  /// they do not suffice, by the numbers. `is_checked`: the step is told to check, so that it looks at a
-  /// direction of which nothing is known.
+  /// Tests whether a step of finite weights cannot leave the range of Scalar, by bounds that cost nothing;
+  /// where they do not suffice, by the entries of gradient and state. `is_checked`: the step is told to
+  /// check, so that it looks at a direction of which nothing is known.
   bool is_in_range(const BlockRule<Rule, Scalar>& rule, StepInput<Scalar> input, bool is_checked) {
     if (!(input.largest_gradient <= usual_gradient<Scalar>)) return false;
     if (shape_.rows == 0 || shape_.cols == 0 || is_bounded(rule, input, is_checked)) return true;
@@ -120,7 +120,7 @@ class Block {
     return is_bounded(rule, input, is_checked);
   }
 
-  /// Whether what is remembered is finite; true of a state that does not tell.
+  /// Tests whether the state is finite; true of one that does not tell.
   bool is_finite() const {
     if constexpr (!is_stateful) {
       return all_entries_finite(memory_.view());
@@ -136,7 +136,7 @@ class Block {
     return shape_of(existing(BlockView<Scalar>(nullptr, {shape_.rows}, {shape_.cols})));
   }
 
-  /// What is remembered, to be looked at, kept and put back.
+  /// The state, to be read, kept and put back.
   ///@{
   const Memory& memory() const { return memory_; }
   void restore(Memory& kept) noexcept {
@@ -145,7 +145,7 @@ class Block {
   }
   ///@}
 
-  /// Shows the arrays of what is remembered; the one way in for whoever saves, loads or compares it. Errors:
+  /// Shows the arrays of the state; the one way in for whoever saves, loads or compares it. Errors:
   /// Error for a state that does not say what it is made of, and what a state's validate() throws of values
   /// that were loaded.
   void visit(const Rule& rule, const StateVisitor& visitor) {
@@ -176,7 +176,7 @@ class Block {
     rule.largest_direction(memory, 1.0);
   };
 
-  /// What no entry of a direction exceeds that a step does not look at itself. A kernel of the user's own
+  /// A bound on the entries of a direction that a step does not check itself. A kernel of the user's own
   /// answers for its directions.
   double largest_direction(const BlockRule<Rule, Scalar>& rule, double momentum, bool is_checked) const {
     if (is_checked && !HasFusedStep<Rule>) return 0;

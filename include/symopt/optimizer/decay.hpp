@@ -5,8 +5,8 @@
 
 namespace symopt { inline namespace SYMOPT_ABI {
 
-/// What decoupled weight decay shrinks, by learning rate times weight decay, before the direction is
-/// applied:
+/// The part of the weights that decoupled weight decay shrinks, by learning rate times weight decay, before
+/// the direction is applied:
 ///   all         W. Simple, but it also pulls the mean row of a softmax head towards zero, a direction
 ///               that the loss does not see: the step is then not equivariant under the shift.
 ///   horizontal  P W, with P the projection of the rule's group: the mean row stays to the last bit of

@@ -14,7 +14,7 @@
 // The step of a map, on memory that runs along rows: its kernel (fused_step.hpp), or the general step here.
 namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
-/// What horizontal decay takes from, P W, in memory of its own.
+/// The weights that horizontal decay shrinks, P W, in memory of their own.
 template <class Scalar>
 class DecayedWeights {
  public:

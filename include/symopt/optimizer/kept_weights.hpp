@@ -10,7 +10,7 @@
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
-/// Whether all weights are finite.
+/// Tests whether all weights are finite.
 template <class Scalar>
 bool are_finite(const kernel::WeightsView<Scalar>& weights) {
   for (Index i = 0; i < weights.shape().rows; ++i)
@@ -24,7 +24,7 @@ bool are_finite(const kernel::WeightsView<Scalar>& weights) {
 template <class Scalar>
 class KeptWeights {
  public:
-  /// Forgets what was kept before.
+  /// Drops the weights that were kept before.
   void clear() { bytes_.clear(); }
   /// Keeps the weights of one more block.
   void keep(const kernel::WeightsView<Scalar>& weights) {

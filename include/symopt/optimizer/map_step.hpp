@@ -67,7 +67,7 @@ class OrientedMap {
   Along<Orientation::along_columns> along_columns_;
 };
 
-/// How many sums of the momentum the step of a map keeps for a block of that shape.
+/// The count of momentum sums that the step of a map keeps for a block of that shape.
 template <class Map>
 constexpr Index count_of_momentum_sums(Shape shape) {
   if constexpr (requires { requires step_of_t<Map>::keeps_momentum_sums; }) {

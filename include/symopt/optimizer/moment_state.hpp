@@ -47,11 +47,11 @@ void require_eps_in(const char* rule, double eps, double smallest) {
   });
 }
 
-/// What no entry of a direction exceeds that divides the momentum without its bias by eps or more.
+/// A bound on the entries of a direction that divides the bias-corrected momentum by eps or more.
 template <class Scalar>
 double largest_of_quotient(const kernel::OrientedBuffer<Scalar>& momentum,
                            const kernel::AdamWCoefficients& own, double largest_gradient) {
-  const double next = own.keep_first * momentum.bound() + own.add_first * largest_gradient;
+  const double next = own.beta1 * momentum.bound() + own.first_weight * largest_gradient;
   return next * own.first_correction / own.eps;
 }
 

@@ -11,27 +11,20 @@
 // update V^(-1/2) applied to the momentum: see docs/derivation.md.
 namespace symopt { inline namespace SYMOPT_ABI {
 
-namespace detail {
-
-inline constexpr SideFamilies signed_swaps{.swaps = true, .signs = true};
-inline constexpr SideFamilies all_rotations{.rotations = true};
-
-}  // namespace detail
-
 namespace moments {
 
 /// Diagonal on both sides: one number for each entry, as Adam has it. `families`, here and below, are those
 /// under which an update with these moments is equivariant.
 struct Entries {
-  static constexpr Families families{detail::signed_swaps, detail::signed_swaps};
+  static constexpr Families families{detail::signed_permutations, detail::signed_permutations};
 };
 /// Diagonal on the left, scalars on the right: one number for each row.
 struct Rows {
-  static constexpr Families families{detail::signed_swaps, detail::all_rotations};
+  static constexpr Families families{detail::signed_permutations, detail::all_rotations};
 };
 /// Scalars on the left, diagonal on the right: one number for each column.
 struct Columns {
-  static constexpr Families families{detail::all_rotations, detail::signed_swaps};
+  static constexpr Families families{detail::all_rotations, detail::signed_permutations};
 };
 /// Scalars on both sides: one number for the block.
 struct Block {
@@ -50,7 +43,7 @@ struct TwoSided {
 
 namespace detail {
 
-/// What second moments are of the transposed block, and how many numbers a block has.
+/// The second moments of the transposed block, and the count of numbers that they keep for a block.
 template <class Moments>
 struct MomentTraits;
 template <>

@@ -5,7 +5,7 @@
 
 namespace symopt { inline namespace SYMOPT_ABI {
 
-/// How gradients g are averaged into the momentum m, which starts at zero, without bias correction:
+/// The average of the gradients g that is the momentum m, which starts at zero, without bias correction:
 ///   ema         m <- beta m + (1 - beta) g     in the units of a gradient
 ///   heavy_ball  m <- beta m + g                1 / (1 - beta) times larger in the long run
 /// The two differ by a constant factor that a scale-free rule does not see; under DualNorm they are

@@ -14,7 +14,7 @@
 
 namespace symopt { inline namespace SYMOPT_ABI {
 
-/// What a step did.
+/// The report of a step.
 struct StepReport {
   bool applied = false;      ///< false when a non-finite gradient was skipped
   std::int64_t step = 0;     ///< steps applied so far
@@ -25,7 +25,7 @@ namespace detail {
 
 struct StateAccess;
 
-/// In place of a state that no step has to put back.
+/// The stand-in for a copy of the state where no step has to put it back.
 struct NotKept {
   explicit NotKept(const auto&) {}
 };
@@ -66,7 +66,8 @@ class Optimizer {
   using rule_type = Rule;      ///< what makes a direction
   using scalar_type = Scalar;  ///< of weights, gradients and momentum
 
-  /// For blocks of rows x cols, with options that are validated here. Takes the memory of row-major weights.
+  /// An optimizer of blocks of rows x cols; takes the memory of row-major weights. Errors:
+  /// std::invalid_argument for options out of range, and for those that do not suit the rule.
   Optimizer(Index rows, Index cols, OptimizerOptions options = {}, Rule rule = {})
       : options_(std::move(options)),
         rule_(std::move(rule)),
@@ -80,9 +81,9 @@ class Optimizer {
   /// One step: reads `gradient`, changes `weights`. Both are dense memory of the block's shape, each in
   /// either storage order, with inner stride 1 and any outer stride; nothing is copied. A gradient may
   /// also be a formula, which is evaluated first.
-  /// Of an optimizer in float, the gradient may be bfloat16, and the weights
+  /// In an optimizer in float, the gradient may be bfloat16, and the weights
   ///   memory of bfloat16          rounded to the nearest after the step; nothing else is kept of them
-  ///   stochastic(weights, seed)   likewise, rounded stochastically
+  ///   stochastic(weights, seed)   memory of bfloat16, rounded stochastically after the step
   ///   split_weights(high, low)    floats in two halves: to the bit what it does to floats
   ///   with_copy(weights, copy)    floats, and their copy in bfloat16 is written too
   template <class Weights, class Gradient>
@@ -93,9 +94,9 @@ class Optimizer {
       const Given given(weights, [this](std::uint64_t seed) { return rounder(seed); });
       given.memory.require_usable(shape(), detail::memory_of("gradient", gradient.derived()),
                                   options_.parameter);
-      using Slope = typename Gradient::Scalar;
-      return step_along<orientation_v<typename Given::Storage>>(BlockView<const Slope>(gradient.derived()),
-                                                                given.view);
+      using GradientScalar = typename Gradient::Scalar;
+      return step_along<orientation_v<typename Given::Storage>>(
+          BlockView<const GradientScalar>(gradient.derived()), given.view);
     } else {
       return step(weights, gradient.eval());
     }
@@ -106,7 +107,7 @@ class Optimizer {
     return step(with_copy(weights, copy), gradient);
   }
 
-  /// What the optimizer was made of.
+  /// The options, the rule and the block's shape that the optimizer was made with.
   ///@{
   const OptimizerOptions& options() const { return options_; }
   const Rule& rule() const { return rule_.rule; }
@@ -115,7 +116,7 @@ class Optimizer {
 
   /// Steps applied so far.
   std::int64_t steps() const { return steps_; }
-  /// What multiplies the learning rate.
+  /// The factor on the learning rate, as set_schedule_factor sets it.
   double schedule_factor() const { return schedule_factor_; }
 
   /// Options that may change between steps. Errors: std::invalid_argument, and the old value stays.

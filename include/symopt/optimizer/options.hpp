@@ -17,8 +17,8 @@
 
 namespace symopt { inline namespace SYMOPT_ABI {
 
-/// What happens to a step whose gradient has an Inf or a NaN. In the first two cases weights and state
-/// stay as they were, bit for bit.
+/// The treatment of a step whose gradient has an Inf or a NaN. In the first two cases weights and state stay
+/// as they were, bit for bit.
 ///   throw_error  std::invalid_argument that names the parameter
 ///   skip         the step is skipped and reported
 ///   unchecked    the caller vouches for the gradient, and saves one read of it
@@ -41,7 +41,7 @@ struct OptimizerOptions {
   double learning_rate = 1e-3;                                       ///< multiplies the direction after scale
   double momentum = 0.95;                                            ///< beta, in [0, 1); 0 is none
   MomentumConvention momentum_convention = MomentumConvention::ema;  ///< how gradients are averaged
-  bool nesterov = false;                          ///< the rule is given the momentum one step ahead
+  bool nesterov = false;                          ///< the rule is given M averaged with G once more
   double weight_decay = 0.0;                      ///< W shrinks by learning_rate * weight_decay per step
   Decay decay = Decay::all;                       ///< what the decay shrinks
   Scale scale = Scale::none;                      ///< a factor from the block's shape
@@ -81,7 +81,7 @@ inline std::string momentum_text(const OptimizerOptions& options) {
   return text.str();
 }
 
-/// How to go on after a step that was refused.
+/// The remedy that errors name for a step refused for a non-finite gradient.
 inline constexpr const char* remedy_of_non_finite =
     "Lower the learning rate or clip upstream, or set non_finite = NonFinite::skip";
 /// Why a step of finite numbers was refused.

@@ -57,7 +57,7 @@ void for_each_stage(const Rule& rule, Visit&& visit) {
   hana::for_each(stages_of_rule(rule), visit);
 }
 
-/// Whether the test holds for the type of a stage: test(std::type_identity<Stage>{}).
+/// Tests whether test(std::type_identity<Stage>{}) holds for the type of some stage.
 template <class Rule, class Test>
 constexpr bool any_stage(Test test) {
   using Stages = decltype(stages_of_rule(std::declval<const Rule&>()));
@@ -66,7 +66,7 @@ constexpr bool any_stage(Test test) {
   }(static_cast<const Stages*>(nullptr));
 }
 
-/// Whether the size of a rule's direction is known: its last stage states it, or a rule of your own by a
+/// A rule whose direction has a known nominal size: its last stage states it, or a rule of your own by a
 /// member `double root_mean_square(Shape) const`.
 template <class Rule>
 inline constexpr bool states_root_mean_square = has_root_mean_square<Rule>() || [] {
@@ -89,7 +89,7 @@ double root_mean_square_of(const Rule& rule, Shape shape) {
   }
 }
 
-/// That, where it is stated.
+/// The nominal root mean square of the entries of a rule's direction, where it is stated.
 template <class Rule>
 std::optional<double> nominal_size([[maybe_unused]] const Rule& rule, [[maybe_unused]] Shape shape) {
   if constexpr (states_root_mean_square<Rule>) return root_mean_square_of(rule, shape);
@@ -118,23 +118,23 @@ constexpr bool may_throw() {
   }
 }
 
-/// Whether a step under the rule may throw, so that what it changes is kept to be put back: a rule with a
-/// state that is not declared noexcept, and a map with a stage that is only callable. A map that works in
-/// place is not to throw: it has validate() for that.
+/// A rule whose step may throw, so that what it changes is kept to be put back: a rule with a state that is
+/// not declared noexcept, and a map with a stage that is only callable. A map that works in place is not to
+/// throw: it has validate() for that.
 template <class Rule, class Scalar>
 inline constexpr bool rule_may_throw = may_throw<Rule, Scalar>();
 
-/// Whether a rule forgets how long a gradient is. What comes after a stage of degree 0 never sees the scale,
-/// and the shipped stages before it hand on a multiple.
+/// Tests whether a rule is of degree 0: its direction does not depend on the scale of the gradient. One stage
+/// of degree 0 is enough: those after it never see the scale, and the shipped ones before it hand on a
+/// multiple.
 template <class Rule>
 constexpr bool is_scale_free_rule() {
   return any_stage<Rule>([]<class Stage>(std::type_identity<Stage>) { return is_scale_free_v<Stage>; });
 }
 
-/// Whether a rule treats every entry alike, and so may be given a tensor of one dimension.
+/// Tests whether a rule treats every entry alike, and so may be given a tensor of one dimension.
 template <class Rule>
 constexpr bool acts_entrywise() {
-  constexpr SideFamilies signed_permutations{.swaps = true, .signs = true};
   if constexpr (StatesLargestGroup<Rule>) {
     return claimed_families<Rule> == Families{signed_permutations, signed_permutations};
   } else {
@@ -182,7 +182,7 @@ std::string map_name() {
   }
 }
 
-/// What a rule does: the stages of an update with the projections between them, "P > RowNorm > P"; the name
+/// A rule in one line: the stages of an update with the projections between them, "P > RowNorm > P"; the name
 /// of another rule, with the projections around it that it says it has.
 template <class Rule>
 std::string rule_text(const Rule& rule) {

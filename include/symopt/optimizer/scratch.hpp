@@ -9,7 +9,7 @@
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
-/// Its address stands for a type, also where there is no typeid (-fno-rtti).
+/// A tag whose address stands for a type, also where there is no typeid (-fno-rtti).
 template <class T>
 inline constexpr char type_tag = 0;
 
@@ -42,7 +42,7 @@ class ScratchPool {
                                      std::size_t slot) = 0;
 };
 
-/// Where a block takes its scratch from, and what it depends on besides the shape.
+/// The source of a block's scratch, and the options that it depends on besides the shape.
 struct ScratchSource {
   kernel::ScratchOptions options{};
   ScratchPool* pool = nullptr;  ///< none: memory of its own

@@ -20,7 +20,7 @@
 #include <utility>
 #include <vector>
 
-// What a rule remembers, as a list of named arrays: how a state is saved, loaded and copied without its type.
+// The state of a rule, as a list of named arrays: how a state is saved, loaded and copied without its type.
 namespace symopt { inline namespace SYMOPT_ABI {
 
 namespace hana = boost::hana;

@@ -39,13 +39,13 @@ auto shown(const BlockView<Scalar>& lines, Stride stride) {
   return Eigen::Map<Shown, 0, Stride>(lines.data, block.rows, block.cols, stride);
 }
 
-/// Whether an Eigen object can show the memory as it lies.
+/// Tests whether an Eigen object can show the memory as it lies.
 template <class Scalar>
 bool can_be_shown(const BlockView<Scalar>& block) {
   return block.selected_rows == nullptr && block.rows.parts == 1 && block.cols.parts == 1;
 }
 
-/// The scratch of such steps, and the steps.
+/// The steps of rules with a state of their own, and their scratch.
 template <class Rule, class Scalar>
 class StateStep {
  public:

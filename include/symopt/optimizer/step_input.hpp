@@ -8,7 +8,7 @@
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
-/// What one step of one block reads and writes, in the shape of the block's rows that exist.
+/// The memory and the coefficients of one step of one block, in the shape of the block's rows that exist.
 template <class Scalar>
 struct StepInput {
   kernel::GradientView<Scalar> gradient;
@@ -17,7 +17,8 @@ struct StepInput {
   kernel::Check check = kernel::Check::gradient;
   double largest_gradient = std::numeric_limits<double>::infinity();  ///< what no entry exceeds that passes
 
-  /// That of the numbers that do not pass: of what is not of a usual size, where a bound is known.
+  /// The exponent of the entries that the step refuses, 2^exponent or more: those beyond the usual size,
+  /// where a bound is known; else Inf and NaN.
   int gradient_exponent() const {
     constexpr int largest = std::numeric_limits<Scalar>::max_exponent;
     return largest_gradient < std::numeric_limits<double>::infinity() ? kernel::usual_exponent<Scalar>
@@ -41,7 +42,7 @@ inline kernel::StepCoefficients step_coefficients(const OptimizerOptions& option
           .step_size = rate * scale_factor};
 }
 
-/// What a step's scratch depends on besides the shape.
+/// The options that a step's scratch depends on, besides the shape.
 inline kernel::ScratchOptions scratch_options(const OptimizerOptions& options) {
   return {.decay_is_horizontal = options.decay == Decay::horizontal};
 }

@@ -19,7 +19,7 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
 inline constexpr double unbounded = std::numeric_limits<double>::infinity();
 
-/// What no entry of a gradient of a usual size reaches.
+/// The size that no entry of a usual gradient reaches: 2^48 in float, 2^384 in double.
 template <class Scalar>
 inline const double usual_gradient = std::ldexp(1.0, kernel::usual_exponent<Scalar>);
 
@@ -29,13 +29,14 @@ template <class Scalar>
 inline constexpr int harmless_exponent =
     std::numeric_limits<Scalar>::max_exponent - std::numeric_limits<Scalar>::digits - 2;
 
-/// Likewise of a momentum, so that what is made of it on the way to a direction stays in range.
+/// The exponent under which a momentum stays, so that everything made of it on the way to a direction is in
+/// range.
 template <class Scalar>
 inline constexpr int momentum_exponent = std::numeric_limits<Scalar>::max_exponent - 4;
 
-/// What no entry of a stage's output exceeds, whose input's none exceeds `input`: as the stage says itself,
-/// by a member largest_entry(shape, input); else a multiple of its nominal size, where that does not depend
-/// on the input.
+/// A bound on the entries of a stage's output, from the bound `input` on those of its input: as the stage
+/// states it, by a member largest_entry(shape, input); else a multiple of its nominal size, where that does
+/// not depend on the input.
 template <class Stage>
 double largest_of_stage(const Stage& stage, Shape shape, double input) {
   if constexpr (requires { stage.largest_entry(shape, input); }) {
@@ -49,7 +50,8 @@ double largest_of_stage(const Stage& stage, Shape shape, double input) {
   }
 }
 
-/// The same of a rule: its stages, with room for the projections between them.
+/// A bound on the entries of a rule's direction, from the bound `input` on those of its input: that of its
+/// stages, with room for the projections between them.
 template <class Rule>
 double largest_of_direction(const Rule& rule, Shape shape, double input) {
   constexpr double projected = 4;
@@ -72,8 +74,8 @@ double largest_entry(const kernel::GradientView<Scalar>& gradient) {
   return largest;
 }
 
-/// Whether a step with such a direction cannot move finite weights out of range, nor what it is multiplied
-/// by.
+/// Tests whether a direction with entries up to `largest_direction` cannot move finite weights out of range,
+/// nor overflow when it is multiplied by the step size.
 template <class Scalar>
 bool is_harmless(const kernel::StepCoefficients& coefficients, double largest_direction) {
   return coefficients.decay <= 2 &&
@@ -81,7 +83,7 @@ bool is_harmless(const kernel::StepCoefficients& coefficients, double largest_di
          coefficients.step_size * largest_direction <= std::ldexp(1.0, harmless_exponent<Scalar>);
 }
 
-/// Whether the entries of a direction are so small, to the bit: one read of it.
+/// Tests whether a direction cannot move finite weights out of range, by its entries: one read of it.
 template <class Scalar>
 bool is_harmless(const kernel::StepCoefficients& coefficients, const BlockView<Scalar>& direction) {
   constexpr int most = std::numeric_limits<Scalar>::max_exponent;
@@ -90,7 +92,8 @@ bool is_harmless(const kernel::StepCoefficients& coefficients, const BlockView<S
   return kernel::all_below(exponent, kernel::GradientView<Scalar>(BlockView<const Scalar>(direction)));
 }
 
-/// What no entry exceeds of a momentum that moves on from one within a bound, nor what the rule is given.
+/// A bound on the entries of the next momentum, and on those of the rule's input, from the bound `momentum`
+/// on the present one.
 template <class Scalar>
 double next_bound(double momentum, const StepInput<Scalar>& input) {
   const kernel::StepCoefficients& c = input.coefficients;

@@ -57,7 +57,7 @@ inline void require_block(const MatrixMemory& memory, Shape shape, const std::st
                         std::to_string(memory.alignment), " bytes"}));
 }
 
-/// Whether the two have a byte in common.
+/// Tests whether two blocks of memory have a byte in common.
 inline bool overlap(const MatrixMemory& a, const MatrixMemory& b) {
   AddressAxis of_a[]{{a.outer_size, a.outer_stride * a.width}, {a.inner_size, a.inner_stride * a.width}};
   AddressAxis of_b[]{{b.outer_size, b.outer_stride * b.width}, {b.inner_size, b.inner_stride * b.width}};
@@ -68,26 +68,26 @@ inline void require_apart(const char* what, const MatrixMemory& a, const MatrixM
   if (overlap(a, b)) fail({parameter}, joined({what, " overlap in memory; keep them apart"}));
 }
 
-/// The pieces of memory that weights are stored in, and what errors call two of them that overlap.
-struct WeightsMemory {
-  MatrixMemory pieces[2];
+/// The one or two blocks of memory that weights are stored in, and their names in errors.
+struct WeightsStorage {
+  MatrixMemory parts[2];
   int count = 1;
   const char* both = "";                        ///< what errors call the two, where they overlap
   const char* second = "weights and gradient";  ///< and the second with the gradient
 
-  /// Throws Error unless all pieces are blocks of that shape and lie apart, from each other and from the
+  /// Throws Error unless all parts are blocks of that shape and lie apart, from each other and from the
   /// gradient, and the lines of the weights do.
   void require_usable(Shape shape, const MatrixMemory& gradient, const std::string& parameter) const {
     require_block(gradient, shape, parameter);
-    for (int k = 0; k < count; ++k) require_block(pieces[k], shape, parameter);
+    for (int k = 0; k < count; ++k) require_block(parts[k], shape, parameter);
     for (int k = 0; k < count; ++k)
-      require_apart(k == 0 ? "weights and gradient" : second, pieces[k], gradient, parameter);
-    if (count == 2) require_apart(both, pieces[0], pieces[1], parameter);
+      require_apart(k == 0 ? "weights and gradient" : second, parts[k], gradient, parameter);
+    if (count == 2) require_apart(both, parts[0], parts[1], parameter);
     for (int k = 0; k < count; ++k)
-      require(pieces[k].outer_size <= 1 || std::abs(pieces[k].outer_stride) >= pieces[k].inner_size,
-              {parameter}, [&] {
+      require(parts[k].outer_size <= 1 || std::abs(parts[k].outer_stride) >= parts[k].inner_size, {parameter},
+              [&] {
                 return joined(
-                    {"the lines of the ", pieces[k].what,
+                    {"the lines of the ", parts[k].what,
                      " overlap each other, so that some entries would be updated more than once; give them "
                      "memory of their own"});
               });
@@ -103,7 +103,7 @@ struct StepWeights {
   StepWeights(Weights& weights, const auto&)
       : memory{{memory_of("weights", weights)}}, view(view_of(weights)) {}
 
-  WeightsMemory memory;
+  WeightsStorage memory;
   kernel::WeightsView<Scalar> view;
 
  private:
@@ -123,7 +123,7 @@ struct StepWeights<Scalar, StochasticallyRounded<Weights>> {
       : memory{{memory_of("weights", weights.block)}},
         view(BlockView<bfloat16>(weights.block), rounder(weights.seed)) {}
 
-  WeightsMemory memory;
+  WeightsStorage memory;
   kernel::WeightsView<Scalar> view;
 };
 template <class Scalar, class High, class Low>
@@ -138,7 +138,7 @@ struct StepWeights<Scalar, SplitWeights<High, Low>> {
                "the weights' halves"},
         view(BlockView<bfloat16>(weights.high), BlockView<std::uint16_t>(weights.low)) {}
 
-  WeightsMemory memory;
+  WeightsStorage memory;
   kernel::WeightsView<Scalar> view;
 };
 template <class Scalar, class Weights, class Copy>
@@ -148,7 +148,7 @@ struct StepWeights<Scalar, WithCopy<Weights, Copy>> {
   StepWeights(const WithCopy<Weights, Copy>& weights, const auto& rounder)
       : StepWeights(weights.weights, block_of(weights.copy), rounder_of(weights.copy, rounder)) {}
 
-  WeightsMemory memory;
+  WeightsStorage memory;
   kernel::WeightsView<Scalar> view;
 
  private:

@@ -26,7 +26,7 @@ struct Automatic {
   /// on the border, where rounding would choose.
   static constexpr double spread_rank = 16.5;
 
-  /// What a shape gets: no terms stand for the division by the norm.
+  /// The method for a shape; no terms stand for the division by the norm.
   struct Choice {
     int terms = 0;            ///< of Zolotarev; 0 for the norm
     int terms_if_spread = 0;  ///< from the effective rank of 16.5 on
@@ -45,7 +45,7 @@ struct Automatic {
 
   /// The method that a shape gets, with the Gram matrix on that side.
   static constexpr Choice choice(Shape shape, Side gram_side) {
-    const Index size = line_count(shape, gram_side);
+    const Index size = extent(shape, gram_side);
     if (shape.rows <= 1 || shape.cols <= 1) return {0, 0};
     return {4, static_cast<double>(size) < spread_rank ? 4 : 3};
   }

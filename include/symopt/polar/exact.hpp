@@ -29,7 +29,8 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace polar {
 struct Exact {
   double cutoff = 0;  ///< relative to the largest singular value; 0 chooses by size and scalar
 
-  /// What is computed in: double. Of the scalar, so that the eigensolver is compiled where it is used.
+  /// The scalar of the computation, double; it depends on Scalar so that the eigensolver is compiled where it
+  /// is used.
   template <class Scalar>
   using Wide = std::common_type_t<Scalar, double>;
 
@@ -38,8 +39,8 @@ struct Exact {
     Workspace(Shape shape, Side gram_side)
         : block(shape.rows * shape.cols),
           rotated(shape.rows * shape.cols),
-          products(line_count(shape, gram_side), line_count(shape, opposite(gram_side))),
-          gram(identity(std::max<Index>(1, line_count(shape, gram_side)))),
+          products(extent(shape, gram_side), extent(shape, opposite(gram_side))),
+          gram(identity(std::max<Index>(1, extent(shape, gram_side)))),
           solver(gram) {}  // computing once takes all of the solver's memory
 
     kernel::Buffer<Wide<Scalar>> block;

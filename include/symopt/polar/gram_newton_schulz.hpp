@@ -11,12 +11,12 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace polar {
 /// The steps of PolarExpress or NewtonSchulz taken in the space of the Gram matrix R = X X^T: with
 /// Z = a I + b R + c R^2 a step is Q <- Q Z, R <- R Z^2, and X is multiplied by Q once, at the end. All of
 /// these commute and are symmetric, so a product costs half.
-/// What rounding puts into R grows as the smallest singular values do, by a^2 a step. A restart multiplies X
-/// by Q early and forms its Gram matrix anew: by default after the second step in float, never in double.
-/// Band: that of the list; for the default six steps of Polar Express [0.94, 1.01] for singular values
-/// between 1e-3 and 1 of the Frobenius norm, in float [0.92, 1.03]. Cost: 3 k^2 n for each start, 4 k^3 per
-/// step, 2 k^3 less for the last; memory four Gram matrices and packed slabs. Errors: std::invalid_argument
-/// for steps < 1, safety < 1, eps < 0, restart_after < -1. Source: the polynomials of QuinticList.
+/// The rounding errors in R grow as the smallest singular values do, by a^2 a step. A restart multiplies X by
+/// Q early and forms its Gram matrix anew: by default after the second step in float, never in double. Band:
+/// that of the list; for the default six steps of Polar Express [0.94, 1.01] for singular values between 1e-3
+/// and 1 of the Frobenius norm, in float [0.92, 1.03]. Cost: 3 k^2 n for each start, 4 k^3 per step, 2 k^3
+/// less for the last; memory four Gram matrices and packed slabs. Errors: std::invalid_argument for steps <
+/// 1, safety < 1, eps < 0, restart_after < -1. Source: the polynomials of QuinticList.
 struct GramNewtonSchulz {
   static constexpr int where_needed = -1;  ///< restart_after: what the scalar's rounding asks for
 
@@ -29,8 +29,8 @@ struct GramNewtonSchulz {
   template <class Scalar>
   struct Workspace {
     Workspace(Shape shape, Side gram_side)
-        : products(line_count(shape, gram_side), line_count(shape, opposite(gram_side))),
-          gram(line_count(shape, gram_side) * kernel::square_stride(line_count(shape, gram_side))),
+        : products(extent(shape, gram_side), extent(shape, opposite(gram_side))),
+          gram(extent(shape, gram_side) * kernel::square_stride(extent(shape, gram_side))),
           factor(gram),
           step(gram),
           product(gram) {}
@@ -65,7 +65,7 @@ struct GramNewtonSchulz {
   /// block <- the steps [begin, end) of it.
   template <class Scalar>
   void run(MatrixRef<Scalar> block, Side gram_side, int begin, int end, Workspace<Scalar>& workspace) const {
-    const Index size = line_count(shape_of(block), gram_side);
+    const Index size = extent(shape_of(block), gram_side);
     const auto view = [&](kernel::Buffer<Scalar>& buffer) {
       return MatrixRef<Scalar>(buffer.as({size, kernel::square_stride(size)}).leftCols(size));
     };

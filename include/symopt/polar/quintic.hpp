@@ -22,7 +22,7 @@ struct Quintic {
   double b = 0;  ///< of (X X^T) X
   double c = 0;  ///< of (X X^T)^2 X
 
-  /// Where the step sends a singular value.
+  /// The singular value that the step makes of s.
   constexpr double operator()(double s) const { return s * (a + s * s * (b + s * s * c)); }
   friend bool operator==(const Quintic&, const Quintic&) = default;
 };
@@ -108,8 +108,8 @@ inline void validate_iteration(const char* method, int steps, double safety, dou
 template <class Scalar>
 struct IterationWorkspace {
   IterationWorkspace(Shape shape, Side gram_side)
-      : products(line_count(shape, gram_side), line_count(shape, opposite(gram_side))),
-        gram(line_count(shape, gram_side) * line_count(shape, gram_side)),
+      : products(extent(shape, gram_side), extent(shape, opposite(gram_side))),
+        gram(extent(shape, gram_side) * extent(shape, gram_side)),
         polynomial(gram.size()) {}
 
   kernel::ProductMemory<Scalar> products;
@@ -129,7 +129,7 @@ void iterate(MatrixRef<Scalar> block, Side gram_side, const QuinticList& steps, 
   block *= scale;
   block /= static_cast<Scalar>(kernel::norm(block) * safety + eps * double(scale));
 
-  const Index size = line_count(shape_of(block), gram_side);
+  const Index size = extent(shape_of(block), gram_side);
   MatrixRef<Scalar> gram = workspace.gram.as({size, size});
   MatrixRef<Scalar> polynomial = workspace.polynomial.as({size, size});
   for (int step = 0; step < count; ++step) {

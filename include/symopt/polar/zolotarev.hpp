@@ -38,10 +38,10 @@ struct Zolotarev {
   template <class Scalar>
   struct Workspace {
     Workspace(Shape shape, Side gram_side)
-        : products(line_count(shape, gram_side), line_count(shape, opposite(gram_side))),
-          square(line_count(shape, gram_side) * kernel::square_stride(line_count(shape, gram_side))),
-          diagonal(line_count(shape, gram_side)),
-          inverses(line_count(shape, gram_side), inverses_at_once(line_count(shape, gram_side))) {}
+        : products(extent(shape, gram_side), extent(shape, opposite(gram_side))),
+          square(extent(shape, gram_side) * kernel::square_stride(extent(shape, gram_side))),
+          diagonal(extent(shape, gram_side)),
+          inverses(extent(shape, gram_side), inverses_at_once(extent(shape, gram_side))) {}
 
     kernel::ProductMemory<Scalar> products;
     kernel::Buffer<Scalar> square;  // on and under the diagonal the Gram matrix, above it the sum of inverses
@@ -66,11 +66,11 @@ struct Zolotarev {
     apply_chosen<Scalar>(block, gram_side, workspace, [this](const auto&) { return *this; });
   }
 
-  /// What can be said of a block's singular values s before they are found, from its Gram matrix.
+  /// Bounds on a block's singular values s from its Gram matrix, without an eigensolver.
   template <class Scalar>
   class Spectrum {
    public:
-    /// Of a Gram matrix and its trace; the scratch holds a number for each of its rows.
+    /// The spectrum of a Gram matrix with its trace; the scratch holds a number for each of its rows.
     Spectrum(const MatrixRef<Scalar>& square, double trace, kernel::Buffer<Scalar>& scratch)
         : square_(square), trace_(trace), scratch_(scratch) {}
 
@@ -93,7 +93,7 @@ struct Zolotarev {
     kernel::Buffer<Scalar>& scratch_;
   };
 
-  /// The same with options that are chosen by the block: choose(spectrum) returns them.
+  /// block <- its polar factor, under options that are chosen by the block: choose(spectrum) returns them.
   template <class Scalar, class Choose>
   static void apply_chosen(MatrixRef<Scalar> block, Side gram_side, Workspace<Scalar>& workspace,
                            Choose&& choose) {
@@ -103,7 +103,7 @@ struct Zolotarev {
       block.setConstant(std::numeric_limits<Scalar>::quiet_NaN());
       return;
     }
-    const Index size = line_count(shape_of(block), gram_side);
+    const Index size = extent(shape_of(block), gram_side);
     const Index stride = kernel::square_stride(size);
     MatrixRef<Scalar> square = workspace.square.as({size, stride}).leftCols(size);
     const Scalar scale = kernel::power_of_two_scale(largest);
@@ -122,8 +122,8 @@ struct Zolotarev {
   template <class Scalar>
   static constexpr double margin = std::same_as<Scalar, float> ? 0.9 : 1.0;
 
-  /// Of the map on [lower_bound, upper_bound], which is that on [lower_bound / upper_bound, 1] drawn
-  /// together.
+  /// Computes the coefficients on [lower_bound, upper_bound], those on [lower_bound / upper_bound, 1] with
+  /// the singular values scaled by upper_bound.
   template <class Scalar>
   void compute_coefficients(Workspace<Scalar>& workspace) const {
     if (workspace.terms == terms && workspace.lower_bound == lower_bound &&

@@ -20,7 +20,7 @@ struct Run {
   Index offset = 0;  ///< of `col` from the first column of the sweep
 };
 
-/// What a sweep asks of the memory beyond the vector that it reads.
+/// The memory that a sweep fetches ahead of the vector that it reads.
 enum class Fetch {
   nothing,
   close,    ///< two kilobytes on, where rows come one by one
@@ -34,8 +34,9 @@ namespace detail {
 
 inline constexpr Index unlimited = std::numeric_limits<Index>::max();
 
-/// What a cursor does not do. It goes along a run: begin(at), then load(row, at) and store(row, at) around
-/// the body for each row of a group, then end(at) at every vector, and finish() after the last.
+/// A cursor that does nothing: the base of those that do something. A cursor goes along a run: begin(at),
+/// then load(row, at) and store(row, at) around the body for each row of a group, then end(at) at every
+/// vector, and finish() after the last.
 struct CursorBase {
   SYMOPT_INLINE void begin(FullVector) {}
   SYMOPT_INLINE void begin(Tail) {}

@@ -73,14 +73,14 @@ struct MicroTile {
   }
 };
 
-/// What becomes of the entries that a product is written over.
-enum class Onto { overwrite, add, subtract };
+/// The treatment of the entries that a product is written to: overwritten, added to, subtracted from.
+enum class Accumulate { overwrite, add, subtract };
 
 /// The block out[height x width] with rows `stride` apart <- the product of packed strips, or plus, or minus
 /// it. `row_strips` and `col_strips` point at the first term of the first strip; the strips have `row_depth`
 /// and `col_depth` terms in memory, of which `depth` are summed. Of a block on the diagonal of a symmetric
 /// result, what is computed above the diagonal is no more than its micro-tiles need.
-template <Onto onto, class Scalar>
+template <Accumulate mode, class Scalar>
 void add_packed_product(Index depth, const Scalar* row_strips, Index row_depth, const Scalar* col_strips,
                         Index col_depth, Scalar* out, Index stride, Index height, Index width,
                         bool only_lower = false) {
@@ -93,9 +93,9 @@ void add_packed_product(Index depth, const Scalar* row_strips, Index row_depth, 
       tile.add_product(depth, row_strips + i * row_depth, col_strip);
       Scalar* corner = out + i * stride + j;
       const auto combined = [](auto& entry, const auto& sum) {
-        if constexpr (onto == Onto::overwrite) entry = sum;
-        if constexpr (onto == Onto::add) entry += sum;
-        if constexpr (onto == Onto::subtract) entry -= sum;
+        if constexpr (mode == Accumulate::overwrite) entry = sum;
+        if constexpr (mode == Accumulate::add) entry += sum;
+        if constexpr (mode == Accumulate::subtract) entry -= sum;
       };
       if (i + Tile::rows <= height && j + Tile::cols <= width) {
 #pragma GCC unroll 16
@@ -104,7 +104,7 @@ void add_packed_product(Index depth, const Scalar* row_strips, Index row_depth, 
           for (Index v = 0; v < Tile::vectors; ++v) {
             Scalar* to = corner + r * stride + v * Tile::lanes;
             typename Tile::Vector entry{};
-            if constexpr (onto != Onto::overwrite) entry = Tile::load(to);
+            if constexpr (mode != Accumulate::overwrite) entry = Tile::load(to);
             combined(entry, tile.sum[r][v]);
             Tile::store(to, entry);
           }

@@ -28,8 +28,8 @@ inline constexpr Index summed_at_once = 256;
 static_assert(block_edge % MicroTile<float>::rows == 0 && block_edge % MicroTile<float>::cols == 0);
 static_assert(block_edge % MicroTile<double>::rows == 0 && block_edge % MicroTile<double>::cols == 0);
 
-/// How far apart the rows of a square in work memory lie: never by a power of two, where the rows of a tile
-/// would share the few places that a cache has for them.
+/// The stride of the rows of a square in work memory, in entries: never a power of two, with which the rows
+/// of a tile would share the few places that a cache has for them.
 constexpr Index square_stride(Index size) {
   const Index lines = round_up(size, 16);
   return size > 128 && lines % 128 == 0 ? lines + 16 : lines;
@@ -239,18 +239,18 @@ void product_tile(const Staged<Scalar>& rows, const Staged<Scalar>& cols, Index 
     const Scalar* row = rows.strips + i * depth + k * MicroTile<Scalar>::rows;
     const Scalar* col = cols.strips + j * depth + k * MicroTile<Scalar>::cols;
     if (overwrite && k == 0) {
-      add_packed_product<Onto::overwrite>(terms, row, depth, col, depth, out, stride, tile.rows, tile.cols,
-                                          only_lower);
+      add_packed_product<Accumulate::overwrite>(terms, row, depth, col, depth, out, stride, tile.rows,
+                                                tile.cols, only_lower);
     } else {
-      add_packed_product<Onto::add>(terms, row, depth, col, depth, out, stride, tile.rows, tile.cols,
-                                    only_lower);
+      add_packed_product<Accumulate::add>(terms, row, depth, col, depth, out, stride, tile.rows, tile.cols,
+                                          only_lower);
     }
   }
 }
 
 #endif
 
-/// What is on and under the diagonal of out <- (or +=) rows^T cols; what is above it may be written too.
+/// out <- (or +=) rows^T cols on and under the diagonal; entries above it may be written too.
 template <class Scalar>
 void lower_product(const Staged<Scalar>& rows, const Staged<Scalar>& cols, Index depth, bool overwrite,
                    MatrixRef<Scalar> out) {

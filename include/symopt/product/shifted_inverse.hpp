@@ -141,7 +141,7 @@ void invert_shifted(const MatrixRef<Scalar>& matrix, InverseMemory<Scalar>& memo
     // which is factored at once: it would keep one thread busy alone after the others.
     const auto update = [&](One& one, Index bi, Index bj) {
       const Index i = bi * block_edge, j = bj * block_edge;
-      add_packed_product<Onto::subtract>(
+      add_packed_product<Accumulate::subtract>(
           depth, one.rows.data() + i * depth, depth, one.cols.data() + j * depth, depth, entry(one, i, j),
           stride, std::min(block_edge, size - i), std::min(block_edge, size - j), bi == bj);
     };

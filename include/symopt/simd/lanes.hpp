@@ -234,8 +234,8 @@ SYMOPT_INLINE double sum_of(Lanes<double> x) {
 template <class Scalar>
 inline constexpr int usual_exponent = std::numeric_limits<Scalar>::max_exponent / 8 * 3;
 
-/// What an exponent overflows with, into the bit above it, from that of 2^exponent on: by 2 to the power of
-/// max_exponent that of Inf and NaN.
+/// The bits that, added to those of an exponent, overflow into the bit above them for 2^exponent and more;
+/// with max_exponent for Inf and NaN alone.
 template <class Scalar>
 constexpr auto overflow_from(int exponent) {
   using Bits = typename Lanes<Scalar>::Bits;

@@ -163,7 +163,7 @@ SYMOPT_INLINE void store_16_bits(void* to, FloatBits bits) {
 #endif
 }
 
-/// From entry at.j of a row of 16-bit numbers on.
+/// A vector of 16-bit numbers from entry at.j of a row on.
 ///@{
 SYMOPT_INLINE FloatBits load_16_bits(const void* from, FullVector at) {
   return load_16_bits(static_cast<const char*>(from) + 2 * at.j);

@@ -18,7 +18,8 @@ constexpr std::uint64_t mixed(std::uint64_t x) {
   return x ^ (x >> 31);
 }
 
-/// The same for 32 bits (the finalizer of MurmurHash3), on numbers or on lanes of them.
+/// The finalizer of MurmurHash3, a bijection of 32 bits in which every bit depends on all; on numbers or on
+/// lanes of them.
 template <class Bits>
 SYMOPT_INLINE Bits mixed_32(Bits x) {
   x ^= x >> 16;
@@ -28,12 +29,12 @@ SYMOPT_INLINE Bits mixed_32(Bits x) {
   return x ^ (x >> 16);
 }
 
-/// What the bits of one step of one block depend on.
+/// The key of the random bits of one step of one block.
 struct RandomKey {
   std::uint32_t row = 0;
   std::uint32_t column = 0;
 
-  /// From the seed, the name of the parameter, its block and the number of the step.
+  /// A key from the seed, the name of the parameter, its block and the number of the step.
   static RandomKey of(std::uint64_t seed, std::string_view name, std::uint64_t block, std::uint64_t step) {
     std::uint64_t key = mixed(seed);
     for (const char letter : name) key = mixed(key ^ static_cast<unsigned char>(letter));

@@ -16,7 +16,7 @@
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
-/// What a parameter's blocks are made from, besides the rule.
+/// The shapes, storage and scratch that a parameter's blocks are made with, besides the rule.
 struct BlocksPlan {
   std::vector<Shape> shapes;  ///< with the rows that do not exist
   RowMask rows;
@@ -26,10 +26,10 @@ struct BlocksPlan {
   std::shared_ptr<ScratchPool> pool;
 };
 
-/// What a parameter asks of its rule.
+/// The facts of a rule that a parameter uses.
 struct RuleFacts {
   bool may_throw;                            ///< in a step: what it changes is then kept to be put back
-  bool is_scale_free;                        ///< forgets how long a gradient is
+  bool is_scale_free;                        ///< of degree 0: see is_scale_free_v
   bool keeps_state;                          ///< of its own, not a momentum
   bool takes_factor;                         ///< of the gradient, among the coefficients of a step
   std::optional<Families> families;          ///< as families_of_rule
@@ -44,9 +44,9 @@ class AnyBlocks : public AnyState {
   /// another, their own loops shared by the threads. A block's step has the same bits either way.
   virtual void step(std::span<const StepInput<Scalar>> inputs) = 0;
   virtual RuleFacts facts() const = 0;
-  /// Whether such steps of finite weights cannot leave the range of Scalar.
+  /// Tests whether these steps of finite weights cannot leave the range of Scalar.
   virtual bool are_in_range(std::span<const StepInput<Scalar>> inputs) = 0;
-  /// Whether what is remembered is finite.
+  /// Tests whether the states of all blocks are finite.
   virtual bool is_finite() const = 0;
 };
 
@@ -145,8 +145,8 @@ class BlocksOf final : public AnyBlocks<Scalar> {
     call.template operator()<Orientation::along_rows>();
   }
 
-  /// How many blocks step side by side. A rule with a state of its own may not be called from several
-  /// threads.
+  /// The number of blocks that step side by side. A rule with a state of its own may not be called from
+  /// several threads.
   static std::size_t count_of_slots(const BlocksPlan& plan) {
     if (is_stateful || !std::ranges::all_of(plan.shapes, is_small)) return 1;
     const auto threads = static_cast<std::size_t>(kernel::thread_count());

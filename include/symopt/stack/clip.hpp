@@ -13,12 +13,12 @@
 
 namespace symopt { inline namespace SYMOPT_ABI {
 
-/// What clipping did.
+/// The report of a clipping.
 struct ClipReport {
   double norm = 0;    ///< of the gradients that are clipped, all together; at most the largest double
   double factor = 1;  ///< what multiplies them in the next step; 1 when they are short enough
-  std::vector<std::string> clipped{};     ///< the parameters whose rules see how long a gradient is
-  std::vector<std::string> scale_free{};  ///< those that do not: neither in the norm nor multiplied
+  std::vector<std::string> clipped{};     ///< the parameters whose rules depend on the gradient's scale
+  std::vector<std::string> scale_free{};  ///< the parameters whose rules do not: left alone
 };
 
 /// One line: "norm 12.5, factor 0.08, 3 clipped, 40 scale-free and left alone".
@@ -27,12 +27,12 @@ inline std::ostream& operator<<(std::ostream& out, const ClipReport& report) {
              << " clipped, " << report.scale_free.size() << " scale-free and left alone";
 }
 
-/// Clips by the global norm for the next step: the gradients of all parameters whose rules see how long a
-/// gradient is (AdamW, DualNorm, Identity) are multiplied by min(1, max_norm / norm), with the Frobenius norm
-/// of all of these together. A rule that normalizes forgets the length at once; clipping its gradient would
-/// only change what weighs more in its momentum, so such parameters are left alone and reported. The
-/// trainer's gradients are only read. To be called between the backward pass and the step. Gradients that are
-/// not finite are left to the step, which refuses or skips them. Cost: one read of these gradients; for a
+/// Clips by the global norm for the next step: the gradients of all parameters whose rules depend on the
+/// gradient's scale (AdamW, DualNorm, Identity) are multiplied by min(1, max_norm / norm), with the Frobenius
+/// norm of all of these together. A rule that normalizes does not depend on it; clipping its gradient would
+/// only change the weights of the gradients in its momentum, so such parameters are left alone and reported.
+/// The trainer's gradients are only read. To be called between the backward pass and the step. Gradients that
+/// are not finite are left to the step, which refuses or skips them. Cost: one read of these gradients; for a
 /// rule of your own with a state, a copy where factor < 1. Errors: std::invalid_argument unless max_norm is
 /// positive.
 template <class Scalar>

@@ -10,7 +10,8 @@
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
-/// How many characters must be put in, left out or changed to make `a` of `b` (Levenshtein's distance).
+/// Levenshtein's distance: the number of characters that must be inserted, deleted or changed to make `a` of
+/// `b`.
 inline std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> row(b.size() + 1);
   for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;

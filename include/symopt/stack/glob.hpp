@@ -23,20 +23,22 @@ namespace symopt { inline namespace SYMOPT_ABI {
 /// choices together.
 class Glob {
  public:
-  /// A pattern is what a text converts to. Errors: as above.
+  /// A pattern from its text, which converts to it. Errors: std::invalid_argument for a brace without its
+  /// other half, and for braces with more than 4096 choices together.
   ///@{
   Glob(std::string pattern) : text_(std::move(pattern)) { expand("", text_); }
   Glob(const char* pattern) : Glob(std::string(pattern)) {}
   ///@}
 
-  /// True when the whole name fits. Cost: the product of the lengths of pattern and name, for each choice.
+  /// Tests whether the pattern matches the whole name. Cost: the product of the lengths of pattern and name,
+  /// for each choice.
   bool matches(std::string_view name) const {
     for (const std::string& pattern : patterns_)
       if (matches(pattern, name)) return true;
     return false;
   }
 
-  /// True for a pattern that only its own text matches.
+  /// Tests whether the pattern has no wildcards, so that only its own text matches.
   bool is_exact() const { return text_.find_first_of("*?{") == std::string::npos; }
   /// The pattern as it was written.
   const std::string& text() const { return text_; }

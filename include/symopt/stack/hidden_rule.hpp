@@ -10,7 +10,7 @@
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
-/// What a role knows of its rule, the type hidden.
+/// The facts and functions of a rule that its role uses, the type hidden.
 template <class Scalar>
 struct HiddenRule {
   bool acts_entrywise;         ///< takes tensors of one dimension

@@ -60,7 +60,7 @@ class BasicLayerwiseOptimizer {
   BasicLayerwiseOptimizer& operator=(BasicLayerwiseOptimizer&&) = default;
   ///@}
 
-  /// Adds a parameter of a class (LmHead, Router, ..., any group) or under a rule (AdamW, Update<...>).
+  /// Adds a parameter: of a parameter class (LmHead, Router; any group) or under a rule (AdamW, Update<...>).
   /// weights, gradient: a TensorView, or an Eigen matrix, map or block in either storage order; both of one
   /// shape. Of a stack in float the gradient may be bfloat16, and the weights, as in Optimizer::step, memory
   /// of bfloat16, stochastic(weights, seed), split_weights(high, low) or with_copy(weights, copy). Errors: a
@@ -164,7 +164,7 @@ class BasicLayerwiseOptimizer {
     for (const Parameter& parameter : parameters_.all()) parameter->require_factors(factor);
     schedule_factor_ = factor;
   }
-  /// What multiplies all learning rates.
+  /// The factor on all learning rates.
   double schedule_factor() const { return schedule_factor_; }
 
   /// Options that may change between steps, of one parameter: its base rate, momentum and decay. Errors:
@@ -181,8 +181,8 @@ class BasicLayerwiseOptimizer {
     parameters_.find(name).change([&](OptimizerOptions& options) { options.weight_decay = decay; });
   }
   ///@}
-  /// The same of all parameters, and of those that are added without options of their own from now on; a
-  /// momentum where the rule keeps none itself. Errors: for a value out of range.
+  /// Set momentum and weight decay of all parameters, and of those added later without options of their own;
+  /// the momentum of rules that keep none themselves. Errors: std::invalid_argument for a value out of range.
   ///@{
   void set_momentum(double beta) {
     change_options([&](StackOptions& options) { options.momentum = beta; });
@@ -199,14 +199,14 @@ class BasicLayerwiseOptimizer {
   /// The options of one parameter. Errors: std::invalid_argument for a name that is not there.
   const OptimizerOptions& options(const std::string& name) const { return parameters_.find(name).options(); }
 
-  /// Where the gradient is read from now on; std::nullopt for a parameter without one. Of the weights' shape;
-  /// of a stack in float it may be bfloat16.
+  /// Sets the memory that the gradient is read from, of the weights' shape; of a stack in float it may be
+  /// bfloat16. std::nullopt for a parameter without one.
   template <class Gradient>
   void set_gradient(const std::string& name, Gradient&& gradient) {
     bind_gradient(parameters_.find(name), std::forward<Gradient>(gradient));
   }
 
-  /// Where each step writes the weights too from now on, rounded to the nearest bfloat16, or stochastically
+  /// Sets a copy of the weights that each step writes too, rounded to the nearest bfloat16, or stochastically
   /// with a seed (see stochastic): the weights that the model computes with beside the ones that are trained.
   /// Of the weights' shape; nothing is written there before the next step. std::nullopt for no more copies.
   template <class Copy>
@@ -222,10 +222,10 @@ class BasicLayerwiseOptimizer {
       detail::require_apart("copy", name, parameter.tensors(), *target);
     }
     parameter.set_copy(target, seed);
-    parameters_.memory().forget();
+    parameters_.memory().invalidate();
   }
 
-  /// Where the weights lie from now on; of the same shape, strides and types. Compared with the memory of
+  /// Sets the memory of the weights, of the same shape, strides and types. Compared with the memory of
   /// gradients and other parameters, which may be about to move too, at the next step.
   template <class Weights>
   void set_weights(const std::string& name, Weights&& weights) {
@@ -233,15 +233,15 @@ class BasicLayerwiseOptimizer {
     detail::Parameter<Scalar>& parameter = parameters_.find(name);
     moved.for_each([&](const char* what, const auto& tensor) { detail::require_memory(name, what, tensor); });
     parameter.set_weights(std::move(moved));
-    parameters_.memory().forget();
+    parameters_.memory().invalidate();
   }
 
-  /// Which rows exist from now on: the others keep weights and momentum. Allocates.
+  /// Sets the rows that exist: the others keep weights and momentum. Allocates.
   void set_row_mask(const std::string& name, RowMask mask) {
     parameters_.find(name).set_row_mask(std::move(mask));
   }
 
-  /// What is done with each parameter, for reading and for printing.
+  /// The plan of all parameters: blocks, rule, scale and rate of each, for reading and for printing.
   Plan plan() const {
     std::vector<PlanRow> rows;
     for (const Parameter& parameter : parameters_.all()) rows.push_back(parameter->plan_row());
@@ -250,7 +250,7 @@ class BasicLayerwiseOptimizer {
 
   /// The number of parameters.
   std::size_t size() const { return parameters_.all().size(); }
-  /// True when there is a parameter of that name.
+  /// Tests whether there is a parameter of that name.
   bool contains(const std::string& name) const { return parameters_.contains(name); }
   /// Steps applied so far.
   std::int64_t steps() const { return steps_; }
@@ -281,9 +281,9 @@ class BasicLayerwiseOptimizer {
       detail::require_apart("gradient", parameter.name(), parameter.tensors(), *tensor);
     }
     parameter.set_gradient(tensor);
-    parameters_.memory().forget_gradients();
+    parameters_.memory().invalidate_gradients();
   }
-  /// So that a step allocates nothing.
+  /// Reserves the inputs of the largest parameter, so that a step allocates nothing.
   void reserve_inputs() {
     std::size_t most = 0;
     for (const Parameter& parameter : parameters_.all()) most = std::max(most, parameter->block_count());

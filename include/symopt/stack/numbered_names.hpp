@@ -47,7 +47,7 @@ class NumberedNames {
     return key;
   }
 
-  /// How many names: fewer than the ranges would allow where some of these are missing.
+  /// The number of names: fewer than the ranges would allow where some of these are missing.
   std::size_t count() const { return count_; }
 
   std::string text() const {

@@ -66,7 +66,7 @@ class Parameter {
   double gradient_norm(double scale) const { return gradient_.norm(mask_, scale); }
   const std::optional<TensorAddresses>& gradient_addresses() const { return gradient_.addresses; }
 
-  /// From now on the gradient is read there; from nowhere without one.
+  /// Sets the memory that the gradient is read from; none for a parameter without a gradient.
   template <class Stored>
   void set_gradient(const std::optional<TensorView<const Stored>>& gradient) {
     StoredGradient<Scalar> blocks;
@@ -81,10 +81,10 @@ class Parameter {
     }
     gradient_ = std::move(blocks);
   }
-  /// Multiplies the gradient in the next step.
+  /// Sets the factor on the gradient in the next step.
   void set_gradient_factor(double factor) { gradient_factor_ = factor; }
 
-  /// From now on a step writes the weights there too, rounded to bfloat16; nowhere without one.
+  /// Sets the copy of the weights that a step writes too, rounded to bfloat16; none for no copy.
   void set_copy(const std::optional<TensorView<bfloat16>>& copy, std::optional<std::uint64_t> seed) {
     require(tensors_.values.has_value(), {name()}, "a copy in bfloat16 goes with weights in float");
     if (copy) require_shape("copy", *copy);
@@ -93,7 +93,7 @@ class Parameter {
     tensors_.seed = seed;
   }
 
-  /// The weights lie elsewhere now, in the same shape and strides.
+  /// Sets the memory of the weights, of the same shape and strides.
   void set_weights(WeightsTensors<Scalar> moved) {
     require_alike(name(), moved, tensors_);
     if (moved.values && !moved.bf16) {  // the copy stays where it is
@@ -116,7 +116,7 @@ class Parameter {
   /// The rate is that of the stack times this; until it is set to another one.
   void set_ratio(double ratio) { ratio_ = ratio; }
 
-  /// Which rows exist from now on. Errors: for a rule with a state of its own.
+  /// Sets the rows that exist. Errors: for a rule with a state of its own.
   void set_row_mask(RowMask mask) {
     require(!facts_.keeps_state, {name()},
             "a rule with a state of its own keeps the rows that it was added with");
@@ -131,7 +131,7 @@ class Parameter {
     mask_ = std::move(mask);
   }
 
-  /// What a step reads and writes, one for each block, under options that may be others than the parameter's;
+  /// Adds the inputs of a step, one for each block, under options that may be others than the parameter's;
   /// `rate` is theirs times the schedule factor, and `step` the number that stochastic rounding depends on.
   void add_inputs(const OptimizerOptions& options, double rate, std::int64_t step,
                   std::vector<StepInput<Scalar>>& inputs) {
@@ -168,7 +168,7 @@ class Parameter {
       may_leave_range_ = !blocks_->are_in_range(inputs);
     }
   }
-  /// Whether the next step has to be kept, to be put back.
+  /// Tests whether the next step may fail, so that what it changes has to be kept.
   bool may_fail() const { return has_gradient() && (may_leave_range_ || facts_.may_throw); }
 
   /// One step; only with a gradient, and not without a check of it.
@@ -232,11 +232,11 @@ class Parameter {
   }
 
  private:
-  /// Weights and what the blocks remember.
+  /// Tests whether weights and states are finite.
   bool is_finite() const { return blocks_->is_finite() && weights_.are_finite(mask_); }
 
-  /// That of the first block: all have the same strides. Rows for a vector, and under a mask of scattered
-  /// ones.
+  /// The orientation of all blocks, which have the same strides: along rows for a vector or a mask of
+  /// scattered rows.
   Orientation orientation_of_blocks() const {
     const bool is_vector = rule_.acts_entrywise && tensors_.sizes().size() <= 1;
     if (is_vector || !mask_.is_prefix() || weights_.count() == 0) return Orientation::along_rows;

@@ -58,7 +58,7 @@ class ParameterList {
     const Parameter<Scalar>* removed = &find(name);
     by_name_.erase(name);
     std::erase_if(parameters_, [&](const Pointer& parameter) { return parameter.get() == removed; });
-    memory_.forget();
+    memory_.invalidate();
   }
 
   /// The memory that steps write. Whoever binds some of it anew says so there.

@@ -45,7 +45,7 @@ inline std::string bare_options(const std::string& options) {
 
 }  // namespace detail
 
-/// What a stack does with one parameter.
+/// The plan of one parameter.
 struct PlanRow {
   std::string name;    ///< of the parameter
   std::string shape;   ///< of the tensor as it is stored: "151936x1024"
@@ -56,7 +56,7 @@ struct PlanRow {
   std::string method;  ///< "Zolotarev, 3 or 4 terms": the polar method of the first of the blocks, if any
   std::string scale;   ///< the named scale, and its factor for the first of these blocks
   double rate = 0;     ///< the base rate, before the schedule factor
-  /// That of the class to the stack's rate, for a parameter without options of its own.
+  /// The ratio of the parameter class's rate to the stack's, for a parameter without options of its own.
   std::optional<double> ratio{};
   /// The nominal root mean square of the change of an entry in a step, where the rule states it, before the
   /// schedule factor; of the first of the blocks.
@@ -82,8 +82,9 @@ struct PlanRow {
   }
 };
 
-/// What a stack does with all its parameters, in the order in which they were added. Printing it gathers
-/// parameters whose names differ only in numbers and which are treated alike, and says how many they are:
+/// The plan of a stack: blocks, rule, scale and rate of each parameter, in the order in which they were
+/// added. Printing it gathers parameters whose names differ only in numbers and which are treated alike, and
+/// says how many they are:
 ///   model.layers.[0-27].self_attn.q_proj.weight  28 of [2048x1024]
 ///       16 row heads -> 16 of 128x1024
 ///       HiddenMatrix: O x O | Spectral | scale match_rms 6.4
@@ -97,7 +98,8 @@ class Plan {
 
   /// One row for each parameter.
   const std::vector<PlanRow>& rows() const& { return rows_; }
-  /// Of a plan that ends with the expression, so that `for (auto& row : stack.plan().rows())` may be written.
+  /// The rows of a plan that ends with the expression, so that `for (auto& row : stack.plan().rows())` may be
+  /// written.
   std::vector<PlanRow> rows() && { return std::move(rows_); }
 
   /// Under 80 columns for names up to 50. A template, so that only who prints compiles it.

@@ -13,8 +13,8 @@
 
 namespace symopt { inline namespace SYMOPT_ABI {
 
-/// What is done with a parameter: a rule, its options, and how the tensor is made of blocks. A value,
-/// whatever the rule. Made by role<Class>(...).
+/// A role of parameters: a rule, its options, and the layout of a tensor in blocks. A value, whatever the
+/// rule. Made by role<Class>(...).
 template <class Scalar>
 class BasicRole {
  public:
@@ -27,7 +27,7 @@ class BasicRole {
         mask_(std::move(mask)),
         rule_(hidden(std::move(rule))) {}
 
-  /// Whether the role has options of its own, which win over the stack's as a whole.
+  /// Tests whether the role has options of its own, which win over the stack's as a whole.
   bool has_options() const { return options_.has_value(); }
   /// The options of a parameter in this role, in a stack with these.
   OptimizerOptions options(const StackOptions& stack = {}) const {
@@ -43,16 +43,16 @@ class BasicRole {
     }
     return options;
   }
-  /// How tensors in this role are made of blocks, and which rows exist.
+  /// The layout of tensors in this role, and the rows that exist.
   ///@{
   const Layout& layout() const { return layout_; }
   const RowMask& mask() const { return mask_; }
   ///@}
 
-  /// True when the rule treats every entry alike, and so takes tensors of one dimension.
+  /// Tests whether the rule treats every entry alike, and so takes tensors of one dimension.
   bool acts_entrywise() const { return rule_.acts_entrywise; }
 
-  /// The same role for tensors of another layout, other rows or with other options.
+  /// A role with this rule for tensors of another layout, for other rows, or with other options.
   ///@{
   BasicRole with(Layout layout) const {
     BasicRole changed = *this;

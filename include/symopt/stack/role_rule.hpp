@@ -14,8 +14,8 @@ namespace detail {
 template <class T, class... Classes>
 concept OneOf = (... || std::same_as<T, Classes>);
 
-/// The classes of named_groups.hpp, and groups of your own. Only these are asked whether they are groups,
-/// which compiles the members of all their elements.
+/// The parameter classes of named_groups.hpp, and groups of your own. Only these are asked whether they are
+/// groups, which compiles the members of all their elements.
 template <class T>
 concept ParameterClass =
     OneOf<T, HiddenMatrix, Embedding, TiedEmbedding, LmHead, SwigluInput, SwigluOutput, Router> ||

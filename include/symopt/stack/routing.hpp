@@ -28,7 +28,7 @@ struct NamedTensor {
   std::optional<TensorView<const Scalar>> gradient{};  ///< what steps read; of the same shape
 };
 
-/// Which role a parameter has, by its name: a list of patterns.
+/// The roles of parameters by their names: a list of patterns.
 ///   routing.add("lm_head.weight", role<LmHead>());                               must match a parameter
 ///   routing.add("layers.*.mlp.{gate,up}_proj.weight", role<SwigluInput>());      see Glob
 ///   routing.add_optional("layers.*.mlp.router.weight", role<Router>());          may match none
@@ -44,13 +44,13 @@ class BasicRouting {
   BasicRouting& add(Glob pattern, BasicRole<Scalar> role) {
     return insert({std::move(pattern), std::move(role), true});
   }
-  /// The same for a pattern that may match no parameter.
+  /// Adds a pattern that may match no parameter. Errors: std::invalid_argument for one that is there already.
   BasicRouting& add_optional(Glob pattern, BasicRole<Scalar> role) {
     return insert({std::move(pattern), std::move(role), false});
   }
 
-  /// What an error adds about a parameter without a pattern, or a pattern without a parameter, that `names`
-  /// matches.
+  /// Adds a hint that errors give about a parameter without a pattern, or a pattern without a parameter, that
+  /// `names` matches.
   BasicRouting& add_hint(Glob names, std::string hint) {
     hints_.push_back({std::move(names), std::move(hint)});
     return *this;
@@ -64,7 +64,7 @@ class BasicRouting {
     return *this;
   }
 
-  /// What was found for a tensor: the pattern that matched its name ("vectors" for none) and its role.
+  /// The routing of one tensor: the pattern that matched its name ("vectors" for none) and its role.
   struct Routed {
     std::string pattern;     ///< the text of the pattern
     BasicRole<Scalar> role;  ///< its role
@@ -113,7 +113,7 @@ class BasicRouting {
     std::string text;
   };
 
-  /// What is wrong with parameters; one line for all that differ only in numbers.
+  /// The errors of a routing; one line for all parameters whose names differ only in numbers.
   class Problems {
    public:
     void add(const std::string& before, const std::string& name, const std::string& after) {
@@ -183,7 +183,7 @@ class BasicRouting {
     return 2 * difference <= text.size();
   }
 
-  /// What would make them fit; empty where neither of these would.
+  /// A remedy with which the pattern would match the name; empty where none is known.
   static std::string hint_for_both(const Glob& pattern, const std::string& name) {
     const std::string bare = detail::without_wrappers(name);
     if (bare != name && pattern.matches(bare))

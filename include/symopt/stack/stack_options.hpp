@@ -14,8 +14,8 @@
 
 namespace symopt { inline namespace SYMOPT_ABI {
 
-/// What the learning rate of a stack is multiplied by, for each parameter class. Rules with the group of a
-/// class belong to it, Update<LmHead> and Adaptive<LmHead> alike; all others, AdamW among them, are `other`.
+/// The factor on the learning rate of a stack for each parameter class. Rules with the group of a class
+/// belong to it, Update<LmHead> and Adaptive<LmHead> alike; all others, AdamW among them, are `other`.
 struct ClassRatios {
   double hidden_matrix = 1;   ///< HiddenMatrix
   double embedding = 1;       ///< Embedding
@@ -49,7 +49,7 @@ struct StackOptions {
   MomentumConvention momentum_convention = MomentumConvention::ema;  ///< of the same
   bool nesterov = false;                                             ///< of the same
   NonFinite non_finite = NonFinite::throw_error;                     ///< what an Inf or a NaN does
-  ClassRatios ratios{};                                              ///< to the rate, for each class
+  ClassRatios ratios{};                                              ///< of rates, for each parameter class
 };
 
 namespace detail {

@@ -9,7 +9,7 @@
 
 namespace symopt { inline namespace SYMOPT_ABI {
 
-/// What a step of a stack did.
+/// The report of a step of a stack.
 struct StackReport {
   bool applied = false;        ///< false when it was skipped for a non-finite gradient, or found none
   std::int64_t step = 0;       ///< steps applied so far

@@ -40,7 +40,7 @@ struct StoredGradient {
     return {mask.existing(values[b])};
   }
 
-  /// Whether the rows of all blocks pass a test.
+  /// Tests whether the rows of all blocks pass `test`.
   bool passes(const RowMask& mask, bool (*test)(const kernel::GradientView<Scalar>&)) const {
     for (std::size_t b = 0; b < count(); ++b)
       if (!test(view(b, mask))) return false;

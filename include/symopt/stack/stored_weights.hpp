@@ -35,7 +35,7 @@ struct WeightsTensors {
     if (bf16) call(values ? "copy" : "weights", *bf16);
     if (low) call("weights", *low);
   }
-  /// Likewise for those that hold the weights.
+  /// call(tensor) for each tensor that holds the weights: not a copy.
   void for_each_of_weights(const auto& call) const {
     if (values) return call(*values);
     if (bf16) call(*bf16);

@@ -36,9 +36,9 @@ class WrittenMemory {
   }
 
   /// To be called after weights or copies were bound, or a parameter left.
-  void forget() { is_noted_ = is_compared_ = is_apart_ = false; }
+  void invalidate() { is_noted_ = is_compared_ = is_apart_ = false; }
   /// To be called after a gradient was bound.
-  void forget_gradients() { is_apart_ = false; }
+  void invalidate_gradients() { is_apart_ = false; }
 
   /// Throws Error unless what a step writes lies apart from all else that it reads and writes.
   void require_apart(const Parameters& all) {
@@ -59,7 +59,7 @@ class WrittenMemory {
   };
 
   void note_all(const Parameters& all, bool compares) {
-    forget();
+    invalidate();
     memory_ = {};
     pieces_.clear();
     for (const auto& parameter : all) note(*parameter, compares);

@@ -69,7 +69,7 @@ class FileReplacement {
                             std::string("symopt: ") + what + " '" + path.string() + "'");
   }
 
-  /// Where a chain of symbolic links ends, whether anything is there or not.
+  /// The end of a chain of symbolic links, whether anything is there or not.
   static std::filesystem::path end_of_links(std::filesystem::path path) {
     constexpr int most = 40;  // as the kernel has it
     for (int links = 0; std::filesystem::is_symlink(std::filesystem::symlink_status(path)); ++links) {

@@ -28,7 +28,7 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace interop {
 
 static_assert(std::endian::native == std::endian::little, "safetensors files are little-endian");
 
-/// What is wrong with a file, named `source`.
+/// The error of a file that is no sound safetensors file.
 class FormatError : public std::runtime_error {
  public:
   /// The sentence names the source.
@@ -203,7 +203,7 @@ class Safetensors {
   std::map<std::string, std::string> notes_;
 };
 
-/// What is written for a tensor.
+/// One array to be written to a file.
 struct TensorToSave {
   std::string name;          ///< unique in the file
   std::string dtype;         ///< F32, I64, ...

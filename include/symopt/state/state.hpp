@@ -56,14 +56,13 @@ inline std::vector<std::byte> contents_of(const std::filesystem::path& path) {
 
 }  // namespace detail
 
-/// Saves what an optimizer remembers, of a LayerwiseOptimizer or of an Optimizer: momenta and states of
-/// rules, steps, rates, and what must agree for them to mean the same. The weights are the trainer's own to
-/// save. The file is of the format safetensors; every array is row-major, rows x cols of its block, whichever
-/// way the weights lie in memory. It replaces an older one in one go: a crash leaves the old file or the new
-/// one. Several threads may save one optimizer that none of them changes. Cost: two reads of the state;
-/// memory one row of a block. Errors: std::invalid_argument that names the
-/// parameter, for a rule's state that cannot be visited and for Inf and NaN; std::system_error with the path.
-/// After an error the old file is as it was.
+/// Saves the state of a LayerwiseOptimizer or of an Optimizer: momenta and states of rules, steps, rates, and
+/// what must agree for them to mean the same. The weights are the trainer's own to save. The file is of the
+/// format safetensors; every array is row-major, rows x cols of its block, whichever way the weights lie in
+/// memory. It replaces an older one in one go: a crash leaves the old file or the new one. Several threads
+/// may save one optimizer that none of them changes. Cost: two reads of the state; memory one row of a block.
+/// Errors: std::invalid_argument that names the parameter, for a rule's state that cannot be visited and for
+/// Inf and NaN; std::system_error with the path. After an error the old file is as it was.
 template <class AnyOptimizer>
 void save_state(const AnyOptimizer& optimizer, const std::filesystem::path& path, SaveOptions options = {}) {
   const StateTable table = symopt::detail::StateAccess::table(optimizer);

@@ -25,12 +25,12 @@
 //   options
 namespace symopt { inline namespace SYMOPT_ABI { namespace interop {
 
-/// How a state is saved.
+/// The options of saving a state.
 struct SaveOptions {
   bool allow_non_finite = false;  ///< save Inf and NaN too, rather than keep the last good file
 };
 
-/// How a state is loaded. By default everything must agree, and everything is loaded.
+/// The options of loading a state. By default everything must agree, and everything is loaded.
 struct LoadOptions {
   bool allow_missing = false;  ///< parameters that the file lacks keep the state that they have
   bool allow_unknown = false;  ///< parameters that only the file has are passed over
@@ -40,7 +40,7 @@ struct LoadOptions {
   bool allow_non_finite = false;  ///< load Inf and NaN too
 };
 
-/// What loading did beyond the ordinary.
+/// The report of a loading: the differences between file and program.
 struct LoadReport {
   std::int64_t steps = 0;              ///< steps that the state had seen
   std::vector<std::string> missing{};  ///< parameters that the file lacked

@@ -232,7 +232,8 @@ class StateReader {
         wrong("'" + name + "' belongs to no parameter here");
   }
 
-  /// True for PARAMETER/BLOCK/FIELD of one of the parameters; their names may have slashes too.
+  /// Tests whether a name is PARAMETER/BLOCK/FIELD of one of the parameters, whose names may have slashes
+  /// too.
   static bool belongs_to(const std::string& name, const std::unordered_set<std::string>& parameters) {
     if (parameters.empty()) return false;
     for (std::size_t slash = name.find('/'); slash != std::string::npos; slash = name.find('/', slash + 1))

@@ -49,13 +49,13 @@ struct AttentionHeads {
   Index key_value = 1;  ///< heads of k and v
 };
 
-/// Whether the head has a matrix of its own.
+/// The matrix of the head: its own, or that of the embedding.
 enum class Embeddings { untied, tied };
 
 namespace detail {
 
-/// What the rule sets have in common: embeddings, attention by heads, AdamW for vectors. The names are those
-/// of the models in Hugging Face's transformers.
+/// The patterns that the rule sets have in common: embeddings, attention by heads, AdamW for vectors. The
+/// names are those of the models in Hugging Face's transformers.
 template <class Scalar>
 BasicRouting<Scalar> transformer_routing(AttentionHeads heads, Embeddings embeddings,
                                          const TransformerRoles<Scalar>& roles) {
