@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // AdamW made equivariant under rotations of the width by an average over a frame: a run from a rotated start
 // stays the rotated run, which plain AdamW's does not.
-#include <symopt/check/equivariance.hpp>
+#include <symopt/check/laws/equivariance.hpp>
 #include <symopt/frame/frame_average.hpp>
 #include <symopt/symopt.hpp>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A group of your own: cyclic rotations of the rows, the symmetry of a filter bank on a ring. The bound is
 // the smallest shipped group that contains it; all derivation goes through the bound.
-#include <symopt/check/group_laws.hpp>
+#include <symopt/check/laws/group_laws.hpp>
 #include <symopt/symopt.hpp>
 
 #include <iostream>

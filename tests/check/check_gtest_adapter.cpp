@@ -5,7 +5,7 @@
 
 #include <symopt/check/gtest.hpp>
 
-#include <symopt/check/equivariance.hpp>
+#include <symopt/check/laws/equivariance.hpp>
 #include <symopt/group/named_groups.hpp>
 #include <symopt/normalization/row_norm.hpp>
 

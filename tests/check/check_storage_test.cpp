@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The checks of locality and of storage: honest rules hold, and what couples blocks or reads a tensor wrongly
 // is caught.
-#include <symopt/check/layout.hpp>
-#include <symopt/check/locality.hpp>
+#include <symopt/check/laws/layout.hpp>
+#include <symopt/check/laws/locality.hpp>
 #include <symopt/symopt.hpp>
 
 #include <doctest/doctest.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Twin runs of whole optimizers: honest ones stay together, and what is wrong with state or weights parts
 // them.
-#include <symopt/check/trajectory.hpp>
+#include <symopt/check/laws/trajectory.hpp>
 #include <symopt/symopt.hpp>
 
 #include <doctest/doctest.h>

@@ -2,11 +2,11 @@
 // Liars that try to slip through: each is right on almost everything, and must be caught by the check that is
 // named for it, with the default options unless it says why not. The last ones show what no random check can
 // see.
-#include <symopt/check/equivariance.hpp>
-#include <symopt/check/group_laws.hpp>
-#include <symopt/check/layout.hpp>
-#include <symopt/check/locality.hpp>
-#include <symopt/check/trajectory.hpp>
+#include <symopt/check/laws/equivariance.hpp>
+#include <symopt/check/laws/group_laws.hpp>
+#include <symopt/check/laws/layout.hpp>
+#include <symopt/check/laws/locality.hpp>
+#include <symopt/check/laws/trajectory.hpp>
 #include <symopt/group/named_groups.hpp>
 #include <symopt/group/order.hpp>
 

@@ -2,7 +2,7 @@
 // No shipped rule is called violated under its own group, whatever the seed: in double alone, in float alone
 // and where both explain each other. SYMOPT_TEST_SEEDS is the number of seeds; ./run test --everything tries
 // 2000.
-#include <symopt/check/equivariance.hpp>
+#include <symopt/check/laws/equivariance.hpp>
 #include <symopt/derive/then.hpp>
 #include <symopt/derive/update.hpp>
 #include <symopt/group/named_groups.hpp>

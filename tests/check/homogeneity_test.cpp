@@ -3,7 +3,7 @@
 #include "support/coupled_inverse_root.hpp"
 #include "support/inputs.hpp"
 
-#include <symopt/check/homogeneity.hpp>
+#include <symopt/check/laws/homogeneity.hpp>
 #include <symopt/symopt.hpp>
 
 #include <doctest/doctest.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "support/inputs.hpp"
 
-#include <symopt/check/conserved.hpp>
+#include <symopt/check/laws/conserved.hpp>
 #include <symopt/check/symmetry_error.hpp>
 #include <symopt/symopt.hpp>
 

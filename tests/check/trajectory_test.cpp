@@ -4,7 +4,7 @@
 #include "support/error.hpp"
 #include "support/group_list.hpp"
 
-#include <symopt/check/trajectory.hpp>
+#include <symopt/check/laws/trajectory.hpp>
 #include <symopt/symopt.hpp>
 
 #include <doctest/doctest.h>

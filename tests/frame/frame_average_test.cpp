@@ -2,7 +2,7 @@
 // The average over a frame makes any rule equivariant, says when it does not, and changes no rule that is.
 #include "support/frame_rules.hpp"
 
-#include <symopt/check/equivariance.hpp>
+#include <symopt/check/laws/equivariance.hpp>
 #include <symopt/check/symmetry_error.hpp>
 
 #include <doctest/doctest.h>

@@ -2,8 +2,8 @@
 // Stateful rules in a moving frame: runs from related starts stay related.
 #include "support/frame_rules.hpp"
 
+#include <symopt/check/laws/trajectory.hpp>
 #include <symopt/check/symmetry_error.hpp>
-#include <symopt/check/trajectory.hpp>
 
 #include <doctest/doctest.h>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The table of docs/derivation.md, row by row, as classify() measures it: the largest group of each map on
 // either side, the three properties E, H, I under a shift of the rows, and the degree of homogeneity.
-#include <symopt/check/classify.hpp>
+#include <symopt/check/laws/classify.hpp>
 #include <symopt/symopt.hpp>
 
 #include <doctest/doctest.h>

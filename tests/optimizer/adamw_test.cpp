@@ -2,7 +2,7 @@
 #include "support/group_list.hpp"
 #include "support/inputs.hpp"
 
-#include <symopt/check/trajectory.hpp>
+#include <symopt/check/laws/trajectory.hpp>
 #include <symopt/symopt.hpp>
 
 #include <doctest/doctest.h>

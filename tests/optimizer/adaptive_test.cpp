@@ -2,7 +2,7 @@
 #include "support/inputs.hpp"
 #include "support/user_groups.hpp"
 
-#include <symopt/check/trajectory.hpp>
+#include <symopt/check/laws/trajectory.hpp>
 #include <symopt/symopt.hpp>
 
 #include <doctest/doctest.h>

@@ -2,7 +2,7 @@
 // Clipping by the global norm: for the rules that depend on the gradient's scale, and for no others.
 #include "support/named_model.hpp"
 
-#include <symopt/check/homogeneity.hpp>
+#include <symopt/check/laws/homogeneity.hpp>
 #include <symopt/symopt.hpp>
 
 #include <doctest/doctest.h>

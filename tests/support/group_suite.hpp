@@ -3,7 +3,7 @@
 
 #include "support/all_groups.hpp"
 
-#include <symopt/check/group_laws.hpp>
+#include <symopt/check/laws/group_laws.hpp>
 
 #include <doctest/doctest.h>
 

@@ -7,10 +7,10 @@
 #include <doctest/doctest.h>
 
 #include <symopt/check/doctest.hpp>
-#include <symopt/check/equivariance.hpp>
 #include <symopt/check/inputs.hpp>
+#include <symopt/check/laws/equivariance.hpp>
+#include <symopt/check/laws/shift.hpp>
 #include <symopt/check/one_sided_group.hpp>
-#include <symopt/check/shift.hpp>
 #include <symopt/group/shift.hpp>
 
 #include <random>

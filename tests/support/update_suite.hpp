@@ -3,8 +3,8 @@
 
 #include "support/error.hpp"
 
-#include <symopt/check/equivariance.hpp>
-#include <symopt/check/shift.hpp>
+#include <symopt/check/laws/equivariance.hpp>
+#include <symopt/check/laws/shift.hpp>
 
 #include <doctest/doctest.h>
 

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <symopt/check/any_group.hpp>
-#include <symopt/check/bound.hpp>
 #include <symopt/check/inputs.hpp>
+#include <symopt/check/laws/bound.hpp>
 #include <symopt/check/trials.hpp>
 
 #include <algorithm>

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/check/equivariance.hpp>
-#include <symopt/check/homogeneity.hpp>
+#include <symopt/check/laws/equivariance.hpp>
+#include <symopt/check/laws/homogeneity.hpp>
+#include <symopt/check/laws/shift.hpp>
+#include <symopt/check/laws/side_symmetry.hpp>
 #include <symopt/check/one_sided_group.hpp>
-#include <symopt/check/shift.hpp>
-#include <symopt/check/side_symmetry.hpp>
 #include <symopt/finite.hpp>
 #include <symopt/group/shift.hpp>
 
