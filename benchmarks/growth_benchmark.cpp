@@ -45,7 +45,7 @@ void experts(benchmark::State& state, Index count_of_experts, Shape shape) {
   count(state, size, 20);
 }
 
-/// What products reach: one of square matrices by the BLAS.
+/// The speed that products reach: one of square matrices by the BLAS.
 void product_limit(benchmark::State& state, Index edge) {
   const Matrix<float> a = Matrix<float>::Random(edge, edge), b = Matrix<float>::Random(edge, edge);
   Matrix<float> c = Matrix<float>::Zero(edge, edge);

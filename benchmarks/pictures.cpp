@@ -21,7 +21,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// What every picture begins with.
+/// The beginning of every picture.
 constexpr const char* style = R"(set border 3 linecolor "#606060"
 set tics nomirror out scale 0.6
 set grid ytics linecolor "#dddddd" linetype 1

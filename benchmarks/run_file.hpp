@@ -7,7 +7,7 @@
 #include <map>
 #include <string>
 
-/// What Google Benchmark wrote of one run.
+/// The file that Google Benchmark wrote of one run.
 inline nlohmann::json read_run(const std::string& path) {
   std::ifstream file(path);
   return nlohmann::json::parse(file);

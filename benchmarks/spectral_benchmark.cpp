@@ -44,7 +44,7 @@ struct ByEigen {
   }
 };
 
-/// What a C++ user writes by hand.
+/// The step that a C++ user writes by hand.
 template <class Products>
 class NewtonSchulzByHand {
  public:

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-/// What a benchmark is held to: time of the peer over time of symopt, at least `goal`; 0 for a ratio that is
+/// The target of a benchmark: time of the peer over time of symopt, at least `goal`; 0 for a ratio that is
 /// only shown.
 struct Target {
   std::string benchmark;

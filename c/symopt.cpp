@@ -39,7 +39,7 @@ using symopt::Index;
 /// The last error of a thread. Fixed memory: to say that there is no memory takes none.
 thread_local char last_error[4096] = "";
 
-/// What the library tells programs in C++, and how a program in C says it.
+/// A term of the C++ library in its messages, and the one for a program in C.
 struct Wording {
   std::string_view cxx, c;
 };

@@ -90,7 +90,7 @@ bool is_covered(std::size_t i, std::size_t j) {
   return true;
 }
 
-/// What a node of that update looks like.
+/// The look of a node of that update.
 struct Look {
   const char* update;
   const char* fill;

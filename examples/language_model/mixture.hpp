@@ -11,7 +11,7 @@
 
 namespace language_model {
 
-/// What one forward pass of a mixture sent where.
+/// The routing of one forward pass of a mixture.
 struct RouterPass {
   torch::Tensor load;          ///< [experts], tokens that chose each of them
   torch::Tensor logits;        ///< [tokens, experts], without their history

@@ -34,7 +34,7 @@ class Environment {
   const char* name_;
 };
 
-/// What a user would copy from the line.
+/// The part of the line that a user would copy.
 std::string value_of(const std::string& reproduce) {
   const std::string prefix = "SYMOPT_REPRODUCE=\"";
   REQUIRE(reproduce.starts_with(prefix));

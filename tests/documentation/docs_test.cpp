@@ -87,7 +87,7 @@ std::vector<std::pair<std::string, std::vector<std::string>>> figures(const std:
   return found;
 }
 
-/// Whether a number stands there, and not as a part of a longer one.
+/// Tests whether a number stands there, and not as a part of a longer one.
 bool has_figure(const std::string& text, const std::string& number) {
   const auto goes_on = [](char c) { return (c >= '0' && c <= '9') || c == '.'; };
   for (std::size_t at = text.find(number); at != std::string::npos; at = text.find(number, at + 1)) {

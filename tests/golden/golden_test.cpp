@@ -128,7 +128,8 @@ double replay(const Trajectory& run, const OptimizerOptions& options, const Rule
   return worst;
 }
 
-/// What the errors of one file may be: all precisions and storage orders, or double alone.
+/// The largest errors of one file's replays in both storage orders, in double and, where it is tried, in
+/// float.
 struct Verdict {
   double in_double = 0;
   double in_float = 0;
@@ -179,7 +180,7 @@ class StoredTensor {
   std::vector<Scalar> memory_;
 };
 
-/// The same replay through a stack, with the tensor taken apart by `layout`.
+/// The replay through a stack, with the tensor taken apart by `layout`.
 template <class Scalar, class Rule>
 double replay_layout(const Trajectory& run, const OptimizerOptions& options, const Layout& layout,
                      const Rule& rule, bool first_runs_fastest) {

@@ -33,7 +33,7 @@ bool is_block_monomial(const Matrix<double>& a, Index block, double tolerance) {
   return has_one_unit_per_line(occupied);
 }
 
-/// Whether an element has the form that the families of its group allow.
+/// Tests whether an element has the form that the families of its group allow.
 bool belongs(const AnyGroup& group, const AnyGroup::Element& g, Index size) {
   const Matrix<double> a = matrix_of(group, g, size);
   const SideFamilies side =

@@ -109,7 +109,7 @@ static_assert(meet_is<RowScalings, LeftOrthogonal, Trivial>);
 static_assert(!std::same_as<meet_t<LeftOrthogonal, SignedRows>, RowPermutation>);
 static_assert(!std::same_as<meet_t<LmHead, Embedding>, LmHead>);
 
-/// What is known of a group, without its type. User's groups have an order of their own and are left out.
+/// The facts of a group, without its type. User's groups have an order of their own and are left out.
 struct Known {
   std::string name;
   Families families;

@@ -124,7 +124,7 @@ double error_of(const StepPair<Scalar>& pair, const Trial& trial, Index gap = 0,
 const StepCoefficients ema{.beta = 0.95, .gradient_weight = 0.05, .decay = 0.01, .step_size = 0.1};
 const StepCoefficients nesterov{
     .beta = 0.9, .gradient_weight = 1, .nesterov = true, .decay = 0.01, .step_size = 0.1};
-/// The same with a clip's factor, which reaches the gradient alone.
+/// The coefficients with a clip's factor, which reaches the gradient alone.
 StepCoefficients clipped(StepCoefficients coefficients) {
   coefficients.gradient_factor = 0.03;
   return coefficients;

@@ -21,7 +21,7 @@ namespace memory_test { namespace {
 using namespace symopt;
 using namespace symopt_test;
 
-/// What a call allocates, in blocks of floats of that shape.
+/// The memory that a call allocates, in blocks of floats of that shape.
 double blocks_allocated(Shape shape, const std::function<void()>& call) {
   const std::size_t before = allocated_bytes.load();
   call();

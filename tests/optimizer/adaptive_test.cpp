@@ -257,7 +257,8 @@ TEST_CASE("a row that is not seen any more dies out like (beta1 / sqrt(beta2))^t
   CHECK(first == doctest::Approx(std::sqrt(8.0)));
 }
 
-/// Whether steps from gradients of a size are those of gradients of size 1, where eps shrinks with them.
+/// Tests whether steps from gradients of a size are those of gradients of size 1, where eps shrinks with
+/// them.
 template <class Rule, class Scalar>
 double scale_error(double scale) {
   const Rule rule{.eps = 1e-8}, scaled{.eps = std::max(1e-8 * scale, 1e-300)};

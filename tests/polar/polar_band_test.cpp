@@ -37,7 +37,7 @@ Band band_of(const QuinticList& list, int steps, double from, double to = 1) {
   return band;
 }
 
-/// What a header promises of so many steps of a list, and that it promises no more than a hundredth too much.
+/// The band that a header promises of so many steps of a list: at most a hundredth too wide.
 struct Promise {
   std::string name;
   QuinticList list;

@@ -148,7 +148,7 @@ TEST_CASE("a gradient that is not finite is left to the step") {
     CHECK_THROWS_AS(clip_by_global_norm(model.stack, bad), std::invalid_argument);
 }
 
-/// What the trait says of a rule, and whether it is so.
+/// Checks the trait of a rule against the degree of its directions.
 template <class Rule>
 void check_trait(const Rule& rule, bool expected) {
   CAPTURE(symopt_test::type_name<Rule>());

@@ -32,7 +32,7 @@ std::map<std::pair<Index, Index>, std::vector<const double*>> visited(const Bloc
   return elements;
 }
 
-/// What is wrong with a block whose element (i, j) should lie at place(i, j); empty when nothing is.
+/// The fault of a block whose element (i, j) should lie at place(i, j); empty when nothing is.
 std::string fault_of(const BlockView<const double>& block, Shape shape, const auto& place) {
   if (shape_of(block) != shape) return "shape " + symopt::to_string(shape_of(block));
   const auto elements = visited(block);
@@ -63,7 +63,7 @@ std::string fault_of(const Blocks& blocks, const Storage& storage, const double*
   return "";
 }
 
-/// What is wrong when the blocks are not a partition of the tensor; empty when they are.
+/// The fault of blocks that are not a partition of the tensor; empty where they are.
 std::string fault_of_cover(const Blocks& blocks, const Storage& storage, const double* first,
                            const std::vector<Index>& strides) {
   std::multiset<const double*> in_blocks;
@@ -369,7 +369,7 @@ TEST_CASE("layouts print as their levels from the outermost inwards") {
 
 // Rows that exist.
 
-/// What is wrong with the rows of a 5x3 block that a mask shows; empty when they are the given ones.
+/// The fault of the rows of a 5x3 block that a mask shows; empty when they are the given ones.
 std::string fault_of_mask(const RowMask& mask, const std::vector<Index>& rows) {
   const std::vector<double> memory(100);
   const Axis rows_axis{5, 7}, cols_axis{3, 2};

@@ -91,7 +91,7 @@ struct Fixture {
   }
 };
 
-/// What route says of these names, which it refuses.
+/// The error of route for these names.
 void check_misrouted(NamedModel& model, const Routing& routing, const std::vector<std::string>& words) {
   Fixture fixture;
   fixture.refuses([&] { fixture.stack.route(model.tensors(), routing); }, words);
@@ -646,7 +646,7 @@ constexpr float bad_values[] = {std::numeric_limits<float>::quiet_NaN(),
                                 std::numeric_limits<float>::infinity(),
                                 -std::numeric_limits<float>::infinity()};
 
-/// The same trajectory, with and without steps whose gradients are bad.
+/// One trajectory, with and without steps whose gradients are bad.
 void check_without_trace(NonFinite policy, const std::function<void(Trained&)>& bad_step) {
   CAPTURE(default_seed);
   Trained with(policy), without(policy);

@@ -27,7 +27,7 @@ Matrices<Scalar> run_apart(const AnyRule<Scalar>& rule, const std::vector<Shape>
   return weights;
 }
 
-/// The same in a stack, all blocks in one tensor under the given layout.
+/// The steps of a stack with all blocks in one tensor under the given layout.
 template <class Scalar>
 Matrices<Scalar> run_stored(const AnyRule<Scalar>& rule, const Storage& storage, Orders orders,
                             std::uint64_t seed) {

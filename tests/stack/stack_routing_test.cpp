@@ -14,7 +14,7 @@ namespace stack_routing_test { namespace {
 using namespace symopt;
 using namespace symopt_test;
 
-/// What a parameter class gets.
+/// The rule and rate of a parameter class.
 struct Treatment {
   std::string group;
   std::string rule;

@@ -19,7 +19,7 @@ using interop::LoadOptions;
 using interop::LoadReport;
 using nlohmann::json;
 
-/// What loading the file into the stack says when it refuses; it must leave no trace.
+/// The error of loading the file into the stack, which must leave no trace.
 std::string refusal(TrainedStack& trained, const std::string& file, const LoadOptions& options = {}) {
   const std::string before = trained.bytes();
   const auto weights = trained.model.weights();

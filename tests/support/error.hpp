@@ -56,7 +56,7 @@ class Worst {
   double value_ = 0;
 };
 
-/// True when the two blocks have the same bits, NaN and signed zeros included.
+/// Tests whether two blocks have the same bits, NaN and signed zeros included.
 template <class A, class B>
 bool same_bits(const Eigen::MatrixBase<A>& a, const Eigen::MatrixBase<B>& b) {
   static_assert(std::same_as<typename A::Scalar, typename B::Scalar>);

@@ -41,7 +41,7 @@ struct Lopsided {
   }
 };
 
-/// The same as a normalization for a neuron's row.
+/// The bent rows as a normalization for a neuron's row.
 struct BentRows {
   using largest_group = symopt::RowPermutation;
 

@@ -10,8 +10,9 @@
 #include <utility>
 #include <vector>
 
-// What the groups draw their elements with. The distributions of <random> give other numbers with every
-// standard library; these give the same ones, so that a seed names the same element everywhere.
+// The random numbers that the groups draw their elements with. The distributions of <random> give other
+// numbers with every standard library; these give the same ones, so that a seed names the same element
+// everywhere.
 namespace symopt { inline namespace SYMOPT_ABI {
 
 /// A source of uniform random integers in [min(), max()]: the standard engines among them.

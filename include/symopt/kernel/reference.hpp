@@ -10,7 +10,7 @@
 #include <limits>
 #include <vector>
 
-// What the fused steps do, in plain loops in double: no lanes, no chunks, no threads, no windows. Slow, and
+// The fused steps in plain loops in double: no lanes, no chunks, no threads, no windows. Slow, and
 // the oracle that they are tested against.
 namespace symopt { inline namespace SYMOPT_ABI { namespace kernel::reference {
 

@@ -23,7 +23,7 @@
 #include <string>
 #include <type_traits>
 
-// What blocks, plans, files and checks ask of a rule, whatever its type.
+// The facts of a rule that blocks, plans, files and checks use, whatever its type.
 namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
 template <class Map>

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-// What errors say about names and patterns that do not fit each other.
+// The hints of errors about names and patterns that do not fit each other.
 namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
 /// A name without the words that wrappers of modules put into it: "module.layers.0._orig_mod.up" is

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-// What of an optimizer outlives a process, and what must be the same for it to mean the same.
+// The part of an optimizer that outlives a process, and the options that must agree for it to mean the same.
 namespace symopt { inline namespace SYMOPT_ABI {
 
 /// One parameter: what its state is called, and what it depends on.

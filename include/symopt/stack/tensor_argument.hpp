@@ -14,7 +14,7 @@
 #include <type_traits>
 #include <utility>
 
-// What a stack is given as weights, gradients and copies, as tensors: a TensorView, or an Eigen object that
+// The weights, gradients and copies that a stack is given, as tensors: a TensorView, or an Eigen object that
 // stays.
 namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
