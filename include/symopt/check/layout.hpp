@@ -70,6 +70,7 @@ SYMOPT_CHECK_INLINE std::vector<double> changes_by_rounding(const StoredRule& ru
   std::vector<double> changes(blocks.size(), 0.0);
   for (int draw = 0; draw < draws; ++draw) {
     std::vector<WideMatrix> noisy;
+    noisy.reserve(blocks.size());
     for (const WideMatrix& block : blocks) noisy.push_back(rounded_once(Precision::in_double, block, engine));
     const std::vector<WideMatrix> rounded = directions_in(rule, noisy);
     for (std::size_t i = 0; i < blocks.size(); ++i)
@@ -121,6 +122,7 @@ SYMOPT_CHECK_INLINE Report check_layout(const StoredRule& a, const StoredRule& b
     const std::string where(kind->name);
     std::mt19937_64 engine = engine_for(trials.seed(), "layout " + where);
     std::vector<WideMatrix> blocks;
+    blocks.reserve(shapes.size());
     for (const Shape shape : shapes) blocks.push_back(widened(kind->draw(shape, engine)));
     const auto here = directions_in(a, blocks), there = directions_in(b, blocks);
     const std::vector<double> changes = changes_by_rounding(a, blocks, here, engine);

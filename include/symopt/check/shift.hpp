@@ -82,7 +82,7 @@ SYMOPT_CHECK_INLINE WideMatrix horizontal_part(const AnyGroup& group, WideMatrix
 
 SYMOPT_CHECK_INLINE Law horizontal_law(const AnyGroup& group) {
   const auto project = [&group](const WideMatrix& block) { return horizontal_part(group, block); };
-  const Motion motion{"horizontal gradient", unmoved(), unmoved(), project};
+  Motion motion{"horizontal gradient", unmoved(), unmoved(), project};
   return {.name = "horizontal",
           .violation = "a horizontal gradient has a step that is not horizontal",
           .of_moved = "the step",

@@ -97,14 +97,14 @@ SYMOPT_INLINE Windows<Window, static_cast<int>(sizeof...(row))> open_windows(
   return {{Window(view, run.row + row, run.col, count)...}};
 }
 
-template <class View_, Access access, Fetch fetch, bool is_optional>
+template <class ViewOrReference, Access access, Fetch fetch, bool is_optional>
 struct BlockOperand {
-  using View = std::remove_cvref_t<View_>;
+  using View = std::remove_cvref_t<ViewOrReference>;
   using Scalar = typename View::value_type;
   static constexpr int vector_size = Lanes<Scalar>::size;
   static constexpr bool limits_runs = View::limits_runs;
 
-  View_ view;
+  ViewOrReference view;
   bool is_used;
 
   template <int rows>

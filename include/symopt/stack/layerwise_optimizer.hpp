@@ -56,8 +56,8 @@ class BasicLayerwiseOptimizer {
   /// std::invalid_argument for options out of range.
   explicit BasicLayerwiseOptimizer(StackOptions options) : options_(options) { validate(options_); }
   BasicLayerwiseOptimizer() = default;
-  BasicLayerwiseOptimizer(BasicLayerwiseOptimizer&&) = default;
-  BasicLayerwiseOptimizer& operator=(BasicLayerwiseOptimizer&&) = default;
+  BasicLayerwiseOptimizer(BasicLayerwiseOptimizer&&) noexcept = default;
+  BasicLayerwiseOptimizer& operator=(BasicLayerwiseOptimizer&&) noexcept = default;
   ///@}
 
   /// Adds a parameter of a class (LmHead, Router, ..., any group) or under a rule (AdamW, Update<...>).
@@ -91,7 +91,7 @@ class BasicLayerwiseOptimizer {
   template <class Weights, class Gradient>
   void add(std::string name, const BasicRole<Scalar>& role, Weights&& weights, Gradient&& gradient) {
     std::vector<Parameter> added;
-    added.push_back(make(std::move(name), detail::weights_of<Scalar>(std::forward<Weights>(weights)), role));
+    added.push_back(make(name, detail::weights_of<Scalar>(std::forward<Weights>(weights)), role));
     bind_gradient(*added.back(), std::forward<Gradient>(gradient));
     parameters_.insert(std::move(added));
     reserve_inputs();

@@ -99,7 +99,7 @@ LoadReport load_state_bytes(AnyOptimizer& optimizer, std::span<const std::byte> 
                             LoadOptions options = {}, const std::string& source = "state") {
   StateTable table = symopt::detail::StateAccess::table(optimizer);
   detail::StateReader reader(bytes, source, options);
-  const LoadReport report = reader.load(table);
+  LoadReport report = reader.load(table);
   symopt::detail::StateAccess::commit(optimizer, table, !options.keep_rates);
   return report;
 }

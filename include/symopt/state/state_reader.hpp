@@ -143,7 +143,7 @@ class StateReader {
     compare_options(parameter, found.contains("options") ? found["options"] : nlohmann::json(nullptr),
                     expected["options"]);
     check_fields(load, fields);
-    loads_.push_back(std::move(load));
+    loads_.push_back(load);
   }
 
   void changed(const SavedParameter& parameter, const std::string& difference) {
