@@ -323,7 +323,8 @@ TEST_CASE("the state is a block and a line, and empty blocks step") {
   CHECK(rows.state().root_mean_squares()[1] == 0);
   CHECK(Optimizer<Adaptive<SwigluOutput>>(2, 3).state().root_mean_squares().size() == 3);
   CHECK(Optimizer<Adaptive<LmHead, moments::Block>>(2, 3).state().root_mean_squares().size() == 1);
-  CHECK(shape_of(Optimizer<Adaptive<Trivial>>(2, 3).state().root_mean_squares()) == Shape{2, 3});
+  CHECK(symopt::detail::shape_of(Optimizer<Adaptive<Trivial>>(2, 3).state().root_mean_squares()) ==
+        Shape{2, 3});
   const auto steps_empty = [](auto rule, Shape shape) {
     Matrix<float> none(shape.rows, shape.cols);
     Optimizer<decltype(rule)> optimizer(shape.rows, shape.cols, {}, rule);

@@ -34,7 +34,8 @@ std::map<std::pair<Index, Index>, std::vector<const double*>> visited(const Bloc
 
 /// What is wrong with a block whose element (i, j) should lie at place(i, j); empty when nothing is.
 std::string fault_of(const BlockView<const double>& block, Shape shape, const auto& place) {
-  if (shape_of(block) != shape) return "shape " + symopt::to_string(shape_of(block));
+  if (symopt::detail::shape_of(block) != shape)
+    return "shape " + symopt::to_string(symopt::detail::shape_of(block));
   const auto elements = visited(block);
   if (static_cast<Index>(elements.size()) != shape.rows * shape.cols) return "number of elements";
   for (Index i = 0; i < shape.rows; ++i)
@@ -176,9 +177,9 @@ TEST_CASE("tensors without elements have empty blocks or none") {
   CHECK(blocks_of(TensorView<double>(&element, {0, 6}), layout::row_heads(2)).size() == 2);
   const auto sections = blocks_of(TensorView<double>(&element, {1, 1}), layout::row_sections({0, 1, 0}));
   REQUIRE(sections.size() == 3);
-  CHECK(shape_of(sections[0]) == Shape{0, 1});
-  CHECK(shape_of(sections[1]) == Shape{1, 1});
-  CHECK(shape_of(sections[2]) == Shape{0, 1});
+  CHECK(symopt::detail::shape_of(sections[0]) == Shape{0, 1});
+  CHECK(symopt::detail::shape_of(sections[1]) == Shape{1, 1});
+  CHECK(symopt::detail::shape_of(sections[2]) == Shape{0, 1});
   for (const Neurons neurons : {Neurons::apart, Neurons::paired})
     for (const auto& block :
          blocks_of(TensorView<double>(&element, {0, 3}), layout::gate_up(GateUp::concatenated, neurons))) {
@@ -186,7 +187,7 @@ TEST_CASE("tensors without elements have empty blocks or none") {
       CHECK(visited(block).empty());
     }
   for (const auto& block : blocks_of(TensorView<double>(&element, {4, 0, 3}), layout::as_matrix()))
-    CHECK(shape_of(block) == Shape{4, 0});
+    CHECK(symopt::detail::shape_of(block) == Shape{4, 0});
 }
 
 TEST_CASE("Eigen's matrices, maps, blocks and vectors are tensors") {

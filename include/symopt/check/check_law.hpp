@@ -115,7 +115,8 @@ class LawRun {
   /// A rule whose output never changes obeys too many laws.
   bool varies(const WideMatrix& output) {
     for (const WideMatrix& first : first_outputs_)
-      if (shape_of(first) == shape_of(output)) return !is_equal(first, output);
+      if (symopt::detail::shape_of(first) == symopt::detail::shape_of(output))
+        return !is_equal(first, output);
     first_outputs_.push_back(output);
     return false;
   }

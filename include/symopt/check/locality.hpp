@@ -48,7 +48,7 @@ SYMOPT_CHECK_INLINE std::vector<Matrix<double>> changed_blocks(const Matrix<doub
     changed.push_back(own);
     for (Index k = 0; k < own.size(); ++k) changed.back().data()[k] *= factor;
   }
-  changed.push_back(gaussian<double>(shape_of(own), engine));
+  changed.push_back(gaussian<double>(symopt::detail::shape_of(own), engine));
   return changed;
 }
 

@@ -87,7 +87,7 @@ SYMOPT_CHECK_INLINE bool Shrink::replace_if_it_fails(Trial& trial, Trial simpler
 }
 
 SYMOPT_CHECK_INLINE void Shrink::simplify_element(Trial& trial) {
-  const Shape shape = shape_of(trial.input.gradient);
+  const Shape shape = symopt::detail::shape_of(trial.input.gradient);
   Trial simpler = trial;
   for (const SimpleMove& candidate : law_.simple_moves(shape)) {
     simpler.motion = candidate.motion();
@@ -116,12 +116,12 @@ SYMOPT_CHECK_INLINE WideMatrix without_line(const WideMatrix& block, Side side, 
 
 SYMOPT_CHECK_INLINE void Shrink::remove_lines(Trial& trial) {
   for (const Side side : {Side::left, Side::right})
-    for (Index line = line_count(shape_of(trial.input.gradient), side); line-- > 0;) {
-      if (line_count(shape_of(trial.input.gradient), side) == 1) continue;
+    for (Index line = line_count(symopt::detail::shape_of(trial.input.gradient), side); line-- > 0;) {
+      if (line_count(symopt::detail::shape_of(trial.input.gradient), side) == 1) continue;
       Trial smaller = trial;
       smaller.input.gradient = law_.prepare(without_line(trial.input.gradient, side, line));
       smaller.input.weights = without_line(trial.input.weights, side, line);
-      if (!group_.fits(shape_of(smaller.input.gradient))) continue;
+      if (!group_.fits(symopt::detail::shape_of(smaller.input.gradient))) continue;
       try_motions_of_smaller(trial, std::move(smaller), side, line);
     }
 }
@@ -136,7 +136,7 @@ SYMOPT_CHECK_INLINE void Shrink::try_motions_of_smaller(Trial& trial, Trial smal
     move_ = kept;
     return;
   }
-  for (const Motion& generator : law_.generators(shape_of(smaller.input.gradient))) {
+  for (const Motion& generator : law_.generators(symopt::detail::shape_of(smaller.input.gradient))) {
     smaller.motion = generator;
     if (!fails(smaller)) continue;
     trial = std::move(smaller);
@@ -146,8 +146,8 @@ SYMOPT_CHECK_INLINE void Shrink::try_motions_of_smaller(Trial& trial, Trial smal
 
 /// Makes the last row (left) or column (right) the one that brings the sum of all to zero.
 SYMOPT_CHECK_INLINE void balance_last_line(WideMatrix& block, Side side) {
-  const Index last = line_count(shape_of(block), side) - 1;
-  for (Index k = 0; k < line_count(shape_of(block), opposite(side)); ++k) {
+  const Index last = line_count(symopt::detail::shape_of(block), side) - 1;
+  for (Index k = 0; k < line_count(symopt::detail::shape_of(block), opposite(side)); ++k) {
     Wide sum_of_others = 0;
     for (Index i = 0; i < last; ++i) sum_of_others += entry_of_line(block, side, i, k);
     entry_of_line(block, side, last, k) = -sum_of_others;
@@ -155,7 +155,7 @@ SYMOPT_CHECK_INLINE void balance_last_line(WideMatrix& block, Side side) {
 }
 
 SYMOPT_CHECK_INLINE void Shrink::use_integers(Trial& trial) const {
-  const Shape shape = shape_of(trial.input.gradient);
+  const Shape shape = symopt::detail::shape_of(trial.input.gradient);
   constexpr std::uint64_t draws = 12;
   for (std::uint64_t k = 0; k < draws; ++k) {
     std::mt19937_64 engine = engine_for(seed_, "integers", k);

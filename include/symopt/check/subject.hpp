@@ -88,7 +88,8 @@ SYMOPT_CHECK_INLINE WideMatrix rounded_once(Precision precision, WideMatrix bloc
 
 SYMOPT_CHECK_INLINE double own_rounding(const WideMatrix& in_float, const WideMatrix& in_double) {
   constexpr Wide finer = 0x1p-29L;  // the roundoff of double over that of float
-  if (!is_finite(in_float) || shape_of(in_float) != shape_of(in_double)) return 0;
+  if (!is_finite(in_float) || symopt::detail::shape_of(in_float) != symopt::detail::shape_of(in_double))
+    return 0;
   return static_cast<double>(finer * std::min(distance(in_float, in_double), norm(in_double)));
 }
 
@@ -107,11 +108,13 @@ SYMOPT_CHECK_INLINE Evaluation::Evaluation(const AnyRule& rule, Precision in, co
       gradient(rounded_to(in, at_gradient)),
       direction(direction_of(rule, in, weights, gradient)) {
   constexpr int draws = 4;
-  is_finite = detail::is_finite(direction) && shape_of(direction) == shape_of(gradient);
+  is_finite = detail::is_finite(direction) &&
+              symopt::detail::shape_of(direction) == symopt::detail::shape_of(gradient);
   for (int k = 0; k < draws && is_finite; ++k) {
     const WideMatrix near_gradient = rounded_once(in, gradient, engine);
     const WideMatrix nearby = direction_of(rule, in, rounded_once(in, weights, engine), near_gradient);
-    is_finite = detail::is_finite(nearby) && shape_of(nearby) == shape_of(direction);
+    is_finite =
+        detail::is_finite(nearby) && symopt::detail::shape_of(nearby) == symopt::detail::shape_of(direction);
     if (is_finite) change = std::max(change, static_cast<double>(distance(nearby, direction)));
   }
   if (is_finite && in == Precision::in_double && rule.in_float)

@@ -51,10 +51,10 @@ SYMOPT_CHECK_INLINE TwinRuns::TwinRuns(const AnyOptimizerFactory& factory, const
     : precision_(factory.precision),
       motion_(motion),
       free_running_(free_running),
-      plain_{factory.make(shape_of(weights)), rounded_to(precision_, weights)},
-      moved_{factory.make(shape_of(weights)), moved_weights(weights)},
-      plain_rounded_{factory.make(shape_of(weights)), plain_.weights},
-      moved_rounded_{factory.make(shape_of(weights)), moved_.weights},
+      plain_{factory.make(symopt::detail::shape_of(weights)), rounded_to(precision_, weights)},
+      moved_{factory.make(symopt::detail::shape_of(weights)), moved_weights(weights)},
+      plain_rounded_{factory.make(symopt::detail::shape_of(weights)), plain_.weights},
+      moved_rounded_{factory.make(symopt::detail::shape_of(weights)), moved_.weights},
       plain_in_float_(plain_.optimizer->in_float()),
       moved_in_float_(moved_.optimizer->in_float()) {}
 

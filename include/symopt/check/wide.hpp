@@ -84,7 +84,8 @@ SYMOPT_CHECK_INLINE bool is_finite(const WideMatrix& block) {
 }
 
 SYMOPT_CHECK_INLINE bool is_equal(const WideMatrix& a, const WideMatrix& b) {
-  return shape_of(a) == shape_of(b) && std::equal(a.data(), a.data() + a.size(), b.data());
+  return symopt::detail::shape_of(a) == symopt::detail::shape_of(b) &&
+         std::equal(a.data(), a.data() + a.size(), b.data());
 }
 
 SYMOPT_CHECK_INLINE bool is_zero(const WideMatrix& block) {

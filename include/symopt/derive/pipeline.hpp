@@ -14,9 +14,9 @@
 
 namespace symopt { inline namespace SYMOPT_ABI {
 
-namespace hana = boost::hana;
-
 namespace detail {
+
+namespace hana = boost::hana;
 
 /// A place in a pipeline: the i-th stage, or the projection.
 template <std::size_t i, class Map>
@@ -59,31 +59,32 @@ class Pipeline {
  public:
   using projection = Projection;  ///< P; the mirrored pipeline has the mirrored one
 
-  explicit Pipeline(const hana::tuple<Maps...>& maps) : maps_(maps) {}
+  explicit Pipeline(const boost::hana::tuple<Maps...>& maps) : maps_(maps) {}
 
   template <class Scalar>
   struct Workspace {
-    explicit Workspace(Shape shape) : projection(shape), maps(workspace_t<Maps, Scalar>(shape)...) {}
+    explicit Workspace(Shape shape) : projection(shape), maps(detail::workspace_t<Maps, Scalar>(shape)...) {}
 
     typename Projection::template Workspace<Scalar> projection;
-    hana::tuple<workspace_t<Maps, Scalar>...> maps;
+    boost::hana::tuple<detail::workspace_t<Maps, Scalar>...> maps;
   };
 
   template <class Scalar>
   void apply(MatrixRef<Scalar> block, auto& workspace) const {
-    hana::for_each(steps,
-                   Runner<Scalar, std::remove_reference_t<decltype(workspace)>>{*this, block, workspace});
+    boost::hana::for_each(
+        steps, Runner<Scalar, std::remove_reference_t<decltype(workspace)>>{*this, block, workspace});
   }
 
   template <std::size_t i>
   const auto& map() const {
-    return maps_[hana::size_c<i>];
+    return maps_[boost::hana::size_c<i>];
   }
 
   auto mirrored() const {
-    return hana::unpack(maps_, [](const auto&... map) {
-      return Pipeline<decltype(Projection{}.mirrored()), std::remove_cvref_t<decltype(mirror(map))>...>(
-          hana::make_tuple(mirror(map)...));
+    return boost::hana::unpack(maps_, [](const auto&... map) {
+      return Pipeline<decltype(Projection{}.mirrored()),
+                      std::remove_cvref_t<decltype(detail::mirror(map))>...>(
+          boost::hana::make_tuple(detail::mirror(map)...));
     });
   }
 
@@ -101,24 +102,25 @@ class Pipeline {
     }
     template <std::size_t i, class Map>
     void operator()(detail::Stage<i, Map>) const {
-      apply_map<Map, Scalar>(pipeline.maps_[hana::size_c<i>], block, workspace.maps[hana::size_c<i>]);
+      detail::apply_map<Map, Scalar>(pipeline.maps_[boost::hana::size_c<i>], block,
+                                     workspace.maps[boost::hana::size_c<i>]);
     }
   };
 
-  hana::tuple<Maps...> maps_;
+  boost::hana::tuple<Maps...> maps_;
 };
 
 /// The maps of a normalization as a flat tuple of values; Then adds the case of several.
 template <class N>
 constexpr auto stages_of(const N& normalization) {
-  return hana::make_tuple(normalization);
+  return boost::hana::make_tuple(normalization);
 }
 
 /// The pipeline of a normalization under a projection.
 template <class Projection, class N>
 constexpr auto make_pipeline(const N& normalization) {
-  return hana::unpack(stages_of(normalization), []<class... Maps>(const Maps&... map) {
-    return Pipeline<Projection, Maps...>(hana::make_tuple(map...));
+  return boost::hana::unpack(stages_of(normalization), []<class... Maps>(const Maps&... map) {
+    return Pipeline<Projection, Maps...>(boost::hana::make_tuple(map...));
   });
 }
 

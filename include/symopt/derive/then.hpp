@@ -15,7 +15,8 @@ namespace symopt { inline namespace SYMOPT_ABI {
 /// Cost: the sum of the stages'.
 template <class First, class... Rest>
 struct Then {
-  hana::tuple<First, Rest...> stages{};  ///< the normalizations with their options, the first one first
+  boost::hana::tuple<First, Rest...>
+      stages{};  ///< the normalizations with their options, the first one first
 
   /// All stages with their default options.
   Then() = default;
@@ -26,12 +27,13 @@ struct Then {
   explicit Then(First first) requires(sizeof...(Rest) == 0) : stages(std::move(first)) {}
 
   static constexpr Families families = [] {
-    Families common = claimed_families<First>;
-    ((common = meet(common, claimed_families<Rest>)), ...);
+    Families common = detail::claimed_families<First>;
+    ((common = meet(common, detail::claimed_families<Rest>)), ...);
     return common;
   }();
   static constexpr bool keeps_horizontal(Side side) {
-    return (symopt::keeps_horizontal<First>(side) && ... && symopt::keeps_horizontal<Rest>(side));
+    return (symopt::detail::keeps_horizontal<First>(side) && ... &&
+            symopt::detail::keeps_horizontal<Rest>(side));
   }
 
   template <class Scalar>
@@ -40,7 +42,7 @@ struct Then {
   };
 
   void validate() const {
-    hana::for_each(stages, [](const auto& stage) { validated(stage); });
+    boost::hana::for_each(stages, [](const auto& stage) { detail::validated(stage); });
   }
   template <class Derived>
   Matrix<typename Derived::Scalar> operator()(const Eigen::MatrixBase<Derived>& block) const {
@@ -51,8 +53,8 @@ struct Then {
     Pipeline<HorizontalProjection<>, First, Rest...>(stages).template apply<Scalar>(block, workspace);
   }
   auto mirrored() const {
-    return hana::unpack(stages, [](const auto&... stage) {
-      return Then<std::remove_cvref_t<decltype(mirror(stage))>...>(mirror(stage)...);
+    return boost::hana::unpack(stages, [](const auto&... stage) {
+      return Then<std::remove_cvref_t<decltype(detail::mirror(stage))>...>(detail::mirror(stage)...);
     });
   }
 };
@@ -60,8 +62,9 @@ struct Then {
 /// The stages of a composition, those of nested ones among them, as a Hana tuple.
 template <class... Ns>
 constexpr auto stages_of(const Then<Ns...>& then) {
-  return hana::unpack(
-      then.stages, [](const auto&... stage) { return hana::flatten(hana::make_tuple(stages_of(stage)...)); });
+  return boost::hana::unpack(then.stages, [](const auto&... stage) {
+    return boost::hana::flatten(boost::hana::make_tuple(stages_of(stage)...));
+  });
 }
 
 }}  // namespace symopt

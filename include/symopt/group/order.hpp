@@ -20,7 +20,7 @@ namespace symopt { inline namespace SYMOPT_ABI {
 template <class G, class H>
 inline constexpr bool is_subgroup_v = families_of<H>.contains(families_of<G>);
 /// Into a user's group: only itself and the trivial group.
-template <class G, StatesBound H>
+template <class G, detail::StatesBound H>
 inline constexpr bool is_subgroup_v<G, H> = std::same_as<G, H> || families_of<G> == Families{};
 
 namespace detail {

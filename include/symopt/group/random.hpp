@@ -22,6 +22,8 @@ concept RandomEngine = requires(G& engine) {
   { G::max() } -> std::same_as<decltype(engine())>;
 };
 
+namespace detail {
+
 /// The least that an engine has: what concepts ask their questions with.
 struct MinimalEngine {
   /// What an engine has; it is declared, and never run.
@@ -69,12 +71,14 @@ double standard_normal(Engine& engine) {
   }
 }
 
+}  // namespace detail
+
 /// A matrix of independent standard normal numbers.
 template <class Scalar, RandomEngine Engine>
 Matrix<Scalar> gaussian(Shape shape, Engine& engine) {
   Matrix<Scalar> block(shape.rows, shape.cols);
   for (Index i = 0; i < shape.rows; ++i)
-    for (Index j = 0; j < shape.cols; ++j) block(i, j) = static_cast<Scalar>(standard_normal(engine));
+    for (Index j = 0; j < shape.cols; ++j) block(i, j) = static_cast<Scalar>(detail::standard_normal(engine));
   return block;
 }
 

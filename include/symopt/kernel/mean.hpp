@@ -61,7 +61,7 @@ void subtract_mean_column(const BlockView<Scalar>& block) {
   using L = Lanes<Scalar>;
   const Range columns{0, block.cols.size};
   if (columns.end == 0) return;
-  for_each_chunk(chunks_of(shape_of(block)), [&](Range rows) {
+  for_each_chunk(chunks_of(symopt::detail::shape_of(block)), [&](Range rows) {
     for (Index i = rows.begin; i < rows.end; ++i) {
       DoubleLanes<Scalar> sums;
       sweep(

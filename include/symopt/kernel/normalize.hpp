@@ -31,7 +31,7 @@ SYMOPT_INLINE void multiply(const BlockView<Scalar>& block, Range rows, Range co
 template <class Scalar>
 void normalize_rows(const BlockView<Scalar>& block, double eps) {
   const Range columns{0, block.cols.size};
-  for_each_chunk(chunks_of(shape_of(block)), [&](Range rows) {
+  for_each_chunk(chunks_of(symopt::detail::shape_of(block)), [&](Range rows) {
     for (Index i = rows.begin; i < rows.end; ++i) {
       DoubleLanes<Scalar> squares;
       add_squares(block, {i, i + 1}, columns, accumulate(squares));
@@ -70,7 +70,7 @@ void normalize_columns(const BlockView<Scalar>& block, double eps) {
 /// The block over its Frobenius norm; a zero block stays zero. Every row is added up alone.
 template <class Scalar>
 void normalize_block(const BlockView<Scalar>& block) {
-  const Shape shape = shape_of(block);
+  const Shape shape = symopt::detail::shape_of(block);
   const Range columns{0, shape.cols};
   DoubleLanes<Scalar> squares;
   add_squares(block, {0, shape.rows}, columns, accumulate(squares));
@@ -86,7 +86,7 @@ void normalize_block(const BlockView<Scalar>& block) {
 /// Every entry becomes its sign.
 template <class Scalar>
 void take_signs(const BlockView<Scalar>& block) {
-  for_each_chunk(chunks_of(shape_of(block)), [&](Range rows) {
+  for_each_chunk(chunks_of(symopt::detail::shape_of(block)), [&](Range rows) {
     sweep(
         rows, {0, block.cols.size}, [](Lanes<Scalar>& x) SYMOPT_INLINE_LAMBDA { x = sign(x); }, inout(block));
   });

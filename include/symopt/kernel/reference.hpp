@@ -67,7 +67,7 @@ double without_subnormals(double x) {
 template <class Scalar>
 void step(const BlockView<const Scalar>& gradient, const BlockView<Scalar>& momentum,
           const BlockView<Scalar>& weights, const StepCoefficients& coefficients, auto&& direction) {
-  const Shape shape = shape_of(weights);
+  const Shape shape = symopt::detail::shape_of(weights);
   Block x(shape), decayed(shape);
   for (Index i = 0; i < shape.rows; ++i)
     for (Index j = 0; j < shape.cols; ++j) {
@@ -115,7 +115,7 @@ template <class Scalar>
 void adaptive_step(const BlockView<const Scalar>& gradient, const BlockView<Scalar>& momentum,
                    const BlockView<Scalar>& weights, std::vector<double>& roots, auto&& line_of,
                    const StepCoefficients& coefficients, const AdamWCoefficients& own, auto&& project) {
-  const Shape shape = shape_of(weights);
+  const Shape shape = symopt::detail::shape_of(weights);
   Block g(shape), x(shape), decayed(shape);
   for (Index i = 0; i < shape.rows; ++i)
     for (Index j = 0; j < shape.cols; ++j) {

@@ -45,7 +45,7 @@ struct BlockView {
       : data(first), rows(row_axis), cols(column_axis) {}
 
   /// The memory of a dense Eigen object in either storage order.
-  template <EigenMemory<Scalar> Derived>
+  template <detail::EigenMemory<Scalar> Derived>
   explicit BlockView(Derived& block)
       : data(block.data()), rows{block.rows(), block.rowStride()}, cols{block.cols(), block.colStride()} {}
 
@@ -83,7 +83,7 @@ Orientation orientation_of(const BlockView<Scalar>& block) {
 /// Of an Eigen object by its storage order.
 template <class Derived>
 inline constexpr Orientation orientation_v =
-    is_row_major_v<Derived> ? Orientation::along_rows : Orientation::along_columns;
+    detail::is_row_major_v<Derived> ? Orientation::along_rows : Orientation::along_columns;
 
 /// A view so that its memory runs along rows: as it is, or transposed.
 ///@{
@@ -101,13 +101,13 @@ View along_rows(const View& view, Orientation orientation) {
 }
 ///@}
 
+namespace detail {
+
 /// The size of a view, without the rows that are not selected.
 template <class Scalar>
 Shape shape_of(const BlockView<Scalar>& view) {
   return {view.row_count(), view.cols.size};
 }
-
-namespace detail {
 
 template <class Stride, class Scalar>
 void visit_segments(const BlockView<Scalar>& view, auto&& visit) {

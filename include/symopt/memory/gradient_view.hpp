@@ -19,7 +19,9 @@ class GradientView {
   GradientView(const BlockView<const bfloat16>& bf16) requires std::same_as<Scalar, float> : bf16_(bf16),
                                                                                              is_bf16_(true) {}
 
-  Shape shape() const { return is_bf16_ ? shape_of(bf16_) : shape_of(values_); }
+  Shape shape() const {
+    return is_bf16_ ? symopt::detail::shape_of(bf16_) : symopt::detail::shape_of(values_);
+  }
   GradientView transposed() const {
     if constexpr (std::same_as<Scalar, float>)
       if (is_bf16_) return GradientView(bf16_.transposed());

@@ -24,9 +24,9 @@ struct SplitWeights {
 ///   optimizer.step(split_weights(high, low), gradient);
 template <class High, class Low>
 SplitWeights<High, Low> split_weights(High& high, Low& low) {
-  static_assert(is_writable_memory_v<High> && std::same_as<typename High::Scalar, bfloat16>,
+  static_assert(detail::is_writable_memory_v<High> && std::same_as<typename High::Scalar, bfloat16>,
                 "the upper half is bfloat16 memory: a Matrix, Map, Ref or Block");
-  static_assert(is_writable_memory_v<Low> && std::same_as<typename Low::Scalar, std::uint16_t>,
+  static_assert(detail::is_writable_memory_v<Low> && std::same_as<typename Low::Scalar, std::uint16_t>,
                 "the lower half is std::uint16_t memory: a Matrix, Map, Ref or Block");
   return {high, low};
 }
@@ -35,9 +35,10 @@ SplitWeights<High, Low> split_weights(High& high, Low& low) {
 template <class Derived, class High, class Low>
 void split(const Eigen::MatrixBase<Derived>& weights, SplitWeights<High, Low> halves) {
   static_assert(std::same_as<typename Derived::Scalar, float>, "split weights are floats");
-  if (shape_of(weights) != shape_of(halves.high) || shape_of(weights) != shape_of(halves.low))
-    throw Error(to_string(shape_of(weights)) + " weights do not split into " +
-                to_string(shape_of(halves.high)) + " and " + to_string(shape_of(halves.low)));
+  if (detail::shape_of(weights) != detail::shape_of(halves.high) ||
+      detail::shape_of(weights) != detail::shape_of(halves.low))
+    throw Error(to_string(detail::shape_of(weights)) + " weights do not split into " +
+                to_string(detail::shape_of(halves.high)) + " and " + to_string(detail::shape_of(halves.low)));
   for (Index i = 0; i < weights.rows(); ++i)
     for (Index j = 0; j < weights.cols(); ++j) {
       const auto bits = std::bit_cast<std::uint32_t>(weights.coeff(i, j));

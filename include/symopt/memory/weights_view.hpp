@@ -58,7 +58,9 @@ class WeightsView {
   WeightsView(const BlockView<bfloat16>& rounded, Rounder rounder)
       : kind_(Kind::rounded), bf16_(rounded), rounder_(rounder) {}
 
-  Shape shape() const { return has_values() ? shape_of(values_) : shape_of(bf16_); }
+  Shape shape() const {
+    return has_values() ? symopt::detail::shape_of(values_) : symopt::detail::shape_of(bf16_);
+  }
   WeightsView transposed() const {
     WeightsView turned = *this;
     turned.values_ = values_.transposed();

@@ -52,7 +52,7 @@ template <class Rule, class Scalar = float>
 class Optimizer {
   static_assert(RealScalar<Scalar>, "symopt optimizes float and double blocks");
   static_assert(
-      StatelessRule<Rule, Scalar> || StatefulRule<Rule, Scalar> || !StatesFamilies<Rule>,
+      StatelessRule<Rule, Scalar> || StatefulRule<Rule, Scalar> || !detail::StatesFamilies<Rule>,
       "this is a group, and an optimizer needs a rule: write Optimizer<Update<Group>> for the update that "
       "the group derives");
   static_assert(StatelessRule<Rule, Scalar> || StatefulRule<Rule, Scalar>,
@@ -89,7 +89,7 @@ class Optimizer {
   StepReport step(Weights&& weights, const Eigen::MatrixBase<Gradient>& gradient) {
     using Given = detail::StepWeights<Scalar, std::remove_cvref_t<Weights>>;
     static_assert(are_storable<Weights, Gradient>());  // a constant, so that its sentences come first
-    if constexpr (is_memory_v<Gradient>) {
+    if constexpr (detail::is_memory_v<Gradient>) {
       const Given given(weights, [this](std::uint64_t seed) { return rounder(seed); });
       given.memory.require_usable(shape(), detail::memory_of("gradient", gradient.derived()),
                                   options_.parameter);
@@ -172,12 +172,12 @@ class Optimizer {
     using Storage = typename detail::StepWeights<Scalar, std::remove_cvref_t<Weights>>::Storage;
     using W = typename Storage::Scalar;
     using G = typename Gradient::Scalar;
-    static_assert(is_writable_memory_v<Storage>,
+    static_assert(detail::is_writable_memory_v<Storage>,
                   "the weights must be memory to update: a Matrix, Map, Ref or Block");
     static_assert(!std::is_const_v<std::remove_reference_t<Weights>>,
                   "the weights are const, and a step changes them");
     static_assert(
-        outlives_expression_v<Weights>,
+        detail::outlives_expression_v<Weights>,
         "the weights are a temporary that ends with the call, and the step with it: pass the matrix that "
         "is trained, or a Map, Ref or Block of it");
     constexpr bool takes_bfloat16 = std::same_as<Scalar, float>;

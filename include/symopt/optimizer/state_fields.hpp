@@ -23,9 +23,9 @@
 // What a rule remembers, as a list of named arrays: how a state is saved, loaded and copied without its type.
 namespace symopt { inline namespace SYMOPT_ABI {
 
-namespace hana = boost::hana;
-
 namespace detail {
+
+namespace hana = boost::hana;
 
 template <class T>
 constexpr const char* dtype_of() {

@@ -129,7 +129,7 @@ void iterate(MatrixRef<Scalar> block, Side gram_side, const QuinticList& steps, 
   block *= scale;
   block /= static_cast<Scalar>(kernel::norm(block) * safety + eps * double(scale));
 
-  const Index size = line_count(shape_of(block), gram_side);
+  const Index size = line_count(symopt::detail::shape_of(block), gram_side);
   MatrixRef<Scalar> gram = workspace.gram.as({size, size});
   MatrixRef<Scalar> polynomial = workspace.polynomial.as({size, size});
   for (int step = 0; step < count; ++step) {

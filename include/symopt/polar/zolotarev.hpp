@@ -103,7 +103,7 @@ struct Zolotarev {
       block.setConstant(std::numeric_limits<Scalar>::quiet_NaN());
       return;
     }
-    const Index size = line_count(shape_of(block), gram_side);
+    const Index size = line_count(symopt::detail::shape_of(block), gram_side);
     const Index stride = kernel::square_stride(size);
     MatrixRef<Scalar> square = workspace.square.as({size, stride}).leftCols(size);
     const Scalar scale = kernel::power_of_two_scale(largest);
