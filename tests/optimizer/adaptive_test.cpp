@@ -382,7 +382,7 @@ TEST_CASE("the rule called by itself gives the optimizer's direction") {
   const auto check = [&](auto rule) {
     using Rule = decltype(rule);
     const Shape shape{7, 5};
-    auto state = make_state<typename Rule::template State<double>>(shape);
+    auto state = symopt::detail::make_state<typename Rule::template State<double>>(shape);
     Optimizer<Rule, double> optimizer(shape.rows, shape.cols, {.learning_rate = 1}, rule);
     Matrix<double> weights = Matrix<double>::Zero(7, 5), direction = weights, expected = weights;
     for (int step = 0; step < 3; ++step) {

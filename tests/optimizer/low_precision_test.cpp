@@ -155,7 +155,7 @@ TEST_CASE("every storage steps as floats do: row rules, AdamW, and a rule withou
 
 TEST_CASE("every bfloat16 that is not finite is found at every place, and no other is") {
   const auto is_finite = [](const Halves& block) {
-    return kernel::all_finite(kernel::GradientView<float>(BlockView<const bfloat16>(block)));
+    return kernel::all_finite(kernel::GradientView<float>(symopt::detail::BlockView<const bfloat16>(block)));
   };
   for (std::uint32_t bits = 0; bits <= 0xffffU; ++bits) {
     const Halves block = Halves::Constant(1, 1, half(static_cast<std::uint16_t>(bits)));

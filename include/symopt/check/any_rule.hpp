@@ -84,7 +84,8 @@ template <class Scalar, class Rule>
 Direction<Scalar> direction_of(const Rule& rule) {
   if constexpr (StatefulRule<Rule, Scalar>) {
     return [rule](const Matrix<Scalar>& weights, const Matrix<Scalar>& gradient) {
-      auto state = make_state<typename Rule::template State<Scalar>>(symopt::detail::shape_of(gradient));
+      auto state = symopt::detail::make_state<typename Rule::template State<Scalar>>(
+          symopt::detail::shape_of(gradient));
       Matrix<Scalar> direction(gradient.rows(), gradient.cols());
       for (int step = 0; step < steps_of_state; ++step) rule(weights, gradient, state, direction);
       return direction;
@@ -109,7 +110,7 @@ void add_approximation_reason(AnyRule& any, const Rule& rule) {
     if constexpr (requires(const State& state) { {approximation_reason_in(state.report)}; })
       any.approximation_reason = [rule](const Matrix<double>& weights, const Matrix<double>& gradient) {
         const auto w = converted<Scalar>(weights), g = converted<Scalar>(gradient);
-        auto state = make_state<State>(symopt::detail::shape_of(g));
+        auto state = symopt::detail::make_state<State>(symopt::detail::shape_of(g));
         Matrix<Scalar> direction(g.rows(), g.cols());
         for (int step = 0; step < steps_of_state; ++step) rule(w, g, state, direction);
         return approximation_reason_in(state.report);

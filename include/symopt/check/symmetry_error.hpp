@@ -47,7 +47,7 @@ Blocks directions(const Rule& rule, const Blocks& inputs) {
   Blocks result;
   if constexpr (StatefulRule<Rule, Scalar>) {
     const Shape shape = symopt::detail::shape_of(inputs.front());
-    auto state = make_state<typename Rule::template State<Scalar>>(shape);
+    auto state = symopt::detail::make_state<typename Rule::template State<Scalar>>(shape);
     const Matrix<Scalar> weights = Matrix<Scalar>::Zero(shape.rows, shape.cols);
     Matrix<Scalar> direction = weights;
     for (const WideMatrix& input : inputs) {

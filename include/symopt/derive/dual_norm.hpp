@@ -26,7 +26,7 @@ namespace symopt { inline namespace SYMOPT_ABI {
 /// Source: arXiv 2505.21799 (alpha = 1, PolarGrad); arXiv 2605.18106.
 template <class N>
 struct DualNorm {
-  static_assert(decltype(boost::hana::length(stages_of(std::declval<const N&>())))::value == 1,
+  static_assert(detail::stage_count_v<N> == 1,
                 "DualNorm takes nu between the input and the output of one stage: put it inside Then, "
                 "around the stage that is meant");
 

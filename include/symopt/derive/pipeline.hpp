@@ -12,9 +12,7 @@
 
 #include <utility>
 
-namespace symopt { inline namespace SYMOPT_ABI {
-
-namespace detail {
+namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
 namespace hana = boost::hana;
 
@@ -50,8 +48,6 @@ constexpr auto derive_steps(std::index_sequence<i...>) {
   }
 }
 
-}  // namespace detail
-
 /// Maps one after the other with projections between them, in the order derived at compile time: what
 /// an update is once its group is known. Works in place.
 template <class Projection, class... Maps>
@@ -59,37 +55,36 @@ class Pipeline {
  public:
   using projection = Projection;  ///< P; the mirrored pipeline has the mirrored one
 
-  explicit Pipeline(const boost::hana::tuple<Maps...>& maps) : maps_(maps) {}
+  explicit Pipeline(const hana::tuple<Maps...>& maps) : maps_(maps) {}
 
   template <class Scalar>
   struct Workspace {
-    explicit Workspace(Shape shape) : projection(shape), maps(detail::workspace_t<Maps, Scalar>(shape)...) {}
+    explicit Workspace(Shape shape) : projection(shape), maps(workspace_t<Maps, Scalar>(shape)...) {}
 
     typename Projection::template Workspace<Scalar> projection;
-    boost::hana::tuple<detail::workspace_t<Maps, Scalar>...> maps;
+    hana::tuple<workspace_t<Maps, Scalar>...> maps;
   };
 
   template <class Scalar>
   void apply(MatrixRef<Scalar> block, auto& workspace) const {
-    boost::hana::for_each(
-        steps, Runner<Scalar, std::remove_reference_t<decltype(workspace)>>{*this, block, workspace});
+    hana::for_each(steps,
+                   Runner<Scalar, std::remove_reference_t<decltype(workspace)>>{*this, block, workspace});
   }
 
   template <std::size_t i>
   const auto& map() const {
-    return maps_[boost::hana::size_c<i>];
+    return maps_[hana::size_c<i>];
   }
 
   auto mirrored() const {
-    return boost::hana::unpack(maps_, [](const auto&... map) {
-      return Pipeline<decltype(Projection{}.mirrored()),
-                      std::remove_cvref_t<decltype(detail::mirror(map))>...>(
-          boost::hana::make_tuple(detail::mirror(map)...));
+    return hana::unpack(maps_, [](const auto&... map) {
+      return Pipeline<decltype(Projection{}.mirrored()), std::remove_cvref_t<decltype(mirror(map))>...>(
+          hana::make_tuple(mirror(map)...));
     });
   }
 
  private:
-  static constexpr auto steps = detail::derive_steps<Projection, Maps...>(std::index_sequence_for<Maps...>{});
+  static constexpr auto steps = derive_steps<Projection, Maps...>(std::index_sequence_for<Maps...>{});
 
   template <class Scalar, class W>
   struct Runner {
@@ -97,31 +92,35 @@ class Pipeline {
     MatrixRef<Scalar>& block;
     W& workspace;
 
-    void operator()(detail::Project) const {
-      Projection{}.template apply<Scalar>(block, workspace.projection);
-    }
+    void operator()(Project) const { Projection{}.template apply<Scalar>(block, workspace.projection); }
     template <std::size_t i, class Map>
-    void operator()(detail::Stage<i, Map>) const {
-      detail::apply_map<Map, Scalar>(pipeline.maps_[boost::hana::size_c<i>], block,
-                                     workspace.maps[boost::hana::size_c<i>]);
+    void operator()(Stage<i, Map>) const {
+      apply_map<Map, Scalar>(pipeline.maps_[hana::size_c<i>], block, workspace.maps[hana::size_c<i>]);
     }
   };
 
-  boost::hana::tuple<Maps...> maps_;
+  hana::tuple<Maps...> maps_;
 };
 
 /// The maps of a normalization as a flat tuple of values; Then adds the case of several.
 template <class N>
 constexpr auto stages_of(const N& normalization) {
-  return boost::hana::make_tuple(normalization);
+  return hana::make_tuple(normalization);
 }
+
+/// How many there are.
+template <class N>
+inline constexpr std::size_t stage_count_v =
+    decltype(hana::length(stages_of(std::declval<const N&>())))::value;
 
 /// The pipeline of a normalization under a projection.
 template <class Projection, class N>
 constexpr auto make_pipeline(const N& normalization) {
-  return boost::hana::unpack(stages_of(normalization), []<class... Maps>(const Maps&... map) {
-    return Pipeline<Projection, Maps...>(boost::hana::make_tuple(map...));
+  return hana::unpack(stages_of(normalization), []<class... Maps>(const Maps&... map) {
+    return Pipeline<Projection, Maps...>(hana::make_tuple(map...));
   });
 }
+
+}  // namespace detail
 
 }}  // namespace symopt

@@ -28,7 +28,7 @@ struct Then {
 
   static constexpr Families families = [] {
     Families common = detail::claimed_families<First>;
-    ((common = meet(common, detail::claimed_families<Rest>)), ...);
+    ((common = detail::meet(common, detail::claimed_families<Rest>)), ...);
     return common;
   }();
   static constexpr bool keeps_horizontal(Side side) {
@@ -37,8 +37,8 @@ struct Then {
   }
 
   template <class Scalar>
-  struct Workspace : Pipeline<HorizontalProjection<>, First, Rest...>::template Workspace<Scalar> {
-    using Pipeline<HorizontalProjection<>, First, Rest...>::template Workspace<Scalar>::Workspace;
+  struct Workspace : detail::Pipeline<HorizontalProjection<>, First, Rest...>::template Workspace<Scalar> {
+    using detail::Pipeline<HorizontalProjection<>, First, Rest...>::template Workspace<Scalar>::Workspace;
   };
 
   void validate() const {
@@ -50,21 +50,20 @@ struct Then {
   }
   template <class Scalar>
   void apply(MatrixRef<Scalar> block, auto& workspace) const {
-    Pipeline<HorizontalProjection<>, First, Rest...>(stages).template apply<Scalar>(block, workspace);
+    detail::Pipeline<HorizontalProjection<>, First, Rest...>(stages).template apply<Scalar>(block, workspace);
   }
   auto mirrored() const {
     return boost::hana::unpack(stages, [](const auto&... stage) {
       return Then<std::remove_cvref_t<decltype(detail::mirror(stage))>...>(detail::mirror(stage)...);
     });
   }
+  /// The stages of a composition, those of nested ones among them, as a Hana tuple.
+  friend constexpr auto stages_of(const Then& then) {
+    using detail::stages_of;
+    return boost::hana::unpack(then.stages, [](const auto&... stage) {
+      return boost::hana::flatten(boost::hana::make_tuple(stages_of(stage)...));
+    });
+  }
 };
-
-/// The stages of a composition, those of nested ones among them, as a Hana tuple.
-template <class... Ns>
-constexpr auto stages_of(const Then<Ns...>& then) {
-  return boost::hana::unpack(then.stages, [](const auto&... stage) {
-    return boost::hana::flatten(boost::hana::make_tuple(stages_of(stage)...));
-  });
-}
 
 }}  // namespace symopt

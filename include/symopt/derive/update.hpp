@@ -23,7 +23,7 @@ namespace symopt { inline namespace SYMOPT_ABI {
 template <class Group, class Normalization = default_normalization_t<Group>>
 class Update : detail::RequireAdmissible<Group, Normalization> {
   using Projection = horizontal_projection_t<Group>;
-  using Stages = decltype(make_pipeline<Projection>(std::declval<const Normalization&>()));
+  using Stages = decltype(detail::make_pipeline<Projection>(std::declval<const Normalization&>()));
 
  public:
   using group = Group;                       ///< what the update is equivariant under
@@ -37,7 +37,7 @@ class Update : detail::RequireAdmissible<Group, Normalization> {
   /// The update with the options of its normalization. Errors: std::invalid_argument for one out of range.
   Update(Normalization normalization = {})
       : normalization_(std::move(normalization)),
-        stages_(make_pipeline<Projection>(detail::validated(normalization_))) {}
+        stages_(detail::make_pipeline<Projection>(detail::validated(normalization_))) {}
 
   /// N, with its options.
   const Normalization& normalization() const { return normalization_; }

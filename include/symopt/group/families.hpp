@@ -57,6 +57,8 @@ struct SideFamilies {
   }
 };
 
+namespace detail {
+
 /// The families common to both.
 constexpr SideFamilies meet(const SideFamilies& a, const SideFamilies& b) {
   // An unlimited family (rotations, swaps) leaves the other's block size; two sizes share the blocks
@@ -91,6 +93,8 @@ constexpr SideFamilies combined(const SideFamilies& a, const SideFamilies& b) {
           .block_swaps = a.block_swaps > 0 ? a.block_swaps : b.block_swaps};
 }
 
+}  // namespace detail
+
 /// The families of both sides of a block.
 struct Families {
   SideFamilies left{};   ///< what acts on the rows
@@ -109,18 +113,24 @@ struct Families {
   friend constexpr bool operator==(const Families&, const Families&) = default;
 };
 
+namespace detail {
+
 /// Side by side: what both have; what either has; rows and columns exchanged.
 ///@{
 constexpr Families meet(const Families& a, const Families& b) {
   return {meet(a.left, b.left), meet(a.right, b.right)};
 }
+
 constexpr Families combined(const Families& a, const Families& b) {
   return {combined(a.left, b.left), combined(a.right, b.right)};
 }
+
 constexpr Families mirrored(const Families& a) {
   return {a.right, a.left};
 }
 ///@}
+
+}  // namespace detail
 
 /// The given families on one side, nothing on the other.
 constexpr Families families_on(Side side, const SideFamilies& families) {

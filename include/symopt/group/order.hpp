@@ -70,6 +70,6 @@ constexpr auto shipped_group() {
 /// shift, column shift. Families that no shipped group has alone (signs without swaps) are dropped:
 /// a lower bound, like every meet here.
 template <class G, class H>
-using meet_t = typename decltype(detail::shipped_group<meet(families_of<G>, families_of<H>)>())::type;
+using meet_t = typename decltype(detail::shipped_group<detail::meet(families_of<G>, families_of<H>)>())::type;
 
 }}  // namespace symopt

@@ -113,7 +113,7 @@ struct FlatProduct {
 
   static constexpr Families families = [] {
     Families all{};
-    ((all = combined(all, families_of<Factors>)), ...);
+    ((all = detail::combined(all, families_of<Factors>)), ...);
     return all;
   }();
 

@@ -9,6 +9,8 @@
 
 namespace symopt { inline namespace SYMOPT_ABI {
 
+namespace detail {
+
 /// Where the rows (or the columns) of a block lie: line i starts at offset(i) scalars from the first. The
 /// lines come in equal parts, each of them regular: one part in a matrix, two where a gate and an up matrix
 /// share their neurons.
@@ -95,11 +97,14 @@ decltype(auto) along_rows(const View& view) {
     return view.transposed();
   }
 }
+
 template <class View>
 View along_rows(const View& view, Orientation orientation) {
   return orientation == Orientation::along_rows ? view : view.transposed();
 }
 ///@}
+
+}  // namespace detail
 
 namespace detail {
 
@@ -120,8 +125,6 @@ void visit_segments(const BlockView<Scalar>& view, auto&& visit) {
             Segment(view.row(i) + part * view.cols.part_stride, length, Stride(view.cols.stride)));
 }
 
-}  // namespace detail
-
 /// Calls visit(i, j, segment) for the stretches of the view's rows that are evenly spaced in memory:
 /// `segment` is an Eigen row that starts at row i, column j. One stretch a row, but for rows in parts.
 template <class Scalar, class Visit>
@@ -132,5 +135,7 @@ void for_each_segment(const BlockView<Scalar>& view, Visit&& visit) {
     detail::visit_segments<Eigen::InnerStride<>>(view, visit);
   }
 }
+
+}  // namespace detail
 
 }}  // namespace symopt

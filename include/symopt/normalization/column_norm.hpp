@@ -30,7 +30,7 @@ struct ColumnNorm {
   }
   template <class Scalar>
   void apply(MatrixRef<Scalar> block, NoWorkspace&) const {
-    kernel::normalize_columns(BlockView<Scalar>(block), eps);
+    kernel::normalize_columns(detail::BlockView<Scalar>(block), eps);
   }
   RowNorm mirrored() const { return {.eps = eps}; }
 };

@@ -52,7 +52,7 @@ struct RowNorm {
   }
   template <class Scalar>
   void apply(MatrixRef<Scalar> block, NoWorkspace&) const {
-    kernel::normalize_rows(BlockView<Scalar>(block), eps);
+    kernel::normalize_rows(detail::BlockView<Scalar>(block), eps);
   }
   ColumnNorm mirrored() const;
 };

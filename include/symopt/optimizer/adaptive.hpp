@@ -58,7 +58,7 @@ struct Adaptive {
   using moments_type = Moments;                       ///< what is told apart
   using projection = horizontal_projection_t<Group>;  ///< P
   /// Those under which it is equivariant besides: of the moments and the projection.
-  static constexpr Families families = meet(Moments::families, projection::families);
+  static constexpr Families families = detail::meet(Moments::families, projection::families);
 
   /// What is remembered.
   template <class Scalar>
@@ -84,7 +84,7 @@ struct Adaptive {
     detail::require_eps_in<Scalar>("Adaptive", eps, lost);
   }
   /// That of AdamW, whose rate is taken over: Scale::match_rms leaves it as it is.
-  double root_mean_square(Shape) const { return root_mean_square_of_adamw; }
+  double root_mean_square(Shape) const { return detail::root_mean_square_of_adamw; }
 
   /// One step of the state, and the direction that it gives, for whoever does the rest. See StatefulRule.
   template <class Weights, class Gradient, class Scalar, class Direction>
@@ -95,14 +95,14 @@ struct Adaptive {
   }
 
   /// Scratch of the whole step.
-  template <class Scalar, Orientation orientation>
+  template <class Scalar, detail::Orientation orientation>
   using StepMemory =
       typename detail::AdaptiveStepAlong<Moments, projection, orientation>::template Memory<Scalar>;
 
   /// The whole step, on memory that runs along rows: the transposed block where the orientation is along
   /// columns. False, with nothing changed, for a gradient that was to be checked and is not finite, or
   /// beyond the bound that is given.
-  template <Orientation orientation, class Scalar>
+  template <detail::Orientation orientation, class Scalar>
   bool fused_step(const detail::StepInput<Scalar>& lines, State<Scalar>& state,
                   StepMemory<Scalar, orientation>& memory) const {
     using Step = detail::AdaptiveStepAlong<Moments, projection, orientation>;
@@ -110,11 +110,11 @@ struct Adaptive {
     own.beta = beta1;
     own.gradient_weight = 1.0 - beta1;
     own.nesterov = false;
-    const BlockView<Scalar> momentum = state.momentum_for(orientation);
-    const bool is_applied = Step::template run<Scalar>({lines.gradient, along_rows<orientation>(momentum),
-                                                        lines.weights, nullptr, lines.gradient_exponent()},
-                                                       state.template root_lines_for<orientation>(), own,
-                                                       coefficients(state.step + 1), lines.check, memory);
+    const detail::BlockView<Scalar> momentum = state.momentum_for(orientation);
+    const bool is_applied = Step::template run<Scalar>(
+        {lines.gradient, detail::along_rows<orientation>(momentum), lines.weights, nullptr,
+         lines.gradient_exponent()},
+        state.template root_lines_for<orientation>(), own, coefficients(state.step + 1), lines.check, memory);
     if (!is_applied) return false;
     constexpr double projected_twice = 4;
     ++state.step;

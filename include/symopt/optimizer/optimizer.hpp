@@ -71,7 +71,7 @@ class Optimizer {
       : options_(std::move(options)),
         rule_(std::move(rule)),
         block_(checked({rows, cols}), {detail::scratch_options(options_)}) {
-    block_.template reserve<Orientation::along_rows>();
+    block_.template reserve<detail::Orientation::along_rows>();
     detail::validate_for_rule<Rule, Scalar>(options_);
     detail::validated_in<Scalar>(rule_.rule);
     detail::require_factors_in_range<Scalar>(options_, 1, scale_factor());
@@ -94,8 +94,8 @@ class Optimizer {
       given.memory.require_usable(shape(), detail::memory_of("gradient", gradient.derived()),
                                   options_.parameter);
       using Slope = typename Gradient::Scalar;
-      return step_along<orientation_v<typename Given::Storage>>(BlockView<const Slope>(gradient.derived()),
-                                                                given.view);
+      return step_along<detail::orientation_v<typename Given::Storage>>(
+          detail::BlockView<const Slope>(gradient.derived()), given.view);
     } else {
       return step(weights, gradient.eval());
     }
@@ -193,7 +193,7 @@ class Optimizer {
             kernel::RandomKey::of(seed, options_.parameter, 0, static_cast<std::uint64_t>(steps_))};
   }
 
-  template <Orientation orientation>
+  template <detail::Orientation orientation>
   StepReport step_along(const kernel::GradientView<Scalar>& gradient,
                         const kernel::WeightsView<Scalar>& weights) {
     const double rate = options_.learning_rate * schedule_factor_, scale = scale_factor();
@@ -207,7 +207,7 @@ class Optimizer {
   }
 
   /// Steps; or says why not, and has changed nothing.
-  template <Orientation orientation>
+  template <detail::Orientation orientation>
   const char* refused(detail::StepInput<Scalar> input) {
     if (options_.non_finite == NonFinite::unchecked) {
       input.check = kernel::Check::nothing;
@@ -223,7 +223,7 @@ class Optimizer {
 
   /// A state that a rule may leave half changed is kept, and put back; so is one that has moved on before the
   /// direction was found to be too large.
-  template <Orientation orientation>
+  template <detail::Orientation orientation>
   bool step_or_restore(const detail::StepInput<Scalar>& input) {
     if constexpr (is_kept) {
       kept_ = block_.memory();
@@ -240,7 +240,7 @@ class Optimizer {
     }
   }
   static constexpr bool is_kept =
-      is_stateful && !HasFusedState<Rule, Scalar> && std::copyable<typename Block::Memory>;
+      is_stateful && !detail::HasFusedState<Rule, Scalar> && std::copyable<typename Block::Memory>;
   struct Nothing {
     explicit Nothing(const typename Block::Memory&) {}
   };

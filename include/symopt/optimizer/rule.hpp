@@ -27,6 +27,8 @@ concept StatefulRule = requires(const Rule& rule, const Matrix<Scalar>& weights,
   rule(weights, weights, state, direction);
 };
 
+namespace detail {
+
 /// The state of a stateful rule for a block of that shape.
 template <class State>
 State make_state(Shape shape) {
@@ -38,5 +40,7 @@ State make_state(Shape shape) {
     return State{};
   }
 }
+
+}  // namespace detail
 
 }}  // namespace symopt

@@ -56,7 +56,7 @@ struct Automatic {
   void apply(MatrixRef<Scalar> block, Side gram_side, Workspace<Scalar>& workspace) const {
     const Choice chosen = choice(symopt::detail::shape_of(block), gram_side);
     if (chosen.terms == 0) {
-      kernel::normalize_block(BlockView<Scalar>(block));
+      kernel::normalize_block(symopt::detail::BlockView<Scalar>(block));
       return;
     }
     Zolotarev::apply_chosen<Scalar>(block, gram_side, workspace, [&](const auto& spectrum) -> Zolotarev {

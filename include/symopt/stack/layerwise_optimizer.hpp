@@ -69,14 +69,14 @@ class BasicLayerwiseOptimizer {
   ///@{
   template <class ClassOrRule, class Weights, class Gradient>
   void add(std::string name, Weights&& weights, Gradient&& gradient, OptimizerOptions options,
-           Layout layout = {}, RowMask mask = {}, role_rule_t<ClassOrRule> rule = {}) {
+           Layout layout = {}, RowMask mask = {}, detail::role_rule_t<ClassOrRule> rule = {}) {
     add(std::move(name),
         role<ClassOrRule, Scalar>(std::move(options), std::move(layout), std::move(mask), std::move(rule)),
         std::forward<Weights>(weights), std::forward<Gradient>(gradient));
   }
   template <class ClassOrRule, class Weights, class Gradient>
   void add(std::string name, Weights&& weights, Gradient&& gradient, Layout layout, RowMask mask = {},
-           role_rule_t<ClassOrRule> rule = {}) {
+           detail::role_rule_t<ClassOrRule> rule = {}) {
     add(std::move(name), role<ClassOrRule, Scalar>(std::move(layout), std::move(mask), std::move(rule)),
         std::forward<Weights>(weights), std::forward<Gradient>(gradient));
   }

@@ -66,7 +66,7 @@ inline std::vector<std::byte> contents_of(const std::filesystem::path& path) {
 /// After an error the old file is as it was.
 template <class AnyOptimizer>
 void save_state(const AnyOptimizer& optimizer, const std::filesystem::path& path, SaveOptions options = {}) {
-  const StateTable table = symopt::detail::StateAccess::table(optimizer);
+  const symopt::detail::StateTable table = symopt::detail::StateAccess::table(optimizer);
   FileReplacement file(path);
   std::vector<char> buffer;
   constexpr std::size_t chunk = std::size_t{1} << 20;
@@ -97,7 +97,7 @@ std::string state_bytes(const AnyOptimizer& optimizer, SaveOptions options = {})
 template <class AnyOptimizer>
 LoadReport load_state_bytes(AnyOptimizer& optimizer, std::span<const std::byte> bytes,
                             LoadOptions options = {}, const std::string& source = "state") {
-  StateTable table = symopt::detail::StateAccess::table(optimizer);
+  symopt::detail::StateTable table = symopt::detail::StateAccess::table(optimizer);
   detail::StateReader reader(bytes, source, options);
   LoadReport report = reader.load(table);
   symopt::detail::StateAccess::commit(optimizer, table, !options.keep_rates);
