@@ -25,12 +25,16 @@ constexpr const char* to_string(Rounding rounding) {
   return rounding == Rounding::nearest ? "nearest" : "stochastic";
 }
 
+namespace detail {
+
 /// bfloat16 memory that a step writes by stochastic rounding: see stochastic.
 template <class Block>
 struct StochasticallyRounded {
   Block& block;        ///< what is written
   std::uint64_t seed;  ///< of the random bits
 };
+
+}  // namespace detail
 
 /// Says that a step rounds stochastically what it writes to `block`, bfloat16 memory of any storage order
 /// that outlives the call. The random bits are a function of the seed, the parameter's name, the number of
@@ -39,7 +43,7 @@ struct StochasticallyRounded {
 /// apart; a stack's parameters have names.
 ///   optimizer.step(stochastic(weights, 1), gradient);
 template <class Block>
-StochasticallyRounded<Block> stochastic(Block& block, std::uint64_t seed) {
+detail::StochasticallyRounded<Block> stochastic(Block& block, std::uint64_t seed) {
   static_assert(detail::is_writable_memory_v<Block> && std::same_as<typename Block::Scalar, bfloat16>,
                 "what is rounded stochastically is bfloat16 memory: a Matrix, Map, Ref or Block");
   return {block, seed};

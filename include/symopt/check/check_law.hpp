@@ -123,7 +123,7 @@ class LawRun {
 
   Failure failure_of(const Trial& trial) const {
     Counterexample example = Shrink(law_, group_, rule_, trials_.seed())(trial);
-    return {symopt::is_finite(example.error) ? law_.violation : "the output is not finite",
+    return {symopt::detail::is_finite(example.error) ? law_.violation : "the output is not finite",
             std::move(example)};
   }
 

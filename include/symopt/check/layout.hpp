@@ -85,7 +85,7 @@ SYMOPT_CHECK_INLINE std::vector<double> changes_by_rounding(const StoredRule& ru
 SYMOPT_CHECK_INLINE Outcome layout_outcome(const WideMatrix& here, const WideMatrix& there, double change,
                                            std::size_t number, const WideMatrix& block) {
   Outcome outcome;
-  if (is_finite(here) && is_finite(there) && symopt::is_finite(change))
+  if (is_finite(here) && is_finite(there) && symopt::detail::is_finite(change))
     outcome = outcome_of(static_cast<double>(distance(here, there)),
                          static_cast<double>(std::max(norm(here), norm(there))), change,
                          roundoff(Precision::in_double));

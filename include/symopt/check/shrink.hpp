@@ -171,7 +171,7 @@ SYMOPT_CHECK_INLINE void Shrink::use_integers(Trial& trial) const {
 SYMOPT_CHECK_INLINE void Shrink::simplify_entries(Trial& trial, WideMatrix Input::*block) const {
   for (Index k = 0; k < (trial.input.*block).size(); ++k) {
     const Wide entry = (trial.input.*block).data()[k];
-    if (entry == 0 || !symopt::is_finite(entry)) continue;
+    if (entry == 0 || !symopt::detail::is_finite(entry)) continue;
     const Wide power = std::copysign(std::exp2(std::round(std::log2(std::abs(entry)))), entry);
     for (const Wide simple : {Wide(0), Wide(1), Wide(-1), power}) {
       if (entry == simple) break;

@@ -64,7 +64,7 @@ struct DualNorm {
     field("normalization", normalization);
   }
   void validate() const {
-    if (!is_finite(alpha)) throw Error("DualNorm::alpha must be finite");
+    if (!detail::is_finite(alpha)) throw Error("DualNorm::alpha must be finite");
     detail::validated(normalization);
   }
   template <class Derived>
@@ -84,7 +84,7 @@ struct DualNorm {
       return sum;
     };
     double scaled = nu();
-    if (!is_finite(scaled)) {  // the sum of doubles, but not its power
+    if (!detail::is_finite(scaled)) {  // the sum of doubles, but not its power
       scale = 0x1p-64;
       scaled = nu();
     }

@@ -21,7 +21,7 @@ void for_each_strip(Index cols, Work&& work) {
 template <class Scan>
 double mean_from(double sum, Index count, Scan&& scan) {
   const double number = static_cast<double>(count);
-  if (is_finite(sum)) [[likely]]
+  if (symopt::detail::is_finite(sum)) [[likely]]
     return sum / number;
   double mean = 0;
   scan([&](auto x) { mean += static_cast<double>(x) / number; });

@@ -93,7 +93,7 @@ class OrientedBuffer {
     bound_ = 0;
     for (Index k = 0; k < buffer_.size(); ++k) {
       const double entry = std::abs(static_cast<double>(buffer_.data()[k]));
-      if (!is_finite(entry)) {
+      if (!symopt::detail::is_finite(entry)) {
         bound_ = unknown;
         return;
       }

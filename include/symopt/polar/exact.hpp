@@ -60,7 +60,7 @@ struct Exact {
   void apply(MatrixRef<Scalar> block, Side gram_side, Workspace<Scalar>& workspace) const {
     const Scalar largest = kernel::max_abs(block);
     if (largest == Scalar(0)) return;
-    if (!is_finite(largest)) {
+    if (!symopt::detail::is_finite(largest)) {
       block.setConstant(std::numeric_limits<Scalar>::quiet_NaN());
       return;
     }

@@ -96,11 +96,11 @@ inline void validate_steps(const char* method, int steps) {
 /// Throws unless the options of an iteration on X are usable.
 inline void validate_iteration(const char* method, int steps, double safety, double eps) {
   validate_steps(method, steps);
-  if (!(safety >= 1.0) || !is_finite(safety))
+  if (!(safety >= 1.0) || !symopt::detail::is_finite(safety))
     throw Error(std::string(method) +
                 "::safety must be finite and at least 1, or the norm of the input "
                 "would exceed the iteration's range");
-  if (!(eps >= 0.0) || !is_finite(eps))
+  if (!(eps >= 0.0) || !symopt::detail::is_finite(eps))
     throw Error(std::string(method) + "::eps must be finite and not negative");
 }
 

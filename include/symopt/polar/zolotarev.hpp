@@ -99,7 +99,7 @@ struct Zolotarev {
                            Choose&& choose) {
     const Scalar largest = kernel::largest_entry<Scalar>(block);
     if (largest == Scalar(0)) return;
-    if (!is_finite(largest)) {
+    if (!symopt::detail::is_finite(largest)) {
       block.setConstant(std::numeric_limits<Scalar>::quiet_NaN());
       return;
     }

@@ -156,7 +156,7 @@ class BasicLayerwiseOptimizer {
 
   /// The factor on all learning rates from now on; see schedule.hpp.
   void set_schedule_factor(double factor) {
-    detail::require(factor >= 0 && is_finite(factor), [&] {
+    detail::require(factor >= 0 && detail::is_finite(factor), [&] {
       std::ostringstream message;
       message << "the schedule factor is " << factor << "; it must be finite and not negative";
       return message.str();

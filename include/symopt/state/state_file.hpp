@@ -116,7 +116,7 @@ bool all_finite_in(std::span<const std::byte> bytes) {
   for (std::size_t i = 0; i < bytes.size(); i += sizeof(Scalar)) {
     Scalar value;
     std::memcpy(&value, bytes.data() + i, sizeof(Scalar));
-    if (!is_finite(value)) return false;
+    if (!symopt::detail::is_finite(value)) return false;
   }
   return true;
 }

@@ -105,7 +105,7 @@ class StateReader {
            key.starts_with("parameter/");
   }
   static bool is_rate(const nlohmann::json& value) {
-    return value.is_number() && value.get<double>() >= 0 && symopt::is_finite(value.get<double>());
+    return value.is_number() && value.get<double>() >= 0 && symopt::detail::is_finite(value.get<double>());
   }
 
   void check_parameter(symopt::detail::SavedParameter& parameter) {
