@@ -12,7 +12,12 @@
 
 #include <utility>
 
-namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
+namespace symopt { inline namespace SYMOPT_ABI {
+
+template <class First, class... Rest>
+struct Then;
+
+namespace detail {
 
 namespace hana = boost::hana;
 
@@ -102,11 +107,16 @@ class Pipeline {
   hana::tuple<Maps...> maps_;
 };
 
-/// The maps of a normalization as a flat tuple of values; Then adds the case of several.
+/// The maps of a normalization as a flat tuple of values; of a composition its stages, those of nested ones
+/// among them.
+///@{
 template <class N>
 constexpr auto stages_of(const N& normalization) {
   return hana::make_tuple(normalization);
 }
+template <class... Ns>
+constexpr auto stages_of(const Then<Ns...>& then);
+///@}
 
 /// How many there are.
 template <class N>

@@ -57,13 +57,16 @@ struct Then {
       return Then<std::remove_cvref_t<decltype(detail::mirror(stage))>...>(detail::mirror(stage)...);
     });
   }
-  /// The stages of a composition, those of nested ones among them, as a Hana tuple.
-  friend constexpr auto stages_of(const Then& then) {
-    using detail::stages_of;
-    return boost::hana::unpack(then.stages, [](const auto&... stage) {
-      return boost::hana::flatten(boost::hana::make_tuple(stages_of(stage)...));
-    });
-  }
 };
+
+namespace detail {
+
+template <class... Ns>
+constexpr auto stages_of(const Then<Ns...>& then) {
+  return hana::unpack(
+      then.stages, [](const auto&... stage) { return hana::flatten(hana::make_tuple(stages_of(stage)...)); });
+}
+
+}  // namespace detail
 
 }}  // namespace symopt
