@@ -86,7 +86,8 @@ void memory_limit(benchmark::State& state, Shape shape) {
 inline void three_sweeps_limit(benchmark::State& state, Shape shape) {
   const Index size = shape.rows * shape.cols;
   const Memory<float> gradient(size), momentum(size), weights(size);
-  const symopt::BlockView<const float> checked(gradient.data(), {shape.rows, shape.cols}, {shape.cols, 1});
+  const symopt::detail::BlockView<const float> checked(gradient.data(), {shape.rows, shape.cols},
+                                                       {shape.cols, 1});
   for (auto _ : state) {
     benchmark::DoNotOptimize(symopt::kernel::all_finite(checked));
     stream<2, 1>({&momentum, &gradient}, size);

@@ -47,7 +47,7 @@ void step(benchmark::State& state, Shape shape, NonFinite policy, bool nesterov 
 void gradient_check(benchmark::State& state, Shape shape) {
   const Index size = shape.rows * shape.cols;
   const Memory<float> g(size);
-  const BlockView<const float> gradient(g.data(), {shape.rows, shape.cols}, {shape.cols, 1});
+  const symopt::detail::BlockView<const float> gradient(g.data(), {shape.rows, shape.cols}, {shape.cols, 1});
   for (auto _ : state) benchmark::DoNotOptimize(kernel::all_finite(gradient));
   count(state, size, 4);
 }

@@ -140,7 +140,7 @@ void register_all(int threads) {
     const std::string what = "/spectral/" + to_string(shape);
     add("symopt" + what, [=](auto& state) {
       run(state, threads, shape, [](Shape s) { return Optimizer<Update<HiddenMatrix>>(s.rows, s.cols); });
-      state.SetLabel(to_string(polar::Automatic::choice(shape, smaller_gram(shape))));
+      state.SetLabel(to_string(polar::Automatic::choice(shape, symopt::detail::smaller_gram(shape))));
     });
     add("symopt_1_thread" + what,
         [=](auto& state) { run(state, 1, shape, symopt_step<polar::Automatic>()); });

@@ -25,12 +25,16 @@ constexpr const char* to_string(Rounding rounding) {
   return rounding == Rounding::nearest ? "nearest" : "stochastic";
 }
 
+namespace detail {
+
 /// bfloat16 memory that a step writes by stochastic rounding: see stochastic.
 template <class Block>
 struct StochasticallyRounded {
   Block& block;        ///< what is written
   std::uint64_t seed;  ///< of the random bits
 };
+
+}  // namespace detail
 
 /// Says that a step rounds stochastically what it writes to `block`, bfloat16 memory of any storage order
 /// that outlives the call. The random bits are a function of the seed, the parameter's name, the number of
@@ -39,8 +43,8 @@ struct StochasticallyRounded {
 /// apart; a stack's parameters have names.
 ///   optimizer.step(stochastic(weights, 1), gradient);
 template <class Block>
-StochasticallyRounded<Block> stochastic(Block& block, std::uint64_t seed) {
-  static_assert(is_writable_memory_v<Block> && std::same_as<typename Block::Scalar, bfloat16>,
+detail::StochasticallyRounded<Block> stochastic(Block& block, std::uint64_t seed) {
+  static_assert(detail::is_writable_memory_v<Block> && std::same_as<typename Block::Scalar, bfloat16>,
                 "what is rounded stochastically is bfloat16 memory: a Matrix, Map, Ref or Block");
   return {block, seed};
 }
@@ -49,6 +53,8 @@ StochasticallyRounded<Block> stochastic(Block& block, std::uint64_t seed) {
 inline float to_float(bfloat16 x) {
   return std::bit_cast<float>(std::uint32_t(x.value) << 16);
 }
+
+namespace detail {
 
 /// `random_bits`: how much of a unit in the last place is added before the rest is cut off, in units of
 /// 2^-16: uniform in [0, 2^16) rounds stochastically. NaN stays NaN, infinity stays infinity, and a float
@@ -61,10 +67,12 @@ inline bfloat16 rounded_by(float x, std::uint16_t random_bits) {
   return result;
 }
 
+}  // namespace detail
+
 /// The nearest one, ties to even.
 inline bfloat16 to_bfloat16(float x) {
   const auto bits = std::bit_cast<std::uint32_t>(x);
-  return rounded_by(x, static_cast<std::uint16_t>(0x7fffU + ((bits >> 16) & 1U)));
+  return detail::rounded_by(x, static_cast<std::uint16_t>(0x7fffU + ((bits >> 16) & 1U)));
 }
 
 }}  // namespace symopt

@@ -43,7 +43,7 @@ struct Error : std::invalid_argument {
 struct NonFiniteGradient : Error {
   /// One parameter, which the message names first, or several, which the text names.
   ///@{
-  [[gnu::cold]] NonFiniteGradient(std::string what_is_wrong, std::string of_parameter)
+  [[gnu::cold]] NonFiniteGradient(std::string what_is_wrong, const std::string& of_parameter)
       : Error(std::move(what_is_wrong), of_parameter), parameters(1, of_parameter) {}
   [[gnu::cold]] NonFiniteGradient(std::string what_is_wrong, std::vector<std::string> of_parameters)
       : Error(std::move(what_is_wrong)), parameters(std::move(of_parameters)) {}

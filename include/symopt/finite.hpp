@@ -14,14 +14,18 @@
 // std::isfinite is then true of every number.
 namespace symopt { inline namespace SYMOPT_ABI {
 
+namespace detail {
+
 /// Tests whether a number is neither Inf nor NaN.
 ///@{
 constexpr bool is_finite(float x) {
   return (std::bit_cast<std::uint32_t>(x) & 0x7f800000U) != 0x7f800000U;
 }
+
 constexpr bool is_finite(double x) {
   return (std::bit_cast<std::uint64_t>(x) & 0x7ff0000000000000U) != 0x7ff0000000000000U;
 }
+
 inline bool is_finite(long double x) {
   constexpr int digits = std::numeric_limits<long double>::digits;
   if constexpr (digits == 64 || digits == 113) {  // x87's, or quadruple: the exponent is beside the sign
@@ -34,6 +38,8 @@ inline bool is_finite(long double x) {
   }
 }
 ///@}
+
+}  // namespace detail
 
 namespace detail {
 

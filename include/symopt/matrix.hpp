@@ -43,15 +43,21 @@ constexpr Shape transposed(Shape shape) {
   return {shape.cols, shape.rows};
 }
 
+namespace detail {
+
 /// The size of an Eigen object.
 template <class Derived>
 Shape shape_of(const Eigen::EigenBase<Derived>& block) {
   return {block.rows(), block.cols()};
 }
 
+}  // namespace detail
+
 inline std::string to_string(Shape shape) {
   return std::to_string(shape.rows) + "x" + std::to_string(shape.cols);
 }
+
+namespace detail {
 
 /// An expression that is memory and can be viewed (Matrix, Map, Ref, Block), not a formula that has still to
 /// be evaluated.
@@ -97,5 +103,7 @@ auto row_major_view(Derived& block) {
   return Eigen::Map<Target, 0, Eigen::OuterStride<>>(block.data(), rows, cols,
                                                      Eigen::OuterStride<>(block.outerStride()));
 }
+
+}  // namespace detail
 
 }}  // namespace symopt

@@ -22,7 +22,7 @@ typename Derived::Scalar max_abs(const Eigen::MatrixBase<Derived>& block) {
 /// zero, Inf and NaN, which no scale can mend.
 template <RealScalar Scalar>
 Scalar power_of_two_scale(Scalar magnitude) {
-  if (!(magnitude > Scalar(0)) || !is_finite(magnitude)) return Scalar(1);
+  if (!(magnitude > Scalar(0)) || !symopt::detail::is_finite(magnitude)) return Scalar(1);
   constexpr int largest = std::numeric_limits<Scalar>::max_exponent - 2;
   return std::ldexp(Scalar(1), std::clamp(-std::ilogb(magnitude), -largest, largest));
 }
@@ -37,7 +37,7 @@ double norm(const Eigen::MatrixBase<Derived>& block) {
   if constexpr (std::same_as<Scalar, float>) return direct;
   if (direct > 1e-140 && direct < 1e150) return direct;
   const double largest = static_cast<double>(max_abs(block));
-  if (largest == 0 || !is_finite(largest)) return largest;
+  if (largest == 0 || !symopt::detail::is_finite(largest)) return largest;
   const double scale = power_of_two_scale(largest);
   return std::sqrt((block.template cast<double>() * scale).squaredNorm()) / scale;
 }

@@ -75,7 +75,7 @@ TEST_CASE("a counterexample is small and says what it is") {
   INFO(to_string(report));
   REQUIRE(report.counterexample);
   CHECK(report.counterexample->element == "right rotation (0,1) by pi/4");
-  CHECK(shape_of(report.counterexample->input) == Shape{1, 2});
+  CHECK(symopt::detail::shape_of(report.counterexample->input) == Shape{1, 2});
   CHECK(to_string(report).find("1x2, G = [[") != std::string::npos);
 
   // It is one: by hand, what the report says.

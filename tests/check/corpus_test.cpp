@@ -81,7 +81,9 @@ AnyRule memory_of_norms() {
   const auto seen = std::make_shared<std::vector<Block>>();
   return rule_of("memorises by the norm", [seen](const Block&, const Block& g) {
     for (const Block& known : *seen)
-      if (shape_of(known) == shape_of(g) && std::abs(norm(known) - norm(g)) <= 1e-12 * norm(g)) return known;
+      if (symopt::detail::shape_of(known) == symopt::detail::shape_of(g) &&
+          std::abs(norm(known) - norm(g)) <= 1e-12 * norm(g))
+        return known;
     seen->push_back(g);
     return g;
   });
@@ -111,7 +113,7 @@ AnyRule dropout() {
 AnyRule hidden_momentum() {
   const auto sum = std::make_shared<Block>();
   return rule_of("a hidden momentum", [sum](const Block&, const Block& g) {
-    *sum = shape_of(*sum) == shape_of(g) ? Block(0.9 * *sum + g) : g;
+    *sum = symopt::detail::shape_of(*sum) == symopt::detail::shape_of(g) ? Block(0.9 * *sum + g) : g;
     return *sum;
   });
 }
@@ -252,7 +254,8 @@ const std::vector<Liar>& liars() {
       {"memorises by the norm", [] { return under(rows.c_str(), memory_of_norms()); }},
       {"knows the default shapes",
        [=] {
-         return when("default shapes", [](const Block&, const Block& g) { return !is_default(shape_of(g)); });
+         return when("default shapes",
+                     [](const Block&, const Block& g) { return !is_default(symopt::detail::shape_of(g)); });
        }},
       {"errs once in a thousand calls", [] { return under(rows.c_str(), after_calls(1000)); }},
       {"errs on one input in a thousand, in 8192 trials",

@@ -103,7 +103,7 @@ TEST_CASE("gains of a norm break the rotations of the width, unless all are equa
   Random random(default_seed);
   const Matrix<double> head = gaussian_block({6, 4}, random);
   const Eigen::VectorXd x = gaussian_block({4, 1}, random);
-  const Matrix<double> q = plane_rotation<double>(4, 0, 2, 0.7);
+  const Matrix<double> q = symopt::detail::plane_rotation<double>(4, 0, 2, 0.7);
   const auto change = [&](const Eigen::VectorXd& gains) {
     const auto logits = [&](const Matrix<double>& w, const Eigen::VectorXd& h) -> Matrix<double> {
       return w * (gains.array() * h.array() / h.norm()).matrix();
@@ -117,13 +117,14 @@ TEST_CASE("gains of a norm break the rotations of the width, unless all are equa
 TEST_CASE("rotary positions break the rotations within a head, but for those of its planes") {
   Random random(default_seed);
   const Eigen::VectorXd query = gaussian_block({4, 1}, random), key = gaussian_block({4, 1}, random);
-  const Matrix<double> rotary = plane_rotation<double>(4, 0, 1, 0.9) * plane_rotation<double>(4, 2, 3, 0.09);
+  const Matrix<double> rotary = symopt::detail::plane_rotation<double>(4, 0, 1, 0.9) *
+                                symopt::detail::plane_rotation<double>(4, 2, 3, 0.09);
   const auto change = [&](const Matrix<double>& q) {
     const auto score = [&](const Eigen::VectorXd& a, const Eigen::VectorXd& b) { return a.dot(rotary * b); };
     return std::abs(score(q * query, q * key) - score(query, key));
   };
-  CHECK(change(plane_rotation<double>(4, 0, 1, 0.7)) <= 1e-12);
-  CHECK(change(plane_rotation<double>(4, 0, 2, 0.7)) >= 1e-2);
+  CHECK(change(symopt::detail::plane_rotation<double>(4, 0, 1, 0.7)) <= 1e-12);
+  CHECK(change(symopt::detail::plane_rotation<double>(4, 0, 2, 0.7)) >= 1e-2);
 }
 
 }}  // namespace limits_test

@@ -42,7 +42,8 @@ static_assert(all_model_polar_method<polar::Automatic, polar::Zolotarev, polar::
 static_assert(StatefulRule<AdamW, float> && StatefulRule<AdamW, double>);
 
 static_assert(RandomEngine<std::mt19937_64> && RandomEngine<std::mt19937> && RandomEngine<std::minstd_rand> &&
-              RandomEngine<MinimalEngine> && !RandomEngine<std::random_device*> && !RandomEngine<int>);
+              RandomEngine<symopt::detail::MinimalEngine> && !RandomEngine<std::random_device*> &&
+              !RandomEngine<int>);
 
 /// Counts up in eight bits: seven draws make one number.
 struct EightBits {
@@ -81,7 +82,7 @@ TEST_CASE("normal numbers have the moments of a normal distribution") {
   const int draws = 100000;
   double moments[5] = {};
   for (int i = 0; i < draws; ++i) {
-    const double x = standard_normal(engine);
+    const double x = symopt::detail::standard_normal(engine);
     double power = 1;
     for (double& moment : moments) moment += power / draws, power *= x;
   }
@@ -97,14 +98,14 @@ TEST_CASE("a shuffle gives every order equally often, and a seed names one order
   int seen[6] = {};
   for (int i = 0; i < 6000; ++i) {
     std::vector<Index> order{0, 1, 2};
-    shuffle(order, engine);
+    symopt::detail::shuffle(order, engine);
     ++seen[order[0] * 2 + (order[1] > order[2] ? 1 : 0)];
   }
   for (const int count : seen) CHECK(std::abs(count - 1000) <= 150);
 
   std::mt19937_64 named(7);
   std::vector<Index> order{0, 1, 2, 3, 4, 5};
-  shuffle(order, named);
+  symopt::detail::shuffle(order, named);
   CHECK((order == std::vector<Index>{1, 3, 2, 0, 5, 4}));
 }
 

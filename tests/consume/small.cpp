@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A program that takes one header of an installed symopt: quick to compile, and it needs Eigen and Boost.Hana.
-#include <symopt/group/named_groups.hpp>
+// A program that takes one header of an installed symopt: quick to compile, and it needs Eigen and
+// Boost.Hana.
 #include <symopt/derive/update.hpp>
+#include <symopt/group/named_groups.hpp>
 
 int main() {
   symopt::Matrix<float> gradient(3, 2);

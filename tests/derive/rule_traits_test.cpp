@@ -122,7 +122,7 @@ TEST_CASE("a projection comes with the group, and goes with the pipeline") {
 
 TEST_CASE("families are those of the group, of the claim, or none") {
   CHECK(families_of_rule<Update<LmHead>, float>() == families_of<LmHead>);
-  CHECK(families_of_rule<RowNorm, float>() == claimed_families<RowNorm>);
+  CHECK(families_of_rule<RowNorm, float>() == symopt::detail::claimed_families<RowNorm>);
   CHECK(families_of_rule<Plain, float>() == Families{});
   CHECK_FALSE(families_of_rule<AdamW, float>().has_value());
   CHECK(acts_entrywise<AdamW>());

@@ -34,7 +34,8 @@ static_assert(Admissible<FrameAveraged<RowPermutation, Crooked>, RowPermutation>
 static_assert(!Admissible<FrameAveraged<RowPermutation, Sign>, RightOrthogonal>);
 static_assert(Admissible<FrameAveraged<LmHead, Sign>, LmHead> &&
               !Admissible<FrameAveraged<LmHead, Sign>, SignedRowPermutation>);
-static_assert(!StatesLargestGroup<FrameAveraged<Embedding, Crooked>>);  // sampled beyond rank 8
+static_assert(
+    !symopt::detail::StatesLargestGroup<FrameAveraged<Embedding, Crooked>>);  // sampled beyond rank 8
 static_assert(Normalization<FrameAveraged<Embedding, Sign>>);
 
 /// How far the rule is from equivariance on that block.

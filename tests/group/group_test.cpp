@@ -32,9 +32,9 @@ TEST_CASE("the parts of a product act like the factors one after the other") {
   const Matrix<double> weights = gaussian_block(shape, random);
 
   Matrix<double> expected = weights;
-  RowPermutation::act_on_weights(g.parts[hana::size_c<0>], expected);
-  RightOrthogonal::act_on_weights(g.parts[hana::size_c<1>], expected);
-  expected.rowwise() += g.parts[hana::size_c<2>].offset.row(0);
+  RowPermutation::act_on_weights(g.parts[boost::hana::size_c<0>], expected);
+  RightOrthogonal::act_on_weights(g.parts[boost::hana::size_c<1>], expected);
+  expected.rowwise() += g.parts[boost::hana::size_c<2>].offset.row(0);
 
   Matrix<double> actual = weights;
   LmHead::act_on_weights(g, actual);
@@ -46,7 +46,7 @@ TEST_CASE("the parts of a product act like the factors one after the other") {
 struct WrongIdentity : LeftOrthogonal {
   template <class Scalar>
   static Element<Scalar> identity(Shape shape) {
-    return {reflection<Scalar>(shape.rows, 0)};
+    return {symopt::detail::reflection<Scalar>(shape.rows, 0)};
   }
 };
 

@@ -151,11 +151,11 @@ TEST_CASE("the order of groups is reflexive, antisymmetric and transitive") {
 TEST_CASE("the meet of two sets of families is their largest common lower bound") {
   for (const Known& a : groups) {
     CAPTURE(a.name);
-    CHECK(meet(a.families, a.families) == a.families);
+    CHECK(symopt::detail::meet(a.families, a.families) == a.families);
     for (const Known& b : groups) {
       CAPTURE(b.name);
-      const Families common = meet(a.families, b.families);
-      CHECK(common == meet(b.families, a.families));
+      const Families common = symopt::detail::meet(a.families, b.families);
+      CHECK(common == symopt::detail::meet(b.families, a.families));
       CHECK(a.families.contains(common));
       CHECK(b.families.contains(common));
       if (a.families.contains(b.families)) CHECK(common == b.families);
@@ -163,7 +163,8 @@ TEST_CASE("the meet of two sets of families is their largest common lower bound"
         CAPTURE(c.name);
         if (a.families.contains(c.families) && b.families.contains(c.families))
           CHECK(common.contains(c.families));
-        CHECK(meet(common, c.families) == meet(a.families, meet(b.families, c.families)));
+        CHECK(symopt::detail::meet(common, c.families) ==
+              symopt::detail::meet(a.families, symopt::detail::meet(b.families, c.families)));
       }
     }
   }
@@ -188,13 +189,13 @@ TEST_CASE(
 TEST_CASE("combined families contain both and mirrored ones change sides") {
   for (const Known& a : groups) {
     CAPTURE(a.name);
-    CHECK(mirrored(mirrored(a.families)) == a.families);
-    CHECK(mirrored(a.families).left == a.families.right);
-    const Families shifted = combined(a.families, SharedShift::families);
+    CHECK(symopt::detail::mirrored(symopt::detail::mirrored(a.families)) == a.families);
+    CHECK(symopt::detail::mirrored(a.families).left == a.families.right);
+    const Families shifted = symopt::detail::combined(a.families, SharedShift::families);
     CHECK(shifted.contains(a.families));
     CHECK(shifted.contains(SharedShift::families));
   }
-  CHECK(families_of<LmHead> == combined(families_of<Embedding>, families_of<SharedShift>));
+  CHECK(families_of<LmHead> == symopt::detail::combined(families_of<Embedding>, families_of<SharedShift>));
   CHECK_FALSE(families_of<LmHead> == families_of<Embedding>);
 }
 

@@ -32,9 +32,9 @@ double error_of_steps() {
   symopt::Optimizer<symopt::Update<symopt::Embedding>> optimizer(rows, cols, {.learning_rate = 0.1});
   symopt::Optimizer<symopt::Update<symopt::LmHead>> centred(rows, cols);
   symopt::Optimizer<symopt::AdamW> adamw(rows, cols);
-  const symopt::BlockView<float> momentum(m.data(), {rows, cols}, {cols, 1});
-  const symopt::BlockView<float> plain(w_plain.data(), {rows, cols}, {cols, 1});
-  const symopt::BlockView<const float> gradient_view(g.data(), {rows, cols}, {cols, 1});
+  const symopt::detail::BlockView<float> momentum(m.data(), {rows, cols}, {cols, 1});
+  const symopt::detail::BlockView<float> plain(w_plain.data(), {rows, cols}, {cols, 1});
+  const symopt::detail::BlockView<const float> gradient_view(g.data(), {rows, cols}, {cols, 1});
   for (int step = 0; step < 2; ++step) {
     optimizer.step(Block(w.data(), rows, cols), gradient);
     centred.step(Block(head.data(), rows, cols), gradient);

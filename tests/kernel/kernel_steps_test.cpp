@@ -30,19 +30,19 @@ class Fenced {
         memory_(static_cast<std::size_t>(lines_ * stride_ + 2 * fence + 1), fill()),
         is_transposed_(is_transposed) {}
 
-  BlockView<T> view() {
+  symopt::detail::BlockView<T> view() {
     T* first = memory_.data() + fence + 1;
     if (is_transposed_) return {first, {length_, 1}, {lines_, stride_}};
     return {first, {lines_, stride_}, {length_, 1}};
   }
   void assign(const Matrix<double>& values) {
-    const BlockView<T> block = view();
+    const symopt::detail::BlockView<T> block = view();
     for (Index i = 0; i < values.rows(); ++i)
       for (Index j = 0; j < values.cols(); ++j)
         block.row(i)[block.cols.offset(j)] = static_cast<T>(values(i, j));
   }
   Matrix<double> values() {
-    const BlockView<T> block = view();
+    const symopt::detail::BlockView<T> block = view();
     Matrix<double> copy(block.rows.size, block.cols.size);
     for (Index i = 0; i < copy.rows(); ++i)
       for (Index j = 0; j < copy.cols(); ++j)
@@ -99,7 +99,8 @@ double error_of(const StepPair<Scalar>& pair, const Trial& trial, Index gap = 0,
     if (shape.rows > 2) g.row(1).setZero();
     gradient.assign(g);
     const double scale_of_momentum = plain_momentum.values().cwiseAbs().maxCoeff() + g.cwiseAbs().maxCoeff();
-    const Streams<Scalar> streams{BlockView<const Scalar>(gradient.view()), momentum.view(), weights.view()};
+    const Streams<Scalar> streams{symopt::detail::BlockView<const Scalar>(gradient.view()), momentum.view(),
+                                  weights.view()};
     REQUIRE(pair.fused(streams, trial.coefficients, Check::gradient));
     const Matrix<double> before = plain_weights.values();
     kernel::reference::step<Scalar>(gradient.view(), plain_momentum.view(), plain_weights.view(),
@@ -222,8 +223,9 @@ TEST_CASE("a large common row is taken away to more digits than a float has") {
     const Matrix<double> expected = weights.cast<double>() - 0.1 * centred(rows);
     const kernel::CentredRowNormStep rule{0};
     kernel::CentredRowNormStep::Memory<float> memory(shape, {});
-    const Streams<float> streams{BlockView<const float>(gradient), BlockView<float>(momentum),
-                                 BlockView<float>(weights)};
+    const Streams<float> streams{symopt::detail::BlockView<const float>(gradient),
+                                 symopt::detail::BlockView<float>(momentum),
+                                 symopt::detail::BlockView<float>(weights)};
     CHECK(
         rule.run(streams, {.beta = 0.5, .gradient_weight = 0.5, .step_size = 0.1}, Check::gradient, memory));
     CHECK(momentum.cast<double>() == middle);
@@ -247,13 +249,13 @@ TEST_CASE_TEMPLATE("sums of the momentum that are kept are those that are made a
     kernel::CentredRowNormStep::Memory<Scalar> memory(shape, {}), other_memory(shape, {});
     const auto step = [&](const StepCoefficients& coefficients) {
       const Matrix<Scalar> gradient = gaussian_block(shape, random).cast<Scalar>();
-      const BlockView<const Scalar> gradient_view(gradient);
-      CHECK(rule.run(
-          Streams<Scalar>{gradient_view, BlockView<Scalar>(momentum), BlockView<Scalar>(weights), &kept},
-          coefficients, Check::gradient, memory));
-      CHECK(rule.run(
-          Streams<Scalar>{gradient_view, BlockView<Scalar>(other_momentum), BlockView<Scalar>(other_weights)},
-          coefficients, Check::gradient, other_memory));
+      const symopt::detail::BlockView<const Scalar> gradient_view(gradient);
+      CHECK(rule.run(Streams<Scalar>{gradient_view, symopt::detail::BlockView<Scalar>(momentum),
+                                     symopt::detail::BlockView<Scalar>(weights), &kept},
+                     coefficients, Check::gradient, memory));
+      CHECK(rule.run(Streams<Scalar>{gradient_view, symopt::detail::BlockView<Scalar>(other_momentum),
+                                     symopt::detail::BlockView<Scalar>(other_weights)},
+                     coefficients, Check::gradient, other_memory));
     };
     for (const StepCoefficients& coefficients : {ema, nesterov, ema}) {
       step(coefficients);
@@ -283,8 +285,9 @@ TEST_CASE("a momentum that leaves the normal numbers becomes zero, and a zero ro
   for (StepPair<float>& pair : step_pairs<float>(0)) {
     CAPTURE(pair.name);
     Matrix<float> weights = w, momentum = m;
-    const Streams<float> streams{BlockView<const float>(std::as_const(g)), BlockView<float>(momentum),
-                                 BlockView<float>(weights)};
+    const Streams<float> streams{symopt::detail::BlockView<const float>(std::as_const(g)),
+                                 symopt::detail::BlockView<float>(momentum),
+                                 symopt::detail::BlockView<float>(weights)};
     CHECK(pair.fused(streams, {.beta = 0.5, .gradient_weight = 0.5, .step_size = 1}, Check::gradient));
     CHECK(momentum == Matrix<float>::Zero(2, 19));
     CHECK(weights == w);
@@ -305,8 +308,9 @@ TEST_CASE_TEMPLATE("a gradient that is not finite is found wherever it is, and c
           weights(0, 1) = Limits::denorm_min();
           const Matrix<Scalar> weights_before = weights;
           gradient.data()[place] = bad;
-          const Streams<Scalar> streams{BlockView<const Scalar>(std::as_const(gradient)),
-                                        BlockView<Scalar>(momentum), BlockView<Scalar>(weights)};
+          const Streams<Scalar> streams{symopt::detail::BlockView<const Scalar>(std::as_const(gradient)),
+                                        symopt::detail::BlockView<Scalar>(momentum),
+                                        symopt::detail::BlockView<Scalar>(weights)};
           CHECK_FALSE(pair.fused(streams, ema, Check::gradient));
           CHECK(same_bits(weights, weights_before));
           CHECK(same_bits(momentum, start));
@@ -322,8 +326,9 @@ TEST_CASE("the largest finite gradients pass the check") {
     Matrix<float> weights = Matrix<float>::Zero(2, 20), momentum = weights, gradient = weights;
     gradient.setConstant(std::numeric_limits<float>::max());
     gradient.row(1) *= -1;
-    const Streams<float> streams{BlockView<const float>(std::as_const(gradient)), BlockView<float>(momentum),
-                                 BlockView<float>(weights)};
+    const Streams<float> streams{symopt::detail::BlockView<const float>(std::as_const(gradient)),
+                                 symopt::detail::BlockView<float>(momentum),
+                                 symopt::detail::BlockView<float>(weights)};
     CHECK(pair.fused(streams, ema, Check::gradient));
     if (pair.is_scale_free) CHECK(weights.allFinite());
   }
@@ -343,7 +348,7 @@ TEST_CASE_TEMPLATE("fused AdamW agrees with its reference at every width", Scala
       for (Fenced<Scalar>* block : {&w, &w1, &m, &m1}) block->assign(start);
       for (Fenced<Scalar>* block : {&v, &v1}) block->assign(scale * scale * start.cwiseAbs2());
       g.assign(scale * gaussian_block(shape, random));
-      const Streams<Scalar> streams{BlockView<const Scalar>(g.view()), m.view(), w.view()};
+      const Streams<Scalar> streams{symopt::detail::BlockView<const Scalar>(g.view()), m.view(), w.view()};
       CHECK(kernel::AdamWStep::run(streams, v.view(), coefficients, own, Check::gradient));
       kernel::reference::adamw_step<Scalar>(g.view(), m1.view(), v1.view(), w1.view(), coefficients, own);
       const double unit = 8 * double(std::numeric_limits<Scalar>::epsilon());
@@ -398,7 +403,7 @@ double adaptive_error(Shape shape, double scale, const StepCoefficients& coeffic
   Roots<Scalar, is_entrywise> roots(expected, shape);
   typename Step::template Memory<Scalar> memory(
       shape, kernel::ScratchOptions{.decay_is_horizontal = coefficients.decay_is_horizontal});
-  const Streams<Scalar> streams{BlockView<const Scalar>(g.view()), m.view(), w.view()};
+  const Streams<Scalar> streams{symopt::detail::BlockView<const Scalar>(g.view()), m.view(), w.view()};
   REQUIRE(Step::template run<Scalar>(streams, roots.lines(), coefficients, own, Check::gradient, memory));
   const Matrix<double> before = w1.values();
   kernel::reference::adaptive_step<Scalar>(g.view(), m1.view(), w1.view(), expected, line_of, coefficients,
@@ -482,10 +487,11 @@ TEST_CASE("second moments of doubles whose squares are out of range") {
 /// Weights and momentum after a step, on weights and gradients that lie in parts or are selected rows.
 template <class Scalar>
 std::pair<Matrix<double>, Matrix<double>> after(const StepPair<Scalar>& pair,
-                                                const BlockView<Scalar>& weights,
-                                                const BlockView<Scalar>& gradient) {
+                                                const symopt::detail::BlockView<Scalar>& weights,
+                                                const symopt::detail::BlockView<Scalar>& gradient) {
   Matrix<Scalar> momentum = Matrix<Scalar>::Zero(weights.row_count(), weights.cols.size);
-  const Streams<Scalar> streams{BlockView<const Scalar>(gradient), BlockView<Scalar>(momentum), weights};
+  const Streams<Scalar> streams{symopt::detail::BlockView<const Scalar>(gradient),
+                                symopt::detail::BlockView<Scalar>(momentum), weights};
   CHECK(pair.fused(streams, nesterov, Check::gradient));
   Matrix<double> copy(weights.row_count(), weights.cols.size);
   for (Index i = 0; i < copy.rows(); ++i)
@@ -507,21 +513,21 @@ TEST_CASE(
       const Matrix<float> g = gaussian_block({12, width}, random).cast<float>();
       Matrix<float> parts_w = w, parts_g = g;
       const auto pairs = [&](Matrix<float>& block) {
-        return BlockView<float>(block.data(), {6, width}, {2 * width, 1, 2, 6 * width});
+        return symopt::detail::BlockView<float>(block.data(), {6, width}, {2 * width, 1, 2, 6 * width});
       };
       const auto [weights, momentum] = after(pair, pairs(parts_w), pairs(parts_g));
       Matrix<float> plain_w(6, 2 * width), plain_g(6, 2 * width);
       plain_w << w.topRows(6), w.bottomRows(6);
       plain_g << g.topRows(6), g.bottomRows(6);
       const auto [expected, expected_momentum] =
-          after(pair, BlockView<float>(plain_w), BlockView<float>(plain_g));
+          after(pair, symopt::detail::BlockView<float>(plain_w), symopt::detail::BlockView<float>(plain_g));
       CHECK(relative_error(weights, expected) <= 4 * roundoff<float>);
       CHECK(same_bits(momentum, expected_momentum));
 
       const std::vector<Index> rows{0, 3, 4, 11};
       Matrix<float> some_w = w, some_g = g;
       const auto selected = [&](Matrix<float>& block) {
-        BlockView<float> view(block);
+        symopt::detail::BlockView<float> view(block);
         view.selected_rows = rows.data();
         view.selected_count = 4;
         return view;
@@ -532,7 +538,8 @@ TEST_CASE(
         four_w.row(k) = w.row(rows[static_cast<std::size_t>(k)]);
         four_g.row(k) = g.row(rows[static_cast<std::size_t>(k)]);
       }
-      const auto [four, four_momentum] = after(pair, BlockView<float>(four_w), BlockView<float>(four_g));
+      const auto [four, four_momentum] =
+          after(pair, symopt::detail::BlockView<float>(four_w), symopt::detail::BlockView<float>(four_g));
       CHECK(same_bits(chosen, four));
       CHECK(same_bits(chosen_momentum, four_momentum));
       for (const Index i : {1, 2, 5, 6, 7, 8, 9, 10}) CHECK(same_bits(some_w.row(i), w.row(i)));

@@ -47,7 +47,7 @@ TEST_CASE("bfloat16 rounds to the nearest, ties to even, and keeps NaN, infiniti
       CHECK(std::isnan(to_float(to_bfloat16(value))));
     } else {
       CHECK(to_bfloat16(value).value == x.value);
-      CHECK(rounded_by(value, 0xffffU).value == x.value);
+      CHECK(symopt::detail::rounded_by(value, 0xffffU).value == x.value);
     }
   }
   CHECK(to_bfloat16(std::bit_cast<float>(0x3f808000U)).value == 0x3f80U);  // a tie: even below
@@ -55,7 +55,7 @@ TEST_CASE("bfloat16 rounds to the nearest, ties to even, and keeps NaN, infiniti
   CHECK(to_bfloat16(std::bit_cast<float>(0x3f808001U)).value == 0x3f81U);
   CHECK(std::isnan(
       to_float(to_bfloat16(std::bit_cast<float>(0x7f800001U)))));  // a NaN only in the bits cut off
-  CHECK(std::isnan(to_float(rounded_by(std::bit_cast<float>(0x7fffffffU), 0xffffU))));
+  CHECK(std::isnan(to_float(symopt::detail::rounded_by(std::bit_cast<float>(0x7fffffffU), 0xffffU))));
   CHECK(to_bfloat16(std::numeric_limits<float>::max()).value == 0x7f80U);
 }
 
@@ -155,7 +155,7 @@ TEST_CASE("every storage steps as floats do: row rules, AdamW, and a rule withou
 
 TEST_CASE("every bfloat16 that is not finite is found at every place, and no other is") {
   const auto is_finite = [](const Halves& block) {
-    return kernel::all_finite(kernel::GradientView<float>(BlockView<const bfloat16>(block)));
+    return kernel::all_finite(kernel::GradientView<float>(symopt::detail::BlockView<const bfloat16>(block)));
   };
   for (std::uint32_t bits = 0; bits <= 0xffffU; ++bits) {
     const Halves block = Halves::Constant(1, 1, half(static_cast<std::uint16_t>(bits)));

@@ -126,9 +126,9 @@ TEST_CASE("every option of a polar method changes the result") {
 }
 
 TEST_CASE("the smaller Gram matrix is formed") {
-  CHECK(smaller_gram({3, 4}) == Side::left);
-  CHECK(smaller_gram({4, 3}) == Side::right);
-  CHECK(smaller_gram({4, 4}) == Side::left);
+  CHECK(symopt::detail::smaller_gram({3, 4}) == Side::left);
+  CHECK(symopt::detail::smaller_gram({4, 3}) == Side::right);
+  CHECK(symopt::detail::smaller_gram({4, 4}) == Side::left);
 }
 
 TEST_CASE("each head has its own polar factor") {

@@ -19,13 +19,14 @@ namespace layout_test { namespace {
 using namespace symopt;
 using namespace symopt_test;
 
-using Blocks = std::vector<BlockView<const double>>;
+using Blocks = std::vector<symopt::detail::BlockView<const double>>;
 constexpr std::array orders{Order::dense, Order::gaps, Order::column_major, Order::backwards};
 
 /// The elements that for_each_segment visits, by their indices in the block.
-std::map<std::pair<Index, Index>, std::vector<const double*>> visited(const BlockView<const double>& block) {
+std::map<std::pair<Index, Index>, std::vector<const double*>> visited(
+    const symopt::detail::BlockView<const double>& block) {
   std::map<std::pair<Index, Index>, std::vector<const double*>> elements;
-  for_each_segment(block, [&](Index i, Index j, const auto& segment) {
+  symopt::detail::for_each_segment(block, [&](Index i, Index j, const auto& segment) {
     for (Index k = 0; k < segment.size(); ++k)
       elements[{i, j + k}].push_back(segment.data() + k * segment.innerStride());
   });
@@ -33,8 +34,9 @@ std::map<std::pair<Index, Index>, std::vector<const double*>> visited(const Bloc
 }
 
 /// The fault of a block whose element (i, j) should lie at place(i, j); empty when nothing is.
-std::string fault_of(const BlockView<const double>& block, Shape shape, const auto& place) {
-  if (shape_of(block) != shape) return "shape " + symopt::to_string(shape_of(block));
+std::string fault_of(const symopt::detail::BlockView<const double>& block, Shape shape, const auto& place) {
+  if (symopt::detail::shape_of(block) != shape)
+    return "shape " + symopt::to_string(symopt::detail::shape_of(block));
   const auto elements = visited(block);
   if (static_cast<Index>(elements.size()) != shape.rows * shape.cols) return "number of elements";
   for (Index i = 0; i < shape.rows; ++i)
@@ -45,7 +47,7 @@ std::string fault_of(const BlockView<const double>& block, Shape shape, const au
       if (elements.at({i, j}) != std::vector{expected}) return "segment" + here;
       if (block.has_contiguous_rows() && block.row(i) + j != expected) return "contiguity" + here;
       if (block.selected_rows != nullptr) continue;
-      const BlockView<const double> turned = block.transposed();
+      const symopt::detail::BlockView<const double> turned = block.transposed();
       if (turned.row(j) + turned.cols.offset(i) != expected) return "transposed address" + here;
     }
   return "";
@@ -79,7 +81,7 @@ std::string fault_of_cover(const Blocks& blocks, const Storage& storage, const d
 /// The memory never matters here, only addresses in it.
 std::string fault_of(const Storage& storage, const std::vector<Index>& strides, const Layout& layout) {
   Stored<double> tensor(storage, strides);
-  const Blocks blocks = blocks_of(std::as_const(tensor).view(), layout);
+  const Blocks blocks = symopt::detail::blocks_of(std::as_const(tensor).view(), layout);
   const double* first = tensor.view().data();
   const std::string fault = fault_of(blocks, storage, first, strides);
   return fault.empty() ? fault_of_cover(blocks, storage, first, strides) : fault;
@@ -108,7 +110,7 @@ TEST_CASE("the comparison fails for another layout, and for blocks that overlap 
   const std::vector<Index> strides = strides_of(heads, Order::dense);
   const Stored<double> tensor(heads, strides);
   const double* first = tensor.view().data();
-  Blocks blocks = blocks_of(tensor.view(), heads.layout);
+  Blocks blocks = symopt::detail::blocks_of(tensor.view(), heads.layout);
   CHECK(fault_of_cover(blocks, heads, first, strides) == "");
   blocks[1].data -= 1;
   CHECK(fault_of_cover(blocks, heads, first, strides) == "an element is in two blocks");
@@ -122,9 +124,9 @@ TEST_CASE("what is written through a block arrives in the tensor and nowhere els
       CAPTURE(storage.name);
       CAPTURE(symopt_test::to_string(order));
       Stored<float> tensor(storage, order);
-      const auto blocks = blocks_of(tensor.view(), storage.layout);
+      const auto blocks = symopt::detail::blocks_of(tensor.view(), storage.layout);
       for (std::size_t b = 0; b < blocks.size(); ++b)
-        for_each_segment(blocks[b], [&](Index i, Index j, auto&& segment) {
+        symopt::detail::for_each_segment(blocks[b], [&](Index i, Index j, auto&& segment) {
           for (Index k = 0; k < segment.size(); ++k)
             segment[k] = static_cast<float>(10000 * Index(b) + 100 * i + j + k);
         });
@@ -171,29 +173,31 @@ TEST_CASE("a kernel whose channels run fastest is a matrix where only one of its
 
 TEST_CASE("tensors without elements have empty blocks or none") {
   double element = 0;
-  CHECK(blocks_of(TensorView<double>(&element, {0, 6, 4}), layout::experts()).empty());
-  CHECK(blocks_of(TensorView<double>(&element, {0, 6}), layout::whole()).size() == 1);
-  CHECK(blocks_of(TensorView<double>(&element, {0, 6}), layout::row_heads(2)).size() == 2);
-  const auto sections = blocks_of(TensorView<double>(&element, {1, 1}), layout::row_sections({0, 1, 0}));
+  CHECK(symopt::detail::blocks_of(TensorView<double>(&element, {0, 6, 4}), layout::experts()).empty());
+  CHECK(symopt::detail::blocks_of(TensorView<double>(&element, {0, 6}), layout::whole()).size() == 1);
+  CHECK(symopt::detail::blocks_of(TensorView<double>(&element, {0, 6}), layout::row_heads(2)).size() == 2);
+  const auto sections =
+      symopt::detail::blocks_of(TensorView<double>(&element, {1, 1}), layout::row_sections({0, 1, 0}));
   REQUIRE(sections.size() == 3);
-  CHECK(shape_of(sections[0]) == Shape{0, 1});
-  CHECK(shape_of(sections[1]) == Shape{1, 1});
-  CHECK(shape_of(sections[2]) == Shape{0, 1});
+  CHECK(symopt::detail::shape_of(sections[0]) == Shape{0, 1});
+  CHECK(symopt::detail::shape_of(sections[1]) == Shape{1, 1});
+  CHECK(symopt::detail::shape_of(sections[2]) == Shape{0, 1});
   for (const Neurons neurons : {Neurons::apart, Neurons::paired})
-    for (const auto& block :
-         blocks_of(TensorView<double>(&element, {0, 3}), layout::gate_up(GateUp::concatenated, neurons))) {
+    for (const auto& block : symopt::detail::blocks_of(TensorView<double>(&element, {0, 3}),
+                                                       layout::gate_up(GateUp::concatenated, neurons))) {
       CHECK(block.row_count() == 0);
       CHECK(visited(block).empty());
     }
-  for (const auto& block : blocks_of(TensorView<double>(&element, {4, 0, 3}), layout::as_matrix()))
-    CHECK(shape_of(block) == Shape{4, 0});
+  for (const auto& block :
+       symopt::detail::blocks_of(TensorView<double>(&element, {4, 0, 3}), layout::as_matrix()))
+    CHECK(symopt::detail::shape_of(block) == Shape{4, 0});
 }
 
 TEST_CASE("Eigen's matrices, maps, blocks and vectors are tensors") {
   Matrix<double> rows(4, 6);
   Eigen::MatrixXd columns(4, 6);
   const auto is_at = [](const TensorView<double>& tensor, const auto& block) {
-    const auto blocks = blocks_of(tensor, layout::row_heads(2));
+    const auto blocks = symopt::detail::blocks_of(tensor, layout::row_heads(2));
     return blocks.size() == 2 && blocks[1].row(1) + blocks[1].cols.offset(2) == &block(3, 2);
   };
   CHECK(is_at(TensorView<double>(rows), rows));
@@ -225,7 +229,8 @@ std::string refusal(const auto& call) {
 /// The message for a dense tensor of these sizes under a layout that does not fit it.
 std::string refusal(const std::vector<Index>& sizes, const Layout& layout) {
   const std::vector<double> memory(1000);
-  return refusal([&] { blocks_of(TensorView<const double>(memory.data(), sizes), layout, "the.name"); });
+  return refusal(
+      [&] { symopt::detail::blocks_of(TensorView<const double>(memory.data(), sizes), layout, "the.name"); });
 }
 
 void check_refused(const std::vector<Index>& sizes, const Layout& layout, const std::string& shape,
@@ -312,8 +317,8 @@ TEST_CASE("a kernel with gaps between its dimensions is refused") {
   const std::vector<double> memory(1000);
   const auto text = [&](std::vector<Index> sizes, std::vector<Index> strides) {
     return refusal([&] {
-      blocks_of(TensorView<const double>(memory.data(), std::move(sizes), std::move(strides)),
-                layout::as_matrix(), "conv");
+      symopt::detail::blocks_of(TensorView<const double>(memory.data(), std::move(sizes), std::move(strides)),
+                                layout::as_matrix(), "conv");
     });
   };
   const std::string expected =
@@ -372,8 +377,8 @@ TEST_CASE("layouts print as their levels from the outermost inwards") {
 /// The fault of the rows of a 5x3 block that a mask shows; empty when they are the given ones.
 std::string fault_of_mask(const RowMask& mask, const std::vector<Index>& rows) {
   const std::vector<double> memory(100);
-  const Axis rows_axis{5, 7}, cols_axis{3, 2};
-  return fault_of(mask.existing(BlockView<const double>(memory.data(), rows_axis, cols_axis)),
+  const symopt::detail::Axis rows_axis{5, 7}, cols_axis{3, 2};
+  return fault_of(mask.existing(symopt::detail::BlockView<const double>(memory.data(), rows_axis, cols_axis)),
                   {static_cast<Index>(rows.size()), 3}, [&](Index i, Index j) {
                     return memory.data() + 7 * rows[static_cast<std::size_t>(i)] + 2 * j;
                   });
@@ -402,7 +407,7 @@ TEST_CASE("a mask selects lines of every layout") {
       CAPTURE(symopt_test::to_string(order));
       const Stored<double> tensor(storage, order);
       const auto strides = strides_of(storage, order);
-      const Blocks blocks = blocks_of(tensor.view(), storage.layout);
+      const Blocks blocks = symopt::detail::blocks_of(tensor.view(), storage.layout);
       for (std::size_t b = 0; b < blocks.size(); ++b) {
         const Shape shape = storage.blocks[b];
         std::vector<bool> exists(static_cast<std::size_t>(shape.rows), true);
@@ -444,7 +449,7 @@ TEST_CASE("masks are equal when they say the same in the same words") {
 
 TEST_CASE("a mask for other blocks is refused") {
   const auto text = [](const RowMask& mask, Index rows) {
-    return refusal([&] { mask.validate("head", Axis{rows}); });
+    return refusal([&] { mask.validate("head", symopt::detail::Axis{rows}); });
   };
   CHECK(text(RowMask(), 4) == "");
   CHECK(text(RowMask::first(4), 4) == "");
@@ -458,7 +463,7 @@ TEST_CASE("a mask for other blocks is refused") {
         "symopt: parameter 'head': the row mask is for 3 rows but a block has 4 rows");
   CHECK(text(RowMask({true, false, true, false, false}), 4) ==
         "symopt: parameter 'head': the row mask is for 5 rows but a block has 4 rows");
-  const Axis parts{8, 1, 2, 10};
+  const symopt::detail::Axis parts{8, 1, 2, 10};
   for (const RowMask& mask : {RowMask::first(2), RowMask({true, false, true, true, true, true, true, true})})
     CHECK(refusal([&] {
             mask.validate("up", parts);

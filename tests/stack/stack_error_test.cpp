@@ -79,7 +79,7 @@ struct Fixture {
   /// Likewise for a parameter that a call of add would add.
   template <class ClassOrRule>
   void refuses_to_add(const OptimizerOptions& options, const std::vector<std::string>& words,
-                      const role_rule_t<ClassOrRule>& rule = {}) {
+                      const symopt::detail::role_rule_t<ClassOrRule>& rule = {}) {
     NamedModel other = NamedModel().add("wte", {4, 3});
     ModelParameter& added = other["wte"];
     refuses(

@@ -94,7 +94,7 @@ TEST_CASE("a step under the stack's options is that of an optimizer with them wr
     Matrix<float> expected = start;
     const std::string name = "w" + std::to_string(stack.size());
     stack.add<Class>(name, moved, gradient, own...);
-    Optimizer<role_rule_t<Class>> alone(12, 8, stack.options(name));
+    Optimizer<symopt::detail::role_rule_t<Class>> alone(12, 8, stack.options(name));
     for (int step = 0; step < 3; ++step) {
       stack.step();
       alone.step(expected, gradient);

@@ -56,10 +56,10 @@ void check_alike(const std::string& storage, const auto& weights_in) {
   const Matrix<float> start = gaussian_block(shape, random).cast<float>();
   Memory alone(start), stacked(start);
   const OptimizerOptions options{.learning_rate = 0.1,
-                                 .nesterov = !StatefulRule<role_rule_t<Rule>, float>,
+                                 .nesterov = !StatefulRule<symopt::detail::role_rule_t<Rule>, float>,
                                  .weight_decay = 0.1,
                                  .parameter = "w"};
-  using OfBlock = role_rule_t<Rule>;
+  using OfBlock = symopt::detail::role_rule_t<Rule>;
   Optimizer<OfBlock> optimizer(shape.rows, shape.cols, options);
   Matrix<float> gradient(shape.rows, shape.cols);
   LayerwiseOptimizer stack;

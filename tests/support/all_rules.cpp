@@ -32,9 +32,10 @@ NamedRule named_rule(std::string name, const Rule& rule, const symopt::Families&
           [rule](const Matrix<double>& block) -> Matrix<double> {
             return rule.mirrored()(block.transpose()).transpose();
           },
-          symopt::claimed_families<Rule>,
+          symopt::detail::claimed_families<Rule>,
           expected,
-          {symopt::keeps_horizontal<Rule>(Side::left), symopt::keeps_horizontal<Rule>(Side::right)},
+          {symopt::detail::keeps_horizontal<Rule>(Side::left),
+           symopt::detail::keeps_horizontal<Rule>(Side::right)},
           root_mean_square_of(rule),
           std::move(inputs),
           [rule](const Matrix<float>&, const Matrix<float>& block) { return rule(block); }};

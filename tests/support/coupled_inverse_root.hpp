@@ -63,7 +63,7 @@ void apply_coupled_inverse_root(MatrixRef<Scalar> block, Side gram_side, int ste
 /// Throws unless the options of a coupled iteration are usable.
 inline void validate_coupled(const char* method, int steps, double eps) {
   validate_steps(method, steps);
-  if (!(eps > 0.0) || !is_finite(eps))
+  if (!(eps > 0.0) || !symopt::detail::is_finite(eps))
     throw Error(std::string(method) +
                 "::eps must be finite and positive: a singular Gram matrix has no "
                 "inverse root");

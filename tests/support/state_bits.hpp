@@ -12,11 +12,11 @@ namespace symopt_test {
 /// equal states, bit for bit.
 template <class AnyOptimizer>
 std::string state_bits(const AnyOptimizer& optimizer) {
-  const symopt::StateTable table = symopt::detail::StateAccess::table(optimizer);
+  const symopt::detail::StateTable table = symopt::detail::StateAccess::table(optimizer);
   std::string bits = std::to_string(table.steps) + " steps, factor " + std::to_string(table.schedule_factor);
-  for (const symopt::SavedParameter& parameter : table.parameters) {
+  for (const symopt::detail::SavedParameter& parameter : table.parameters) {
     bits += "\n" + parameter.name + " rate " + std::to_string(parameter.options.learning_rate);
-    const auto add = [&](const symopt::StateField& field) {
+    const auto add = [&](const symopt::detail::StateField& field) {
       bits += "\n" + field.name + " ";
       symopt::Index count = 1;  // of the scalars, which a permutation of strides does not spread
       for (const symopt::Index extent : field.shape) count *= extent;

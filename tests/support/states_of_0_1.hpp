@@ -92,7 +92,7 @@ class StackOf01 {
   template <class ClassOrRule>
   void add(const char* name, const std::vector<Index>& sizes, const symopt::OptimizerOptions& options,
            const symopt::Layout& layout = {}, const symopt::RowMask& mask = {},
-           const symopt::role_rule_t<ClassOrRule>& rule = {}) {
+           const symopt::detail::role_rule_t<ClassOrRule>& rule = {}) {
     const auto count =
         static_cast<std::size_t>(std::accumulate(sizes.begin(), sizes.end(), Index{1}, std::multiplies<>()));
     Tensor& tensor = tensors_.emplace_back();

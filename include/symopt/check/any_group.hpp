@@ -52,7 +52,9 @@ class AnyGroup {
 
 /// The scalar in which a group's elements are computed for checks: Wide, where the group has it.
 template <class G>
-using element_scalar_t = std::conditional_t<HasElements<G, Wide> && ActsOnBlocks<G, Wide>, Wide, double>;
+using element_scalar_t =
+    std::conditional_t<symopt::detail::HasElements<G, Wide> && symopt::detail::ActsOnBlocks<G, Wide>, Wide,
+                       double>;
 
 /// A group that says of itself that blocks without rows or columns are among its shapes.
 template <class G>
@@ -76,13 +78,13 @@ class ErasedGroup final : public AnyGroup {
   Families families() const override { return families_of<G>; }
   Wide unit() const override { return static_cast<Wide>(std::numeric_limits<Scalar>::epsilon()); }
   bool has_all_its_families() const override {
-    return hana::unpack(factors_of<G>, [](auto... factor) {
-      return (true && ... && !StatesBound<typename decltype(factor)::type>);
+    return boost::hana::unpack(symopt::detail::factors_of<G>, [](auto... factor) {
+      return (true && ... && !symopt::detail::StatesBound<typename decltype(factor)::type>);
     });
   }
 
   bool takes_empty_blocks() const override {
-    return hana::unpack(factors_of<G>, [](auto... factor) {
+    return boost::hana::unpack(symopt::detail::factors_of<G>, [](auto... factor) {
       return (true && ... && TakesEmptyBlocks<typename decltype(factor)::type>);
     });
   }

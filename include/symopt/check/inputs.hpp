@@ -133,7 +133,7 @@ SYMOPT_CHECK_INLINE double column_mean(const Matrix<double>& b, Index j) {
 }  // namespace detail
 
 SYMOPT_CHECK_INLINE Matrix<double> InputKind::draw(Shape shape, std::mt19937_64& engine) const {
-  const Matrix<double> block = source ? source(shape, engine) : gaussian<double>(shape, engine);
+  Matrix<double> block = source ? source(shape, engine) : gaussian<double>(shape, engine);
   if (!change) return block;
   Matrix<double> changed(shape.rows, shape.cols);
   for (Index i = 0; i < shape.rows; ++i)
@@ -218,11 +218,12 @@ SYMOPT_CHECK_INLINE std::vector<const InputKind*> detail::chosen_kinds(
       kinds.push_back(&kind);
   if (names.empty() || kinds.size() == names.size()) return kinds;
   std::string known;
-  for (const InputKind& kind : input_kinds()) known += (known.empty() ? "" : ", ") + std::string(kind.name);
+  for (const InputKind& kind : input_kinds()) known.append(known.empty() ? "" : ", ").append(kind.name);
   for (const std::string& name : names) {
     const auto is_named = [&](const InputKind& kind) { return kind.name == name; };
     symopt::detail::require(std::any_of(input_kinds().begin(), input_kinds().end(), is_named), [&] {
-      return "CheckOptions::inputs: there is no kind '" + name + "'; known are " + known;
+      return symopt::detail::joined(
+          {"CheckOptions::inputs: there is no kind '", name, "'; known are ", known});
     });
   }
   throw Error("CheckOptions::inputs names a kind twice");

@@ -182,7 +182,7 @@ SYMOPT_CHECK_INLINE std::vector<WideMatrix> OneSidedGroup::generator_matrices(In
       break;
     case GeneratorKind::block_rotations:
       for (Index i = 0; i < n; i += block_size_)
-        for (const WideMatrix& q : orthogonal_generators<Wide>(block_size_))
+        for (const WideMatrix& q : symopt::detail::orthogonal_generators<Wide>(block_size_))
           matrices.push_back(with_block(unit_matrix(n), i, q));
       break;
     case GeneratorKind::block_permutations:
@@ -190,11 +190,11 @@ SYMOPT_CHECK_INLINE std::vector<WideMatrix> OneSidedGroup::generator_matrices(In
       break;
     case GeneratorKind::stabilizer_of_ones:
       add_negation();
-      for (const WideMatrix& q : orthogonal_generators<Wide>(n - 1))
+      for (const WideMatrix& q : symopt::detail::orthogonal_generators<Wide>(n - 1))
         matrices.push_back(detail::about_ones(n, q));
       break;
     case GeneratorKind::rotations:
-      matrices = orthogonal_generators<Wide>(n);
+      matrices = symopt::detail::orthogonal_generators<Wide>(n);
       break;
     case GeneratorKind::positive_scalings:
       add_scalings([](Index i) { return Wide(i % 2 == 0 ? 2 : 3); });

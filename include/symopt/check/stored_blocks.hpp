@@ -27,7 +27,7 @@ class StoredBlocks {
 
   const TensorView<double>& tensor() const { return tensor_; }
   std::size_t count() const { return blocks_.size(); }
-  Shape shape(std::size_t b) const { return shape_of(blocks_[b]); }
+  Shape shape(std::size_t b) const { return symopt::detail::shape_of(blocks_[b]); }
   std::vector<Shape> shapes() const;
 
   Matrix<double> block(std::size_t b) const;
@@ -37,7 +37,7 @@ class StoredBlocks {
  private:
   std::vector<double> memory_;
   TensorView<double> tensor_;
-  std::vector<BlockView<double>> blocks_;
+  std::vector<symopt::detail::BlockView<double>> blocks_;
 };
 
 /// Equal shapes and the same bits, NaN and the sign of zero included.
@@ -48,7 +48,7 @@ SYMOPT_CHECK_INLINE StoredBlocks::StoredBlocks(const Storage& storage)
     : memory_(static_cast<std::size_t>(
           std::accumulate(storage.sizes.begin(), storage.sizes.end(), Index{1}, std::multiplies<>{}))),
       tensor_(memory_.data(), storage.sizes),
-      blocks_(blocks_of(tensor_, storage.layout, "checked tensor")) {}
+      blocks_(symopt::detail::blocks_of(tensor_, storage.layout, "checked tensor")) {}
 
 SYMOPT_CHECK_INLINE std::vector<Shape> StoredBlocks::shapes() const {
   std::vector<Shape> shapes;
@@ -58,7 +58,7 @@ SYMOPT_CHECK_INLINE std::vector<Shape> StoredBlocks::shapes() const {
 
 SYMOPT_CHECK_INLINE Matrix<double> StoredBlocks::block(std::size_t b) const {
   Matrix<double> copy(shape(b).rows, shape(b).cols);
-  for_each_segment(blocks_[b], [&](Index i, Index j, const auto& segment) {
+  symopt::detail::for_each_segment(blocks_[b], [&](Index i, Index j, const auto& segment) {
     for (Index k = 0; k < segment.size(); ++k) copy(i, j + k) = segment(k);
   });
   return copy;
@@ -71,13 +71,13 @@ SYMOPT_CHECK_INLINE std::vector<Matrix<double>> StoredBlocks::all() const {
 }
 
 SYMOPT_CHECK_INLINE void StoredBlocks::set(std::size_t b, const Matrix<double>& values) {
-  for_each_segment(blocks_[b], [&](Index i, Index j, auto&& segment) {
+  symopt::detail::for_each_segment(blocks_[b], [&](Index i, Index j, auto&& segment) {
     for (Index k = 0; k < segment.size(); ++k) segment(k) = values(i, j + k);
   });
 }
 
 SYMOPT_CHECK_INLINE bool has_same_bits(const Matrix<double>& a, const Matrix<double>& b) {
-  return shape_of(a) == shape_of(b) &&
+  return symopt::detail::shape_of(a) == symopt::detail::shape_of(b) &&
          std::memcmp(a.data(), b.data(), static_cast<std::size_t>(a.size()) * sizeof(double)) == 0;
 }
 #endif

@@ -46,8 +46,8 @@ template <class Rule, class Scalar>
 Blocks directions(const Rule& rule, const Blocks& inputs) {
   Blocks result;
   if constexpr (StatefulRule<Rule, Scalar>) {
-    const Shape shape = shape_of(inputs.front());
-    auto state = make_state<typename Rule::template State<Scalar>>(shape);
+    const Shape shape = symopt::detail::shape_of(inputs.front());
+    auto state = symopt::detail::make_state<typename Rule::template State<Scalar>>(shape);
     const Matrix<Scalar> weights = Matrix<Scalar>::Zero(shape.rows, shape.cols);
     Matrix<Scalar> direction = weights;
     for (const WideMatrix& input : inputs) {
@@ -58,7 +58,7 @@ Blocks directions(const Rule& rule, const Blocks& inputs) {
   } else {
     for (const WideMatrix& input : inputs) {
       const Matrix<Scalar> direction = rule(converted<Scalar>(input));
-      require_shape(shape_of(direction), shape_of(input));
+      require_shape(symopt::detail::shape_of(direction), symopt::detail::shape_of(input));
       result.push_back(widened(direction));
     }
   }
@@ -68,7 +68,7 @@ Blocks directions(const Rule& rule, const Blocks& inputs) {
 template <class Group, class Scalar, class Rule>
 SymmetryError symmetry_error_of(const Rule& rule, const Blocks& inputs) {
   static_assert(RealScalar<Scalar>, "symopt computes in float and double; cast the inputs first");
-  static_assert(StatefulRule<Rule, Scalar> || CallableMap<Rule, Scalar>,
+  static_assert(StatefulRule<Rule, Scalar> || symopt::detail::CallableMap<Rule, Scalar>,
                 "symmetry_error needs a rule: callable on a matrix, returning one of the same scalar, or "
                 "with a State and operator()(weights, gradient, state, direction)");
   const auto map = [&rule](const Blocks& blocks) { return directions<Rule, Scalar>(rule, blocks); };
@@ -95,7 +95,8 @@ SymmetryError symmetry_error(const Rule& rule, const Eigen::MatrixBase<Derived>&
 
 /// The worst over several inputs of one shape.
 template <SymmetryGroup Group, class Rule, class Range>
-requires(!EigenObject<Range>) SymmetryError symmetry_error(const Rule& rule, const Range& inputs) {
+requires(!symopt::detail::EigenObject<Range>) SymmetryError
+    symmetry_error(const Rule& rule, const Range& inputs) {
   using Scalar = typename std::remove_cvref_t<decltype(*std::begin(inputs))>::Scalar;
   detail::Blocks blocks;
   for (const auto& input : inputs) blocks.push_back(detail::widened(Matrix<Scalar>(input)));
@@ -138,11 +139,11 @@ SYMOPT_CHECK_INLINE double error_under(const AnyGroup& group, const AnyGroup::El
 SYMOPT_CHECK_INLINE SymmetryError symmetry_error(const AnyGroup& group, const BlocksMap& rule,
                                                  const Blocks& inputs) {
   symopt::detail::require(!inputs.empty(), "symmetry_error needs at least one input");
-  const Shape shape = shape_of(inputs.front());
+  const Shape shape = symopt::detail::shape_of(inputs.front());
   for (const WideMatrix& input : inputs)
-    symopt::detail::require(shape_of(input) == shape, [&] {
-      return "symmetry_error: the inputs are " + to_string(shape) + " and " + to_string(shape_of(input)) +
-             "; give it blocks of one shape";
+    symopt::detail::require(symopt::detail::shape_of(input) == shape, [&] {
+      return "symmetry_error: the inputs are " + to_string(shape) + " and " +
+             to_string(symopt::detail::shape_of(input)) + "; give it blocks of one shape";
     });
   const Blocks still = rule(inputs);
   Wide size = 0;

@@ -86,11 +86,12 @@ SYMOPT_CHECK_INLINE WideMatrix rounded_to(Precision precision, WideMatrix block)
 
 SYMOPT_CHECK_INLINE bool is_finite(const WideMatrix& block) {
   return std::all_of(block.data(), block.data() + block.size(),
-                     [](Wide entry) { return symopt::is_finite(entry); });
+                     [](Wide entry) { return symopt::detail::is_finite(entry); });
 }
 
 SYMOPT_CHECK_INLINE bool is_equal(const WideMatrix& a, const WideMatrix& b) {
-  return shape_of(a) == shape_of(b) && std::equal(a.data(), a.data() + a.size(), b.data());
+  return symopt::detail::shape_of(a) == symopt::detail::shape_of(b) &&
+         std::equal(a.data(), a.data() + a.size(), b.data());
 }
 
 SYMOPT_CHECK_INLINE bool is_zero(const WideMatrix& block) {
@@ -100,7 +101,8 @@ SYMOPT_CHECK_INLINE bool is_zero(const WideMatrix& block) {
 SYMOPT_CHECK_INLINE Wide norm(const WideMatrix& block) {
   Wide squares = 0, largest = 0;
   for (Index k = 0; k < block.size(); ++k) squares += block.data()[k] * block.data()[k];
-  if (symopt::is_finite(squares) && squares >= std::numeric_limits<Wide>::min()) return std::sqrt(squares);
+  if (symopt::detail::is_finite(squares) && squares >= std::numeric_limits<Wide>::min())
+    return std::sqrt(squares);
   for (Index k = 0; k < block.size(); ++k) largest = std::max(largest, std::abs(block.data()[k]));
   if (largest == 0) return squares;
   squares = 0;

@@ -9,7 +9,7 @@ namespace symopt { inline namespace SYMOPT_ABI {
 /// families of the group, on both sides. Translations do not move a gradient, so they make no map of
 /// the gradient inadmissible; they add the horizontal projection.
 template <class Rule, class Group>
-concept Admissible = StatesLargestGroup<Rule> && claimed_families<Rule>
+concept Admissible = detail::StatesLargestGroup<Rule> && detail::claimed_families<Rule>
 .contains_linear(families_of<Group>);
 
 namespace detail {

@@ -26,22 +26,22 @@ namespace symopt { inline namespace SYMOPT_ABI {
 /// Source: arXiv 2505.21799 (alpha = 1, PolarGrad); arXiv 2605.18106.
 template <class N>
 struct DualNorm {
-  static_assert(decltype(hana::length(stages_of(std::declval<const N&>())))::value == 1,
+  static_assert(detail::stage_count_v<N> == 1,
                 "DualNorm takes nu between the input and the output of one stage: put it inside Then, "
                 "around the stage that is meant");
 
   double alpha = 1.0;  ///< the power of nu; 0 is N alone
   N normalization{};   ///< N, with its options
 
-  static constexpr Families families = claimed_families<N>;
-  static constexpr bool keeps_horizontal(Side side) { return symopt::keeps_horizontal<N>(side); }
+  static constexpr Families families = detail::claimed_families<N>;
+  static constexpr bool keeps_horizontal(Side side) { return symopt::detail::keeps_horizontal<N>(side); }
 
   template <class Scalar>
   struct Workspace {
     explicit Workspace(Shape shape) : input(shape.rows * shape.cols), inner(shape) {}
 
     kernel::Buffer<Scalar> input;
-    workspace_t<N, Scalar> inner;
+    detail::workspace_t<N, Scalar> inner;
   };
 
   /// The method that N gets for a block of that shape, where it is chosen by shape.
@@ -65,8 +65,8 @@ struct DualNorm {
     field("normalization", normalization);
   }
   void validate() const {
-    if (!is_finite(alpha)) throw Error("DualNorm::alpha must be finite");
-    validated(normalization);
+    if (!detail::is_finite(alpha)) throw Error("DualNorm::alpha must be finite");
+    detail::validated(normalization);
   }
   template <class Derived>
   Matrix<typename Derived::Scalar> operator()(const Eigen::MatrixBase<Derived>& block) const {
@@ -74,9 +74,9 @@ struct DualNorm {
   }
   template <class Scalar>
   void apply(MatrixRef<Scalar> block, auto& workspace) const {
-    MatrixRef<Scalar> input = workspace.input.as(shape_of(block));
+    MatrixRef<Scalar> input = workspace.input.as(detail::shape_of(block));
     input = block;
-    apply_map<N, Scalar>(normalization, block, workspace.inner);
+    detail::apply_map<N, Scalar>(normalization, block, workspace.inner);
     double scale = 1;
     const auto nu = [&] {
       double sum = 0;
@@ -85,7 +85,7 @@ struct DualNorm {
       return sum;
     };
     double scaled = nu();
-    if (!is_finite(scaled)) {  // the sum of doubles, but not its power
+    if (!detail::is_finite(scaled)) {  // the sum of doubles, but not its power
       scale = 0x1p-64;
       scaled = nu();
     }
@@ -93,7 +93,7 @@ struct DualNorm {
     if (scaled != 0) block *= static_cast<Scalar>(std::pow(scaled, alpha) * std::pow(scale, -alpha));
   }
   auto mirrored() const {
-    const auto inner = mirror(normalization);
+    const auto inner = detail::mirror(normalization);
     return DualNorm<std::remove_const_t<decltype(inner)>>{alpha, inner};
   }
 };

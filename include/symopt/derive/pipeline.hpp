@@ -14,9 +14,12 @@
 
 namespace symopt { inline namespace SYMOPT_ABI {
 
-namespace hana = boost::hana;
+template <class First, class... Rest>
+struct Then;
 
 namespace detail {
+
+namespace hana = boost::hana;
 
 /// A place in a pipeline: the i-th stage, or the projection.
 template <std::size_t i, class Map>
@@ -49,8 +52,6 @@ constexpr auto derive_steps(std::index_sequence<i...>) {
                            });
   }
 }
-
-}  // namespace detail
 
 /// Maps one after the other with projections between them, in the order derived at compile time: what
 /// an update is once its group is known. Works in place.
@@ -88,7 +89,7 @@ class Pipeline {
   }
 
  private:
-  static constexpr auto steps = detail::derive_steps<Projection, Maps...>(std::index_sequence_for<Maps...>{});
+  static constexpr auto steps = derive_steps<Projection, Maps...>(std::index_sequence_for<Maps...>{});
 
   template <class Scalar, class W>
   struct Runner {
@@ -96,11 +97,9 @@ class Pipeline {
     MatrixRef<Scalar>& block;
     W& workspace;
 
-    void operator()(detail::Project) const {
-      Projection{}.template apply<Scalar>(block, workspace.projection);
-    }
+    void operator()(Project) const { Projection{}.template apply<Scalar>(block, workspace.projection); }
     template <std::size_t i, class Map>
-    void operator()(detail::Stage<i, Map>) const {
+    void operator()(Stage<i, Map>) const {
       apply_map<Map, Scalar>(pipeline.maps_[hana::size_c<i>], block, workspace.maps[hana::size_c<i>]);
     }
   };
@@ -108,11 +107,21 @@ class Pipeline {
   hana::tuple<Maps...> maps_;
 };
 
-/// The maps of a normalization as a flat tuple of values; Then adds the case of several.
+/// The maps of a normalization as a flat tuple of values; of a composition its stages, those of nested ones
+/// among them.
+///@{
 template <class N>
 constexpr auto stages_of(const N& normalization) {
   return hana::make_tuple(normalization);
 }
+template <class... Ns>
+constexpr auto stages_of(const Then<Ns...>& then);
+///@}
+
+/// How many there are.
+template <class N>
+inline constexpr std::size_t stage_count_v =
+    decltype(hana::length(stages_of(std::declval<const N&>())))::value;
 
 /// The pipeline of a normalization under a projection.
 template <class Projection, class N>
@@ -121,5 +130,7 @@ constexpr auto make_pipeline(const N& normalization) {
     return Pipeline<Projection, Maps...>(hana::make_tuple(map...));
   });
 }
+
+}  // namespace detail
 
 }}  // namespace symopt

@@ -15,7 +15,8 @@ namespace symopt { inline namespace SYMOPT_ABI {
 /// Cost: the sum of the stages'.
 template <class First, class... Rest>
 struct Then {
-  hana::tuple<First, Rest...> stages{};  ///< the normalizations with their options, the first one first
+  boost::hana::tuple<First, Rest...>
+      stages{};  ///< the normalizations with their options, the first one first
 
   /// All stages with their default options.
   Then() = default;
@@ -26,21 +27,22 @@ struct Then {
   explicit Then(First first) requires(sizeof...(Rest) == 0) : stages(std::move(first)) {}
 
   static constexpr Families families = [] {
-    Families common = claimed_families<First>;
-    ((common = meet(common, claimed_families<Rest>)), ...);
+    Families common = detail::claimed_families<First>;
+    ((common = detail::meet(common, detail::claimed_families<Rest>)), ...);
     return common;
   }();
   static constexpr bool keeps_horizontal(Side side) {
-    return (symopt::keeps_horizontal<First>(side) && ... && symopt::keeps_horizontal<Rest>(side));
+    return (symopt::detail::keeps_horizontal<First>(side) && ... &&
+            symopt::detail::keeps_horizontal<Rest>(side));
   }
 
   template <class Scalar>
-  struct Workspace : Pipeline<HorizontalProjection<>, First, Rest...>::template Workspace<Scalar> {
-    using Pipeline<HorizontalProjection<>, First, Rest...>::template Workspace<Scalar>::Workspace;
+  struct Workspace : detail::Pipeline<HorizontalProjection<>, First, Rest...>::template Workspace<Scalar> {
+    using detail::Pipeline<HorizontalProjection<>, First, Rest...>::template Workspace<Scalar>::Workspace;
   };
 
   void validate() const {
-    hana::for_each(stages, [](const auto& stage) { validated(stage); });
+    boost::hana::for_each(stages, [](const auto& stage) { detail::validated(stage); });
   }
   template <class Derived>
   Matrix<typename Derived::Scalar> operator()(const Eigen::MatrixBase<Derived>& block) const {
@@ -48,20 +50,23 @@ struct Then {
   }
   template <class Scalar>
   void apply(MatrixRef<Scalar> block, auto& workspace) const {
-    Pipeline<HorizontalProjection<>, First, Rest...>(stages).template apply<Scalar>(block, workspace);
+    detail::Pipeline<HorizontalProjection<>, First, Rest...>(stages).template apply<Scalar>(block, workspace);
   }
   auto mirrored() const {
-    return hana::unpack(stages, [](const auto&... stage) {
-      return Then<std::remove_cvref_t<decltype(mirror(stage))>...>(mirror(stage)...);
+    return boost::hana::unpack(stages, [](const auto&... stage) {
+      return Then<std::remove_cvref_t<decltype(detail::mirror(stage))>...>(detail::mirror(stage)...);
     });
   }
 };
 
-/// The stages of a composition, those of nested ones among them, as a Hana tuple.
+namespace detail {
+
 template <class... Ns>
 constexpr auto stages_of(const Then<Ns...>& then) {
   return hana::unpack(
       then.stages, [](const auto&... stage) { return hana::flatten(hana::make_tuple(stages_of(stage)...)); });
 }
+
+}  // namespace detail
 
 }}  // namespace symopt

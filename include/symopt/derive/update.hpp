@@ -23,7 +23,7 @@ namespace symopt { inline namespace SYMOPT_ABI {
 template <class Group, class Normalization = default_normalization_t<Group>>
 class Update : detail::RequireAdmissible<Group, Normalization> {
   using Projection = horizontal_projection_t<Group>;
-  using Stages = decltype(make_pipeline<Projection>(std::declval<const Normalization&>()));
+  using Stages = decltype(detail::make_pipeline<Projection>(std::declval<const Normalization&>()));
 
  public:
   using group = Group;                       ///< what the update is equivariant under
@@ -37,7 +37,7 @@ class Update : detail::RequireAdmissible<Group, Normalization> {
   /// The update with the options of its normalization. Errors: std::invalid_argument for one out of range.
   Update(Normalization normalization = {})
       : normalization_(std::move(normalization)),
-        stages_(make_pipeline<Projection>(validated(normalization_))) {}
+        stages_(detail::make_pipeline<Projection>(detail::validated(normalization_))) {}
 
   /// N, with its options.
   const Normalization& normalization() const { return normalization_; }
@@ -53,17 +53,18 @@ class Update : detail::RequireAdmissible<Group, Normalization> {
   template <class Derived, class Direction>
   void operator()(const Eigen::MatrixBase<Derived>& momentum, Direction&& direction) const {
     using Scalar = typename Derived::Scalar;
-    static_assert(is_writable_memory_v<Direction>,
+    static_assert(detail::is_writable_memory_v<Direction>,
                   "the direction must be memory to write into: a Matrix, Map, Ref or Block");
     static_assert(std::same_as<Scalar, typename std::remove_cvref_t<Direction>::Scalar>,
                   "momentum and direction must have the same scalar");
-    if (shape_of(direction) != shape_of(momentum))
-      throw Error("the direction is " + to_string(shape_of(direction)) + " but the momentum is " +
-                  to_string(shape_of(momentum)) + "; give the update a direction of the momentum's shape");
+    if (detail::shape_of(direction) != detail::shape_of(momentum))
+      throw Error("the direction is " + to_string(detail::shape_of(direction)) + " but the momentum is " +
+                  to_string(detail::shape_of(momentum)) +
+                  "; give the update a direction of the momentum's shape");
     if (direction.innerStride() == 1) {
       direction = momentum;
-      Workspace<Scalar> workspace(shape_of(momentum));
-      apply_in_place(*this, direction, workspace);
+      Workspace<Scalar> workspace(detail::shape_of(momentum));
+      detail::apply_in_place(*this, direction, workspace);
     } else {
       direction = (*this)(momentum);
     }

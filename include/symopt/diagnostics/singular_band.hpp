@@ -85,7 +85,7 @@ SingularBand singular_band(const Eigen::MatrixBase<Derived>& block, const Singul
   Matrix<double> wide = block.template cast<double>();
   if (wide.rows() > wide.cols()) wide.transposeInPlace();
   const double scale = wide.cwiseAbs().maxCoeff();
-  if (!(scale > 0) || !is_finite(scale)) return {scale, scale, scale, true};
+  if (!(scale > 0) || !detail::is_finite(scale)) return {scale, scale, scale, true};
   wide /= scale;  // the Gram matrix of entries of 1e-30 and 1e30 is one of floats, too
   SingularBand band;
   if (wide.rows() <= options.exact_up_to) {

@@ -68,12 +68,12 @@ class FrameAverageBase : public FrameClaim<FramePlan<Group, Rule>> {
   /// mean.
   template <class Derived>
   static Matrix<double> projected(const Eigen::MatrixBase<Derived>& block) {
-    const Matrix<double> x = block.template cast<double>();
+    Matrix<double> x = block.template cast<double>();
     if constexpr (horizontal_projection_t<Group>::is_identity) {
       return x;
     } else {
       const double unit = static_cast<double>(std::numeric_limits<typename Derived::Scalar>::epsilon());
-      const Matrix<double> rest = horizontal(x);
+      Matrix<double> rest = horizontal(x);
       if (kernel::max_abs(rest) > 4 * unit * kernel::max_abs(x) || !detail::all_entries_finite(x))
         return rest;
       return Matrix<double>::Zero(x.rows(), x.cols());

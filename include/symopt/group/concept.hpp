@@ -10,6 +10,8 @@
 
 namespace symopt { inline namespace SYMOPT_ABI {
 
+namespace detail {
+
 /// A group that states a shipped group which contains it.
 template <class G>
 concept StatesBound = requires {
@@ -35,17 +37,23 @@ struct FamiliesOf {
     return Families{};
   }();
 };
+
 template <StatesBound G>
 struct FamiliesOf<G> {
   static constexpr Families value = FamiliesOf<typename G::bound>::value;
 };
+
+}  // namespace detail
+
 /// The generator families of a group; of its bound for a user's group.
 template <class G>
-inline constexpr Families families_of = FamiliesOf<G>::value;
+inline constexpr Families families_of = detail::FamiliesOf<G>::value;
 
 /// The element type of a group, for a scalar.
 template <class G, class Scalar>
 using element_t = typename G::template Element<Scalar>;
+
+namespace detail {
 
 /// A group has elements that can be composed, inverted and drawn.
 template <class G, class Scalar>
@@ -64,6 +72,8 @@ concept ActsOnBlocks = requires(const element_t<G, Scalar>& g, MatrixRef<Scalar>
   G::act_on_gradient(g, block);
   G::act_on_update(g, block);
 };
+
+}  // namespace detail
 
 /// A symmetry group of a weight block: a stateless policy of static functions.
 ///
@@ -89,8 +99,8 @@ concept ActsOnBlocks = requires(const element_t<G, Scalar>& g, MatrixRef<Scalar>
 ///
 /// Models: every header of this folder; named_groups.hpp has the parameter classes.
 template <class G>
-concept SymmetryGroup = HasElements<G, double> && HasElements<G, float> && ActsOnBlocks<G, double> &&
-    ActsOnBlocks<G, float> && requires {
+concept SymmetryGroup = detail::HasElements<G, double> && detail::HasElements<G, float> &&
+    detail::ActsOnBlocks<G, double> && detail::ActsOnBlocks<G, float> && requires {
   { families_of<G> } -> std::convertible_to<Families>;
 };
 

@@ -64,8 +64,6 @@ namespace detail {
 inline constexpr SideFamilies signed_permutations{.permutations = true, .signs = true};
 inline constexpr SideFamilies all_rotations{.rotations = true};
 
-}  // namespace detail
-
 /// The families of generators that both have.
 constexpr SideFamilies meet(const SideFamilies& a, const SideFamilies& b) {
   // An unlimited family (rotations, permutations) leaves the other's block size; two sizes share the blocks
@@ -101,6 +99,8 @@ constexpr SideFamilies combined(const SideFamilies& a, const SideFamilies& b) {
           .block_permutations = a.block_permutations > 0 ? a.block_permutations : b.block_permutations};
 }
 
+}  // namespace detail
+
 /// The families of both sides of a block.
 struct Families {
   SideFamilies left{};   ///< what acts on the rows
@@ -119,19 +119,25 @@ struct Families {
   friend constexpr bool operator==(const Families&, const Families&) = default;
 };
 
+namespace detail {
+
 /// The families that both groups have, those that either has, and those with rows and columns exchanged, side
 /// by side.
 ///@{
 constexpr Families meet(const Families& a, const Families& b) {
   return {meet(a.left, b.left), meet(a.right, b.right)};
 }
+
 constexpr Families combined(const Families& a, const Families& b) {
   return {combined(a.left, b.left), combined(a.right, b.right)};
 }
+
 constexpr Families mirrored(const Families& a) {
   return {a.right, a.left};
 }
 ///@}
+
+}  // namespace detail
 
 /// The given families on one side, nothing on the other.
 constexpr Families families_on(Side side, const SideFamilies& families) {

@@ -41,6 +41,8 @@ Matrix<Scalar> haar_orthogonal(Index n, Engine& engine) {
   return q;
 }
 
+namespace detail {
+
 /// The identity with a rotation by `angle` (radians) in the plane of lines i and j.
 template <class Scalar>
 Matrix<Scalar> plane_rotation(Index n, Index i, Index j, Scalar angle) {
@@ -68,5 +70,7 @@ std::vector<Matrix<Scalar>> orthogonal_generators(Index n) {
   if (n > 0) matrices.push_back(reflection<Scalar>(n, 0));
   return matrices;
 }
+
+}  // namespace detail
 
 }}  // namespace symopt

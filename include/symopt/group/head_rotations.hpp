@@ -29,20 +29,20 @@ struct HeadRotations : IsometricAction<HeadRotations<side, head_size>, side> {
   template <class Scalar>
   struct Element {
     using scalar_type = Scalar;
-    Image image;
+    detail::Image image;
     std::vector<Matrix<Scalar>> rotation;
   };
 
   template <class Scalar>
   static Element<Scalar> identity(Shape shape) {
     const Index heads = head_count(shape);
-    return {identity_image(heads),
+    return {detail::identity_image(heads),
             std::vector<Matrix<Scalar>>(static_cast<std::size_t>(heads),
                                         Matrix<Scalar>::Identity(head_size, head_size))};
   }
   template <class Scalar>
   static Element<Scalar> compose(const Element<Scalar>& g, const Element<Scalar>& h) {
-    Element<Scalar> gh{compose_images(g.image, h.image), h.rotation};
+    Element<Scalar> gh{detail::compose_images(g.image, h.image), h.rotation};
     for (std::size_t i = 0; i < h.image.size(); ++i)
       gh.rotation[i] =
           detail::matrix_product(g.rotation[static_cast<std::size_t>(h.image[i])], h.rotation[i]);
@@ -50,7 +50,7 @@ struct HeadRotations : IsometricAction<HeadRotations<side, head_size>, side> {
   }
   template <class Scalar>
   static Element<Scalar> inverse(const Element<Scalar>& g) {
-    Element<Scalar> inverted{inverse_image(g.image), g.rotation};
+    Element<Scalar> inverted{detail::inverse_image(g.image), g.rotation};
     for (std::size_t i = 0; i < g.image.size(); ++i)
       inverted.rotation[static_cast<std::size_t>(g.image[i])] = g.rotation[i].transpose();
     return inverted;
@@ -58,7 +58,7 @@ struct HeadRotations : IsometricAction<HeadRotations<side, head_size>, side> {
   template <class Scalar, RandomEngine Engine>
   static Element<Scalar> random(Shape shape, Engine& engine) {
     Element<Scalar> element = identity<Scalar>(shape);
-    shuffle(element.image, engine);
+    detail::shuffle(element.image, engine);
     for (auto& rotation : element.rotation) rotation = haar_orthogonal<Scalar>(head_size, engine);
     return element;
   }
@@ -67,11 +67,11 @@ struct HeadRotations : IsometricAction<HeadRotations<side, head_size>, side> {
     std::vector<Element<Scalar>> elements;
     const Element<Scalar> one = identity<Scalar>(shape);
     if (one.image.empty()) return elements;
-    for (auto& rotation : orthogonal_generators<Scalar>(head_size)) {
+    for (auto& rotation : detail::orthogonal_generators<Scalar>(head_size)) {
       elements.push_back(one);
       elements.back().rotation.front() = std::move(rotation);
     }
-    for (auto& image : adjacent_transpositions(head_count(shape)))
+    for (auto& image : detail::adjacent_transpositions(head_count(shape)))
       elements.push_back({std::move(image), one.rotation});
     return elements;
   }

@@ -20,7 +20,7 @@ namespace symopt { inline namespace SYMOPT_ABI {
 template <class G, class H>
 inline constexpr bool is_subgroup_v = families_of<H>.contains(families_of<G>);
 /// Into a user's group: only itself and the trivial group.
-template <class G, StatesBound H>
+template <class G, detail::StatesBound H>
 inline constexpr bool is_subgroup_v<G, H> = std::same_as<G, H> || families_of<G> == Families{};
 
 namespace detail {
@@ -71,6 +71,6 @@ constexpr auto shipped_group() {
 /// shift, column shift. Families that no shipped group has alone (signs without permutations) are dropped:
 /// a lower bound, like every meet here.
 template <class G, class H>
-using meet_t = typename decltype(detail::shipped_group<meet(families_of<G>, families_of<H>)>())::type;
+using meet_t = typename decltype(detail::shipped_group<detail::meet(families_of<G>, families_of<H>)>())::type;
 
 }}  // namespace symopt

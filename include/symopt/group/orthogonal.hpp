@@ -46,7 +46,7 @@ struct Orthogonal : IsometricAction<Orthogonal<side>, side> {
   template <class Scalar>
   static std::vector<Element<Scalar>> generators(Shape shape) {
     std::vector<Element<Scalar>> elements;
-    for (auto& rotation : orthogonal_generators<Scalar>(extent(shape, side)))
+    for (auto& rotation : detail::orthogonal_generators<Scalar>(extent(shape, side)))
       elements.push_back({std::move(rotation)});
     return elements;
   }

@@ -9,6 +9,8 @@
 
 namespace symopt { inline namespace SYMOPT_ABI {
 
+namespace detail {
+
 /// A permutation of lines: line i becomes line image[i].
 using Image = std::vector<Index>;
 
@@ -49,6 +51,8 @@ inline std::vector<Image> adjacent_transpositions(Index size) {
   return images;
 }
 
+}  // namespace detail
+
 /// All permutations of the rows (left) or the columns (right) of an m x n block.
 /// Action: left W -> P W, right W -> W P^T; gradients and updates alike.
 /// Families: permutations. Random element: uniform. Generators: exchanges of neighbours.
@@ -61,36 +65,37 @@ struct Permutation : IsometricAction<Permutation<side>, side> {
   template <class Scalar>
   struct Element {
     using scalar_type = Scalar;
-    Image image;
+    detail::Image image;
   };
 
   template <class Scalar>
   static Element<Scalar> identity(Shape shape) {
-    return {identity_image(extent(shape, side))};
+    return {detail::identity_image(extent(shape, side))};
   }
   template <class Scalar>
   static Element<Scalar> compose(const Element<Scalar>& g, const Element<Scalar>& h) {
-    return {compose_images(g.image, h.image)};
+    return {detail::compose_images(g.image, h.image)};
   }
   template <class Scalar>
   static Element<Scalar> inverse(const Element<Scalar>& g) {
-    return {inverse_image(g.image)};
+    return {detail::inverse_image(g.image)};
   }
   template <class Scalar, RandomEngine Engine>
   static Element<Scalar> random(Shape shape, Engine& engine) {
     Element<Scalar> element = identity<Scalar>(shape);
-    shuffle(element.image, engine);
+    detail::shuffle(element.image, engine);
     return element;
   }
   template <class Scalar>
   static std::vector<Element<Scalar>> generators(Shape shape) {
     std::vector<Element<Scalar>> elements;
-    for (auto& image : adjacent_transpositions(extent(shape, side))) elements.push_back({std::move(image)});
+    for (auto& image : detail::adjacent_transpositions(extent(shape, side)))
+      elements.push_back({std::move(image)});
     return elements;
   }
   template <class Scalar>
   static void act(const Element<Scalar>& g, auto& lines) {
-    move_lines(g.image, lines);
+    detail::move_lines(g.image, lines);
   }
 };
 

@@ -15,6 +15,8 @@
 
 namespace symopt { inline namespace SYMOPT_ABI {
 
+namespace detail {
+
 namespace hana = boost::hana;
 
 template <class... Factors>
@@ -34,8 +36,6 @@ inline constexpr auto factors_of<G> = G::factors;
 template <class G>
 inline constexpr bool is_translation_v =
     families_of<G>.left.translations || families_of<G>.right.translations;
-
-namespace detail {
 
 template <class... Factors>
 constexpr int count_linear([[maybe_unused]] Side side) {
@@ -88,6 +88,8 @@ using flat_product_t =
 template <class... Factors>
 struct Product : detail::flat_product_t<Factors...> {};
 
+namespace detail {
+
 /// A product whose factors are simple; what Product derives from.
 template <class... Factors>
 struct FlatProduct {
@@ -111,7 +113,7 @@ struct FlatProduct {
 
   static constexpr Families families = [] {
     Families all{};
-    ((all = combined(all, families_of<Factors>)), ...);
+    ((all = detail::combined(all, families_of<Factors>)), ...);
     return all;
   }();
 
@@ -220,6 +222,8 @@ struct FlatProduct {
     });
   }
 };
+
+}  // namespace detail
 
 /// O(m) x O(n): W -> Q W R^T.
 using BiOrthogonal = Product<Orthogonal<Side::left>, Orthogonal<Side::right>>;

@@ -23,6 +23,8 @@ concept RandomEngine = requires(G& engine) {
   { G::max() } -> std::same_as<decltype(engine())>;
 };
 
+namespace detail {
+
 /// The least that an engine has: what concepts ask their questions with.
 struct MinimalEngine {
   /// The interface of an engine; it is declared, and never run.
@@ -33,6 +35,8 @@ struct MinimalEngine {
   std::uint64_t operator()();
   ///@}
 };
+
+}  // namespace detail
 
 /// A uniform number in [0, 1) of 53 bits.
 template <RandomEngine Engine>
@@ -52,6 +56,8 @@ std::size_t uniform_index(std::size_t count, Engine& engine) {
   return static_cast<std::size_t>(uniform_number(engine) * static_cast<double>(count));
 }
 
+namespace detail {
+
 /// Puts the elements into a uniformly random order.
 template <class T, RandomEngine Engine>
 void shuffle(std::vector<T>& elements, Engine& engine) {
@@ -70,12 +76,14 @@ double standard_normal(Engine& engine) {
   }
 }
 
+}  // namespace detail
+
 /// A matrix of independent standard normal numbers.
 template <class Scalar, RandomEngine Engine>
 Matrix<Scalar> gaussian(Shape shape, Engine& engine) {
   Matrix<Scalar> block(shape.rows, shape.cols);
   for (Index i = 0; i < shape.rows; ++i)
-    for (Index j = 0; j < shape.cols; ++j) block(i, j) = static_cast<Scalar>(standard_normal(engine));
+    for (Index j = 0; j < shape.cols; ++j) block(i, j) = static_cast<Scalar>(detail::standard_normal(engine));
   return block;
 }
 

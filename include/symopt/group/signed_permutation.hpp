@@ -19,25 +19,25 @@ struct SignedPermutation : IsometricAction<SignedPermutation<side>, side> {
   template <class Scalar>
   struct Element {
     using scalar_type = Scalar;
-    Image image;
+    detail::Image image;
     std::vector<Scalar> sign;
   };
 
   template <class Scalar>
   static Element<Scalar> identity(Shape shape) {
     const Index size = extent(shape, side);
-    return {identity_image(size), std::vector<Scalar>(static_cast<std::size_t>(size), Scalar(1))};
+    return {detail::identity_image(size), std::vector<Scalar>(static_cast<std::size_t>(size), Scalar(1))};
   }
   template <class Scalar>
   static Element<Scalar> compose(const Element<Scalar>& g, const Element<Scalar>& h) {
-    Element<Scalar> gh{compose_images(g.image, h.image), g.sign};
+    Element<Scalar> gh{detail::compose_images(g.image, h.image), g.sign};
     for (std::size_t i = 0; i < h.image.size(); ++i)
       gh.sign[static_cast<std::size_t>(g.image[i])] *= h.sign[i];
     return gh;
   }
   template <class Scalar>
   static Element<Scalar> inverse(const Element<Scalar>& g) {
-    Element<Scalar> inverted{inverse_image(g.image), g.sign};
+    Element<Scalar> inverted{detail::inverse_image(g.image), g.sign};
     for (std::size_t i = 0; i < g.image.size(); ++i)
       inverted.sign[i] = g.sign[static_cast<std::size_t>(g.image[i])];
     return inverted;
@@ -45,7 +45,7 @@ struct SignedPermutation : IsometricAction<SignedPermutation<side>, side> {
   template <class Scalar, RandomEngine Engine>
   static Element<Scalar> random(Shape shape, Engine& engine) {
     Element<Scalar> element = identity<Scalar>(shape);
-    shuffle(element.image, engine);
+    detail::shuffle(element.image, engine);
     for (Scalar& sign : element.sign) sign = uniform_number(engine) < 0.5 ? Scalar(1) : Scalar(-1);
     return element;
   }
@@ -53,7 +53,7 @@ struct SignedPermutation : IsometricAction<SignedPermutation<side>, side> {
   static std::vector<Element<Scalar>> generators(Shape shape) {
     std::vector<Element<Scalar>> elements;
     const Element<Scalar> one = identity<Scalar>(shape);
-    for (auto& image : adjacent_transpositions(extent(shape, side)))
+    for (auto& image : detail::adjacent_transpositions(extent(shape, side)))
       elements.push_back({std::move(image), one.sign});
     if (!one.sign.empty()) {
       elements.push_back(one);
@@ -63,7 +63,7 @@ struct SignedPermutation : IsometricAction<SignedPermutation<side>, side> {
   }
   template <class Scalar>
   static void act(const Element<Scalar>& g, auto& lines) {
-    move_lines(g.image, lines);
+    detail::move_lines(g.image, lines);
     for (std::size_t i = 0; i < g.sign.size(); ++i) lines.row(static_cast<Index>(i)) *= g.sign[i];
   }
 };

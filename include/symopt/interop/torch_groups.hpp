@@ -79,7 +79,8 @@ class GroupOptions : public torch::optim::OptimizerCloneableOptions<GroupOptions
 template <class ClassOrRule>
 torch::optim::OptimizerParamGroup parameter_group(std::vector<torch::Tensor> parameters,
                                                   OptimizerOptions options, Layout layout = {},
-                                                  RowMask mask = {}, role_rule_t<ClassOrRule> rule = {}) {
+                                                  RowMask mask = {},
+                                                  symopt::detail::role_rule_t<ClassOrRule> rule = {}) {
   std::string label = options.parameter == OptimizerOptions{}.parameter ? "" : options.parameter;
   return {std::move(parameters),
           std::make_unique<GroupOptions>(role<ClassOrRule>(options, layout, mask, rule),
@@ -88,7 +89,8 @@ torch::optim::OptimizerParamGroup parameter_group(std::vector<torch::Tensor> par
 }
 template <class ClassOrRule>
 torch::optim::OptimizerParamGroup parameter_group(std::vector<torch::Tensor> parameters, Layout layout = {},
-                                                  RowMask mask = {}, role_rule_t<ClassOrRule> rule = {}) {
+                                                  RowMask mask = {},
+                                                  symopt::detail::role_rule_t<ClassOrRule> rule = {}) {
   return {std::move(parameters),
           std::make_unique<GroupOptions>(role<ClassOrRule>(layout, mask, rule),
                                          role<ClassOrRule, double>(layout, mask, rule), "")};

@@ -76,7 +76,7 @@ struct CentredAdaptiveRowsStep {
                              const StepCoefficients& coefficients, const AdamWCoefficients& own, auto& memory,
                              Range rows, double* line) {
     constexpr int most = 8;
-    constexpr Index cache = 256 * 1024;  // from which a group is read once more
+    constexpr Index cache = Index{256} * 1024;  // from which a group is read once more
     const Index cols = streams.shape().cols;
     const bool fits = most * cols * static_cast<Index>(sizeof(Scalar)) <= cache;
     Range group = rows;

@@ -82,7 +82,7 @@ struct AdaptiveColumnsStep {
             in(streams.gradient), inout(streams.momentum), column_sums(squares));
       }
     } else {
-      constexpr Index largest_momentum_for_groups = 16 * 1024 * 1024;
+      constexpr Index largest_momentum_for_groups = Index{16} * 1024 * 1024;
       const auto sweep_in_groups_of = [&](auto size) {
         sweep<size>(
             rows, streams.columns(),

@@ -122,7 +122,7 @@ struct CentredRowNormStep {
   void normalize(const Streams<Scalar>& streams, const StepCoefficients& coefficients, auto& memory,
                  Range rows, double* line) const {
     constexpr int most = 8;
-    constexpr Index cache = 256 * 1024;  // from which a group is read once more
+    constexpr Index cache = Index{256} * 1024;  // from which a group is read once more
     const bool fits = most * streams.shape().cols * static_cast<Index>(sizeof(Scalar)) <= cache;
     const Average<Scalar> average(coefficients);
     Range group = rows;

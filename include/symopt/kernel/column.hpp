@@ -59,7 +59,7 @@ struct ColumnNormStep {
   /// for others: strips of long rows lie a power of two apart, and push each other out of the cache.
   template <class Scalar>
   static Index strip_width(Shape shape) {
-    constexpr Index cache = 256 * 1024;
+    constexpr Index cache = Index{256} * 1024;
     const bool fits = shape.rows * shape.cols * static_cast<Index>(sizeof(Scalar)) <= cache;
     return fits ? widest_strip : 0;
   }
@@ -70,7 +70,7 @@ struct ColumnNormStep {
   static void advance(const Streams<Scalar>& streams, const StepCoefficients& coefficients, Range rows,
                       Range columns, double* squares) {
     using L = Lanes<Scalar>;
-    constexpr Index largest_momentum_for_groups = 16 * 1024 * 1024;
+    constexpr Index largest_momentum_for_groups = Index{16} * 1024 * 1024;
     const Shape shape = streams.shape();
     const Average<Scalar> average(coefficients);
     const auto body = [=](L g, L& m, DoubleLanes<Scalar>& sum) SYMOPT_INLINE_LAMBDA {

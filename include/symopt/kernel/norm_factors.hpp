@@ -67,7 +67,7 @@ Norm norm_from(double sum_of_squares, Scan&& scan) {
     return {std::sqrt(sum_of_squares)};
   double largest = 0;
   scan([&](Scalar x) { largest = std::max(largest, static_cast<double>(std::abs(x))); });
-  if (largest == 0 || !is_finite(largest)) return {largest};
+  if (largest == 0 || !symopt::detail::is_finite(largest)) return {largest};
   const double scale = power_of_two_scale(largest);
   double sum = 0;
   scan([&](Scalar x) { sum += (static_cast<double>(x) * scale) * (static_cast<double>(x) * scale); });

@@ -10,7 +10,8 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
 /// squares <- squares + x^2, the squares of a row in its lanes or those of columns in theirs.
 template <class Scalar>
-SYMOPT_INLINE void add_squares(const BlockView<Scalar>& block, Range rows, Range columns, auto squares) {
+SYMOPT_INLINE void add_squares(const symopt::detail::BlockView<Scalar>& block, Range rows, Range columns,
+                               auto squares) {
   sweep(
       rows, columns,
       [](Lanes<Scalar> x, DoubleLanes<Scalar>& sum) SYMOPT_INLINE_LAMBDA { sum.add_square(x); }, in(block),
@@ -19,7 +20,7 @@ SYMOPT_INLINE void add_squares(const BlockView<Scalar>& block, Range rows, Range
 
 /// x <- (x * scale) * factor.
 template <class Scalar>
-SYMOPT_INLINE void multiply(const BlockView<Scalar>& block, Range rows, Range columns,
+SYMOPT_INLINE void multiply(const symopt::detail::BlockView<Scalar>& block, Range rows, Range columns,
                             NormFactors<Scalar> factors) {
   using L = Lanes<Scalar>;
   const L scale(factors.scale), factor(factors.factor);
@@ -29,9 +30,9 @@ SYMOPT_INLINE void multiply(const BlockView<Scalar>& block, Range rows, Range co
 
 /// x <- x / (norm + eps) for every row; a zero row stays zero. One read and one write with each row in cache.
 template <class Scalar>
-void normalize_rows(const BlockView<Scalar>& block, double eps) {
+void normalize_rows(const symopt::detail::BlockView<Scalar>& block, double eps) {
   const Range columns{0, block.cols.size};
-  for_each_chunk(chunks_of(shape_of(block)), [&](Range rows) {
+  for_each_chunk(chunks_of(symopt::detail::shape_of(block)), [&](Range rows) {
     for (Index i = rows.begin; i < rows.end; ++i) {
       DoubleLanes<Scalar> squares;
       add_squares(block, {i, i + 1}, columns, accumulate(squares));
@@ -46,7 +47,7 @@ void normalize_rows(const BlockView<Scalar>& block, double eps) {
 /// x <- x / (norm + eps) for every column; a zero column stays zero. In strips of columns: two reads and one
 /// write.
 template <class Scalar>
-void normalize_columns(const BlockView<Scalar>& block, double eps) {
+void normalize_columns(const symopt::detail::BlockView<Scalar>& block, double eps) {
   using L = Lanes<Scalar>;
   const Range rows{0, block.row_count()};
   for_each_strip(block.cols.size, [&](Range columns) {
@@ -70,8 +71,8 @@ void normalize_columns(const BlockView<Scalar>& block, double eps) {
 
 /// The block over its Frobenius norm; a zero block stays zero. Every row is added up alone.
 template <class Scalar>
-void normalize_block(const BlockView<Scalar>& block) {
-  const Shape shape = shape_of(block);
+void normalize_block(const symopt::detail::BlockView<Scalar>& block) {
+  const Shape shape = symopt::detail::shape_of(block);
   const Range columns{0, shape.cols};
   DoubleLanes<Scalar> squares;
   add_squares(block, {0, shape.rows}, columns, accumulate(squares));
@@ -86,8 +87,8 @@ void normalize_block(const BlockView<Scalar>& block) {
 
 /// Every entry becomes its sign.
 template <class Scalar>
-void take_signs(const BlockView<Scalar>& block) {
-  for_each_chunk(chunks_of(shape_of(block)), [&](Range rows) {
+void take_signs(const symopt::detail::BlockView<Scalar>& block) {
+  for_each_chunk(chunks_of(symopt::detail::shape_of(block)), [&](Range rows) {
     sweep(
         rows, {0, block.cols.size}, [](Lanes<Scalar>& x) SYMOPT_INLINE_LAMBDA { x = sign(x); }, inout(block));
   });

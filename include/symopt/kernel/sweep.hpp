@@ -62,7 +62,7 @@ SYMOPT_INLINE void sweep(Range of_rows, Range columns, Body body, Operands... op
   using Scalar = typename First::Scalar;
   Index row = of_rows.begin;
   for (; row + rows <= of_rows.end; row += rows) {
-    const Index next_row = row + 2 * rows <= of_rows.end ? row + rows : row;
+    const Index next_row = row + Index{2} * rows <= of_rows.end ? row + rows : row;
     for (Index col = columns.begin, count; col < columns.end; col += count) {
       count = columns.end - col;
       ((count = std::min(count, operands.run_from(col))), ...);

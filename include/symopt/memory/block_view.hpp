@@ -9,6 +9,8 @@
 
 namespace symopt { inline namespace SYMOPT_ABI {
 
+namespace detail {
+
 /// The places of the rows (or the columns) of a block: line i starts at offset(i) scalars from the first. The
 /// lines come in equal parts, each of them regular: one part in a matrix, two where a gate and an up matrix
 /// share their neurons.
@@ -45,7 +47,7 @@ struct BlockView {
       : data(first), rows(row_axis), cols(column_axis) {}
 
   /// The memory of a dense Eigen object in either storage order.
-  template <EigenMemory<Scalar> Derived>
+  template <detail::EigenMemory<Scalar> Derived>
   explicit BlockView(Derived& block)
       : data(block.data()), rows{block.rows(), block.rowStride()}, cols{block.cols(), block.colStride()} {}
 
@@ -83,7 +85,7 @@ Orientation orientation_of(const BlockView<Scalar>& block) {
 /// The orientation of an Eigen object, by its storage order.
 template <class Derived>
 inline constexpr Orientation orientation_v =
-    is_row_major_v<Derived> ? Orientation::along_rows : Orientation::along_columns;
+    detail::is_row_major_v<Derived> ? Orientation::along_rows : Orientation::along_columns;
 
 /// A view so that its memory runs along rows: as it is, or transposed.
 ///@{
@@ -95,19 +97,22 @@ decltype(auto) along_rows(const View& view) {
     return view.transposed();
   }
 }
+
 template <class View>
 View along_rows(const View& view, Orientation orientation) {
   return orientation == Orientation::along_rows ? view : view.transposed();
 }
 ///@}
 
+}  // namespace detail
+
+namespace detail {
+
 /// The size of a view, without the rows that are not selected.
 template <class Scalar>
 Shape shape_of(const BlockView<Scalar>& view) {
   return {view.row_count(), view.cols.size};
 }
-
-namespace detail {
 
 template <class Stride, class Scalar>
 void visit_segments(const BlockView<Scalar>& view, auto&& visit) {
@@ -120,8 +125,6 @@ void visit_segments(const BlockView<Scalar>& view, auto&& visit) {
             Segment(view.row(i) + part * view.cols.part_stride, length, Stride(view.cols.stride)));
 }
 
-}  // namespace detail
-
 /// Calls visit(i, j, segment) for the runs of the view's rows, which are evenly spaced in memory: `segment`
 /// is an Eigen row that starts at row i, column j. One run a row, but for rows in parts.
 template <class Scalar, class Visit>
@@ -132,5 +135,7 @@ void for_each_segment(const BlockView<Scalar>& view, Visit&& visit) {
     detail::visit_segments<Eigen::InnerStride<>>(view, visit);
   }
 }
+
+}  // namespace detail
 
 }}  // namespace symopt

@@ -11,9 +11,7 @@
 #include <utility>
 #include <vector>
 
-namespace symopt { inline namespace SYMOPT_ABI {
-
-namespace detail {
+namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
 /// The place of a block in a tensor, in scalars from its first element: a view that waits for its memory.
 struct BlockPlace {
@@ -173,8 +171,6 @@ class Splitter {
   std::string parameter_;
 };
 
-}  // namespace detail
-
 /// The blocks that `layout` makes of `tensor`, as views of its memory; nothing is copied.
 /// Errors: std::invalid_argument that names the parameter, its shape and the remedy for a tensor that the
 /// layout does not fit: heads that do not divide, dimensions that no level accounts for, sections of another
@@ -188,8 +184,6 @@ std::vector<BlockView<Scalar>> blocks_of(const TensorView<Scalar>& tensor, const
     blocks.emplace_back(tensor.data() + offset, rows, cols);
   return blocks;
 }
-
-namespace detail {
 
 /// A tensor of one dimension, or none, as a block of one row.
 template <class Scalar>

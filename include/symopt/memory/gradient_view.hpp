@@ -15,19 +15,23 @@ class GradientView {
   using value_type = Scalar;
   static constexpr bool limits_runs = true;
 
-  GradientView(const BlockView<const Scalar>& values) : values_(values) {}
-  GradientView(const BlockView<const bfloat16>& bf16) requires std::same_as<Scalar, float> : bf16_(bf16),
-                                                                                             is_bf16_(true) {}
+  GradientView(const symopt::detail::BlockView<const Scalar>& values) : values_(values) {}
+  GradientView(const symopt::detail::BlockView<const bfloat16>& bf16) requires std::same_as<Scalar, float>
+      : bf16_(bf16), is_bf16_(true) {}
 
-  Shape shape() const { return is_bf16_ ? shape_of(bf16_) : shape_of(values_); }
+  Shape shape() const {
+    return is_bf16_ ? symopt::detail::shape_of(bf16_) : symopt::detail::shape_of(values_);
+  }
   GradientView transposed() const {
     if constexpr (std::same_as<Scalar, float>)
       if (is_bf16_) return GradientView(bf16_.transposed());
     return GradientView(values_.transposed());
   }
-  Orientation orientation() const { return is_bf16_ ? orientation_of(bf16_) : orientation_of(values_); }
+  symopt::detail::Orientation orientation() const {
+    return is_bf16_ ? symopt::detail::orientation_of(bf16_) : symopt::detail::orientation_of(values_);
+  }
   /// The numbers as they are, where they are in Scalar; null otherwise.
-  const BlockView<const Scalar>* values() const { return is_bf16_ ? nullptr : &values_; }
+  const symopt::detail::BlockView<const Scalar>* values() const { return is_bf16_ ? nullptr : &values_; }
 
   /// The numbers as one row of all of them, where they lie without gaps and are of that type; null otherwise.
   ///@{
@@ -73,7 +77,7 @@ class GradientView {
 
  private:
   template <class T>
-  static const T* without_gaps(const BlockView<const T>& view) {
+  static const T* without_gaps(const symopt::detail::BlockView<const T>& view) {
     const bool is_whole = view.selected_rows == nullptr && view.rows.parts == 1 &&
                           view.has_contiguous_rows() && view.rows.stride == view.cols.size;
     return is_whole ? view.data : nullptr;
@@ -91,8 +95,8 @@ class GradientView {
     gather(values_, row, col, count, to);
   }
 
-  BlockView<const Scalar> values_;
-  BlockView<const bfloat16> bf16_;
+  symopt::detail::BlockView<const Scalar> values_;
+  symopt::detail::BlockView<const bfloat16> bf16_;
   bool is_bf16_ = false;
 };
 

@@ -43,9 +43,10 @@ class OrientedBuffer {
 
   /// rows x cols, its memory turned where it ran the other way. The sums stay what they are, for the step
   /// that keeps them; where the memory is turned they are invalid.
-  BlockView<Scalar> for_step(Orientation orientation) {
+  symopt::detail::BlockView<Scalar> for_step(symopt::detail::Orientation orientation) {
     if (orientation_ != orientation && is_used_) {
-      const Shape lines = orientation_ == Orientation::along_rows ? shape_ : transposed(shape_);
+      const Shape lines =
+          orientation_ == symopt::detail::Orientation::along_rows ? shape_ : transposed(shape_);
       transpose_in_place(buffer_.data(), lines.rows, lines.cols);
       sums_.invalidate();
     }
@@ -55,21 +56,22 @@ class OrientedBuffer {
   }
 
   /// rows x cols as it lies, to be written by anything but a step: sums and bound are invalid.
-  BlockView<Scalar> for_writing() {
+  symopt::detail::BlockView<Scalar> for_writing() {
     is_used_ = true;
     sums_.invalidate();
     bound_ = unknown;
     return as_it_lies();
   }
   /// rows x cols as it lies, to be read: changes nothing.
-  BlockView<Scalar> for_reading() { return as_it_lies(); }
+  symopt::detail::BlockView<Scalar> for_reading() { return as_it_lies(); }
 
   /// rows x cols as it lies, read-only.
   auto view() const {
     using Stride = Eigen::Stride<Eigen::Dynamic, Eigen::Dynamic>;
-    return Eigen::Map<const Matrix<Scalar>, 0, Stride>(
-        buffer_.data(), shape_.rows, shape_.cols,
-        orientation_ == Orientation::along_rows ? Stride(shape_.cols, 1) : Stride(1, shape_.rows));
+    return Eigen::Map<const Matrix<Scalar>, 0, Stride>(buffer_.data(), shape_.rows, shape_.cols,
+                                                       orientation_ == symopt::detail::Orientation::along_rows
+                                                           ? Stride(shape_.cols, 1)
+                                                           : Stride(1, shape_.rows));
   }
 
   /// Sums over the lines of the last step's orientation, of as many entries as were reserved.
@@ -93,7 +95,7 @@ class OrientedBuffer {
     bound_ = 0;
     for (Index k = 0; k < buffer_.size(); ++k) {
       const double entry = std::abs(static_cast<double>(buffer_.data()[k]));
-      if (!is_finite(entry)) {
+      if (!symopt::detail::is_finite(entry)) {
         bound_ = unknown;
         return;
       }
@@ -105,8 +107,8 @@ class OrientedBuffer {
  private:
   static constexpr double unknown = std::numeric_limits<double>::infinity();
 
-  BlockView<Scalar> as_it_lies() {
-    if (orientation_ == Orientation::along_rows)
+  symopt::detail::BlockView<Scalar> as_it_lies() {
+    if (orientation_ == symopt::detail::Orientation::along_rows)
       return {buffer_.data(), {shape_.rows, shape_.cols}, {shape_.cols, 1}};
     return {buffer_.data(), {shape_.rows, 1}, {shape_.cols, shape_.rows}};
   }
@@ -115,7 +117,7 @@ class OrientedBuffer {
   Buffer<Scalar> buffer_;
   MomentumSums sums_;
   double bound_ = 0;
-  Orientation orientation_ = Orientation::along_rows;
+  symopt::detail::Orientation orientation_ = symopt::detail::Orientation::along_rows;
   bool is_used_ = false;  // all zeros until then, which are their own transpose
 };
 

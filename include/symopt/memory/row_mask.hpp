@@ -45,7 +45,7 @@ class RowMask {
 
   /// The rows of `view` that exist, as a view. This mask must outlive it.
   template <class Scalar>
-  BlockView<Scalar> existing(BlockView<Scalar> view) const {
+  detail::BlockView<Scalar> existing(detail::BlockView<Scalar> view) const {
     if (is_all_) return view;
     if (is_prefix_) {
       view.rows.size = count_;
@@ -57,7 +57,7 @@ class RowMask {
   }
 
   /// Throws std::invalid_argument that names the parameter unless the mask is one for blocks with these rows.
-  void validate(const std::string& parameter, const Axis& axis) const {
+  void validate(const std::string& parameter, const detail::Axis& axis) const {
     const Index rows = axis.size;
     const auto require = [&](bool good, const std::string& what) {
       if (!good)

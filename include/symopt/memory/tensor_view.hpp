@@ -41,8 +41,8 @@ class TensorView {
   }
 
   /// The memory of an Eigen object that outlives the view, in either storage order.
-  template <EigenMemory<Scalar> Derived>
-  requires outlives_expression_v<Derived>
+  template <detail::EigenMemory<Scalar> Derived>
+  requires detail::outlives_expression_v<Derived>
   explicit TensorView(Derived&& block) : data_(block.data()) {
     using Plain = std::remove_cvref_t<Derived>;
     if constexpr (Plain::IsVectorAtCompileTime) {

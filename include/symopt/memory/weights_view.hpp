@@ -50,15 +50,19 @@ class WeightsView {
   using value_type = Scalar;
   static constexpr bool limits_runs = true;
 
-  WeightsView(const BlockView<Scalar>& values) : values_(values) {}
-  WeightsView(const BlockView<float>& values, const BlockView<bfloat16>& copy, Rounder rounder)
+  WeightsView(const symopt::detail::BlockView<Scalar>& values) : values_(values) {}
+  WeightsView(const symopt::detail::BlockView<float>& values, const symopt::detail::BlockView<bfloat16>& copy,
+              Rounder rounder)
       : kind_(Kind::copied), values_(values), bf16_(copy), rounder_(rounder) {}
-  WeightsView(const BlockView<bfloat16>& high, const BlockView<std::uint16_t>& low)
+  WeightsView(const symopt::detail::BlockView<bfloat16>& high,
+              const symopt::detail::BlockView<std::uint16_t>& low)
       : kind_(Kind::split), bf16_(high), low_bits_(low) {}
-  WeightsView(const BlockView<bfloat16>& rounded, Rounder rounder)
+  WeightsView(const symopt::detail::BlockView<bfloat16>& rounded, Rounder rounder)
       : kind_(Kind::rounded), bf16_(rounded), rounder_(rounder) {}
 
-  Shape shape() const { return has_values() ? shape_of(values_) : shape_of(bf16_); }
+  Shape shape() const {
+    return has_values() ? symopt::detail::shape_of(values_) : symopt::detail::shape_of(bf16_);
+  }
   WeightsView transposed() const {
     WeightsView turned = *this;
     turned.values_ = values_.transposed();
@@ -75,7 +79,7 @@ class WeightsView {
   }
 
   /// The numbers as they are, where they are in Scalar; null otherwise.
-  const BlockView<Scalar>* values() const { return has_values() ? &values_ : nullptr; }
+  const symopt::detail::BlockView<Scalar>* values() const { return has_values() ? &values_ : nullptr; }
 
   /// The stride from a row to the next in memory, in entries.
   Index row_stride() const { return has_values() ? values_.rows.stride : bf16_.rows.stride; }
@@ -149,7 +153,7 @@ class WeightsView {
   /// visit(number) for all numbers in memory that are written, whatever their type.
   void for_each_stored(const auto& visit) const {
     const auto visit_all = [&](const auto& block) {
-      for_each_segment(block, [&](Index, Index, auto&& segment) {
+      symopt::detail::for_each_segment(block, [&](Index, Index, auto&& segment) {
         for (Index j = 0; j < segment.size(); ++j) visit(segment.coeffRef(j));
       });
     };
@@ -187,9 +191,9 @@ class WeightsView {
   }
 
   Kind kind_ = Kind::values;
-  BlockView<Scalar> values_;
-  BlockView<bfloat16> bf16_;
-  BlockView<std::uint16_t> low_bits_;
+  symopt::detail::BlockView<Scalar> values_;
+  symopt::detail::BlockView<bfloat16> bf16_;
+  symopt::detail::BlockView<std::uint16_t> low_bits_;
   Rounder rounder_;
 };
 

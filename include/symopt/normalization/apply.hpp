@@ -12,15 +12,19 @@ struct NoWorkspace {
   explicit NoWorkspace(Shape) {}
 };
 
+namespace detail {
+
 template <class Map, class Scalar>
 struct WorkspaceOf {
   using type = NoWorkspace;
 };
+
 template <class Map, class Scalar>
 requires InPlaceMap<Map, Scalar>
 struct WorkspaceOf<Map, Scalar> {
   using type = typename Map::template Workspace<Scalar>;
 };
+
 /// The memory that a map works in: its own workspace, or none for a map that is only callable.
 template <class Map, class Scalar>
 using workspace_t = typename WorkspaceOf<Map, Scalar>::type;
@@ -53,8 +57,6 @@ const Map& validated(const Map& map) {
   return map;
 }
 
-namespace detail {
-
 /// The map itself. Errors: what its validate() throws, and its validate_in<Scalar>(), of options that make no
 /// sense in that scalar alone.
 template <class Scalar, class Map>
@@ -75,8 +77,6 @@ const Map& validated_for(const std::string& parameter, const Map& map) {
     throw Error(error.what(), parameter);
   }
 }
-
-}  // namespace detail
 
 /// block <- map(block) on a row-major view; the workspace is the map's or its mirror's.
 template <class Map, class Scalar>
@@ -105,15 +105,17 @@ void apply_in_place(const Map& map, Derived& block, workspace_t<Map, typename De
   }
 }
 
+}  // namespace detail
+
 /// map(block) as a new matrix.
 template <class Map, class Derived>
 Matrix<typename Derived::Scalar> applied(const Map& map, const Eigen::MatrixBase<Derived>& block) {
   using Scalar = typename Derived::Scalar;
   static_assert(RealScalar<Scalar>, "symopt computes in float and double; cast the block first");
-  validated(map);
+  detail::validated(map);
   Matrix<Scalar> result = block;
-  workspace_t<Map, Scalar> workspace(shape_of(result));
-  apply_in_place(map, result, workspace);
+  detail::workspace_t<Map, Scalar> workspace(detail::shape_of(result));
+  detail::apply_in_place(map, result, workspace);
   return result;
 }
 

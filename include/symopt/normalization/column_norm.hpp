@@ -21,7 +21,7 @@ struct ColumnNorm {
   using Workspace = NoWorkspace;
 
   void options(auto&& field) { field("eps", eps); }
-  void validate() const { validate_eps("ColumnNorm", eps); }
+  void validate() const { detail::validate_eps("ColumnNorm", eps); }
   /// The nominal size of an entry of the output; see root_mean_square.hpp.
   double root_mean_square(Shape shape) const { return 1 / std::sqrt(static_cast<double>(shape.rows)); }
   template <class Derived>
@@ -30,7 +30,7 @@ struct ColumnNorm {
   }
   template <class Scalar>
   void apply(MatrixRef<Scalar> block, NoWorkspace&) const {
-    kernel::normalize_columns(BlockView<Scalar>(block), eps);
+    kernel::normalize_columns(detail::BlockView<Scalar>(block), eps);
   }
   RowNorm mirrored() const { return {.eps = eps}; }
 };

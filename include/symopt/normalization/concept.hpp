@@ -8,6 +8,8 @@
 
 namespace symopt { inline namespace SYMOPT_ABI {
 
+namespace detail {
+
 /// The families of generators under which a map is equivariant, as it claims them: `families`, or
 /// those of its `largest_group`.
 template <class Map>
@@ -28,6 +30,7 @@ constexpr Families claimed_families_of() {
     return families_of<typename Map::largest_group>;
   }
 }
+
 template <StatesLargestGroup Map>
 inline constexpr Families claimed_families = claimed_families_of<Map>();
 ///@}
@@ -49,6 +52,8 @@ concept CallableMap = requires(const Map& map, const Matrix<Scalar>& block) {
   requires std::same_as<typename std::remove_cvref_t<decltype(map(block))>::Scalar, Scalar>;
 };
 
+}  // namespace detail
+
 /// A normalization: a map from a block to a block of the same shape that a group commutes with.
 ///
 /// Minimal definition:
@@ -66,7 +71,10 @@ concept CallableMap = requires(const Map& map, const Matrix<Scalar>& block) {
 ///
 /// Models: every header of this folder.
 template <class N>
-concept Normalization = StatesLargestGroup<N> &&(CallableMap<N, float> || CallableMap<N, double>);
+concept Normalization = detail::StatesLargestGroup<N> &&
+    (detail::CallableMap<N, float> || detail::CallableMap<N, double>);
+
+namespace detail {
 
 /// Tests whether the map is known to keep horizontal blocks horizontal.
 template <class Map>
@@ -77,5 +85,7 @@ constexpr bool keeps_horizontal(Side side) {
     return false;
   }
 }
+
+}  // namespace detail
 
 }}  // namespace symopt

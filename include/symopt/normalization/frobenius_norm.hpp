@@ -26,7 +26,7 @@ struct FrobeniusNorm {
   }
   template <class Scalar>
   void apply(MatrixRef<Scalar> block, NoWorkspace&) const {
-    kernel::normalize_block(BlockView<Scalar>(block));
+    kernel::normalize_block(detail::BlockView<Scalar>(block));
   }
   /// The nominal size of an entry of the output; see root_mean_square.hpp.
   double root_mean_square(Shape shape) const {

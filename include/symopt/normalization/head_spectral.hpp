@@ -33,8 +33,8 @@ struct HeadSpectral {
   /// The nominal size of an entry of the output; see root_mean_square.hpp.
   double root_mean_square(Shape shape, Shape span) const {
     const Shape head = head_shape(shape);
-    return root_mean_square_of_polar_factor(head,
-                                            {std::min(head.rows, span.rows), std::min(head.cols, span.cols)});
+    return detail::root_mean_square_of_polar_factor(
+        head, {std::min(head.rows, span.rows), std::min(head.cols, span.cols)});
   }
   template <class Derived>
   Matrix<typename Derived::Scalar> operator()(const Eigen::MatrixBase<Derived>& block) const {
@@ -44,7 +44,7 @@ struct HeadSpectral {
   void apply(MatrixRef<Scalar> block,
              typename Spectral<Method>::template Workspace<Scalar>& workspace) const {
     const Spectral<Method> spectral{method};
-    const Shape head = head_shape(shape_of(block));
+    const Shape head = head_shape(detail::shape_of(block));
     for (Index i = 0; i < block.rows(); i += head.rows)
       for (Index j = 0; j < block.cols(); j += head.cols)
         spectral.template apply<Scalar>(block.block(i, j, head.rows, head.cols), workspace);

@@ -36,8 +36,8 @@ struct HorizontalProjection {
   }
   template <class Scalar>
   void apply(MatrixRef<Scalar> block, NoWorkspace&) const {
-    if constexpr (projects(Side::left)) kernel::subtract_mean_row(BlockView<Scalar>(block));
-    if constexpr (projects(Side::right)) kernel::subtract_mean_column(BlockView<Scalar>(block));
+    if constexpr (projects(Side::left)) kernel::subtract_mean_row(detail::BlockView<Scalar>(block));
+    if constexpr (projects(Side::right)) kernel::subtract_mean_column(detail::BlockView<Scalar>(block));
   }
   HorizontalProjection<opposite(sides)...> mirrored() const { return {}; }
 };

@@ -29,7 +29,7 @@ struct OneSidedSpectral {
   void validate() const { method.validate(); }
   /// The nominal size of an entry of the output; see root_mean_square.hpp.
   double root_mean_square(Shape shape, Shape span) const {
-    return root_mean_square_of_polar_factor(shape, span);
+    return detail::root_mean_square_of_polar_factor(shape, span);
   }
   template <class Derived>
   Matrix<typename Derived::Scalar> operator()(const Eigen::MatrixBase<Derived>& block) const {

@@ -13,11 +13,15 @@
 
 namespace symopt { inline namespace SYMOPT_ABI {
 
+namespace detail {
+
 /// Throws unless eps is finite and not negative.
 inline void validate_eps(const char* normalization, double eps) {
   if (!(eps >= 0.0) || !is_finite(eps))
     throw Error(std::string(normalization) + "::eps must be finite and not negative");
 }
+
+}  // namespace detail
 
 struct ColumnNorm;
 
@@ -39,7 +43,7 @@ struct RowNorm {
   using Workspace = NoWorkspace;
 
   void options(auto&& field) { field("eps", eps); }
-  void validate() const { validate_eps("RowNorm", eps); }
+  void validate() const { detail::validate_eps("RowNorm", eps); }
   /// The nominal size of an entry of the output; see root_mean_square.hpp.
   double root_mean_square(Shape shape) const { return 1 / std::sqrt(static_cast<double>(shape.cols)); }
   template <class Derived>
@@ -48,7 +52,7 @@ struct RowNorm {
   }
   template <class Scalar>
   void apply(MatrixRef<Scalar> block, NoWorkspace&) const {
-    kernel::normalize_rows(BlockView<Scalar>(block), eps);
+    kernel::normalize_rows(detail::BlockView<Scalar>(block), eps);
   }
   ColumnNorm mirrored() const;
 };

@@ -25,7 +25,7 @@ struct Sign {
   }
   template <class Scalar>
   void apply(MatrixRef<Scalar> block, NoWorkspace&) const {
-    kernel::take_signs(BlockView<Scalar>(block));
+    kernel::take_signs(detail::BlockView<Scalar>(block));
   }
   /// The nominal size of an entry of the output; see root_mean_square.hpp.
   double root_mean_square(Shape) const { return 1; }

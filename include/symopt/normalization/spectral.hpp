@@ -11,6 +11,8 @@
 
 namespace symopt { inline namespace SYMOPT_ABI {
 
+namespace detail {
+
 /// The side with the smaller Gram matrix; left for a square block.
 constexpr Side smaller_gram(Shape shape) {
   return shape.rows <= shape.cols ? Side::left : Side::right;
@@ -22,6 +24,8 @@ inline double root_mean_square_of_polar_factor(Shape shape, Shape span) {
   return std::sqrt(static_cast<double>(std::min(span.rows, span.cols)) /
                    (static_cast<double>(shape.rows) * static_cast<double>(shape.cols)));
 }
+
+}  // namespace detail
 
 /// Definition: X -> (X X^T)^(-1/2) X = X (X^T X)^(-1/2), the polar factor as a partial isometry, 0 -> 0,
 /// as far as the method's band goes. The smaller of the two Gram matrices is formed. Homogeneous of
@@ -39,16 +43,17 @@ struct Spectral {
 
   template <class Scalar>
   struct Workspace : Method::template Workspace<Scalar> {
-    explicit Workspace(Shape shape) : Method::template Workspace<Scalar>(shape, smaller_gram(shape)) {}
+    explicit Workspace(Shape shape)
+        : Method::template Workspace<Scalar>(shape, detail::smaller_gram(shape)) {}
   };
 
   /// The method that a block of that shape gets, where it is chosen by shape: "Zolotarev, 4 terms".
   std::string method_for(Shape shape) const requires requires { Method::choice(shape, Side::left); }
-  { return to_string(Method::choice(shape, smaller_gram(shape))); }
+  { return to_string(Method::choice(shape, detail::smaller_gram(shape))); }
   void validate() const { method.validate(); }
   /// The nominal size of an entry of the output; see root_mean_square.hpp.
   double root_mean_square(Shape shape, Shape span) const {
-    return root_mean_square_of_polar_factor(shape, span);
+    return detail::root_mean_square_of_polar_factor(shape, span);
   }
   template <class Derived>
   Matrix<typename Derived::Scalar> operator()(const Eigen::MatrixBase<Derived>& block) const {
@@ -56,7 +61,7 @@ struct Spectral {
   }
   template <class Scalar>
   void apply(MatrixRef<Scalar> block, Workspace<Scalar>& workspace) const {
-    method.template apply<Scalar>(block, smaller_gram(shape_of(block)), workspace);
+    method.template apply<Scalar>(block, detail::smaller_gram(detail::shape_of(block)), workspace);
   }
   Spectral mirrored() const { return *this; }
 };

@@ -77,7 +77,7 @@ struct AdamW {
 
   /// The nominal root mean square of the direction's entries, that of noise: Scale::match_rms leaves AdamW as
   /// it is.
-  double root_mean_square(Shape) const { return root_mean_square_of_adamw; }
+  double root_mean_square(Shape) const { return detail::root_mean_square_of_adamw; }
 
   /// One step of the state, and the direction that it gives, for whoever does the rest. See StatefulRule.
   template <class Weights, class Gradient, class Scalar, class Direction>
@@ -85,8 +85,8 @@ struct AdamW {
                   Direction& direction) const noexcept {
     const kernel::AdamWCoefficients own = coefficients(++state.step);
     state.first_.advance_bound(own.beta1, own.first_weight, std::numeric_limits<double>::infinity());
-    const BlockView<Scalar> first = state.first_.for_step(Orientation::along_rows);
-    const BlockView<Scalar> second = state.second_.for_step(Orientation::along_rows);
+    const detail::BlockView<Scalar> first = state.first_.for_step(detail::Orientation::along_rows);
+    const detail::BlockView<Scalar> second = state.second_.for_step(detail::Orientation::along_rows);
     for (Index i = 0; i < gradient.rows(); ++i)
       for (Index j = 0; j < gradient.cols(); ++j) {
         const Scalar g = gradient.coeff(i, j);
@@ -102,7 +102,7 @@ struct AdamW {
   /// is along columns. False, with nothing changed, for a gradient that was to be checked and is
   /// not finite, or beyond the bound that is given.
   template <class Scalar>
-  bool fused_step(const detail::StepInput<Scalar>& lines, Orientation orientation,
+  bool fused_step(const detail::StepInput<Scalar>& lines, detail::Orientation orientation,
                   State<Scalar>& state) const {
     if (lines.check == kernel::Check::gradient &&
         !kernel::all_below(lines.gradient_exponent(), lines.gradient))
@@ -111,7 +111,7 @@ struct AdamW {
     state.first_.advance_bound(own.beta1, own.first_weight * std::abs(lines.coefficients.gradient_factor),
                                lines.largest_gradient);
     const auto lines_of = [orientation](kernel::OrientedBuffer<Scalar>& moment) {
-      return along_rows(moment.for_step(orientation), orientation);
+      return detail::along_rows(moment.for_step(orientation), orientation);
     };
     return kernel::AdamWStep::run<Scalar>({lines.gradient, lines_of(state.first_), lines.weights},
                                           lines_of(state.second_), lines.coefficients, own,

@@ -59,7 +59,7 @@ struct Adaptive {
   using projection = horizontal_projection_t<Group>;  ///< P
   /// The families under which the rule is equivariant beside its group's: those common to moments and
   /// projection.
-  static constexpr Families families = meet(Moments::families, projection::families);
+  static constexpr Families families = detail::meet(Moments::families, projection::families);
 
   /// The mean of the gradients and the roots of their mean squares.
   template <class Scalar>
@@ -86,7 +86,7 @@ struct Adaptive {
   }
   /// The nominal root mean square of the direction's entries, AdamW's, whose rate carries over:
   /// Scale::match_rms leaves it as it is.
-  double root_mean_square(Shape) const { return root_mean_square_of_adamw; }
+  double root_mean_square(Shape) const { return detail::root_mean_square_of_adamw; }
 
   /// One step of the state, and the direction that it gives, for whoever does the rest. See StatefulRule.
   template <class Weights, class Gradient, class Scalar, class Direction>
@@ -97,14 +97,14 @@ struct Adaptive {
   }
 
   /// Scratch of the whole step.
-  template <class Scalar, Orientation orientation>
+  template <class Scalar, detail::Orientation orientation>
   using StepMemory =
       typename detail::AdaptiveStepAlong<Moments, projection, orientation>::template Memory<Scalar>;
 
   /// The whole step, on memory that runs along rows: the transposed block where the orientation is along
   /// columns. False, with nothing changed, for a gradient that was to be checked and is not finite, or
   /// beyond the bound that is given.
-  template <Orientation orientation, class Scalar>
+  template <detail::Orientation orientation, class Scalar>
   bool fused_step(const detail::StepInput<Scalar>& lines, State<Scalar>& state,
                   StepMemory<Scalar, orientation>& memory) const {
     using Step = detail::AdaptiveStepAlong<Moments, projection, orientation>;
@@ -112,11 +112,11 @@ struct Adaptive {
     own.beta = beta1;
     own.gradient_weight = 1.0 - beta1;
     own.nesterov = false;
-    const BlockView<Scalar> momentum = state.momentum_for(orientation);
-    const bool is_applied = Step::template run<Scalar>({lines.gradient, along_rows<orientation>(momentum),
-                                                        lines.weights, nullptr, lines.gradient_exponent()},
-                                                       state.template root_lines_for<orientation>(), own,
-                                                       coefficients(state.step + 1), lines.check, memory);
+    const detail::BlockView<Scalar> momentum = state.momentum_for(orientation);
+    const bool is_applied = Step::template run<Scalar>(
+        {lines.gradient, detail::along_rows<orientation>(momentum), lines.weights, nullptr,
+         lines.gradient_exponent()},
+        state.template root_lines_for<orientation>(), own, coefficients(state.step + 1), lines.check, memory);
     if (!is_applied) return false;
     constexpr double projected_twice = 4;
     ++state.step;

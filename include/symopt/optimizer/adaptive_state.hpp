@@ -60,7 +60,7 @@ class AdaptiveState {
 
   bool is_finite() const {
     const auto are_finite = [](const auto& numbers) {
-      return std::all_of(numbers.begin(), numbers.end(), [](auto x) { return symopt::is_finite(x); });
+      return std::all_of(numbers.begin(), numbers.end(), [](auto x) { return symopt::detail::is_finite(x); });
     };
     if constexpr (is_entrywise) {
       return all_entries_finite(momentum()) && all_entries_finite(roots_.view());

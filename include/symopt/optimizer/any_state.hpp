@@ -10,7 +10,7 @@
 #include <vector>
 
 // The state of an optimizer, its type hidden: how it is saved, loaded, compared, kept and put back.
-namespace symopt { inline namespace SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
 /// One array of a state: where it lies, and under which name it is saved.
 struct StateField {
@@ -31,8 +31,6 @@ struct StateVisitor {
   std::function<void(StateField)> field;  ///< called with each
   bool is_loading = false;                ///< it writes them, and a state then checks itself; else it reads
 };
-
-namespace detail {
 
 /// The state of an optimizer, or of one parameter.
 class AnyState {

@@ -59,7 +59,7 @@ struct FusedStep<FrobeniusNorm> {
 
 /// P RowNorm P: the head and the router.
 template <>
-struct FusedStep<Pipeline<HorizontalProjection<Side::left>, RowNorm>> {
+struct FusedStep<detail::Pipeline<HorizontalProjection<Side::left>, RowNorm>> {
   /// The kernel, with the options of the map.
   static kernel::CentredRowNormStep of(const auto& pipeline) { return {pipeline.template map<0>().eps}; }
 };
@@ -69,9 +69,9 @@ template <class N>
 requires requires(const N& map) {
   FusedStep<N>::of(map);
 }
-struct FusedStep<Pipeline<HorizontalProjection<>, N>> {
+struct FusedStep<detail::Pipeline<HorizontalProjection<>, N>> {
   /// The kernel, with the options of the map.
-  static auto of(const Pipeline<HorizontalProjection<>, N>& pipeline) {
+  static auto of(const detail::Pipeline<HorizontalProjection<>, N>& pipeline) {
     return FusedStep<N>::of(pipeline.template map<0>());
   }
 };
@@ -88,6 +88,8 @@ struct FusedStep<Map> {
   }
 };
 
+namespace detail {
+
 /// A map with a FusedStep, built in or of a user's.
 template <class Map>
 concept HasFusedStep = requires(const Map& map) {
@@ -100,19 +102,23 @@ concept HasFusedStep = requires(const Map& map) {
 template <class Rule, class Scalar>
 concept FusedStateWithoutMemory = requires(const Rule& rule, typename Rule::template State<Scalar>& state,
                                            const detail::StepInput<Scalar>& lines) {
-  rule.fused_step(lines, Orientation::along_rows, state);
+  rule.fused_step(lines, detail::Orientation::along_rows, state);
 };
+
 /// One that works in scratch, made from the shape of the lines and ScratchOptions.
 ///   template <class Scalar, Orientation orientation> using StepMemory
 ///   bool fused_step<orientation>(lines, state, StepMemory<Scalar, orientation>& memory) const
 template <class Rule, class Scalar>
 concept FusedStateWithMemory = requires(
     const Rule& rule, typename Rule::template State<Scalar>& state, const detail::StepInput<Scalar>& lines,
-    typename Rule::template StepMemory<Scalar, Orientation::along_rows>& memory) {
-  rule.template fused_step<Orientation::along_rows>(lines, state, memory);
+    typename Rule::template StepMemory<Scalar, detail::Orientation::along_rows>& memory) {
+  rule.template fused_step<detail::Orientation::along_rows>(lines, state, memory);
 };
+
 /// Either.
 template <class Rule, class Scalar>
 concept HasFusedState = FusedStateWithoutMemory<Rule, Scalar> || FusedStateWithMemory<Rule, Scalar>;
+
+}  // namespace detail
 
 }}  // namespace symopt

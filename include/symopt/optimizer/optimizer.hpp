@@ -52,7 +52,7 @@ template <class Rule, class Scalar = float>
 class Optimizer {
   static_assert(RealScalar<Scalar>, "symopt optimizes float and double blocks");
   static_assert(
-      StatelessRule<Rule, Scalar> || StatefulRule<Rule, Scalar> || !StatesFamilies<Rule>,
+      StatelessRule<Rule, Scalar> || StatefulRule<Rule, Scalar> || !detail::StatesFamilies<Rule>,
       "this is a group, and an optimizer needs a rule: write Optimizer<Update<Group>> for the update that "
       "the group derives");
   static_assert(StatelessRule<Rule, Scalar> || StatefulRule<Rule, Scalar>,
@@ -72,7 +72,7 @@ class Optimizer {
       : options_(std::move(options)),
         rule_(std::move(rule)),
         block_(checked({rows, cols}), {detail::scratch_options(options_)}) {
-    block_.template reserve<Orientation::along_rows>();
+    block_.template reserve<detail::Orientation::along_rows>();
     detail::validate_for_rule<Rule, Scalar>(options_);
     detail::validated_in<Scalar>(rule_.rule);
     detail::require_factors_in_range<Scalar>(options_, 1, scale_factor());
@@ -90,13 +90,13 @@ class Optimizer {
   StepReport step(Weights&& weights, const Eigen::MatrixBase<Gradient>& gradient) {
     using Given = detail::StepWeights<Scalar, std::remove_cvref_t<Weights>>;
     static_assert(are_storable<Weights, Gradient>());  // a constant, so that its sentences come first
-    if constexpr (is_memory_v<Gradient>) {
+    if constexpr (detail::is_memory_v<Gradient>) {
       const Given given(weights, [this](std::uint64_t seed) { return rounder(seed); });
       given.memory.require_usable(shape(), detail::memory_of("gradient", gradient.derived()),
                                   options_.parameter);
       using GradientScalar = typename Gradient::Scalar;
-      return step_along<orientation_v<typename Given::Storage>>(
-          BlockView<const GradientScalar>(gradient.derived()), given.view);
+      return step_along<detail::orientation_v<typename Given::Storage>>(
+          detail::BlockView<const GradientScalar>(gradient.derived()), given.view);
     } else {
       return step(weights, gradient.eval());
     }
@@ -173,12 +173,12 @@ class Optimizer {
     using Storage = typename detail::StepWeights<Scalar, std::remove_cvref_t<Weights>>::Storage;
     using W = typename Storage::Scalar;
     using G = typename Gradient::Scalar;
-    static_assert(is_writable_memory_v<Storage>,
+    static_assert(detail::is_writable_memory_v<Storage>,
                   "the weights must be memory to update: a Matrix, Map, Ref or Block");
     static_assert(!std::is_const_v<std::remove_reference_t<Weights>>,
                   "the weights are const, and a step changes them");
     static_assert(
-        outlives_expression_v<Weights>,
+        detail::outlives_expression_v<Weights>,
         "the weights are a temporary that ends with the call, and the step with it: pass the matrix that "
         "is trained, or a Map, Ref or Block of it");
     constexpr bool takes_bfloat16 = std::same_as<Scalar, float>;
@@ -194,7 +194,7 @@ class Optimizer {
             kernel::RandomKey::of(seed, options_.parameter, 0, static_cast<std::uint64_t>(steps_))};
   }
 
-  template <Orientation orientation>
+  template <detail::Orientation orientation>
   StepReport step_along(const kernel::GradientView<Scalar>& gradient,
                         const kernel::WeightsView<Scalar>& weights) {
     const double rate = options_.learning_rate * schedule_factor_, scale = scale_factor();
@@ -208,7 +208,7 @@ class Optimizer {
   }
 
   /// Steps; or says why not, and has changed nothing.
-  template <Orientation orientation>
+  template <detail::Orientation orientation>
   const char* refused(detail::StepInput<Scalar> input) {
     if (options_.non_finite == NonFinite::unchecked) {
       input.check = kernel::Check::nothing;
@@ -224,7 +224,7 @@ class Optimizer {
 
   /// A state that a rule may leave half changed is kept, and put back; so is one that has moved on before the
   /// direction was found to be too large.
-  template <Orientation orientation>
+  template <detail::Orientation orientation>
   bool step_or_restore(const detail::StepInput<Scalar>& input) {
     if constexpr (is_kept) {
       kept_ = block_.memory();
@@ -241,7 +241,7 @@ class Optimizer {
     }
   }
   static constexpr bool is_kept =
-      is_stateful && !HasFusedState<Rule, Scalar> && std::copyable<typename Block::Memory>;
+      is_stateful && !detail::HasFusedState<Rule, Scalar> && std::copyable<typename Block::Memory>;
 
   OptimizerOptions options_;
   detail::BlockRule<Rule, Scalar> rule_;

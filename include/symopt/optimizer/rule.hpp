@@ -10,7 +10,7 @@ namespace symopt { inline namespace SYMOPT_ABI {
 /// A rule that maps the momentum to a direction: an Update, a normalization, or any callable on a dense
 /// expression that returns one of the same shape. The optimizer keeps its momentum.
 template <class Rule, class Scalar>
-concept StatelessRule = InPlaceMap<Rule, Scalar> || CallableMap<Rule, Scalar>;
+concept StatelessRule = detail::InPlaceMap<Rule, Scalar> || detail::CallableMap<Rule, Scalar>;
 
 /// A rule that keeps its own state and momentum.
 ///
@@ -27,6 +27,8 @@ concept StatefulRule = requires(const Rule& rule, const Matrix<Scalar>& weights,
   rule(weights, weights, state, direction);
 };
 
+namespace detail {
+
 /// The state of a stateful rule for a block of that shape.
 template <class State>
 State make_state(Shape shape) {
@@ -38,5 +40,7 @@ State make_state(Shape shape) {
     return State{};
   }
 }
+
+}  // namespace detail
 
 }}  // namespace symopt

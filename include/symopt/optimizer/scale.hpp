@@ -35,8 +35,12 @@ constexpr const char* to_string(Scale scale) {
   return "none";
 }
 
+namespace detail {
+
 /// The root mean square of the entries of AdamW's direction under noise: what match_rms gives every rule.
 inline constexpr double root_mean_square_of_adamw = 0.2;
+
+}  // namespace detail
 
 /// The factor of a scale for a block under a rule whose direction has that nominal root mean square; 1 for a
 /// block without entries, and for a direction that can only be zero.
@@ -50,7 +54,7 @@ inline double scale_factor(Scale scale, Shape block, double root_mean_square) {
     case Scale::spectral:
       return std::sqrt(fan_out / fan_in);
     case Scale::match_rms:
-      return root_mean_square > 0 ? root_mean_square_of_adamw / root_mean_square : 1.0;
+      return root_mean_square > 0 ? detail::root_mean_square_of_adamw / root_mean_square : 1.0;
     case Scale::none:
       break;
   }

@@ -21,11 +21,9 @@
 #include <vector>
 
 // The state of a rule, as a list of named arrays: how a state is saved, loaded and copied without its type.
-namespace symopt { inline namespace SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
 namespace hana = boost::hana;
-
-namespace detail {
 
 template <class T>
 constexpr const char* dtype_of() {
@@ -159,12 +157,12 @@ void visit_fields(const std::string& name, T& object, bool is_written,
   }
 }
 
-}  // namespace detail
-
 /// A state that can be saved: made of matrices and vectors of Eigen, numbers, std::vectors of these, and
 /// structs that have these as members and say so, either adapted to Boost.Hana or with
 ///   void visit(auto&& field) { field("momentum", momentum); field("step", step); }
 template <class State>
 concept SavableState = detail::can_be_visited<State>();
+
+}  // namespace detail
 
 }}  // namespace symopt

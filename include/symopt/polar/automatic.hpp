@@ -54,9 +54,9 @@ struct Automatic {
 
   template <class Scalar>
   void apply(MatrixRef<Scalar> block, Side gram_side, Workspace<Scalar>& workspace) const {
-    const Choice chosen = choice(shape_of(block), gram_side);
+    const Choice chosen = choice(symopt::detail::shape_of(block), gram_side);
     if (chosen.terms == 0) {
-      kernel::normalize_block(BlockView<Scalar>(block));
+      kernel::normalize_block(symopt::detail::BlockView<Scalar>(block));
       return;
     }
     Zolotarev::apply_chosen<Scalar>(block, gram_side, workspace, [&](const auto& spectrum) -> Zolotarev {

@@ -61,11 +61,11 @@ struct Exact {
   void apply(MatrixRef<Scalar> block, Side gram_side, Workspace<Scalar>& workspace) const {
     const Scalar largest = kernel::max_abs(block);
     if (largest == Scalar(0)) return;
-    if (!is_finite(largest)) {
+    if (!symopt::detail::is_finite(largest)) {
       block.setConstant(std::numeric_limits<Scalar>::quiet_NaN());
       return;
     }
-    MatrixRef<Wide<Scalar>> x = workspace.block.as(shape_of(block));
+    MatrixRef<Wide<Scalar>> x = workspace.block.as(symopt::detail::shape_of(block));
     x = block.template cast<double>() * kernel::power_of_two_scale(double(largest));
     kernel::gram<Wide<Scalar>>(x, gram_side, workspace.gram, workspace.products);
     workspace.solver.compute(workspace.gram);
@@ -73,7 +73,7 @@ struct Exact {
 
     // Rotated into the eigenbasis the lines are orthogonal and their norms are the singular values:
     // normalized there, the lines are rotated back.
-    MatrixRef<Wide<Scalar>> rotated = workspace.rotated.as(shape_of(block));
+    MatrixRef<Wide<Scalar>> rotated = workspace.rotated.as(symopt::detail::shape_of(block));
     if (gram_side == Side::left) {
       rotated.noalias() = vectors.transpose() * x;
       normalize_lines<Scalar>(rotated);
@@ -92,7 +92,7 @@ struct Exact {
   void normalize_lines(auto& lines) const {
     double largest = 0;
     for (Index i = 0; i < lines.rows(); ++i) largest = std::max(largest, lines.row(i).norm());
-    const double threshold = largest * relative_cutoff<Scalar>(shape_of(lines));
+    const double threshold = largest * relative_cutoff<Scalar>(symopt::detail::shape_of(lines));
     for (Index i = 0; i < lines.rows(); ++i) {
       const double length = lines.row(i).norm();
       if (length > threshold) {

@@ -65,7 +65,7 @@ struct GramNewtonSchulz {
   /// block <- the steps [begin, end) of it.
   template <class Scalar>
   void run(MatrixRef<Scalar> block, Side gram_side, int begin, int end, Workspace<Scalar>& workspace) const {
-    const Index size = extent(shape_of(block), gram_side);
+    const Index size = extent(symopt::detail::shape_of(block), gram_side);
     const auto view = [&](kernel::Buffer<Scalar>& buffer) {
       return MatrixRef<Scalar>(buffer.as({size, kernel::square_stride(size)}).leftCols(size));
     };

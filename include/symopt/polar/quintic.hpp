@@ -96,11 +96,11 @@ inline void validate_steps(const char* method, int steps) {
 /// Throws unless the options of an iteration on X are usable.
 inline void validate_iteration(const char* method, int steps, double safety, double eps) {
   validate_steps(method, steps);
-  if (!(safety >= 1.0) || !is_finite(safety))
+  if (!(safety >= 1.0) || !symopt::detail::is_finite(safety))
     throw Error(std::string(method) +
                 "::safety must be finite and at least 1, or the norm of the input "
                 "would exceed the iteration's range");
-  if (!(eps >= 0.0) || !is_finite(eps))
+  if (!(eps >= 0.0) || !symopt::detail::is_finite(eps))
     throw Error(std::string(method) + "::eps must be finite and not negative");
 }
 
@@ -129,7 +129,7 @@ void iterate(MatrixRef<Scalar> block, Side gram_side, const QuinticList& steps, 
   block *= scale;
   block /= static_cast<Scalar>(kernel::norm(block) * safety + eps * double(scale));
 
-  const Index size = extent(shape_of(block), gram_side);
+  const Index size = extent(symopt::detail::shape_of(block), gram_side);
   MatrixRef<Scalar> gram = workspace.gram.as({size, size});
   MatrixRef<Scalar> polynomial = workspace.polynomial.as({size, size});
   for (int step = 0; step < count; ++step) {

@@ -99,11 +99,11 @@ struct Zolotarev {
                            Choose&& choose) {
     const Scalar largest = kernel::largest_entry<Scalar>(block);
     if (largest == Scalar(0)) return;
-    if (!is_finite(largest)) {
+    if (!symopt::detail::is_finite(largest)) {
       block.setConstant(std::numeric_limits<Scalar>::quiet_NaN());
       return;
     }
-    const Index size = extent(shape_of(block), gram_side);
+    const Index size = extent(symopt::detail::shape_of(block), gram_side);
     const Index stride = kernel::square_stride(size);
     MatrixRef<Scalar> square = workspace.square.as({size, stride}).leftCols(size);
     const Scalar scale = kernel::power_of_two_scale(largest);

@@ -73,7 +73,7 @@ inline ZolotarevCoefficients zolotarev_coefficients(int r, double l) {
     const double pole = c[static_cast<std::size_t>(2 * j - 1)];
     double numerator = 1, denominator = 1;
     for (int k = 1; k <= r; ++k) {
-      numerator *= pole - c[static_cast<std::size_t>(2 * k)];
+      numerator *= pole - c[2 * static_cast<std::size_t>(k)];
       if (k != j) denominator *= pole - c[static_cast<std::size_t>(2 * k - 1)];
     }
     result.shift[static_cast<std::size_t>(j - 1)] = pole;

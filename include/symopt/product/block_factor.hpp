@@ -106,7 +106,7 @@ class BlockFactor {
     for (Index q = 0; q < rows; ++q) {
       Scalar pivot = square[q][q];
       for (Index k = 0; k < q; ++k) pivot -= square[q][k] * square[q][k];
-      if (!(pivot > Scalar(0)) || !is_finite(pivot)) return false;
+      if (!(pivot > Scalar(0)) || !symopt::detail::is_finite(pivot)) return false;
       const Scalar root = std::sqrt(pivot);
       const Scalar inverse = Scalar(1) / root;
       inverse_diagonal_.data()[i + q] = inverse;

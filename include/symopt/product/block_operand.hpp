@@ -56,7 +56,7 @@ class ContiguousRows {
   using value_type = std::remove_const_t<T>;
   static constexpr bool limits_runs = false;
 
-  SYMOPT_INLINE explicit ContiguousRows(const BlockView<T>& block) : block_(block) {}
+  SYMOPT_INLINE explicit ContiguousRows(const symopt::detail::BlockView<T>& block) : block_(block) {}
 
   SYMOPT_INLINE Index run_from(Index) const { return unlimited; }
   SYMOPT_INLINE Index between_rows(Index from, Index to, Index, Index) const {
@@ -75,7 +75,7 @@ class ContiguousRows {
   };
 
  private:
-  const BlockView<T>& block_;
+  const symopt::detail::BlockView<T>& block_;
 };
 
 template <class View>
@@ -83,7 +83,7 @@ SYMOPT_INLINE const View& rows_of(const View& view) {
   return view;
 }
 template <class T>
-SYMOPT_INLINE ContiguousRows<T> rows_of(const BlockView<T>& block) {
+SYMOPT_INLINE ContiguousRows<T> rows_of(const symopt::detail::BlockView<T>& block) {
   return ContiguousRows<T>(block);
 }
 
@@ -98,14 +98,14 @@ SYMOPT_INLINE Windows<Window, static_cast<int>(sizeof...(row))> open_windows(
   return {{Window(view, run.row + row, run.col, count)...}};
 }
 
-template <class View_, Access access, Fetch fetch, bool is_optional>
+template <class ViewOrReference, Access access, Fetch fetch, bool is_optional>
 struct BlockOperand {
-  using View = std::remove_cvref_t<View_>;
+  using View = std::remove_cvref_t<ViewOrReference>;
   using Scalar = typename View::value_type;
   static constexpr int vector_size = Lanes<Scalar>::size;
   static constexpr bool limits_runs = View::limits_runs;
 
-  View_ view;
+  ViewOrReference view;
   bool is_used;
 
   template <int rows>

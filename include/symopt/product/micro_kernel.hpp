@@ -32,8 +32,8 @@ struct MicroTile {
   static constexpr Index rows = micro_rows;
   static constexpr Index cols = vectors * lanes;
 
-  typedef Scalar Vector __attribute__((vector_size(vector_bytes)));
-  typedef Scalar Unaligned __attribute__((vector_size(vector_bytes), aligned(alignof(Scalar)), may_alias));
+  using Vector [[gnu::vector_size(vector_bytes)]] = Scalar;
+  using Unaligned [[gnu::vector_size(vector_bytes), gnu::aligned(alignof(Scalar)), gnu::may_alias]] = Scalar;
 
   Vector sum[rows][vectors];
 

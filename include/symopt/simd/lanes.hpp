@@ -46,14 +46,14 @@ struct VectorTypes;
 template <>
 struct VectorTypes<float> {
   using Bits = std::uint32_t;
-  typedef float Vector __attribute__((vector_size(lane_bytes)));
-  typedef std::uint32_t BitVector __attribute__((vector_size(lane_bytes)));
+  using Vector [[gnu::vector_size(lane_bytes)]] = float;
+  using BitVector [[gnu::vector_size(lane_bytes)]] = std::uint32_t;
 };
 template <>
 struct VectorTypes<double> {
   using Bits = std::uint64_t;
-  typedef double Vector __attribute__((vector_size(lane_bytes)));
-  typedef std::uint64_t BitVector __attribute__((vector_size(lane_bytes)));
+  using Vector [[gnu::vector_size(lane_bytes)]] = double;
+  using BitVector [[gnu::vector_size(lane_bytes)]] = std::uint64_t;
 };
 
 /// As many scalars as fit a register.

@@ -190,7 +190,7 @@ SYMOPT_INLINE Lanes<float> load(const bfloat16* from, At at) {
 
 /// The bits of a bfloat16 for each lane, rounded with 16 random bits: see rounded_by.
 SYMOPT_INLINE FloatBits rounded_bf16(Lanes<float> x, FloatBits random_16) {
-  typedef std::int32_t SignedBits __attribute__((vector_size(lane_bytes)));  // compared in one instruction
+  using SignedBits [[gnu::vector_size(lane_bytes)]] = std::int32_t;  // compared in one instruction
   const FloatBits bits = x.bits();
   const FloatBits is_nan = FloatBits(SignedBits(absolute(x).bits()) > (SignedBits{} + 0x7f800000));
   return (((bits + random_16) & ~is_nan) | ((bits | 0x00400000U) & is_nan)) >> 16;

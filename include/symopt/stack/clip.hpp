@@ -55,12 +55,12 @@ ClipReport clip_by_global_norm(BasicLayerwiseOptimizer<Scalar>& stack, double ma
     return norm;
   };
   report.norm = norm_times(1);
-  if (report.norm > max_norm && is_finite(report.norm)) {
+  if (report.norm > max_norm && detail::is_finite(report.norm)) {
     report.factor = max_norm / report.norm;
-  } else if (!is_finite(report.norm)) {  // it may be beyond doubles, while none of them is
+  } else if (!detail::is_finite(report.norm)) {  // it may be beyond doubles, while none of them is
     constexpr double scale = 0x1p-64;
     const double scaled = norm_times(scale);
-    if (scaled > max_norm * scale && is_finite(scaled)) {
+    if (scaled > max_norm * scale && detail::is_finite(scaled)) {
       report.factor = max_norm * scale / scaled;
       report.norm = std::numeric_limits<double>::max();
     }

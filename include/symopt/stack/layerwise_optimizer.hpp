@@ -56,8 +56,8 @@ class BasicLayerwiseOptimizer {
   /// std::invalid_argument for options out of range.
   explicit BasicLayerwiseOptimizer(StackOptions options) : options_(options) { validate(options_); }
   BasicLayerwiseOptimizer() = default;
-  BasicLayerwiseOptimizer(BasicLayerwiseOptimizer&&) = default;
-  BasicLayerwiseOptimizer& operator=(BasicLayerwiseOptimizer&&) = default;
+  BasicLayerwiseOptimizer(BasicLayerwiseOptimizer&&) noexcept = default;
+  BasicLayerwiseOptimizer& operator=(BasicLayerwiseOptimizer&&) noexcept = default;
   ///@}
 
   /// Adds a parameter: of a parameter class (LmHead, Router; any group) or under a rule (AdamW, Update<...>).
@@ -69,14 +69,14 @@ class BasicLayerwiseOptimizer {
   ///@{
   template <class ClassOrRule, class Weights, class Gradient>
   void add(std::string name, Weights&& weights, Gradient&& gradient, OptimizerOptions options,
-           Layout layout = {}, RowMask mask = {}, role_rule_t<ClassOrRule> rule = {}) {
+           Layout layout = {}, RowMask mask = {}, detail::role_rule_t<ClassOrRule> rule = {}) {
     add(std::move(name),
         role<ClassOrRule, Scalar>(std::move(options), std::move(layout), std::move(mask), std::move(rule)),
         std::forward<Weights>(weights), std::forward<Gradient>(gradient));
   }
   template <class ClassOrRule, class Weights, class Gradient>
   void add(std::string name, Weights&& weights, Gradient&& gradient, Layout layout, RowMask mask = {},
-           role_rule_t<ClassOrRule> rule = {}) {
+           detail::role_rule_t<ClassOrRule> rule = {}) {
     add(std::move(name), role<ClassOrRule, Scalar>(std::move(layout), std::move(mask), std::move(rule)),
         std::forward<Weights>(weights), std::forward<Gradient>(gradient));
   }
@@ -91,7 +91,7 @@ class BasicLayerwiseOptimizer {
   template <class Weights, class Gradient>
   void add(std::string name, const BasicRole<Scalar>& role, Weights&& weights, Gradient&& gradient) {
     std::vector<Parameter> added;
-    added.push_back(make(std::move(name), detail::weights_of<Scalar>(std::forward<Weights>(weights)), role));
+    added.push_back(make(name, detail::weights_of<Scalar>(std::forward<Weights>(weights)), role));
     bind_gradient(*added.back(), std::forward<Gradient>(gradient));
     parameters_.insert(std::move(added));
     reserve_inputs();
@@ -156,7 +156,7 @@ class BasicLayerwiseOptimizer {
 
   /// The factor on all learning rates from now on; see schedule.hpp.
   void set_schedule_factor(double factor) {
-    detail::require(factor >= 0 && is_finite(factor), [&] {
+    detail::require(factor >= 0 && detail::is_finite(factor), [&] {
       std::ostringstream message;
       message << "the schedule factor is " << factor << "; it must be finite and not negative";
       return message.str();

@@ -121,11 +121,11 @@ using Role = BasicRole<float>;
 ///@{
 template <class ClassOrRule, class Scalar = float>
 BasicRole<Scalar> role(OptimizerOptions options, Layout layout = {}, RowMask mask = {},
-                       role_rule_t<ClassOrRule> rule = {}) {
+                       detail::role_rule_t<ClassOrRule> rule = {}) {
   return {std::move(rule), std::move(options), std::move(layout), std::move(mask)};
 }
 template <class ClassOrRule, class Scalar = float>
-BasicRole<Scalar> role(Layout layout, RowMask mask = {}, role_rule_t<ClassOrRule> rule = {}) {
+BasicRole<Scalar> role(Layout layout, RowMask mask = {}, detail::role_rule_t<ClassOrRule> rule = {}) {
   return {std::move(rule), std::nullopt, std::move(layout), std::move(mask)};
 }
 template <class ClassOrRule, class Scalar = float>

@@ -7,9 +7,7 @@
 
 #include <concepts>
 
-namespace symopt { inline namespace SYMOPT_ABI {
-
-namespace detail {
+namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
 template <class T, class... Classes>
 concept OneOf = (... || std::same_as<T, Classes>);
@@ -36,10 +34,10 @@ struct RoleRule<T> {
   using type = Update<T>;
 };
 
-}  // namespace detail
-
 /// The rule of a parameter class: the update that its group derives. A rule stands for itself.
 template <class T>
 using role_rule_t = typename detail::RoleRule<T>::type;
+
+}  // namespace detail
 
 }}  // namespace symopt

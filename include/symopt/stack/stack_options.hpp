@@ -94,7 +94,7 @@ inline void validate(const StackOptions& options) {
                             .weight_decay = options.weight_decay,
                             .parameter = ""});
   ClassRatios(options.ratios).options([](const char* name, double ratio) {
-    detail::require(ratio >= 0 && is_finite(ratio), [&] {
+    detail::require(ratio >= 0 && detail::is_finite(ratio), [&] {
       std::ostringstream message;
       message << "the ratio of " << name << " is " << ratio << "; it must be finite and not negative";
       return message.str();

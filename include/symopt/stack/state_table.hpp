@@ -10,7 +10,7 @@
 #include <vector>
 
 // The part of an optimizer that outlives a process, and the options that must agree for it to mean the same.
-namespace symopt { inline namespace SYMOPT_ABI {
+namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
 /// One parameter: what its state is called, and what it depends on.
 struct SavedParameter {
@@ -32,8 +32,6 @@ struct StateTable {
   double schedule_factor = 1;                ///< on all rates
   std::vector<SavedParameter> parameters{};  ///< in the order of adding
 };
-
-namespace detail {
 
 /// The way in for what saves, loads and inspects optimizers from outside of their classes.
 struct StateAccess;

@@ -65,7 +65,7 @@ inline std::vector<std::byte> contents_of(const std::filesystem::path& path) {
 /// Inf and NaN; std::system_error with the path. After an error the old file is as it was.
 template <class AnyOptimizer>
 void save_state(const AnyOptimizer& optimizer, const std::filesystem::path& path, SaveOptions options = {}) {
-  const StateTable table = symopt::detail::StateAccess::table(optimizer);
+  const symopt::detail::StateTable table = symopt::detail::StateAccess::table(optimizer);
   FileReplacement file(path);
   std::vector<char> buffer;
   constexpr std::size_t chunk = std::size_t{1} << 20;
@@ -96,9 +96,9 @@ std::string state_bytes(const AnyOptimizer& optimizer, SaveOptions options = {})
 template <class AnyOptimizer>
 LoadReport load_state_bytes(AnyOptimizer& optimizer, std::span<const std::byte> bytes,
                             LoadOptions options = {}, const std::string& source = "state") {
-  StateTable table = symopt::detail::StateAccess::table(optimizer);
+  symopt::detail::StateTable table = symopt::detail::StateAccess::table(optimizer);
   detail::StateReader reader(bytes, source, options);
-  const LoadReport report = reader.load(table);
+  LoadReport report = reader.load(table);
   symopt::detail::StateAccess::commit(optimizer, table, !options.keep_rates);
   return report;
 }

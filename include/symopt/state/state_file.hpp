@@ -68,7 +68,7 @@ inline nlohmann::json conventions_of(const OptimizerOptions& options) {
   return json;
 }
 
-inline nlohmann::json description_of(const SavedParameter& parameter) {
+inline nlohmann::json description_of(const symopt::detail::SavedParameter& parameter) {
   return {{"sizes", parameter.sizes},
           {"scalar", parameter.scalar},
           {"layout", parameter.layout},
@@ -80,7 +80,7 @@ inline nlohmann::json description_of(const SavedParameter& parameter) {
 }
 
 /// Calls visit(pointer to the first scalar, count, stride in scalars) for the rows of an array, in order.
-inline void for_each_row(const StateField& field,
+inline void for_each_row(const symopt::detail::StateField& field,
                          const std::function<void(std::byte*, Index, Index)>& visit) {
   auto* data = static_cast<std::byte*>(field.data);
   if (field.shape.empty()) return visit(data, 1, 1);
@@ -90,7 +90,7 @@ inline void for_each_row(const StateField& field,
           field.strides[1]);
 }
 
-inline std::size_t bytes_of(const StateField& field) {
+inline std::size_t bytes_of(const symopt::detail::StateField& field) {
   std::size_t size = field.scalar_size;
   for (const Index extent : field.shape) size *= static_cast<std::size_t>(extent);
   return size;
@@ -116,7 +116,7 @@ bool all_finite_in(std::span<const std::byte> bytes) {
   for (std::size_t i = 0; i < bytes.size(); i += sizeof(Scalar)) {
     Scalar value;
     std::memcpy(&value, bytes.data() + i, sizeof(Scalar));
-    if (!is_finite(value)) return false;
+    if (!symopt::detail::is_finite(value)) return false;
   }
   return true;
 }
@@ -130,10 +130,10 @@ using Sink = std::function<void(const void*, std::size_t)>;
 
 /// The arrays of a parameter's state. Errors: Error that names the parameter, for a state that cannot be
 /// visited.
-inline std::vector<StateField> fields_of(const SavedParameter& parameter) {
-  std::vector<StateField> fields;
+inline std::vector<symopt::detail::StateField> fields_of(const symopt::detail::SavedParameter& parameter) {
+  std::vector<symopt::detail::StateField> fields;
   try {
-    parameter.state->visit({[&](StateField field) { fields.push_back(std::move(field)); }});
+    parameter.state->visit({[&](symopt::detail::StateField field) { fields.push_back(std::move(field)); }});
   } catch (const Error& error) {
     throw Error(error.text, parameter.name);
   }
@@ -141,7 +141,7 @@ inline std::vector<StateField> fields_of(const SavedParameter& parameter) {
 }
 
 /// use(bytes) for the rows of an array, in order, without gaps.
-inline void for_each_packed_row(const StateField& field, const auto& use) {
+inline void for_each_packed_row(const symopt::detail::StateField& field, const auto& use) {
   std::vector<std::byte> row;
   for_each_row(field, [&](std::byte* data, Index count, Index stride) {
     row.resize(static_cast<std::size_t>(count) * field.scalar_size);
@@ -150,7 +150,8 @@ inline void for_each_packed_row(const StateField& field, const auto& use) {
   });
 }
 
-inline void require_finite(const SavedParameter& parameter, const StateField& field) {
+inline void require_finite(const symopt::detail::SavedParameter& parameter,
+                           const symopt::detail::StateField& field) {
   for_each_packed_row(field, [&](std::span<const std::byte> row) {
     symopt::detail::require(is_finite(field.dtype, row), {parameter.name}, [&] {
       return "its state " + field.name +
@@ -161,30 +162,31 @@ inline void require_finite(const SavedParameter& parameter, const StateField& fi
 }
 
 /// Writes a file. Everything that can be refused is refused before the first byte.
-inline void write_state(const StateTable& table, const SaveOptions& options, const Sink& sink) {
+inline void write_state(const symopt::detail::StateTable& table, const SaveOptions& options,
+                        const Sink& sink) {
   std::map<std::string, std::string> notes{{"format", "symopt"},
                                            {"symopt_state", "1"},
                                            {"steps", std::to_string(table.steps)},
                                            {"schedule_factor", nlohmann::json(table.schedule_factor).dump()}};
-  std::vector<std::vector<StateField>> all;
-  for (const SavedParameter& parameter : table.parameters) {
+  std::vector<std::vector<symopt::detail::StateField>> all;
+  for (const symopt::detail::SavedParameter& parameter : table.parameters) {
     notes["parameter/" + parameter.name] = description_of(parameter).dump();
     all.push_back(fields_of(parameter));
     if (!options.allow_non_finite)
-      for (const StateField& field : all.back()) require_finite(parameter, field);
+      for (const symopt::detail::StateField& field : all.back()) require_finite(parameter, field);
   }
-  std::vector<const StateField*> fields;
+  std::vector<const symopt::detail::StateField*> fields;
   std::vector<TensorToSave> tensors;
   for (const std::size_t size : {8UL, 4UL, 2UL, 1UL})  // the widest first, so that all are aligned
     for (std::size_t p = 0; p < all.size(); ++p)
-      for (const StateField& field : all[p]) {
+      for (const symopt::detail::StateField& field : all[p]) {
         if (field.scalar_size != size) continue;
         fields.push_back(&field);
         tensors.push_back({table.parameters[p].name + "/" + field.name, field.dtype, field.shape});
       }
   const std::string header = safetensors_header(tensors, notes);
   sink(header.data(), header.size());
-  for (const StateField* field : fields)
+  for (const symopt::detail::StateField* field : fields)
     for_each_packed_row(*field, [&](std::span<const std::byte> row) { sink(row.data(), row.size()); });
 }
 

@@ -23,9 +23,9 @@ class StateReader {
       : source_(std::move(source)), options_(options), file_(bytes, source_) {}
 
   /// Loads the states of the table, in which it puts steps, factor and rates.
-  LoadReport load(StateTable& table) {
+  LoadReport load(symopt::detail::StateTable& table) {
     read_header(table);
-    for (SavedParameter& parameter : table.parameters) check_parameter(parameter);
+    for (symopt::detail::SavedParameter& parameter : table.parameters) check_parameter(parameter);
     find_unknown(table);
     refuse();
     load_those_that_may_refuse();
@@ -37,12 +37,12 @@ class StateReader {
  private:
   /// A state to be loaded, once nothing is wrong with any.
   struct Load {
-    const SavedParameter* parameter;
+    const symopt::detail::SavedParameter* parameter;
     bool may_refuse = false;
   };
 
   void wrong(const std::string& what) { wrong_.push_back(what); }
-  void wrong(const SavedParameter& parameter, const std::string& what) {
+  void wrong(const symopt::detail::SavedParameter& parameter, const std::string& what) {
     wrong("parameter '" + parameter.name + "': " + what);
   }
 
@@ -75,7 +75,7 @@ class StateReader {
     }
   }
 
-  void read_header(StateTable& table) {
+  void read_header(symopt::detail::StateTable& table) {
     const std::string* version = note("symopt_state");
     if (version == nullptr) {
       wrong("it is no state of an optimizer: __metadata__ has no 'symopt_state'");
@@ -105,12 +105,12 @@ class StateReader {
            key.starts_with("parameter/");
   }
   static bool is_rate(const nlohmann::json& value) {
-    return value.is_number() && value.get<double>() >= 0 && symopt::is_finite(value.get<double>());
+    return value.is_number() && value.get<double>() >= 0 && symopt::detail::is_finite(value.get<double>());
   }
 
-  void check_parameter(SavedParameter& parameter) {
+  void check_parameter(symopt::detail::SavedParameter& parameter) {
     Load load{&parameter};
-    std::vector<StateField> fields;
+    std::vector<symopt::detail::StateField> fields;
     try {
       fields = fields_of(parameter);
     } catch (const Error& error) {
@@ -143,10 +143,10 @@ class StateReader {
     compare_options(parameter, found.contains("options") ? found["options"] : nlohmann::json(nullptr),
                     expected["options"]);
     check_fields(load, fields);
-    loads_.push_back(std::move(load));
+    loads_.push_back(load);
   }
 
-  void changed(const SavedParameter& parameter, const std::string& difference) {
+  void changed(const symopt::detail::SavedParameter& parameter, const std::string& difference) {
     if (options_.allow_changed_options) {
       report_.changed.push_back("parameter '" + parameter.name + "': " + difference);
     } else {
@@ -154,7 +154,7 @@ class StateReader {
     }
   }
 
-  void compare_options(SavedParameter& parameter, const nlohmann::json& found,
+  void compare_options(symopt::detail::SavedParameter& parameter, const nlohmann::json& found,
                        const nlohmann::json& expected) {
     if (!found.is_object()) return wrong(parameter, "the file does not say its options");
     for (const auto& [key, value] : expected.items()) {
@@ -174,8 +174,8 @@ class StateReader {
       if (!expected.contains(key)) wrong(parameter, "the file's option '" + key + "' is unknown");
   }
 
-  void check_fields(Load& load, const std::vector<StateField>& fields) {
-    for (const StateField& field : fields) {
+  void check_fields(Load& load, const std::vector<symopt::detail::StateField>& fields) {
+    for (const symopt::detail::StateField& field : fields) {
       const std::string name = load.parameter->name + "/" + field.name;
       used_.insert(name);
       load.may_refuse = load.may_refuse || field.is_checked || field.resized;
@@ -197,7 +197,8 @@ class StateReader {
     }
   }
 
-  void check_values(const std::string& name, const StateField& field, const SavedTensor& tensor) {
+  void check_values(const std::string& name, const symopt::detail::StateField& field,
+                    const SavedTensor& tensor) {
     if (!options_.allow_non_finite && !is_finite(tensor.dtype, tensor.bytes))
       wrong("'" + name + "' has an Inf or NaN; LoadOptions::allow_non_finite would load it all the same");
     const bool is_count = tensor.dtype == "I64" && tensor.shape.empty() && field.name.ends_with("step");
@@ -210,9 +211,9 @@ class StateReader {
       wrong("'" + name + "' has truth values other than 0 and 1");
   }
 
-  void find_unknown(const StateTable& table) {
+  void find_unknown(const symopt::detail::StateTable& table) {
     std::unordered_set<std::string> names;
-    for (const SavedParameter& parameter : table.parameters) names.insert(parameter.name);
+    for (const symopt::detail::SavedParameter& parameter : table.parameters) names.insert(parameter.name);
     std::unordered_set<std::string> passed_over;
     for (const auto& [key, value] : file_.notes()) {
       constexpr std::string_view prefix = "parameter/";
@@ -256,7 +257,7 @@ class StateReader {
       throw;
     }
   }
-  void load_checked(const SavedParameter& parameter) {
+  void load_checked(const symopt::detail::SavedParameter& parameter) {
     try {
       fill(parameter);
     } catch (const Error& error) {
@@ -266,11 +267,12 @@ class StateReader {
     }
   }
 
-  const SavedTensor& tensor_of(const SavedParameter& parameter, const StateField& field) const {
+  const SavedTensor& tensor_of(const symopt::detail::SavedParameter& parameter,
+                               const symopt::detail::StateField& field) const {
     return file_.tensors().at(parameter.name + "/" + field.name);
   }
-  void fill(const SavedParameter& parameter) const {
-    parameter.state->visit({[&](StateField field) {
+  void fill(const symopt::detail::SavedParameter& parameter) const {
+    parameter.state->visit({[&](symopt::detail::StateField field) {
                               const SavedTensor& tensor = tensor_of(parameter, field);
                               if (field.resized && tensor.shape != field.shape)
                                 field = field.resized(tensor.shape);
@@ -278,7 +280,7 @@ class StateReader {
                             },
                             true});
   }
-  static void fill(const StateField& field, const SavedTensor& tensor) {
+  static void fill(const symopt::detail::StateField& field, const SavedTensor& tensor) {
     auto* packed = const_cast<std::byte*>(tensor.bytes.data());  // only read
     for_each_row(field, [&](std::byte* row, Index count, Index stride) {
       copy_row(row, packed, count, stride, field.scalar_size, false);

@@ -176,7 +176,7 @@ class Classifier {
       return norm(direction_of(rule_, precision, weights, times(scale)(gradient)));
     };
     const double degree = static_cast<double>(std::log2(size(1 << doublings) / size(1))) / doublings;
-    if (!symopt::is_finite(degree)) return std::nullopt;
+    if (!symopt::detail::is_finite(degree)) return std::nullopt;
     const double nearest = std::round(1000 * degree) / 1000 + 0.0;  // no -0
     return std::abs(degree - nearest) <= 16 * roundoff(precision) ? nearest : degree;
   }

@@ -20,7 +20,7 @@ Law homogeneity_law(double degree);
 /// Under powers of two whose power by the degree is one too, so that nothing is rounded.
 Law exact_homogeneity_law(double degree);
 /// A check of a law that needs no group.
-Report check_without_group(Law law, const AnyRule& rule, CheckOptions options);
+Report check_without_group(const Law& law, const AnyRule& rule, CheckOptions options);
 
 }  // namespace detail
 
@@ -101,7 +101,7 @@ SYMOPT_CHECK_INLINE Law exact_homogeneity_law(double degree) {
   return law;
 }
 
-SYMOPT_CHECK_INLINE Report check_without_group(Law law, const AnyRule& rule, CheckOptions options) {
+SYMOPT_CHECK_INLINE Report check_without_group(const Law& law, const AnyRule& rule, CheckOptions options) {
   const ErasedGroup<Trivial> group;
   Report report = check_law(law, group, rule, std::move(options));
   report.group.clear();

@@ -70,6 +70,7 @@ SYMOPT_CHECK_INLINE std::vector<double> changes_by_rounding(const StoredRule& ru
   std::vector<double> changes(blocks.size(), 0.0);
   for (int draw = 0; draw < draws; ++draw) {
     std::vector<WideMatrix> noisy;
+    noisy.reserve(blocks.size());
     for (const WideMatrix& block : blocks) noisy.push_back(rounded_once(Precision::in_double, block, engine));
     const std::vector<WideMatrix> rounded = directions_in(rule, noisy);
     for (std::size_t i = 0; i < blocks.size(); ++i)
@@ -84,7 +85,7 @@ SYMOPT_CHECK_INLINE std::vector<double> changes_by_rounding(const StoredRule& ru
 SYMOPT_CHECK_INLINE Outcome layout_outcome(const WideMatrix& here, const WideMatrix& there, double change,
                                            std::size_t number, const WideMatrix& block) {
   Outcome outcome;
-  if (is_finite(here) && is_finite(there) && symopt::is_finite(change))
+  if (is_finite(here) && is_finite(there) && symopt::detail::is_finite(change))
     outcome = outcome_of(static_cast<double>(distance(here, there)),
                          static_cast<double>(std::max(norm(here), norm(there))), change,
                          roundoff(Precision::in_double));
@@ -121,13 +122,14 @@ SYMOPT_CHECK_INLINE Report check_layout(const StoredRule& a, const StoredRule& b
     const std::string where(kind->name);
     std::mt19937_64 engine = engine_for(trials.seed(), "layout " + where);
     std::vector<WideMatrix> blocks;
+    blocks.reserve(shapes.size());
     for (const Shape shape : shapes) blocks.push_back(widened(kind->draw(shape, engine)));
     const auto here = directions_in(a, blocks), there = directions_in(b, blocks);
     const std::vector<double> changes = changes_by_rounding(a, blocks, here, engine);
     if (first.empty()) first = here;
     for (std::size_t i = 0; i < blocks.size(); ++i) {
-      const TrialId id{"input=" + where + " block=" + std::to_string(i), where, shape_of(blocks[i]),
-                       static_cast<double>(norm(blocks[i]))};
+      const TrialId id{"input=" + where + " block=" + std::to_string(i), where,
+                       symopt::detail::shape_of(blocks[i]), static_cast<double>(norm(blocks[i]))};
       if (!trials.wants(id.words)) continue;
       Outcome outcome = layout_outcome(here[i], there[i], changes[i], i, blocks[i]);
       outcome.has_varied = !is_equal(here[i], first[i]);
