@@ -94,7 +94,9 @@ TEST_CASE(
   };
   const Report report = check_equivariance<Embedding>(factory);
   SYMOPT_CHECK(report);
-  CHECK(report.rule == "Optimizer<Update<Embedding>, double>");
+  // Clang names the defaults of a template too.
+  CHECK(report.rule.starts_with("Optimizer<Update<Embedding"));
+  CHECK(report.rule.ends_with(">, double>"));
   CHECK(report.precision == "double");
   SYMOPT_CHECK_VERDICT(Verdict::violated, check_equivariance<HiddenMatrix>(factory));
   SYMOPT_CHECK_VERDICT(Verdict::violated, check_equivariance<LmHead>([](Shape shape) {

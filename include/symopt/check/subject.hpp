@@ -116,9 +116,13 @@ SYMOPT_CHECK_INLINE bool agrees_on_multiples(const Evaluation& still, const Eval
   return distance(actual, expected) <= allowed * std::max(norm(actual), norm(expected));
 }
 
-/// Integers that the element moves to integers are not excused by rounding: nothing was rounded before the
+/// The most that rounding excuses on integers, relative to the direction: a rule that breaks a tie by
+/// rounding errs by far more.
+inline constexpr double most_on_integers = 0x1p-20;
+
+/// Integers that the element moves to integers are hardly excused by rounding: nothing was rounded before the
 /// rule began, so there is no excuse but its own arithmetic, which may square the input and so lose half of
-/// its digits.
+/// its digits, or amplify what it rounds: then that is measured, and allowed up to most_on_integers.
 SYMOPT_CHECK_INLINE Comparison compare(Evaluation still, const Motion& motion, const Judgement& judgement,
                                        std::mt19937_64& engine) {
   const bool sees_weights = still.rule().sees_weights;
@@ -144,9 +148,11 @@ SYMOPT_CHECK_INLINE Comparison compare(Evaluation still, const Motion& motion, c
       const double unit = roundoff(still.precision);
       result.outcome = outcome_of(violation, size, std::max(still.change, moved.change), unit);
       if (judgement.is_to_the_bit || is_exact) {
+        const double change = std::max(still.change, moved.change);
+        const double amplified = size > 0 ? std::min(change / size, most_on_integers) : 0;
         result.outcome.is_ill_posed = false;
-        result.outcome.error =
-            tolerance.error(result.outcome.relative, judgement.is_to_the_bit ? 0 : std::sqrt(unit));
+        result.outcome.error = tolerance.error(
+            result.outcome.relative, judgement.is_to_the_bit ? 0 : std::max(std::sqrt(unit), amplified));
       }
     }
     result.outcome.has_moved = has_moved;
@@ -162,7 +168,7 @@ SYMOPT_CHECK_INLINE Comparison compare(Evaluation still, const Motion& motion, c
     is_exact = false;
     judge();
   }
-  const bool is_excusable = !result.outcome.is_defective() && !judgement.is_to_the_bit && !is_exact;
+  const bool is_excusable = !result.outcome.is_defective() && !judgement.is_to_the_bit;
   if (!judgement.looks_twice || !is_excusable || !result.outcome.is_violation()) return result;
   constexpr int draws = 12;
   for (Evaluation* evaluation : {&still, &moved}) {

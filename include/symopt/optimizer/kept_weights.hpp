@@ -12,7 +12,7 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
 /// Tests whether all weights are finite.
 template <class Scalar>
-bool are_finite(const kernel::WeightsView<Scalar>& weights) {
+[[gnu::cold, gnu::noinline]] bool are_finite(const kernel::WeightsView<Scalar>& weights) {
   for (Index i = 0; i < weights.shape().rows; ++i)
     for (Index j = 0; j < weights.shape().cols; ++j)
       if (!is_finite(weights.at(i, j))) return false;

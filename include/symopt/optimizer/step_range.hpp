@@ -63,7 +63,7 @@ double largest_of_direction(const Rule& rule, Shape shape, double input) {
 
 /// The largest entry of a gradient; Inf of one that is not finite.
 template <class Scalar>
-double largest_entry(const kernel::GradientView<Scalar>& gradient) {
+[[gnu::cold, gnu::noinline]] double largest_entry(const kernel::GradientView<Scalar>& gradient) {
   double largest = 0;
   for (Index i = 0; i < gradient.shape().rows; ++i)
     for (Index j = 0; j < gradient.shape().cols; ++j) {

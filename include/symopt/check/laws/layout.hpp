@@ -25,7 +25,8 @@ struct StoredRule {
   TensorRule update;
 };
 
-Report check_layout(const StoredRule& a, const StoredRule& b, std::string name, const CheckOptions& options);
+Report check_layout(const StoredRule& a, const StoredRule& b, const std::string& name,
+                    const CheckOptions& options);
 
 }  // namespace detail
 
@@ -105,7 +106,7 @@ SYMOPT_CHECK_INLINE Outcome layout_outcome(const WideMatrix& here, const WideMat
   return outcome;
 }
 
-SYMOPT_CHECK_INLINE Report check_layout(const StoredRule& a, const StoredRule& b, std::string name,
+SYMOPT_CHECK_INLINE Report check_layout(const StoredRule& a, const StoredRule& b, const std::string& name,
                                         const CheckOptions& options) {
   const std::string in_a = to_string(a.storage.layout), in_b = to_string(b.storage.layout);
   const std::vector<Shape> shapes = StoredBlocks(a.storage).shapes();
@@ -113,7 +114,7 @@ SYMOPT_CHECK_INLINE Report check_layout(const StoredRule& a, const StoredRule& b
     return "the layouts '" + in_a + "' and '" + in_b + "' make other blocks of these tensors";
   });
   Trials trials({.law = "layout",
-                 .rule = options.name.empty() ? std::move(name) : options.name,
+                 .rule = options.name.empty() ? name : options.name,
                  .group = "the layout " + in_a + " and " + in_b,
                  .precision = "double",
                  .seed = options.seed});

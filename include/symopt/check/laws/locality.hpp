@@ -16,7 +16,7 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace check {
 
 namespace detail {
 
-Report check_locality(const TensorRule& update, std::string name, const Storage& storage,
+Report check_locality(const TensorRule& update, const std::string& name, const Storage& storage,
                       const CheckOptions& options);
 
 }  // namespace detail
@@ -81,10 +81,10 @@ SYMOPT_CHECK_INLINE Outcome locality_outcome(const std::vector<Matrix<double>>& 
   return outcome;
 }
 
-SYMOPT_CHECK_INLINE Report check_locality(const TensorRule& update, std::string name, const Storage& storage,
-                                          const CheckOptions& options) {
+SYMOPT_CHECK_INLINE Report check_locality(const TensorRule& update, const std::string& name,
+                                          const Storage& storage, const CheckOptions& options) {
   Trials trials({.law = "locality",
-                 .rule = options.name.empty() ? std::move(name) : options.name,
+                 .rule = options.name.empty() ? name : options.name,
                  .group = "the layout " + to_string(storage.layout),
                  .precision = "double",
                  .seed = options.seed},
