@@ -150,12 +150,17 @@ class WeightsView {
     gather(values_, row, col, count, to);
   }
 
-  /// visit(number) for all numbers in memory that are written, whatever their type.
+  /// visit(memory, bytes) for all runs of memory that are written, whatever their numbers.
   void for_each_stored(const auto& visit) const {
     const auto visit_all = [&](const auto& block) {
-      symopt::detail::for_each_segment(block, [&](Index, Index, auto&& segment) {
-        for (Index j = 0; j < segment.size(); ++j) visit(segment.coeffRef(j));
-      });
+      const auto width = sizeof(*block.data);
+      for (Index i = 0; i < block.row_count(); ++i) {
+        if (block.has_contiguous_rows()) {
+          visit(block.row(i), static_cast<std::size_t>(block.cols.size) * width);
+        } else {
+          for (Index j = 0; j < block.cols.size; ++j) visit(block.row(i) + block.cols.offset(j), width);
+        }
+      }
     };
     if (has_values()) visit_all(values_);
     if (kind_ != Kind::values) visit_all(bf16_);

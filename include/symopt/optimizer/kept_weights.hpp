@@ -28,16 +28,16 @@ class KeptWeights {
   void clear() { bytes_.clear(); }
   /// Keeps the weights of one more block.
   void keep(const kernel::WeightsView<Scalar>& weights) {
-    weights.for_each_stored([&](const auto& number) {
-      const auto* bytes = reinterpret_cast<const std::byte*>(&number);
-      bytes_.insert(bytes_.end(), bytes, bytes + sizeof number);
+    weights.for_each_stored([&](const void* memory, std::size_t count) {
+      const auto* bytes = static_cast<const std::byte*>(memory);
+      bytes_.insert(bytes_.end(), bytes, bytes + count);
     });
   }
   /// Puts a block back, which was kept from the byte `next` on; returns the first of the next block.
   std::size_t put_back(const kernel::WeightsView<Scalar>& weights, std::size_t next = 0) const {
-    weights.for_each_stored([&](auto& number) {
-      std::memcpy(static_cast<void*>(&number), bytes_.data() + next, sizeof number);
-      next += sizeof number;
+    weights.for_each_stored([&](void* memory, std::size_t count) {
+      if (count > 0) std::memcpy(memory, bytes_.data() + next, count);
+      next += count;
     });
     return next;
   }

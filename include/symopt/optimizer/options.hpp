@@ -64,7 +64,7 @@ struct OptimizerOptions {
 
 namespace detail {
 
-inline void require_in_range(const OptimizerOptions& options, const char* name, double value, bool in_range,
+[[gnu::cold]] inline void require_in_range(const OptimizerOptions& options, const char* name, double value, bool in_range,
                              const char* range) {
   if (in_range && is_finite(value)) return;
   std::ostringstream message;
@@ -115,7 +115,7 @@ void require_factors_in_range(const OptimizerOptions& options, double schedule_f
 }  // namespace detail
 
 /// Throws std::invalid_argument that names parameter, option and range unless all are in range.
-inline void validate(const OptimizerOptions& options) {
+[[gnu::cold]] inline void validate(const OptimizerOptions& options) {
   detail::require_in_range(options, "learning_rate", options.learning_rate, options.learning_rate >= 0,
                            "finite and not negative");
   detail::require_in_range(options, "momentum", options.momentum,

@@ -254,7 +254,7 @@ std::string rule_options_text(const Rule& rule) {
 }
 
 /// Throws Error that names the parameter unless the options suit a rule.
-inline void validate_for_rule(const OptimizerOptions& options, bool has_projection, bool keeps_state,
+[[gnu::cold]] inline void validate_for_rule(const OptimizerOptions& options, bool has_projection, bool keeps_state,
                               bool has_size) {
   validate(options);
   require(options.decay == Decay::all || has_projection, {options.parameter},
