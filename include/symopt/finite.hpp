@@ -5,7 +5,6 @@
 
 #include <bit>
 #include <concepts>
-#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <limits>
@@ -39,10 +38,6 @@ inline bool is_finite(long double x) {
 }
 ///@}
 
-}  // namespace detail
-
-namespace detail {
-
 /// Tests whether a number keeps its digits: neither Inf, NaN, zero nor subnormal.
 template <std::floating_point T>
 bool is_normal(T x) {
@@ -51,8 +46,9 @@ bool is_normal(T x) {
 
 /// Tests whether all entries of an Eigen object are finite.
 bool all_entries_finite(const auto& block) {
-  for (std::ptrdiff_t i = 0; i < block.rows(); ++i)
-    for (std::ptrdiff_t j = 0; j < block.cols(); ++j)
+  using Index = decltype(block.rows());
+  for (Index i = 0; i < block.rows(); ++i)
+    for (Index j = 0; j < block.cols(); ++j)
       if (!is_finite(block.coeff(i, j))) return false;
   return true;
 }
