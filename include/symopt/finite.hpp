@@ -11,9 +11,7 @@
 
 // Whether a number is neither Inf nor NaN, by its bits: -ffast-math lets a compiler take it for granted, and
 // std::isfinite is then true of every number.
-namespace symopt { inline namespace SYMOPT_ABI {
-
-namespace detail {
+namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
 /// Tests whether a number is neither Inf nor NaN.
 ///@{

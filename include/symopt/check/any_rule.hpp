@@ -86,8 +86,7 @@ template <class Scalar, class Rule>
 Direction<Scalar> direction_of(const Rule& rule) {
   if constexpr (StatefulRule<Rule, Scalar>) {
     return [rule](const Matrix<Scalar>& weights, const Matrix<Scalar>& gradient) {
-      auto state = symopt::detail::make_state<typename Rule::template State<Scalar>>(
-          symopt::detail::shape_of(gradient));
+      auto state = symopt::detail::make_state<typename Rule::template State<Scalar>>(shape_of(gradient));
       Matrix<Scalar> direction(gradient.rows(), gradient.cols());
       for (int step = 0; step < steps_of_state; ++step) rule(weights, gradient, state, direction);
       return direction;
@@ -112,7 +111,7 @@ void add_approximation_reason(AnyRule& any, const Rule& rule) {
     if constexpr (requires(const State& state) { {approximation_reason_in(state.report)}; })
       any.approximation_reason = [rule](const Matrix<double>& weights, const Matrix<double>& gradient) {
         const auto w = converted<Scalar>(weights), g = converted<Scalar>(gradient);
-        auto state = symopt::detail::make_state<State>(symopt::detail::shape_of(g));
+        auto state = symopt::detail::make_state<State>(shape_of(g));
         Matrix<Scalar> direction(g.rows(), g.cols());
         for (int step = 0; step < steps_of_state; ++step) rule(w, g, state, direction);
         return approximation_reason_in(state.report);
@@ -180,13 +179,13 @@ SYMOPT_CHECK_INLINE AnyRule rule_of_factory(const AnyOptimizerFactory& factory) 
   const auto make = factory.make;
   if (factory.precision == Precision::in_double)
     any.in_double = [make](const Matrix<double>& weights, const Matrix<double>& gradient) {
-      const auto optimizer = make(symopt::detail::shape_of(gradient));
+      const auto optimizer = make(shape_of(gradient));
       return converted<double>(change_of_weights(optimizer.get(), widened(weights), widened(gradient)));
     };
   if (factory.precision == Precision::in_float || factory.has_float)
     any.in_float = [make, is_float = factory.precision == Precision::in_float](
                        const Matrix<float>& weights, const Matrix<float>& gradient) {
-      auto optimizer = make(symopt::detail::shape_of(gradient));
+      auto optimizer = make(shape_of(gradient));
       if (!is_float) optimizer = optimizer->in_float();
       return converted<float>(change_of_weights(optimizer.get(), widened(weights), widened(gradient)));
     };

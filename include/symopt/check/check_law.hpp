@@ -166,16 +166,14 @@ class LawRun {
         return failure_of(trial, rule);
       };
     const WideMatrix& gradient = subject.input().gradient;
-    trials_.add(
-        {id, subject.input().kind, symopt::detail::shape_of(gradient), static_cast<double>(norm(gradient))},
-        std::move(outcome));
+    trials_.add({id, subject.input().kind, shape_of(gradient), static_cast<double>(norm(gradient))},
+                std::move(outcome));
   }
 
   /// A rule whose output never changes obeys too many laws.
   bool varies(const WideMatrix& output) {
     for (const WideMatrix& first : first_outputs_)
-      if (symopt::detail::shape_of(first) == symopt::detail::shape_of(output))
-        return !is_equal(first, output);
+      if (shape_of(first) == shape_of(output)) return !is_equal(first, output);
     first_outputs_.push_back(output);
     return false;
   }

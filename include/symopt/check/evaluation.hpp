@@ -85,8 +85,7 @@ SYMOPT_CHECK_INLINE WideMatrix direction_of(const AnyRule& rule, Precision preci
 
 SYMOPT_CHECK_INLINE double own_rounding(const WideMatrix& in_float, const WideMatrix& in_double) {
   constexpr Wide finer = 0x1p-29L;  // the roundoff of double over that of float
-  if (!is_finite(in_float) || symopt::detail::shape_of(in_float) != symopt::detail::shape_of(in_double))
-    return 0;
+  if (!is_finite(in_float) || shape_of(in_float) != shape_of(in_double)) return 0;
   return static_cast<double>(finer * std::min(distance(in_float, in_double), norm(in_double)));
 }
 
@@ -96,7 +95,7 @@ SYMOPT_CHECK_INLINE Evaluation::Evaluation(const AnyRule& rule, Precision in, co
       weights(rounded_to(in, at_weights)),
       gradient(rounded_to(in, at_gradient)),
       direction(direction_of(rule, in, weights, gradient)),
-      has_shape(symopt::detail::shape_of(direction) == symopt::detail::shape_of(gradient)),
+      has_shape(shape_of(direction) == shape_of(gradient)),
       is_finite(has_shape && detail::is_finite(direction)),
       rule_(&rule) {
   // Numbers below the normal range are rounded to a multiple of the smallest.
@@ -137,8 +136,7 @@ SYMOPT_CHECK_INLINE void Evaluation::look_across(int pairs, std::mt19937_64& eng
                           displaced(precision, gradient, of_gradient, side));
     };
     const WideMatrix ahead = beside(1), behind = beside(-1);
-    has_shape = symopt::detail::shape_of(ahead) == symopt::detail::shape_of(direction) &&
-                symopt::detail::shape_of(behind) == symopt::detail::shape_of(direction);
+    has_shape = shape_of(ahead) == shape_of(direction) && shape_of(behind) == shape_of(direction);
     is_finite = has_shape && detail::is_finite(ahead) && detail::is_finite(behind);
     if (is_finite)
       change = std::max(
@@ -149,7 +147,7 @@ SYMOPT_CHECK_INLINE void Evaluation::look_across(int pairs, std::mt19937_64& eng
 SYMOPT_CHECK_INLINE void Evaluation::look_at(const WideMatrix& near_weights,
                                              const WideMatrix& near_gradient) {
   const WideMatrix nearby = direction_of(*rule_, precision, near_weights, near_gradient);
-  has_shape = has_shape && symopt::detail::shape_of(nearby) == symopt::detail::shape_of(direction);
+  has_shape = has_shape && shape_of(nearby) == shape_of(direction);
   is_finite = has_shape && is_finite && detail::is_finite(nearby);
   if (!is_finite) return;
   const double difference = static_cast<double>(distance(nearby, direction));

@@ -101,11 +101,11 @@ SYMOPT_CHECK_INLINE Wide& entry_of_line(WideMatrix& block, Side side, Index i, I
 SYMOPT_CHECK_INLINE WideMatrix moved_simply(WideMatrix block, const SimpleMove& move, int direction) {
   using Kind = SimpleMove::Kind;
   if (move.kind == Kind::shift) {
-    for (Index i = 0; i < extent(symopt::detail::shape_of(block), move.side); ++i)
+    for (Index i = 0; i < extent(shape_of(block), move.side); ++i)
       entry_of_line(block, move.side, i, move.first) += direction;
     return block;
   }
-  for (Index k = 0; k < extent(symopt::detail::shape_of(block), opposite(move.side)); ++k) {
+  for (Index k = 0; k < extent(shape_of(block), opposite(move.side)); ++k) {
     Wide& first = entry_of_line(block, move.side, move.first, k);
     Wide& second = entry_of_line(block, move.side, move.second, k);
     const Wide a = first, b = second;

@@ -96,7 +96,7 @@ SYMOPT_CHECK_INLINE bool Shrink::replace_if_it_fails(Trial& trial, Trial simpler
 }
 
 SYMOPT_CHECK_INLINE void Shrink::simplify_element(Trial& trial) {
-  const Shape shape = symopt::detail::shape_of(trial.input.gradient);
+  const Shape shape = shape_of(trial.input.gradient);
   Trial simpler = trial;
   for (const SimpleMove& candidate : law_.simple_moves(shape)) {
     simpler.motion = candidate.motion();
@@ -125,12 +125,12 @@ SYMOPT_CHECK_INLINE WideMatrix without_line(const WideMatrix& block, Side side, 
 
 SYMOPT_CHECK_INLINE void Shrink::remove_lines(Trial& trial) {
   for (const Side side : {Side::left, Side::right})
-    for (Index line = extent(symopt::detail::shape_of(trial.input.gradient), side); line-- > 0;) {
-      if (extent(symopt::detail::shape_of(trial.input.gradient), side) == 1) continue;
+    for (Index line = extent(shape_of(trial.input.gradient), side); line-- > 0;) {
+      if (extent(shape_of(trial.input.gradient), side) == 1) continue;
       Trial smaller = trial;
       smaller.input.gradient = law_.prepare(without_line(trial.input.gradient, side, line));
       smaller.input.weights = without_line(trial.input.weights, side, line);
-      if (!group_.fits(symopt::detail::shape_of(smaller.input.gradient))) continue;
+      if (!group_.fits(shape_of(smaller.input.gradient))) continue;
       try_motions_of_smaller(trial, std::move(smaller), side, line);
     }
 }
@@ -145,7 +145,7 @@ SYMOPT_CHECK_INLINE void Shrink::try_motions_of_smaller(Trial& trial, Trial smal
     move_ = kept;
     return;
   }
-  for (const Motion& generator : law_.generators(symopt::detail::shape_of(smaller.input.gradient))) {
+  for (const Motion& generator : law_.generators(shape_of(smaller.input.gradient))) {
     smaller.motion = generator;
     if (!fails(smaller)) continue;
     trial = std::move(smaller);
@@ -155,8 +155,8 @@ SYMOPT_CHECK_INLINE void Shrink::try_motions_of_smaller(Trial& trial, Trial smal
 
 /// Makes the last row (left) or column (right) the one that brings the sum of all to zero.
 SYMOPT_CHECK_INLINE void balance_last_line(WideMatrix& block, Side side) {
-  const Index last = extent(symopt::detail::shape_of(block), side) - 1;
-  for (Index k = 0; k < extent(symopt::detail::shape_of(block), opposite(side)); ++k) {
+  const Index last = extent(shape_of(block), side) - 1;
+  for (Index k = 0; k < extent(shape_of(block), opposite(side)); ++k) {
     Wide sum_of_others = 0;
     for (Index i = 0; i < last; ++i) sum_of_others += entry_of_line(block, side, i, k);
     entry_of_line(block, side, last, k) = -sum_of_others;
@@ -164,7 +164,7 @@ SYMOPT_CHECK_INLINE void balance_last_line(WideMatrix& block, Side side) {
 }
 
 SYMOPT_CHECK_INLINE void Shrink::use_integers(Trial& trial) {
-  const Shape shape = symopt::detail::shape_of(trial.input.gradient);
+  const Shape shape = shape_of(trial.input.gradient);
   constexpr std::uint64_t draws = 12;
   for (std::uint64_t k = 0; k < draws; ++k) {
     std::mt19937_64 engine = engine_for(seed_, "integers", k);
@@ -211,8 +211,8 @@ SYMOPT_CHECK_INLINE Failure Shrink::described(const Trial& trial) const {
     example.of_moved = "the first answer";
     example.should_be = "the second answer";
   } else if (!outcome.has_shape) {
-    failure.reason = "the output is " + to_string(symopt::detail::shape_of(output)) + " for an input of " +
-                     to_string(symopt::detail::shape_of(trial.input.gradient)) + ", and must have its shape";
+    failure.reason = "the output is " + to_string(shape_of(output)) + " for an input of " +
+                     to_string(shape_of(trial.input.gradient)) + ", and must have its shape";
     example.of_moved = "the output";
     example.should_be.clear();
   } else if (!outcome.is_finite) {

@@ -27,7 +27,7 @@ class StoredBlocks {
 
   const TensorView<double>& tensor() const { return tensor_; }
   std::size_t count() const { return blocks_.size(); }
-  Shape shape(std::size_t b) const { return symopt::detail::shape_of(blocks_[b]); }
+  Shape shape(std::size_t b) const { return shape_of(blocks_[b]); }
   std::vector<Shape> shapes() const;
 
   Matrix<double> block(std::size_t b) const;
@@ -77,7 +77,7 @@ SYMOPT_CHECK_INLINE void StoredBlocks::set(std::size_t b, const Matrix<double>& 
 }
 
 SYMOPT_CHECK_INLINE bool has_same_bits(const Matrix<double>& a, const Matrix<double>& b) {
-  return symopt::detail::shape_of(a) == symopt::detail::shape_of(b) &&
+  return shape_of(a) == shape_of(b) &&
          std::memcmp(a.data(), b.data(), static_cast<std::size_t>(a.size()) * sizeof(double)) == 0;
 }
 #endif

@@ -86,7 +86,7 @@ SYMOPT_CHECK_INLINE Comparison defect_of(const Evaluation& evaluation) {
   if (!outcome.is_function) {
     outcome.is_finite = true;
     std::tie(result.actual, result.expected) = evaluation.answers();
-    if (symopt::detail::shape_of(result.actual) == symopt::detail::shape_of(result.expected))
+    if (shape_of(result.actual) == shape_of(result.expected))
       outcome.relative = static_cast<double>(distance(result.actual, result.expected) /
                                              std::max(norm(result.actual), norm(result.expected)));
   } else if (!evaluation.has_shape) {
@@ -111,7 +111,7 @@ SYMOPT_CHECK_INLINE bool agrees_on_multiples(const Evaluation& still, const Eval
       motion.on_update(direction_of(still.rule(), still.precision, still.weights, multiple));
   const WideMatrix actual =
       direction_of(still.rule(), still.precision, moved.weights, motion.on_gradient(multiple));
-  if (symopt::detail::shape_of(actual) != symopt::detail::shape_of(expected)) return false;
+  if (shape_of(actual) != shape_of(expected)) return false;
   const Wide allowed = static_cast<Wide>(tolerance.roundings * std::sqrt(roundoff(still.precision)));
   return distance(actual, expected) <= allowed * std::max(norm(actual), norm(expected));
 }

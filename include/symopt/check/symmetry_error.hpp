@@ -46,7 +46,7 @@ template <class Rule, class Scalar>
 Blocks directions(const Rule& rule, const Blocks& inputs) {
   Blocks result;
   if constexpr (StatefulRule<Rule, Scalar>) {
-    const Shape shape = symopt::detail::shape_of(inputs.front());
+    const Shape shape = shape_of(inputs.front());
     auto state = symopt::detail::make_state<typename Rule::template State<Scalar>>(shape);
     const Matrix<Scalar> weights = Matrix<Scalar>::Zero(shape.rows, shape.cols);
     Matrix<Scalar> direction = weights;
@@ -58,7 +58,7 @@ Blocks directions(const Rule& rule, const Blocks& inputs) {
   } else {
     for (const WideMatrix& input : inputs) {
       const Matrix<Scalar> direction = rule(converted<Scalar>(input));
-      require_shape(symopt::detail::shape_of(direction), symopt::detail::shape_of(input));
+      require_shape(shape_of(direction), shape_of(input));
       result.push_back(widened(direction));
     }
   }
@@ -139,11 +139,11 @@ SYMOPT_CHECK_INLINE double error_under(const AnyGroup& group, const AnyGroup::El
 SYMOPT_CHECK_INLINE SymmetryError symmetry_error(const AnyGroup& group, const BlocksMap& rule,
                                                  const Blocks& inputs) {
   symopt::detail::require(!inputs.empty(), "symmetry_error needs at least one input");
-  const Shape shape = symopt::detail::shape_of(inputs.front());
+  const Shape shape = shape_of(inputs.front());
   for (const WideMatrix& input : inputs)
-    symopt::detail::require(symopt::detail::shape_of(input) == shape, [&] {
-      return "symmetry_error: the inputs are " + to_string(shape) + " and " +
-             to_string(symopt::detail::shape_of(input)) + "; give it blocks of one shape";
+    symopt::detail::require(shape_of(input) == shape, [&] {
+      return "symmetry_error: the inputs are " + to_string(shape) + " and " + to_string(shape_of(input)) +
+             "; give it blocks of one shape";
     });
   const Blocks still = rule(inputs);
   Wide size = 0;

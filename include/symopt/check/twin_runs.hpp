@@ -63,11 +63,11 @@ SYMOPT_CHECK_INLINE TwinRuns::TwinRuns(const AnyOptimizerFactory& factory, const
       precision_(factory.precision),
       motion_(motion),
       free_running_(free_running),
-      plain_{factory.make(symopt::detail::shape_of(weights)), rounded_to(precision_, weights)},
-      moved_{factory.make(symopt::detail::shape_of(weights)), moved_weights(weights)},
-      plain_rounded_{factory.make(symopt::detail::shape_of(weights)), plain_.weights},
-      moved_rounded_{factory.make(symopt::detail::shape_of(weights)), moved_.weights},
-      again_{factory.make(symopt::detail::shape_of(weights)), plain_.weights},
+      plain_{factory.make(shape_of(weights)), rounded_to(precision_, weights)},
+      moved_{factory.make(shape_of(weights)), moved_weights(weights)},
+      plain_rounded_{factory.make(shape_of(weights)), plain_.weights},
+      moved_rounded_{factory.make(shape_of(weights)), moved_.weights},
+      again_{factory.make(shape_of(weights)), plain_.weights},
       plain_in_float_(plain_.optimizer->in_float()),
       moved_in_float_(moved_.optimizer->in_float()) {}
 
@@ -147,7 +147,7 @@ SYMOPT_CHECK_INLINE double TwinRuns::change_in_more_runs(std::mt19937_64& engine
   constexpr int draws = 12;
   double change = 0;
   const auto look = [&](const std::vector<Given>& history, const WideMatrix& weights) {
-    Run run{factory_.make(symopt::detail::shape_of(weights)), history.front().weights};
+    Run run{factory_.make(shape_of(weights)), history.front().weights};
     for (const Given& given : history) {
       if (!free_running_) run.weights = given.weights;
       run.step(rounded_once(precision_, given.gradient, engine));

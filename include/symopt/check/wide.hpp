@@ -27,6 +27,8 @@ constexpr const char* to_string(Precision precision) {
 // are small.
 namespace detail {
 
+using symopt::detail::shape_of;
+
 /// The distance from 1 to the next number.
 constexpr double roundoff(Precision precision) {
   return precision == Precision::in_float ? static_cast<double>(std::numeric_limits<float>::epsilon())
@@ -90,8 +92,7 @@ SYMOPT_CHECK_INLINE bool is_finite(const WideMatrix& block) {
 }
 
 SYMOPT_CHECK_INLINE bool is_equal(const WideMatrix& a, const WideMatrix& b) {
-  return symopt::detail::shape_of(a) == symopt::detail::shape_of(b) &&
-         std::equal(a.data(), a.data() + a.size(), b.data());
+  return shape_of(a) == shape_of(b) && std::equal(a.data(), a.data() + a.size(), b.data());
 }
 
 SYMOPT_CHECK_INLINE bool is_zero(const WideMatrix& block) {

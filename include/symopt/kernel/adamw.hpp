@@ -19,7 +19,7 @@ struct AdamWCoefficients {
 /// moment. A moment below the smallest normal number becomes zero.
 struct AdamWStep {
   template <class Scalar>
-  static bool run(const Streams<Scalar>& streams, const symopt::detail::BlockView<Scalar>& second_moment,
+  static bool run(const Streams<Scalar>& streams, const BlockView<Scalar>& second_moment,
                   const StepCoefficients& coefficients, const AdamWCoefficients& own, Check check) {
     using L = Lanes<Scalar>;
     if (!passes(check, streams)) return false;

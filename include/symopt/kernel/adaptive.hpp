@@ -97,7 +97,7 @@ struct AdaptiveEntriesStep {
   using Memory = NoStepMemory<Scalar>;
 
   template <class Scalar>
-  static bool run(const Streams<Scalar>& streams, const symopt::detail::BlockView<Scalar>& roots,
+  static bool run(const Streams<Scalar>& streams, const BlockView<Scalar>& roots,
                   const StepCoefficients& coefficients, const AdamWCoefficients& own, Check check, auto&) {
     using L = Lanes<Scalar>;
     if (!passes(check, streams)) return false;

@@ -45,7 +45,7 @@ struct Bf16Pairs : Windowless {
   using Scalar = bfloat16;
   static constexpr int vector_size = 2 * Lanes<float>::size;
 
-  const symopt::detail::BlockView<const bfloat16>& block;
+  const BlockView<const bfloat16>& block;
 
   template <int rows>
   struct Cursor : CursorBase {
@@ -68,10 +68,10 @@ struct Bf16Pairs : Windowless {
 };
 
 template <class Scalar>
-SYMOPT_INLINE auto as_stored(const symopt::detail::BlockView<const Scalar>& block) {
+SYMOPT_INLINE auto as_stored(const BlockView<const Scalar>& block) {
   return in(block);
 }
-SYMOPT_INLINE Bf16Pairs as_stored(const symopt::detail::BlockView<const bfloat16>& block) {
+SYMOPT_INLINE Bf16Pairs as_stored(const BlockView<const bfloat16>& block) {
   return {{}, block};
 }
 
@@ -87,8 +87,7 @@ bool all_below(int exponent, const Number* numbers, Shape shape) {
   parallel_sweep((size + chunk_size - 1) / chunk_size, [&](Index chunk) {
     const Index first = chunk * chunk_size, count = std::min(chunk_size, size - first);
     const Shape part = count == chunk_size ? Shape{parts, part_size} : Shape{1, count};
-    const symopt::detail::BlockView<const Number> block(numbers + first, {part.rows, part.cols},
-                                                        {part.cols, 1});
+    const BlockView<const Number> block(numbers + first, {part.rows, part.cols}, {part.cols, 1});
     LargeMarks<Number> marks(exponent);
     sweep<parts>(
         {0, part.rows}, {0, part.cols},
@@ -103,8 +102,7 @@ bool all_below(int exponent, const Number* numbers, Shape shape) {
 /// One read of the block, in the order of its memory, on all threads; no allocation.
 template <class Scalar>
 bool all_below(int exponent, const GradientView<Scalar>& block) {
-  if (block.orientation() == symopt::detail::Orientation::along_columns)
-    return all_below(exponent, block.transposed());
+  if (block.orientation() == Orientation::along_columns) return all_below(exponent, block.transposed());
   if (const Scalar* numbers = block.values_without_gaps()) return all_below(exponent, numbers, block.shape());
   if (const bfloat16* numbers = block.bf16_without_gaps()) return all_below(exponent, numbers, block.shape());
   std::atomic<bool> below = true;
@@ -127,7 +125,7 @@ bool all_finite(const GradientView<Scalar>& block) {
   return all_below(std::numeric_limits<Scalar>::max_exponent, block);
 }
 template <RealScalar Scalar>
-bool all_finite(const symopt::detail::BlockView<const Scalar>& block) {
+bool all_finite(const BlockView<const Scalar>& block) {
   return all_finite(GradientView<Scalar>(block));
 }
 ///@}

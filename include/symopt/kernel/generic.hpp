@@ -14,7 +14,7 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 /// advance. Returns whether the gradient passes a check. Three streams.
 template <class Scalar>
 bool write_next_momentum(const Streams<Scalar>& streams, const StepCoefficients& coefficients,
-                         const symopt::detail::BlockView<Scalar>& direction) {
+                         const BlockView<Scalar>& direction) {
   using L = Lanes<Scalar>;
   std::atomic<bool> passes = true;
   for_each_chunk(chunks_of(streams.shape()), [&](Range rows) {
@@ -34,7 +34,7 @@ bool write_next_momentum(const Streams<Scalar>& streams, const StepCoefficients&
 
 /// copy <- weights or a gradient, contiguous rows.
 template <class Scalar>
-void copy_block(const auto& view, const symopt::detail::BlockView<Scalar>& copy) {
+void copy_block(const auto& view, const BlockView<Scalar>& copy) {
   using L = Lanes<Scalar>;
   for_each_chunk(chunks_of(view.shape()), [&](Range rows) {
     sweep(
@@ -47,8 +47,7 @@ void copy_block(const auto& view, const symopt::detail::BlockView<Scalar>& copy)
 /// Six streams; three without.
 template <class Scalar>
 void move_along(const Streams<Scalar>& streams, const StepCoefficients& coefficients,
-                const symopt::detail::BlockView<Scalar>& direction,
-                const symopt::detail::BlockView<Scalar>* decayed) {
+                const BlockView<Scalar>& direction, const BlockView<Scalar>* decayed) {
   using L = Lanes<Scalar>;
   const auto lanes = [](double x) { return L(static_cast<Scalar>(x)); };
   const Average<Scalar> average(coefficients);

@@ -31,7 +31,7 @@ double mean_from(double sum, Index count, Scan&& scan) {
 /// Subtracts from every row the mean row, summed in double: block <- (I - 1 1^T / rows) block. Two reads of
 /// the block and one write. The block's rows are contiguous.
 template <class Scalar>
-void subtract_mean_row(const symopt::detail::BlockView<Scalar>& block) {
+void subtract_mean_row(const BlockView<Scalar>& block) {
   using L = Lanes<Scalar>;
   const Range rows{0, block.row_count()};
   if (rows.end == 0) return;
@@ -57,7 +57,7 @@ void subtract_mean_row(const symopt::detail::BlockView<Scalar>& block) {
 
 /// Subtracts from every column the mean column: block <- block (I - 1 1^T / cols).
 template <class Scalar>
-void subtract_mean_column(const symopt::detail::BlockView<Scalar>& block) {
+void subtract_mean_column(const BlockView<Scalar>& block) {
   using L = Lanes<Scalar>;
   const Range columns{0, block.cols.size};
   if (columns.end == 0) return;

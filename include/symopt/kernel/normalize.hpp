@@ -10,8 +10,7 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
 /// squares <- squares + x^2, the squares of a row in its lanes or those of columns in theirs.
 template <class Scalar>
-SYMOPT_INLINE void add_squares(const symopt::detail::BlockView<Scalar>& block, Range rows, Range columns,
-                               auto squares) {
+SYMOPT_INLINE void add_squares(const BlockView<Scalar>& block, Range rows, Range columns, auto squares) {
   sweep(
       rows, columns,
       [](Lanes<Scalar> x, DoubleLanes<Scalar>& sum) SYMOPT_INLINE_LAMBDA { sum.add_square(x); }, in(block),
@@ -20,7 +19,7 @@ SYMOPT_INLINE void add_squares(const symopt::detail::BlockView<Scalar>& block, R
 
 /// x <- (x * scale) * factor.
 template <class Scalar>
-SYMOPT_INLINE void multiply(const symopt::detail::BlockView<Scalar>& block, Range rows, Range columns,
+SYMOPT_INLINE void multiply(const BlockView<Scalar>& block, Range rows, Range columns,
                             NormFactors<Scalar> factors) {
   using L = Lanes<Scalar>;
   const L scale(factors.scale), factor(factors.factor);
@@ -30,7 +29,7 @@ SYMOPT_INLINE void multiply(const symopt::detail::BlockView<Scalar>& block, Rang
 
 /// x <- x / (norm + eps) for every row; a zero row stays zero. One read and one write with each row in cache.
 template <class Scalar>
-void normalize_rows(const symopt::detail::BlockView<Scalar>& block, double eps) {
+void normalize_rows(const BlockView<Scalar>& block, double eps) {
   const Range columns{0, block.cols.size};
   for_each_chunk(chunks_of(symopt::detail::shape_of(block)), [&](Range rows) {
     for (Index i = rows.begin; i < rows.end; ++i) {
@@ -47,7 +46,7 @@ void normalize_rows(const symopt::detail::BlockView<Scalar>& block, double eps) 
 /// x <- x / (norm + eps) for every column; a zero column stays zero. In strips of columns: two reads and one
 /// write.
 template <class Scalar>
-void normalize_columns(const symopt::detail::BlockView<Scalar>& block, double eps) {
+void normalize_columns(const BlockView<Scalar>& block, double eps) {
   using L = Lanes<Scalar>;
   const Range rows{0, block.row_count()};
   for_each_strip(block.cols.size, [&](Range columns) {
@@ -71,7 +70,7 @@ void normalize_columns(const symopt::detail::BlockView<Scalar>& block, double ep
 
 /// The block over its Frobenius norm; a zero block stays zero. Every row is added up alone.
 template <class Scalar>
-void normalize_block(const symopt::detail::BlockView<Scalar>& block) {
+void normalize_block(const BlockView<Scalar>& block) {
   const Shape shape = symopt::detail::shape_of(block);
   const Range columns{0, shape.cols};
   DoubleLanes<Scalar> squares;
@@ -87,7 +86,7 @@ void normalize_block(const symopt::detail::BlockView<Scalar>& block) {
 
 /// Every entry becomes its sign.
 template <class Scalar>
-void take_signs(const symopt::detail::BlockView<Scalar>& block) {
+void take_signs(const BlockView<Scalar>& block) {
   for_each_chunk(chunks_of(symopt::detail::shape_of(block)), [&](Range rows) {
     sweep(
         rows, {0, block.cols.size}, [](Lanes<Scalar>& x) SYMOPT_INLINE_LAMBDA { x = sign(x); }, inout(block));

@@ -65,9 +65,8 @@ double without_subnormals(double x) {
 /// W <- W - decay W (or decay P W) - step_size * direction(x), where x is the momentum that the rule is
 /// given; the momentum advances. direction(Block&) works in place.
 template <class Scalar>
-void step(const symopt::detail::BlockView<const Scalar>& gradient,
-          const symopt::detail::BlockView<Scalar>& momentum, const symopt::detail::BlockView<Scalar>& weights,
-          const StepCoefficients& coefficients, auto&& direction) {
+void step(const BlockView<const Scalar>& gradient, const BlockView<Scalar>& momentum,
+          const BlockView<Scalar>& weights, const StepCoefficients& coefficients, auto&& direction) {
   const Shape shape = symopt::detail::shape_of(weights);
   Block x(shape), decayed(shape);
   for (Index i = 0; i < shape.rows; ++i)
@@ -91,11 +90,9 @@ void step(const symopt::detail::BlockView<const Scalar>& gradient,
 }
 
 template <class Scalar>
-void adamw_step(const symopt::detail::BlockView<const Scalar>& gradient,
-                const symopt::detail::BlockView<Scalar>& first,
-                const symopt::detail::BlockView<Scalar>& second,
-                const symopt::detail::BlockView<Scalar>& weights, const StepCoefficients& coefficients,
-                const AdamWCoefficients& own) {
+void adamw_step(const BlockView<const Scalar>& gradient, const BlockView<Scalar>& first,
+                const BlockView<Scalar>& second, const BlockView<Scalar>& weights,
+                const StepCoefficients& coefficients, const AdamWCoefficients& own) {
   for (Index i = 0; i < weights.row_count(); ++i)
     for (Index j = 0; j < weights.cols.size; ++j) {
       const double g = coefficients.gradient_factor * double(gradient.row(i)[gradient.cols.offset(j)]);
@@ -115,11 +112,9 @@ void adamw_step(const symopt::detail::BlockView<const Scalar>& gradient,
 /// A step with second moments, of which each is shared by the entries of one line: roots[line_of(i, j)].
 /// project(Block&) works in place. coefficients.beta and gradient_weight are those of the momentum.
 template <class Scalar>
-void adaptive_step(const symopt::detail::BlockView<const Scalar>& gradient,
-                   const symopt::detail::BlockView<Scalar>& momentum,
-                   const symopt::detail::BlockView<Scalar>& weights, std::vector<double>& roots,
-                   auto&& line_of, const StepCoefficients& coefficients, const AdamWCoefficients& own,
-                   auto&& project) {
+void adaptive_step(const BlockView<const Scalar>& gradient, const BlockView<Scalar>& momentum,
+                   const BlockView<Scalar>& weights, std::vector<double>& roots, auto&& line_of,
+                   const StepCoefficients& coefficients, const AdamWCoefficients& own, auto&& project) {
   const Shape shape = symopt::detail::shape_of(weights);
   Block g(shape), x(shape), decayed(shape);
   for (Index i = 0; i < shape.rows; ++i)

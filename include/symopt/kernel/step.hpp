@@ -20,7 +20,7 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 template <class Scalar>
 struct Streams {
   GradientView<Scalar> gradient;
-  symopt::detail::BlockView<Scalar> momentum;
+  BlockView<Scalar> momentum;
   WeightsView<Scalar> weights;
   MomentumSums* momentum_sums = nullptr;  ///< for a step that keeps them; without, it makes them each time
   /// A gradient with a number of 2 to this power or more passes no check; by default Inf and NaN alone.

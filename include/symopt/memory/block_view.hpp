@@ -138,4 +138,10 @@ void for_each_segment(const BlockView<Scalar>& view, Visit&& visit) {
 
 }  // namespace detail
 
+// Kernels are about memory: its words are theirs.
+namespace kernel {
+using symopt::detail::BlockView;
+using symopt::detail::Orientation;
+}  // namespace kernel
+
 }}  // namespace symopt

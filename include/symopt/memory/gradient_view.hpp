@@ -15,9 +15,9 @@ class GradientView {
   using value_type = Scalar;
   static constexpr bool limits_runs = true;
 
-  GradientView(const symopt::detail::BlockView<const Scalar>& values) : values_(values) {}
-  GradientView(const symopt::detail::BlockView<const bfloat16>& bf16) requires std::same_as<Scalar, float>
-      : bf16_(bf16), is_bf16_(true) {}
+  GradientView(const BlockView<const Scalar>& values) : values_(values) {}
+  GradientView(const BlockView<const bfloat16>& bf16) requires std::same_as<Scalar, float> : bf16_(bf16),
+                                                                                             is_bf16_(true) {}
 
   Shape shape() const {
     return is_bf16_ ? symopt::detail::shape_of(bf16_) : symopt::detail::shape_of(values_);
@@ -27,11 +27,11 @@ class GradientView {
       if (is_bf16_) return GradientView(bf16_.transposed());
     return GradientView(values_.transposed());
   }
-  symopt::detail::Orientation orientation() const {
+  Orientation orientation() const {
     return is_bf16_ ? symopt::detail::orientation_of(bf16_) : symopt::detail::orientation_of(values_);
   }
   /// The numbers as they are, where they are in Scalar; null otherwise.
-  const symopt::detail::BlockView<const Scalar>* values() const { return is_bf16_ ? nullptr : &values_; }
+  const BlockView<const Scalar>* values() const { return is_bf16_ ? nullptr : &values_; }
 
   /// The numbers as one row of all of them, where they lie without gaps and are of that type; null otherwise.
   ///@{
@@ -77,7 +77,7 @@ class GradientView {
 
  private:
   template <class T>
-  static const T* without_gaps(const symopt::detail::BlockView<const T>& view) {
+  static const T* without_gaps(const BlockView<const T>& view) {
     const bool is_whole = view.selected_rows == nullptr && view.rows.parts == 1 &&
                           view.has_contiguous_rows() && view.rows.stride == view.cols.size;
     return is_whole ? view.data : nullptr;
@@ -95,8 +95,8 @@ class GradientView {
     gather(values_, row, col, count, to);
   }
 
-  symopt::detail::BlockView<const Scalar> values_;
-  symopt::detail::BlockView<const bfloat16> bf16_;
+  BlockView<const Scalar> values_;
+  BlockView<const bfloat16> bf16_;
   bool is_bf16_ = false;
 };
 

@@ -43,10 +43,9 @@ class OrientedBuffer {
 
   /// rows x cols, its memory turned where it ran the other way. The sums stay what they are, for the step
   /// that keeps them; where the memory is turned they are invalid.
-  symopt::detail::BlockView<Scalar> for_step(symopt::detail::Orientation orientation) {
+  BlockView<Scalar> for_step(Orientation orientation) {
     if (orientation_ != orientation && is_used_) {
-      const Shape lines =
-          orientation_ == symopt::detail::Orientation::along_rows ? shape_ : transposed(shape_);
+      const Shape lines = orientation_ == Orientation::along_rows ? shape_ : transposed(shape_);
       transpose_in_place(buffer_.data(), lines.rows, lines.cols);
       sums_.invalidate();
     }
@@ -56,22 +55,21 @@ class OrientedBuffer {
   }
 
   /// rows x cols as it lies, to be written by anything but a step: sums and bound are invalid.
-  symopt::detail::BlockView<Scalar> for_writing() {
+  BlockView<Scalar> for_writing() {
     is_used_ = true;
     sums_.invalidate();
     bound_ = unknown;
     return as_it_lies();
   }
   /// rows x cols as it lies, to be read: changes nothing.
-  symopt::detail::BlockView<Scalar> for_reading() { return as_it_lies(); }
+  BlockView<Scalar> for_reading() { return as_it_lies(); }
 
   /// rows x cols as it lies, read-only.
   auto view() const {
     using Stride = Eigen::Stride<Eigen::Dynamic, Eigen::Dynamic>;
-    return Eigen::Map<const Matrix<Scalar>, 0, Stride>(buffer_.data(), shape_.rows, shape_.cols,
-                                                       orientation_ == symopt::detail::Orientation::along_rows
-                                                           ? Stride(shape_.cols, 1)
-                                                           : Stride(1, shape_.rows));
+    return Eigen::Map<const Matrix<Scalar>, 0, Stride>(
+        buffer_.data(), shape_.rows, shape_.cols,
+        orientation_ == Orientation::along_rows ? Stride(shape_.cols, 1) : Stride(1, shape_.rows));
   }
 
   /// Sums over the lines of the last step's orientation, of as many entries as were reserved.
@@ -107,8 +105,8 @@ class OrientedBuffer {
  private:
   static constexpr double unknown = std::numeric_limits<double>::infinity();
 
-  symopt::detail::BlockView<Scalar> as_it_lies() {
-    if (orientation_ == symopt::detail::Orientation::along_rows)
+  BlockView<Scalar> as_it_lies() {
+    if (orientation_ == Orientation::along_rows)
       return {buffer_.data(), {shape_.rows, shape_.cols}, {shape_.cols, 1}};
     return {buffer_.data(), {shape_.rows, 1}, {shape_.cols, shape_.rows}};
   }
@@ -117,7 +115,7 @@ class OrientedBuffer {
   Buffer<Scalar> buffer_;
   MomentumSums sums_;
   double bound_ = 0;
-  symopt::detail::Orientation orientation_ = symopt::detail::Orientation::along_rows;
+  Orientation orientation_ = Orientation::along_rows;
   bool is_used_ = false;  // all zeros until then, which are their own transpose
 };
 

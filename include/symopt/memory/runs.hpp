@@ -17,7 +17,7 @@ inline constexpr Index window_size = 512;
 /// The number of entries that lie next to each other from column `col` on; 0 where they are so few that
 /// copying is faster.
 template <class T>
-Index contiguous_from(const symopt::detail::BlockView<T>& view, Index col) {
+Index contiguous_from(const BlockView<T>& view, Index col) {
   constexpr Index worthwhile = 64;
   const Index rest = view.cols.size - col;
   if (view.cols.stride != 1) return rest <= 1 ? rest : 0;
@@ -29,11 +29,11 @@ Index contiguous_from(const symopt::detail::BlockView<T>& view, Index col) {
 /// The first entry of a row; a multiplication where rows are evenly spaced, as they mostly are.
 ///@{
 template <class T>
-[[gnu::noinline]] T* start_of_uneven_row(const symopt::detail::BlockView<T>& view, Index row) {
+[[gnu::noinline]] T* start_of_uneven_row(const BlockView<T>& view, Index row) {
   return view.row(row);
 }
 template <class T>
-SYMOPT_INLINE T* start_of_row(const symopt::detail::BlockView<T>& view, Index row) {
+SYMOPT_INLINE T* start_of_row(const BlockView<T>& view, Index row) {
   const bool is_even = view.selected_rows == nullptr && view.rows.parts == 1;
   return is_even ? view.data + row * view.rows.stride : start_of_uneven_row(view, row);
 }
@@ -42,12 +42,12 @@ SYMOPT_INLINE T* start_of_row(const symopt::detail::BlockView<T>& view, Index ro
 /// Reads `count` entries of a row one by one, and writes them.
 ///@{
 template <class T, class Value>
-void gather(const symopt::detail::BlockView<T>& view, Index row, Index col, Index count, Value* to) {
+void gather(const BlockView<T>& view, Index row, Index col, Index count, Value* to) {
   const T* first = view.row(row);
   for (Index j = 0; j < count; ++j) to[j] = first[view.cols.offset(col + j)];
 }
 template <class T>
-void scatter(const T* from, Index count, const symopt::detail::BlockView<T>& view, Index row, Index col) {
+void scatter(const T* from, Index count, const BlockView<T>& view, Index row, Index col) {
   T* first = view.row(row);
   for (Index j = 0; j < count; ++j) first[view.cols.offset(col + j)] = from[j];
 }
@@ -58,7 +58,7 @@ void scatter(const T* from, Index count, const symopt::detail::BlockView<T>& vie
 template <class T>
 class StoredRun {
  public:
-  StoredRun(const symopt::detail::BlockView<T>& view, Index row, Index col, Index count) {
+  StoredRun(const BlockView<T>& view, Index row, Index col, Index count) {
     if (contiguous_from(view, col) >= count) {
       data_ = view.row(row) + view.cols.offset(col);
     } else {
@@ -80,7 +80,7 @@ class StoredRun {
 template <class T>
 class WrittenRun {
  public:
-  WrittenRun(const symopt::detail::BlockView<T>& view, Index row, Index col, Index count)
+  WrittenRun(const BlockView<T>& view, Index row, Index col, Index count)
       : view_(view), row_(row), col_(col), count_(count) {
     data_ = contiguous_from(view, col) >= count ? view.row(row) + view.cols.offset(col) : copy_;
   }
@@ -93,7 +93,7 @@ class WrittenRun {
   T* data() const { return data_; }
 
  private:
-  const symopt::detail::BlockView<T>& view_;
+  const BlockView<T>& view_;
   Index row_, col_, count_;
   T* data_;
   T copy_[window_size];

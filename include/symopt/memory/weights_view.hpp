@@ -50,14 +50,12 @@ class WeightsView {
   using value_type = Scalar;
   static constexpr bool limits_runs = true;
 
-  WeightsView(const symopt::detail::BlockView<Scalar>& values) : values_(values) {}
-  WeightsView(const symopt::detail::BlockView<float>& values, const symopt::detail::BlockView<bfloat16>& copy,
-              Rounder rounder)
+  WeightsView(const BlockView<Scalar>& values) : values_(values) {}
+  WeightsView(const BlockView<float>& values, const BlockView<bfloat16>& copy, Rounder rounder)
       : kind_(Kind::copied), values_(values), bf16_(copy), rounder_(rounder) {}
-  WeightsView(const symopt::detail::BlockView<bfloat16>& high,
-              const symopt::detail::BlockView<std::uint16_t>& low)
+  WeightsView(const BlockView<bfloat16>& high, const BlockView<std::uint16_t>& low)
       : kind_(Kind::split), bf16_(high), low_bits_(low) {}
-  WeightsView(const symopt::detail::BlockView<bfloat16>& rounded, Rounder rounder)
+  WeightsView(const BlockView<bfloat16>& rounded, Rounder rounder)
       : kind_(Kind::rounded), bf16_(rounded), rounder_(rounder) {}
 
   Shape shape() const {
@@ -79,7 +77,7 @@ class WeightsView {
   }
 
   /// The numbers as they are, where they are in Scalar; null otherwise.
-  const symopt::detail::BlockView<Scalar>* values() const { return has_values() ? &values_ : nullptr; }
+  const BlockView<Scalar>* values() const { return has_values() ? &values_ : nullptr; }
 
   /// The stride from a row to the next in memory, in entries.
   Index row_stride() const { return has_values() ? values_.rows.stride : bf16_.rows.stride; }
@@ -196,9 +194,9 @@ class WeightsView {
   }
 
   Kind kind_ = Kind::values;
-  symopt::detail::BlockView<Scalar> values_;
-  symopt::detail::BlockView<bfloat16> bf16_;
-  symopt::detail::BlockView<std::uint16_t> low_bits_;
+  BlockView<Scalar> values_;
+  BlockView<bfloat16> bf16_;
+  BlockView<std::uint16_t> low_bits_;
   Rounder rounder_;
 };
 

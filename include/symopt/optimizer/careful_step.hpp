@@ -13,7 +13,8 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 /// it has made an Inf or NaN of finite numbers. Returns whether it stands. What is thrown is passed on, with
 /// nothing changed. The gradient is finite. Allocates; rare. A state that cannot be copied stays as it is.
 template <Orientation orientation, class Rule, class Scalar>
-[[gnu::cold, gnu::noinline]] bool careful_step(Block<Rule, Scalar>& block, const BlockRule<Rule, Scalar>& rule, StepInput<Scalar> input) {
+[[gnu::cold, gnu::noinline]] bool careful_step(Block<Rule, Scalar>& block,
+                                               const BlockRule<Rule, Scalar>& rule, StepInput<Scalar> input) {
   using Memory = typename Block<Rule, Scalar>::Memory;
   std::optional<Memory> memory;
   if constexpr (std::copyable<Memory>) memory = block.memory();

@@ -64,8 +64,8 @@ struct OptimizerOptions {
 
 namespace detail {
 
-[[gnu::cold]] inline void require_in_range(const OptimizerOptions& options, const char* name, double value, bool in_range,
-                             const char* range) {
+[[gnu::cold]] inline void require_in_range(const OptimizerOptions& options, const char* name, double value,
+                                           bool in_range, const char* range) {
   if (in_range && is_finite(value)) return;
   std::ostringstream message;
   message << name << " is " << value << "; it must be " << range;

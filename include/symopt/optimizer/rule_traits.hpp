@@ -254,8 +254,8 @@ std::string rule_options_text(const Rule& rule) {
 }
 
 /// Throws Error that names the parameter unless the options suit a rule.
-[[gnu::cold]] inline void validate_for_rule(const OptimizerOptions& options, bool has_projection, bool keeps_state,
-                              bool has_size) {
+[[gnu::cold]] inline void validate_for_rule(const OptimizerOptions& options, bool has_projection,
+                                            bool keeps_state, bool has_size) {
   validate(options);
   require(options.decay == Decay::all || has_projection, {options.parameter},
           "decay is horizontal but the rule's group has no shift; use Decay::all");

@@ -56,7 +56,7 @@ class ContiguousRows {
   using value_type = std::remove_const_t<T>;
   static constexpr bool limits_runs = false;
 
-  SYMOPT_INLINE explicit ContiguousRows(const symopt::detail::BlockView<T>& block) : block_(block) {}
+  SYMOPT_INLINE explicit ContiguousRows(const BlockView<T>& block) : block_(block) {}
 
   SYMOPT_INLINE Index run_from(Index) const { return unlimited; }
   SYMOPT_INLINE Index between_rows(Index from, Index to, Index, Index) const {
@@ -75,7 +75,7 @@ class ContiguousRows {
   };
 
  private:
-  const symopt::detail::BlockView<T>& block_;
+  const BlockView<T>& block_;
 };
 
 template <class View>
@@ -83,7 +83,7 @@ SYMOPT_INLINE const View& rows_of(const View& view) {
   return view;
 }
 template <class T>
-SYMOPT_INLINE ContiguousRows<T> rows_of(const symopt::detail::BlockView<T>& block) {
+SYMOPT_INLINE ContiguousRows<T> rows_of(const BlockView<T>& block) {
   return ContiguousRows<T>(block);
 }
 

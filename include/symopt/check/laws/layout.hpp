@@ -129,8 +129,8 @@ SYMOPT_CHECK_INLINE Report check_layout(const StoredRule& a, const StoredRule& b
     const std::vector<double> changes = changes_by_rounding(a, blocks, here, engine);
     if (first.empty()) first = here;
     for (std::size_t i = 0; i < blocks.size(); ++i) {
-      const TrialId id{"input=" + where + " block=" + std::to_string(i), where,
-                       symopt::detail::shape_of(blocks[i]), static_cast<double>(norm(blocks[i]))};
+      const TrialId id{"input=" + where + " block=" + std::to_string(i), where, shape_of(blocks[i]),
+                       static_cast<double>(norm(blocks[i]))};
       if (!trials.wants(id.words)) continue;
       Outcome outcome = layout_outcome(here[i], there[i], changes[i], i, blocks[i]);
       outcome.has_varied = !is_equal(here[i], first[i]);

@@ -48,7 +48,7 @@ SYMOPT_CHECK_INLINE std::vector<Matrix<double>> changed_blocks(const Matrix<doub
     changed.push_back(own);
     for (Index k = 0; k < own.size(); ++k) changed.back().data()[k] *= factor;
   }
-  changed.push_back(gaussian<double>(symopt::detail::shape_of(own), engine));
+  changed.push_back(gaussian<double>(shape_of(own), engine));
   return changed;
 }
 
@@ -103,7 +103,7 @@ SYMOPT_CHECK_INLINE Report check_locality(const TensorRule& update, const std::s
       for (const Matrix<double>& other : changed_blocks(own, engine)) {
         const TrialId id{
             "input=" + where + " block=" + std::to_string(b) + " change=" + std::to_string(change++), where,
-            symopt::detail::shape_of(own), own.stableNorm()};
+            shape_of(own), own.stableNorm()};
         if (!trials.wants(id.words)) continue;
         gradient.set(b, other);
         update(gradient.tensor(), direction.tensor());

@@ -64,8 +64,8 @@ SYMOPT_CHECK_INLINE bool shifts(const AnyGroup& group, Side side) {
 
 /// The block without its mean row (left) or column (right).
 SYMOPT_CHECK_INLINE WideMatrix centred(WideMatrix block, Side side) {
-  const Index count = extent(symopt::detail::shape_of(block), side);
-  for (Index k = 0; k < extent(symopt::detail::shape_of(block), opposite(side)); ++k) {
+  const Index count = extent(shape_of(block), side);
+  for (Index k = 0; k < extent(shape_of(block), opposite(side)); ++k) {
     Wide total = 0;
     for (Index i = 0; i < count; ++i) total += entry_of_line(block, side, i, k);
     for (Index i = 0; i < count; ++i) entry_of_line(block, side, i, k) -= total / static_cast<Wide>(count);
@@ -97,7 +97,7 @@ SYMOPT_CHECK_INLINE Law horizontal_law(const AnyGroup& group) {
 SYMOPT_CHECK_INLINE Motion shifted_gradient(Side side, const WideMatrix& line, std::string name) {
   return {std::move(name), unmoved(),
           [side, line](WideMatrix block) {
-            for (Index i = 0; i < extent(symopt::detail::shape_of(block), side); ++i)
+            for (Index i = 0; i < extent(shape_of(block), side); ++i)
               for (Index k = 0; k < line.size(); ++k) entry_of_line(block, side, i, k) += line.data()[k];
             return block;
           },
