@@ -199,7 +199,7 @@ SYMOPT_CHECK_INLINE std::string to_string(const Report& report) {
 }
 
 SYMOPT_CHECK_INLINE std::ostream& operator<<(std::ostream& out, const Counterexample& example) {
-  out << example.element << ", " << symopt::to_string(detail::shape_of(example.input))
+  out << example.element << ", " << symopt::to_string(symopt::detail::shape_of(example.input))
       << ", G = " << detail::matrix_text(example.input, 6);
   if (example.weights.size() > 0) out << ", W = " << detail::matrix_text(example.weights, 6);
   const std::streamsize precision = out.precision(2);
