@@ -28,7 +28,7 @@ class AnyGroup {
   virtual Wide unit() const = 0;  ///< the roundoff of its elements
   /// False where the families are those of a larger group: a user's group states a bound.
   virtual bool has_all_its_families() const = 0;
-  /// Whether it has elements for blocks without rows or columns, too.
+  /// Tests whether the group has elements for blocks without rows or columns.
   virtual bool takes_empty_blocks() const { return false; }
 
   virtual Element identity(Shape shape) const = 0;

@@ -33,7 +33,7 @@ struct AnyRule {
   Direction<double> in_double;
   Direction<float> in_float;
   bool sees_weights = false;
-  /// Whether the direction is the change of weights that a step has rounded where they stand.
+  /// The direction is the difference of weights before and after a step, so it has their rounding.
   bool is_change_of_weights = false;
   /// Why the rule itself calls its direction for that input approximate; empty text where it does not, no
   /// function for rules that say nothing about it. A report with `is_exact` and `reason`, from

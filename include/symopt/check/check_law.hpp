@@ -64,7 +64,7 @@ class LawRun {
     return engine_for(trials_.seed(), purpose, number);
   }
 
-  /// What large blocks are tried on: what shows most, and a kind that the seed draws.
+  /// The kinds of input for large blocks: those that find most violations, and one that the seed draws.
   Kinds some_kinds(Shape shape) const {
     Kinds some;
     std::mt19937_64 engine = engine_of("kinds for " + to_string(shape));

@@ -21,9 +21,10 @@ WideMatrix rounded_once(Precision precision, WideMatrix block, std::mt19937_64& 
 WideMatrix direction_of(const AnyRule& rule, Precision precision, const WideMatrix& weights,
                         const WideMatrix& gradient);
 
-/// What the arithmetic of a rule rounds in double. An inverse or an iteration rounds what no small change of
-/// its input shows; the same rule in float shows it, as many times larger as float is coarser. At most 2e-9
-/// of the result, for which 6e-8 are allowed then: no wrong rule hides there. Zero where float overflows.
+/// An estimate of the rounding error that a rule's own arithmetic makes in double: its difference from the
+/// rule in float, times the ratio of the two roundoffs. An inverse or an iteration rounds more than small
+/// changes of its input show. At most 2e-9 of the direction, so that a tolerance of 32 such errors, 6e-8,
+/// hides no wrong rule; zero where float overflows.
 double own_rounding(const WideMatrix& in_float, const WideMatrix& in_double);
 
 /// An input in one precision with the rule's direction there, and the most that rounding can change it: of
@@ -46,7 +47,7 @@ class Evaluation {
   void look_across(int pairs, std::mt19937_64& engine);
   /// Raises the change to what the direction at an input shows that differs from this one by rounding alone.
   void look_at(const WideMatrix& near_weights, const WideMatrix& near_gradient);
-  /// Whether a second call on the same input answers the same.
+  /// Tests whether all repeated calls on one input gave one answer.
   bool is_function() const { return !answers_; }
   /// Calls the rule on the input once more.
   void call_again() { compare_answers(direction, weights, gradient); }

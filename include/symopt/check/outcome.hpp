@@ -30,7 +30,7 @@ struct Outcome {
   std::string approximation_reason{};         ///< why the rule calls its output approximate, where it does
   std::function<Failure()> failure{};         ///< of a violation; called for the one that is shown
 
-  /// Whether there is no output to compare.
+  /// Tests whether the rule gave no output that can be compared.
   bool is_defective() const { return !is_finite || !has_shape || !is_function; }
   bool is_violation() const { return is_defective() || (!is_ill_posed && !(error <= 1)); }
   bool is_clear_violation() const {

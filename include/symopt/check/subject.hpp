@@ -36,8 +36,8 @@ bool is_integer(const WideMatrix& block);
 /// How a trial is judged.
 struct Judgement {
   bool is_to_the_bit = false;  ///< nothing is allowed for rounding
-  /// Whether a violation is believed only after many more inputs nearby have been tried. Four of them may all
-  /// miss by chance what rounding does.
+  /// A violation is believed only after many more inputs nearby have been tried: the four of the first look
+  /// may all miss by chance how far rounding moves the output.
   bool looks_twice = true;
 };
 
@@ -95,14 +95,13 @@ SYMOPT_CHECK_INLINE Comparison defect_of(const Evaluation& evaluation) {
   return result;
 }
 
-/// Whether two directions can be compared.
+/// Tests whether the direction can be compared with another: it is finite, and repeated calls agree on it.
 SYMOPT_CHECK_INLINE bool is_sound(const Evaluation& evaluation) {
   return evaluation.is_function() && evaluation.is_finite;
 }
 
-/// Whether integers agree once all are multiples of the number of entries, whose means are integers, too:
-/// then it was the rule's own arithmetic, a division by a number of lines, that made of a tie what rounding
-/// chose.
+/// Tests whether a violation on integers goes away once all entries are multiples of the number of entries,
+/// so that their means are integers, too. Then the rule's own division by a number of lines had broken a tie.
 SYMOPT_CHECK_INLINE bool agrees_on_multiples(const Evaluation& still, const Evaluation& moved,
                                              const Motion& motion) {
   const WideMatrix none = WideMatrix::Zero(still.gradient.rows(), still.gradient.cols());

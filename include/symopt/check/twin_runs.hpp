@@ -41,7 +41,7 @@ class TwinRuns {
   /// The largest difference of the weights that more runs with rounded gradients show after all steps so far.
   double change_in_more_runs(std::mt19937_64& engine) const;
 
-  /// What a run was given in a step.
+  /// The weights before a step of a run, and the gradient of that step.
   struct Given {
     WideMatrix weights, gradient;
   };
