@@ -133,14 +133,7 @@ struct AdamW {
 
  private:
   kernel::AdamWCoefficients coefficients(std::int64_t step) const {
-    const double t = static_cast<double>(step);
-    return {.beta1 = beta1,
-            .first_weight = 1.0 - beta1,
-            .beta2 = beta2,
-            .second_weight = 1.0 - beta2,
-            .first_correction = 1.0 / (1.0 - std::pow(beta1, t)),
-            .second_correction = 1.0 / std::sqrt(1.0 - std::pow(beta2, t)),
-            .eps = eps};
+    return detail::adam_coefficients(beta1, beta2, eps, step);
   }
 };
 

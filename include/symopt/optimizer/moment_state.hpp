@@ -7,6 +7,8 @@
 #include <symopt/matrix.hpp>
 #include <symopt/memory/oriented_buffer.hpp>
 
+#include <cmath>
+#include <cstdint>
 #include <limits>
 #include <sstream>
 #include <string>
@@ -45,6 +47,20 @@ void require_eps_in(const char* rule, double eps, double smallest) {
          << ", or second moments too small to be held would make steps too long";
     return text.str();
   });
+}
+
+/// The coefficients of a rule with Adam's betas at a step, counted from 1: v <- beta v + (1 - beta) x, and
+/// the bias corrections of Kingma and Ba, arXiv 1412.6980, section 3.
+inline kernel::AdamWCoefficients adam_coefficients(double beta1, double beta2, double eps,
+                                                   std::int64_t step) {
+  const double t = static_cast<double>(step);
+  return {.beta1 = beta1,
+          .first_weight = 1.0 - beta1,
+          .beta2 = beta2,
+          .second_weight = 1.0 - beta2,
+          .first_correction = 1.0 / (1.0 - std::pow(beta1, t)),
+          .second_correction = 1.0 / std::sqrt(1.0 - std::pow(beta2, t)),
+          .eps = eps};
 }
 
 /// A bound on the entries of a direction that divides the bias-corrected momentum by eps or more.
