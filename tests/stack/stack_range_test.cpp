@@ -47,6 +47,28 @@ std::vector<OptimizerOptions> several_options() {
   return {usual, long_memory, fast};
 }
 
+/// A user's rule that bounds its direction, and does not throw: a stack steps it without copies.
+struct ClippedMean {
+  template <class Scalar>
+  struct State {
+    Matrix<Scalar> mean;
+
+    explicit State(Shape shape) : mean(Matrix<Scalar>::Zero(shape.rows, shape.cols)) {}
+    void visit(auto&& field) { field("mean", mean); }
+  };
+
+  template <class Weights, class Gradient, class Scalar, class Direction>
+  void operator()(const Weights&, const Gradient& gradient, State<Scalar>& state,
+                  Direction& direction) const noexcept {
+    state.mean = Scalar(0.5) * state.mean + Scalar(0.5) * gradient;
+    direction = state.mean.cwiseMin(Scalar(1)).cwiseMax(Scalar(-1));
+  }
+  template <class Scalar>
+  double largest_direction(const State<Scalar>&, double) const {
+    return 1;
+  }
+};
+
 struct Outcome {
   int applied = 0, refused = 0;
 };
@@ -135,8 +157,8 @@ TEST_CASE_TEMPLATE("finite in, finite out, or refused with nothing changed: norm
   check_range<Rule, double>();
 }
 TEST_CASE_TEMPLATE("finite in, finite out, or refused with nothing changed: rules with a state", Rule, AdamW,
-                   SumUnderShift, AdaptiveEntries, AdaptiveRows, AdaptiveHead, AdaptiveColumns,
-                   AdaptiveBlock) {
+                   SumUnderShift, AdaptiveEntries, AdaptiveRows, AdaptiveHead, AdaptiveColumns, AdaptiveBlock,
+                   ClippedMean) {
   check_range<Rule, double>();
 }
 TEST_CASE_TEMPLATE("finite in, finite out, or refused with nothing changed: in float", Rule, DerivedHead,

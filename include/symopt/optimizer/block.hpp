@@ -114,7 +114,7 @@ class Block {
     input.largest_gradient = std::min(input.largest_gradient, largest_entry(input.gradient));
     if constexpr (!is_stateful) {
       memory_.find_bound();
-    } else if constexpr (knows_direction) {
+    } else if constexpr (requires { rule.rule.find_bound(memory_); }) {
       rule.rule.find_bound(memory_);
     }
     return is_bounded(rule, input, is_checked);

@@ -39,9 +39,10 @@ namespace symopt { inline namespace SYMOPT_ABI {
 /// Memory: the momenta, and one direction and workspace for each rule and shape of blocks; a step allocates
 /// nothing, but for the first after memory was bound anew. Views are kept, so the trainer's memory must stay
 /// where it is, or be given anew. Errors: std::invalid_argument that names the parameter and the remedy;
-/// after one nothing has changed. What a rule of your own throws in a step is passed on, and nothing has
-/// changed then either: such rules go first, with a copy of what they change (but for a rule with a state
-/// whose call is noexcept).
+/// after one nothing has changed. Exceptions of a rule of your own are passed on, and nothing has changed
+/// then either: rules that may throw go first, with a copy of weights and state. So do rules whose step may
+/// leave the range of Scalar: those that state no bound on their direction, and any rule where gradients,
+/// momentum or rate are huge. A step that has left the range is refused as one with an Inf is.
 template <class Scalar>
 class BasicLayerwiseOptimizer {
   static_assert(RealScalar<Scalar>, "symopt optimizes float and double blocks");
