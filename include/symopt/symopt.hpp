@@ -24,10 +24,10 @@
 #include <symopt/memory/tensor_view.hpp>
 #include <symopt/normalization/column_norm.hpp>
 #include <symopt/normalization/frobenius_norm.hpp>
-#include <symopt/normalization/head_spectral.hpp>
 #include <symopt/normalization/horizontal_projection.hpp>
 #include <symopt/normalization/identity.hpp>
 #include <symopt/normalization/one_sided_spectral.hpp>
+#include <symopt/normalization/per_head.hpp>
 #include <symopt/normalization/row_norm.hpp>
 #include <symopt/normalization/sign.hpp>
 #include <symopt/normalization/spectral.hpp>

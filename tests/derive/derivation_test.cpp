@@ -97,6 +97,9 @@ static_assert(Admissible<RowNorm, LmHead> && Admissible<ColumnNorm, SwigluOutput
 static_assert(Admissible<Sign, Product<SignedRowPermutation, ColumnPermutation>>);
 static_assert(Admissible<HeadSpectral<Side::left, 4>, LeftHeads<4>>);
 static_assert(Admissible<Spectral<>, LeftHeads<4>>);
+static_assert(Admissible<PerHead<Side::left, 4, FrobeniusNorm>, Product<LeftHeads<4>, RightOrthogonal>>);
+static_assert(Admissible<PerHead<Side::left, 4, ColumnNorm>, Product<LeftHeads<4>, SignedColumnPermutation>>);
+static_assert(Admissible<PerHead<Side::left, 1, FrobeniusNorm>, SignedRowPermutation>);
 static_assert(Admissible<Then<RowNorm, Spectral<>>, LmHead> &&
               Admissible<DualNorm<Spectral<>>, HiddenMatrix>);
 static_assert(Admissible<RowNorm, CyclicRows> && Admissible<Halved, HiddenMatrix>);
@@ -110,6 +113,9 @@ static_assert(!Admissible<Sign, LeftHeads<2>> && !Admissible<RowNorm, LeftHeads<
 static_assert(!Admissible<HeadSpectral<Side::left, 4>, HiddenMatrix>);
 static_assert(!Admissible<HeadSpectral<Side::left, 4>, RowPermutation>);
 static_assert(!Admissible<HeadSpectral<Side::left, 4>, LeftHeads<2>>);
+static_assert(!Admissible<PerHead<Side::left, 4, RowNorm>, LeftHeads<4>>);
+static_assert(!Admissible<PerHead<Side::left, 4, ColumnNorm>, Product<LeftHeads<4>, RightOrthogonal>>);
+static_assert(!Admissible<PerHead<Side::left, 4, FrobeniusNorm>, RowPermutation>);
 static_assert(!Admissible<Then<RowNorm, Spectral<>>, HiddenMatrix>);
 static_assert(!Admissible<DualNorm<RowNorm>, HiddenMatrix> && !Admissible<AdamW, Embedding>);
 static_assert(!Admissible<Silent, Trivial> && !Admissible<Identity, RowScalings>);

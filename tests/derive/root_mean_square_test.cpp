@@ -9,8 +9,8 @@
 #include <symopt/group/named_groups.hpp>
 #include <symopt/normalization/column_norm.hpp>
 #include <symopt/normalization/frobenius_norm.hpp>
-#include <symopt/normalization/head_spectral.hpp>
 #include <symopt/normalization/identity.hpp>
+#include <symopt/normalization/per_head.hpp>
 #include <symopt/normalization/sign.hpp>
 #include <symopt/optimizer/adamw.hpp>
 #include <symopt/optimizer/adaptive.hpp>
@@ -101,6 +101,8 @@ TEST_CASE("sizes are those of the formulas") {
   is(HeadSpectral<Side::left, 2>{}, {8, 16}, 1.0 / 4);
   is(HeadSpectral<Side::left, 4>{}, {8, 2}, std::sqrt(4.0 / 16));
   is(HeadSpectral<Side::right, 2>{}, {16, 8}, 1.0 / 4);
+  is(PerHead<Side::left, 2, ColumnNorm>{}, {8, 16}, 1 / std::sqrt(2.0));
+  is(PerHead<Side::right, 4, RowNorm>{}, {8, 16}, 1.0 / 2);
   is(DualNorm<Spectral<>>{}, {4, 9}, 1.0 / 3);
   is(Then<Spectral<>, RowNorm>{}, {6, 16}, 1.0 / 4);
   is(Then<RowNorm, Spectral<>>{}, {4, 9}, 1.0 / 3);

@@ -98,14 +98,6 @@ const auto singular_values = [](const Matrix<double>& x) -> Eigen::VectorXd {
 };
 const auto spectral_scaling = [](const Matrix<double>& x) { return over(x, singular_values(x).maxCoeff()); };
 const auto nuclear_scaling = [](const Matrix<double>& x) { return over(x, singular_values(x).sum()); };
-const auto heads_over_their_norms = [](const Matrix<double>& x) -> Matrix<double> {
-  if (x.rows() % 2 != 0) throw std::invalid_argument("heads of two rows do not fill the block");
-  Matrix<double> result = x;
-  for (Index i = 0; i < x.rows(); i += 2)
-    result.middleRows(i, 2) = FrobeniusNorm{}(x.middleRows(i, 2).eval());
-  return result;
-};
-
 const auto largest_entry = [](const Matrix<double>& x) -> Matrix<double> {
   const double largest = x.cwiseAbs().maxCoeff();
   return x / (largest > 0 ? largest : 1);
@@ -173,7 +165,8 @@ TEST_CASE("maps that see the lines of one side") {
   check_row("Adaptive, rows of a head", Adaptive<LmHead>{}, "+-S | O, E y H y I y");
   check_row("ColumnNorm", ColumnNorm{.eps = 0}, "O | B, E y H y I n, degree 0 exact");
   check_row("HeadSpectral", HeadSpectral<Side::left, 2>{}, "R_2 | O, E y H n I n, degree 0 exact", 2);
-  check_row("heads over their norms", heads_over_their_norms, "R_2 | O, E y H n I n, degree 0 exact", 2);
+  check_row("heads over their norms", PerHead<Side::left, 2, FrobeniusNorm>{},
+            "R_2 | O, E y H n I n, degree 0 exact", 2);
   check_row("RowNorm, then Spectral", Then<RowNorm, Spectral<>>{row_norm, Spectral<>{}},
             "B | O, E y H n I n, degree 0 exact");
   check_row("Spectral, then RowNorm", Then<Spectral<>, RowNorm>{Spectral<>{}, row_norm},

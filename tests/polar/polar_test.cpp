@@ -144,4 +144,22 @@ TEST_CASE("each head has its own polar factor") {
   CHECK(relative_error(rows, polar_by_svd(block)) > 1e-2);
 }
 
+TEST_CASE("each head has its own norm, in either storage order") {
+  Random random(default_seed);
+  const Matrix<double> block = gaussian_block({6, 8}, random);
+  const PerHead<Side::left, 3, ColumnNorm> norm{{.eps = 0}};
+  const Matrix<double> columns = norm(block), transposed = norm.mirrored()(block.transpose());
+  const Matrix<double> frobenius = PerHead<Side::right, 4, FrobeniusNorm>{}(block);
+  for (Index i = 0; i < 6; i += 3)
+    for (Index j = 0; j < 8; ++j) {
+      const auto part = block.block(i, j, 3, 1);
+      CHECK((columns.block(i, j, 3, 1) - part / part.norm()).norm() <= 1e-14);
+    }
+  for (Index j = 0; j < 8; j += 4) {
+    const auto head = block.middleCols(j, 4);
+    CHECK((frobenius.middleCols(j, 4) - head / head.norm()).norm() <= 1e-14);
+  }
+  CHECK((transposed.transpose() - columns).norm() <= 1e-14);
+}
+
 }}  // namespace polar_test

@@ -4,12 +4,16 @@
 #include "support/saved_stack.hpp"
 #include "support/state_rules.hpp"
 
+#include <symopt/derive/update.hpp>
+#include <symopt/group/head_rotations.hpp>
 #include <symopt/normalization/sign.hpp>
+#include <symopt/optimizer/optimizer.hpp>
 #include <symopt/state/state.hpp>
 
 #include <doctest/doctest.h>
 
 #include <limits>
+#include <span>
 
 namespace state_mismatch_test { namespace {
 
@@ -60,6 +64,25 @@ TEST_CASE("the same stack takes the state") {
   TrainedStack trained({}, 3);
   CHECK(refusal(trained, saved()) == "");
   CHECK(trained.bytes() == saved());
+}
+
+TEST_CASE("the default method of a polar factor, which not every compiler spells, makes no other rule") {
+  const auto renamed_file = [](std::string name) {
+    Optimizer<Update<HeadRotations<Side::left, 2>>> optimizer(4, 3, {.parameter = "heads"});
+    const std::string file = interop::state_bytes(optimizer);
+    return described(file, "heads", [&](json& d) {
+      CHECK(d["rule"] == "HeadSpectral<left, 2, Automatic>");  // as version 0.1 had it
+      d["rule"] = name;
+    });
+  };
+  const auto load = [](const std::string& file) {
+    Optimizer<Update<HeadRotations<Side::left, 2>>> optimizer(4, 3, {.parameter = "heads"});
+    interop::load_state_bytes(optimizer, std::as_bytes(std::span(file)));
+  };
+  CHECK_NOTHROW(load(renamed_file("HeadSpectral<left, 2>")));
+  CHECK_NOTHROW(load(renamed_file("HeadSpectral<left, 2, Automatic>")));
+  CHECK_THROWS_AS(load(renamed_file("HeadSpectral<left, 2, Exact>")), interop::StateMismatch);
+  CHECK_THROWS_AS(load(renamed_file("HeadSpectral<left, 3>")), interop::StateMismatch);
 }
 
 TEST_CASE("missing and unknown parameters are named") {

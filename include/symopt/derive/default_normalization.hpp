@@ -2,9 +2,9 @@
 #pragma once
 
 #include <symopt/normalization/column_norm.hpp>
-#include <symopt/normalization/head_spectral.hpp>
 #include <symopt/normalization/identity.hpp>
 #include <symopt/normalization/one_sided_spectral.hpp>
+#include <symopt/normalization/per_head.hpp>
 #include <symopt/normalization/row_norm.hpp>
 #include <symopt/normalization/sign.hpp>
 #include <symopt/normalization/spectral.hpp>

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/derive/scale_free.hpp>
 #include <symopt/derive/then.hpp>
 #include <symopt/error.hpp>
 #include <symopt/finite.hpp>
 #include <symopt/memory/buffer.hpp>
 #include <symopt/normalization/root_mean_square.hpp>
+#include <symopt/normalization/scale_free.hpp>
 
 #include <boost/hana/length.hpp>
 

@@ -2,9 +2,9 @@
 #pragma once
 
 #include <symopt/derive/pipeline.hpp>
-#include <symopt/derive/scale_free.hpp>
 #include <symopt/group/group_text.hpp>
 #include <symopt/normalization/root_mean_square.hpp>
+#include <symopt/normalization/scale_free.hpp>
 #include <symopt/optimizer/options.hpp>
 #include <symopt/optimizer/rule.hpp>
 #include <symopt/type_name.hpp>
@@ -191,7 +191,7 @@ std::string rule_text(const Rule& rule) {
     std::string text = Projection::is_identity ? "" : "P";
     bool is_horizontal = true;
     for_each_stage(rule, [&]<class Stage>(const Stage&) {
-      text += (text.empty() ? "" : " > ") + type_name<Stage>();
+      text += (text.empty() ? "" : " > ") + map_name<Stage>();
       is_horizontal = stays_horizontal<Projection, Stage>();
       if (!is_horizontal) text += " > P";
     });
