@@ -55,6 +55,7 @@ foreach(library IN ITEMS headers_alone_with_eigen headers_alone_without_eigen)
   target_link_libraries(${library} PRIVATE symopt::symopt)
   target_compile_options(${library} PRIVATE -O0)
 endforeach()
+symopt_by_clang(headers_alone_with_eigen headers_alone_without_eigen)
 add_custom_target(headers_alone)
 add_dependencies(headers_alone headers_alone_with_eigen headers_alone_without_eigen)
 add_test(NAME headers_stand_alone

@@ -18,6 +18,11 @@ using kernel::Check;
 using kernel::StepCoefficients;
 using kernel::Streams;
 
+// An ordinary run of the tests has the sanitizers look at one scalar.
+#ifndef SYMOPT_TEST_SCALARS
+#define SYMOPT_TEST_SCALARS float, double
+#endif
+
 /// Numbers inside of a larger memory full of NaN, at an odd address: reading past an end shows in the result,
 /// writing in the surroundings.
 template <class T>
@@ -147,22 +152,23 @@ void check_all(const Trial& trial, Index gap = 0, bool gradient_is_transposed = 
   }
 }
 
-TEST_CASE_TEMPLATE("every fused step agrees with its reference at every width", Scalar, float, double) {
+TEST_CASE_TEMPLATE("every fused step agrees with its reference at every width", Scalar, SYMOPT_TEST_SCALARS) {
   for (Index cols = 1; cols <= 70; ++cols) {
     check_all<Scalar>({{13, cols}, cols % 2 == 0 ? ema : nesterov});  // eight, four and one row side by side
     check_all<Scalar>({{4, cols}, nesterov}, 3, true);
   }
 }
 
-TEST_CASE_TEMPLATE("every fused step multiplies the gradient by a clip's factor", Scalar, float, double) {
+TEST_CASE_TEMPLATE("every fused step multiplies the gradient by a clip's factor", Scalar,
+                   SYMOPT_TEST_SCALARS) {
   for (const Shape shape : {Shape{13, 37}, Shape{300, 333}}) {
     check_all<Scalar>({shape, clipped(ema)});
     check_all<Scalar>({shape, clipped(nesterov)}, 3, true);
   }
 }
 
-TEST_CASE_TEMPLATE("every fused step agrees with its reference on blocks of many chunks", Scalar, float,
-                   double) {
+TEST_CASE_TEMPLATE("every fused step agrees with its reference on blocks of many chunks", Scalar,
+                   SYMOPT_TEST_SCALARS) {
   // Several chunks of rows; columns summed in strips and, for many rows, by chunks.
   for (const Shape shape : {Shape{300, 333}, Shape{2100, 70}, Shape{2, 40000}, Shape{5000, 9}})
     check_all<Scalar>({shape, ema});
@@ -236,7 +242,7 @@ TEST_CASE("a large common row is taken away to more digits than a float has") {
 }
 
 TEST_CASE_TEMPLATE("sums of the momentum that are kept are those that are made again, to the bit", Scalar,
-                   float, double) {
+                   SYMOPT_TEST_SCALARS) {
   CAPTURE(default_seed);
   const kernel::CentredRowNormStep rule{1e-8};
   for (const Shape shape : {Shape{1, 5}, Shape{7, 37}, Shape{300, 333}, Shape{4000, 9}}) {
@@ -294,8 +300,8 @@ TEST_CASE("a momentum that leaves the normal numbers becomes zero, and a zero ro
   }
 }
 
-TEST_CASE_TEMPLATE("a gradient that is not finite is found wherever it is, and changes no bit", Scalar, float,
-                   double) {
+TEST_CASE_TEMPLATE("a gradient that is not finite is found wherever it is, and changes no bit", Scalar,
+                   SYMOPT_TEST_SCALARS) {
   using Limits = std::numeric_limits<Scalar>;
   Random random(default_seed);
   for (const Shape shape : {Shape{3, 41}, Shape{900, 80}}) {
@@ -334,7 +340,7 @@ TEST_CASE("the largest finite gradients pass the check") {
   }
 }
 
-TEST_CASE_TEMPLATE("fused AdamW agrees with its reference at every width", Scalar, float, double) {
+TEST_CASE_TEMPLATE("fused AdamW agrees with its reference at every width", Scalar, SYMOPT_TEST_SCALARS) {
   CAPTURE(default_seed);
   const kernel::AdamWCoefficients own{.first_correction = 3, .second_correction = 7};
   for (Index cols = 1; cols <= 70; ++cols)
@@ -470,8 +476,8 @@ void check_adaptive(Shape shape, double scale, const StepCoefficients& given, bo
   }
 }
 
-TEST_CASE_TEMPLATE("steps with second moments agree with their reference at every width", Scalar, float,
-                   double) {
+TEST_CASE_TEMPLATE("steps with second moments agree with their reference at every width", Scalar,
+                   SYMOPT_TEST_SCALARS) {
   for (Index cols = 2; cols <= 70; ++cols)
     check_adaptive<Scalar>({cols % 3 == 0 ? 13 : 4, cols}, 1, cols % 2 == 0 ? ema : clipped(ema),
                            cols % 5 == 0);
