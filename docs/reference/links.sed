@@ -4,3 +4,8 @@ s,\]\((\.\./)?((examples|tests|benchmarks|cmake|packaging|include)/[^)#]*\.(cpp|
 s,\[([^]]*)\]\((\.\./)?((examples/language_model|tests/golden|packaging)/README\.md)\),<a href="../../../\3">\1</a>,g
 # Doxygen gives headings names of its own: a link to one leads to its page.
 s,\]\((docs/)?([A-Za-z0-9-]+\.md)#[^)]*\),](\1\2),g
+# A formula is a block of math on GitHub, and one between \f[ and \f] for doxygen.
+/^```math$/,/^```$/{
+  s,^```math$,\\f[,
+  s,^```$,\\f],
+}
