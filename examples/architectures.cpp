@@ -22,8 +22,7 @@ struct Tensor {
 
 constexpr Index d = 64, heads = 4, neurons = 4 * d;
 
-// Rows of positions have an order, so that none are exchanged; the width may be turned. Each row moves by one
-// length.
+// Positions have an order, so that no rows are exchanged; the width may be rotated.
 using Positions = Update<RightOrthogonal, RowNorm>;
 
 const std::vector<Tensor> mlp{{"0.weight", {128, 784}}, {"0.bias", {128}},       {"2.weight", {128, 128}},
