@@ -15,6 +15,6 @@ seconds() { # the shorter of two tries: other programs disturb one
 }
 "$compiler" --version | head -n 1
 printf '%-34s %8s %24s\n' "translation unit" "-O0" "-O3 -march=native"
-for file in tests/compile_time/{eigen,umbrella,lm_head,hidden_matrix}.cpp examples/{readme,training_loop,architectures,check_a_rule}.cpp; do
+for file in tests/compile_time/{eigen,umbrella,lm_head,hidden_matrix}.cpp examples/{readme,training_loop,check_a_rule}.cpp; do
   printf '%-34s %8.1f %24.1f\n' "$file" "$(seconds "-O0" "$file")" "$(seconds "-O3 -march=native -fopenmp" "$file")"
 done

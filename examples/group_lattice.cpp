@@ -54,8 +54,8 @@ const auto groups = std::make_tuple(
     Entry<Product<LeftOrthogonal, SignedColumnPermutation>>{{"", "O(m) × B(n)"}},
     Entry<Product<HeadRotations<Side::left, h>, RightOrthogonal>>{{"", "O(h) ≀ S × O(n)"}},
     Entry<Product<LeftOrthogonal, HeadRotations<Side::right, h>>>{{"", "O(m) × O(h) ≀ S"}},
-    Entry<LmHead>{{"LmHead", "S(m) × O(n)<BR/>and W + 1 cᵀ", true}},
-    Entry<Router>{{"Router", "", true}}, Entry<HiddenMatrix>{{"HiddenMatrix", "O(m) × O(n)", true}});
+    Entry<LmHead>{{"LmHead", "S(m) × O(n)<BR/>and W + 1 cᵀ", true}}, Entry<Router>{{"Router", "", true}},
+    Entry<HiddenMatrix>{{"HiddenMatrix", "O(m) × O(n)", true}});
 constexpr std::size_t count = std::tuple_size_v<decltype(groups)>;
 
 template <std::size_t i>
