@@ -15,15 +15,15 @@
 
 #include <doctest/doctest.h>
 
-#include <cctype>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <map>
+#include <regex>
 #include <sstream>
 #include <string>
 #include <type_traits>
-#include <utility>
 #include <vector>
 
 namespace rules_test { namespace {
@@ -181,6 +181,31 @@ TEST_CASE("the page of rules has every option and its default") {
       CHECK(row->second == option.second);
     }
     CHECK(place->second.size() == defaults.size());
+  }
+}
+
+/// The names on the lines of public_names.txt that are for this.
+std::vector<std::string> public_names(const std::string& purpose) {
+  std::vector<std::string> names;
+  std::ifstream list(std::filesystem::path(SYMOPT_SOURCE_DIR) / "tests/documentation/public_names.txt");
+  for (std::string line; std::getline(list, line);) {
+    if (!line.starts_with(purpose + ":")) continue;
+    std::istringstream words(line.substr(purpose.size() + 1));
+    for (std::string name; words >> name;) names.push_back(name);
+  }
+  return names;
+}
+
+TEST_CASE("the page of rules has every public normalization, schedule and optimizer's rule") {
+  std::ifstream file(std::filesystem::path(SYMOPT_SOURCE_DIR) / "docs/rules.md");
+  const std::string page{std::istreambuf_iterator<char>(file), {}};
+  std::vector<std::string> names = public_names("normalizations");
+  CHECK(names.size() >= 10);
+  for (const std::string& schedule : public_names("schedules")) names.push_back(schedule);
+  for (const char* rule : {"AdamW", "Adaptive", "frame_average"}) names.emplace_back(rule);
+  for (const std::string& name : names) {
+    CAPTURE(name);
+    CHECK(std::regex_search(page, std::regex("`" + name + "\\b")));
   }
 }
 
