@@ -49,6 +49,7 @@ Gradients gradients() {
 struct Move {
   std::string name, formula;
   std::function<Block(const Block&)> gradient, step;
+  std::string when_respected = "moves along";  ///< the words for a rule that commutes with the move
   std::array<int, rows> order{1, 2, 3, 4, 5};  ///< the names of the rows, from above
 };
 
@@ -68,9 +69,9 @@ std::vector<Move> moves() {
   const auto shifted = [shift](const Block& block) { return Block(block + shift); };
   const auto unmoved = [](const Block& block) { return block; };
   return {{"as it is", "M", unmoved, unmoved},
-          {"rows renamed", "Π M", renamed, renamed, order},
+          {"rows renamed", "Π M", renamed, renamed, "moves along", order},
           {"columns turned", "M Rᵀ", turned, turned},
-          {"shifted", "M + 1 aᵀ", shifted, unmoved}};
+          {"shifted", "M + 1 aᵀ", shifted, unmoved, "unchanged"}};
 }
 
 /// A rule, from all gradients of a training to the direction of its last step.
@@ -149,8 +150,7 @@ class Picture {
         draw(x(column), y, direction, alone.cwiseAbs().maxCoeff(), move);
         if (column == 0 || row == 0) continue;
         const bool commutes = (direction - move.step(alone)).norm() < 1e-6 * alone.norm();
-        text(x(column), y + 5 * cell_height + 17,
-             commutes ? (move.formula == "M + 1 aᵀ" ? "unchanged" : "moves along") : "another step",
+        text(x(column), y + 5 * cell_height + 17, commutes ? move.when_respected : "another step",
              commutes ? "font-size=\"12\" fill=\"#1a7f4b\""
                       : "font-size=\"12\" font-weight=\"bold\" fill=\"#b3261e\"");
       }
