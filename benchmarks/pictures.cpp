@@ -131,32 +131,43 @@ plot (x < ridge ? x / ridge : 1) with lines linewidth 2 linecolor rgb grey title
 )");
 }
 
+/// A step that grows, with the look that it has in every panel.
+struct Series {
+  const char *name, *colour;
+  int point;
+};
+constexpr Series all_series[] = {{"row norm", "blue", 7},       {"centred row norm", "orange", 5},
+                                 {"column norm", "green", 9},   {"spectral", "purple", 13},
+                                 {"spectral 768", "purple", 4}, {"spectral 1024", "purple", 6},
+                                 {"spectral 2048", "purple", 8}};
+
+/// "with linespoints" and the look of a series.
+std::string look(const Series& series) {
+  return std::string(" with linespoints pointtype ") + std::to_string(series.point) +
+         " pointsize 0.7 linewidth 1.6 linecolor rgb " + series.colour;
+}
+
 void draw_growth(const fs::path& folder, const Medians& medians) {
   struct Panel {
-    std::string kind, title, label;
-    std::vector<std::string> series;
+    const char *kind, *title, *label;
     bool is_speed;  // of threads: the first point over each, else each over the first
   };
-  const std::vector<Panel> panels{
-      {"rows", "rows × 768", "rows", {"row norm", "centred row norm", "column norm"}, false},
-      {"columns", "8192 × columns", "columns", {"row norm", "centred row norm", "column norm"}, false},
-      {"edge", "spectral, k × k", "k", {"spectral"}, false},
-      {"experts", "experts of 512 × 256", "experts", {"row norm", "spectral"}, false},
-      {"threads",
-       "speed by threads",
-       "threads",
-       {"row norm", "centred row norm", "spectral 768", "spectral 1024", "spectral 2048"},
-       true}};
-  std::ostringstream script;
-  script << "set multiplot layout 2,3\nset grid xtics ytics\nset key bottom right samplen 1.5 font \",10\"\n";
+  constexpr Panel panels[] = {{"rows", "rows × 768", "rows", false},
+                              {"columns", "8192 × columns", "columns", false},
+                              {"edge", "spectral, k × k", "k", false},
+                              {"experts", "experts of 512 × 256", "experts", false},
+                              {"threads", "speed by threads", "threads", true}};
+  std::ostringstream script, key;
+  script << "set multiplot layout 2,3 margins 0.085,0.97,0.105,0.94 spacing 0.11,0.17\n"
+            "set grid xtics ytics\nunset key\n";
   int drawn = 0;
   for (const Panel& panel : panels) {
     std::ostringstream plot;
     double first_x = 0;
-    for (std::size_t s = 0; s < panel.series.size(); ++s) {
-      const auto found = points(medians, "growth/" + panel.kind + "/" + panel.series[s]);
+    for (const Series& series : all_series) {
+      const auto found = points(medians, std::string("growth/") + panel.kind + "/" + series.name);
       if (found.empty()) continue;
-      const std::string block = "$" + panel.kind + std::to_string(s);
+      const std::string block = "$" + std::string(panel.kind) + std::to_string(&series - all_series);
       script << block << " << end\n";
       for (const auto& [x, time] : found) {
         const double first = found.front().second;
@@ -164,28 +175,29 @@ void draw_growth(const fs::path& folder, const Medians& medians) {
       }
       script << "end\n";
       first_x = found.front().first;
-      constexpr const char* colours[] = {"blue", "orange", "green", "purple", "grey"};
-      plot << (plot.str().empty() ? "" : ", ") << block
-           << " using 1:2 with linespoints pointtype 7 pointsize 0.5 linewidth 1.6 linecolor rgb "
-           << colours[s] << " title \"" << panel.series[s] << '"';
+      plot << ", " << block << " using 1:2" << look(series);
     }
     if (plot.str().empty()) continue;
     ++drawn;
-    const double power = panel.kind == "edge" ? 3 : 1;
-    script << "set title \"" << panel.title << "\"\nset xlabel \"" << panel.label << "\"\nset ylabel \""
-           << (panel.is_speed ? "times as fast as one" : "time, over the first") << "\"\n"
+    const double power = std::string(panel.kind) == "edge" ? 3 : 1;
+    script << "set title \"" << panel.title << "\" offset 0,-0.5\nset xlabel \"" << panel.label
+           << "\" offset 0,0.4\nset ylabel \"" << (panel.is_speed ? "times as fast" : "time, over the first")
+           << "\" offset 1.2,0\n"
            << (panel.is_speed
                    ? "unset logscale\nset xtics 1\nset ytics 0.5\nset xrange [0.8:*]\nset yrange [0:*]\n"
                    : "set logscale x 4\nset logscale y 4\nset xrange [*:*]\nset yrange [*:*]\n")
-           << "plot (x / " << first_x << ") ** " << power
-           << " with lines dashtype 2 linecolor rgb grey title \""
-           << (panel.is_speed ? "ideal"
-               : power == 3   ? "cubic"
-                              : "linear")
-           << "\", " << plot.str() << "\n";
+           << "plot (x / " << first_x << ") ** " << power << " with lines dashtype 2 linecolor rgb grey"
+           << plot.str() << "\n";
   }
   if (drawn == 0) return;
-  draw(folder, "performance-growth", "1000,640", script.str() + "unset multiplot\n");
+  for (const Series& series : all_series)
+    key << "NaN" << look(series) << " title \"" << series.name << "\", ";
+  script << "unset logscale\nunset border\nunset tics\nunset grid\nunset title\nunset xlabel\nunset ylabel\n"
+            "set xrange [0:1]\nset yrange [0:1]\nset key center left Left reverse spacing 1.15 samplen 2.5 "
+            "maxrows 8\n"
+            "plot "
+         << key.str() << "NaN with lines dashtype 2 linecolor rgb grey title \"linear; cubic for k × k\"\n";
+  draw(folder, "performance-growth", "830,600", script.str() + "unset multiplot\n");
 }
 
 }  // namespace

@@ -19,7 +19,7 @@ endif()
 get_property(symopt_is_multi_config GLOBAL PROPERTY GENERATOR_IS_MULTI_CONFIG)
 if(NOT CMAKE_PROJECT_NAME STREQUAL symopt AND NOT symopt_is_multi_config AND NOT CMAKE_BUILD_TYPE
    AND NOT CMAKE_CXX_FLAGS MATCHES "-O")
-  message(NOTICE "symopt: no CMAKE_BUILD_TYPE is set, so the compiler optimizes nothing and a step takes many times as \
-long. Set it to Release, or link symopt::native instead of symopt::symopt.")
+  message(NOTICE "symopt: no CMAKE_BUILD_TYPE is set, so only what links symopt::native is optimized; with symopt::symopt a \
+step takes many times as long. Set it to Release.")
 endif()
 unset(symopt_is_multi_config)

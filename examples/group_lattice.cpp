@@ -37,14 +37,14 @@ struct Entry {
 
 // Equal groups share a node: the first one's symbol, everybody's name.
 const auto groups = std::make_tuple(
-    Entry<Trivial>{{"Trivial", "1"}}, Entry<SharedShift>{{"SharedShift", "W + 1 c<SUP>T</SUP>"}},
-    Entry<RowPermutation>{{"RowPermutation", "S(m)"}},
-    Entry<ColumnPermutation>{{"ColumnPermutation", "S(n)"}},
-    Entry<ColumnShift>{{"ColumnShift", "W + a 1<SUP>T</SUP>"}},
-    Entry<SignedRowPermutation>{{"SignedRowPermutation", "B(m)"}},
-    Entry<SignedColumnPermutation>{{"SignedColumnPermutation", "B(n)"}},
-    Entry<HeadRotations<Side::left, h>>{{"HeadRotations&lt;left, h&gt;", "O(h) ≀ S"}},
-    Entry<HeadRotations<Side::right, h>>{{"HeadRotations&lt;right, h&gt;", "O(h) ≀ S"}},
+    Entry<Trivial>{{"Trivial", "1"}}, Entry<SharedShift>{{"SharedShift", "W + 1 cᵀ"}},
+    Entry<RowPermutation>{{"Row<BR/>Permutation", "S(m)"}},
+    Entry<ColumnPermutation>{{"Column<BR/>Permutation", "S(n)"}},
+    Entry<ColumnShift>{{"ColumnShift", "W + a 1ᵀ"}},
+    Entry<SignedRowPermutation>{{"SignedRow<BR/>Permutation", "B(m)"}},
+    Entry<SignedColumnPermutation>{{"SignedColumn<BR/>Permutation", "B(n)"}},
+    Entry<HeadRotations<Side::left, h>>{{"HeadRotations<BR/>&lt;left, h&gt;", "O(h) ≀ S"}},
+    Entry<HeadRotations<Side::right, h>>{{"HeadRotations<BR/>&lt;right, h&gt;", "O(h) ≀ S"}},
     Entry<LeftOrthogonal>{{"LeftOrthogonal", "O(m)"}}, Entry<RightOrthogonal>{{"RightOrthogonal", "O(n)"}},
     Entry<Product<RowPermutation, ColumnPermutation>>{{"", "S(m) × S(n)"}},
     Entry<Product<SignedRowPermutation, SignedColumnPermutation>>{{"", "B(m) × B(n)"}},
@@ -54,8 +54,8 @@ const auto groups = std::make_tuple(
     Entry<Product<LeftOrthogonal, SignedColumnPermutation>>{{"", "O(m) × B(n)"}},
     Entry<Product<HeadRotations<Side::left, h>, RightOrthogonal>>{{"", "O(h) ≀ S × O(n)"}},
     Entry<Product<LeftOrthogonal, HeadRotations<Side::right, h>>>{{"", "O(m) × O(h) ≀ S"}},
-    Entry<LmHead>{{"LmHead", "S(m) × O(n) and W + 1 c<SUP>T</SUP>", true}},
-    Entry<Router>{{"Router", "", true}}, Entry<HiddenMatrix>{{"HiddenMatrix", "O(m) × O(n)", true}});
+    Entry<LmHead>{{"LmHead", "S(m) × O(n)<BR/>and W + 1 cᵀ", true}}, Entry<Router>{{"Router", "", true}},
+    Entry<HiddenMatrix>{{"HiddenMatrix", "O(m) × O(n)", true}});
 constexpr std::size_t count = std::tuple_size_v<decltype(groups)>;
 
 template <std::size_t i>
@@ -125,7 +125,7 @@ std::string maps_at() {
   const auto add = [&]<class Map>(std::type_identity<Map>, const char* name) {
     using Largest = typename Map::largest_group;
     if constexpr (is_subgroup_v<G, Largest> && is_subgroup_v<Largest, G>)
-      text += (text.empty() ? "" : ", ") + std::string(name);
+      text += (text.empty() ? "" : ",<BR/>") + std::string(name);
   };
   add(std::type_identity<Identity>{}, "Identity");
   add(std::type_identity<FrobeniusNorm>{}, "FrobeniusNorm");
@@ -133,8 +133,8 @@ std::string maps_at() {
   add(std::type_identity<RowNorm>{}, "RowNorm");
   add(std::type_identity<ColumnNorm>{}, "ColumnNorm");
   add(std::type_identity<Sign>{}, "Sign");
-  add(std::type_identity<HeadSpectral<Side::left, h>>{}, "HeadSpectral&lt;left, h&gt;");
-  add(std::type_identity<HeadSpectral<Side::right, h>>{}, "HeadSpectral&lt;right, h&gt;");
+  add(std::type_identity<HeadSpectral<Side::left, h>>{}, "HeadSpectral<BR/>&lt;left, h&gt;");
+  add(std::type_identity<HeadSpectral<Side::right, h>>{}, "HeadSpectral<BR/>&lt;right, h&gt;");
   return text;
 }
 
@@ -158,17 +158,15 @@ void print_node(std::ostream& out) {
       << (row.is_parameter_class ? ", penwidth=1.8, color=\"#3d4754\"" : "")
       << ", label=<<TABLE BORDER=\"0\" CELLBORDER=\"0\" CELLSPACING=\"0\" CELLPADDING=\"1\">";
   const auto line = [&](const std::string& text) { out << "<TR><TD>" << text << "</TD></TR>"; };
-  std::string all;
-  for (const std::string& name : names) all += (all.empty() ? "" : ", ") + name;
-  if (!all.empty()) line("<B>" + all + "</B>");
+  for (const std::string& name : names) line("<B>" + name + "</B>");
   line(row.symbol);
-  line("<FONT COLOR=\"#5a6472\" POINT-SIZE=\"10\">" + std::string("derives ") +
+  line("<FONT COLOR=\"#4a5462\" POINT-SIZE=\"11\">" + std::string("derives ") +
        (projects ? (std::string(look.update) == "gradient" ? std::string("P gradient")
                                                            : "P " + std::string(look.update) + " P")
                  : std::string(look.update)) +
        "</FONT>");
   if (!maps.empty())
-    line("<FONT COLOR=\"#8a4b08\" POINT-SIZE=\"10\"><I>largest group of " + maps + "</I></FONT>");
+    line("<FONT COLOR=\"#8a4b08\" POINT-SIZE=\"11\">largest group of<BR/>" + maps + "</FONT>");
   out << "</TABLE>>];\n";
 }
 
@@ -188,10 +186,10 @@ std::string picture() {
   out << "// Written by examples/group_lattice.cpp; rendered by: dot -Tsvg docs/groups.dot -o "
          "docs/groups.svg\n"
          "digraph groups {\n"
-         "  graph [rankdir=BT, nodesep=0.22, ranksep=0.55, bgcolor=\"white\", pad=0.2];\n"
+         "  graph [rankdir=BT, nodesep=0.12, ranksep=0.42, bgcolor=\"white\", pad=0.2];\n"
          "  node [shape=box, style=\"rounded,filled\", color=\"#6b7686\", "
-         "fontname=\"Helvetica,Arial,sans-serif\", "
-         "fontsize=12, margin=\"0.10,0.05\"];\n"
+         "fontname=\"DejaVu Sans,Verdana,sans-serif\", "
+         "fontsize=12, margin=\"0.06,0.06\"];\n"
          "  edge [color=\"#8d97a5\", arrowsize=0.6];\n";
   [&]<std::size_t... i>(std::index_sequence<i...>) {
     (print_node<i>(out), ...);

@@ -3,4 +3,9 @@
 s,\]\((\.\./)?((examples|tests|benchmarks|cmake|packaging|include)/[^)#]*\.(cpp|cmake|hpp|h|c)|LICENSE|CITATION\.cff|include|include/[^)#.]*|CMakeLists\.txt|packaging/(vcpkg|conan)[^)#]*)\),](../../../\2),g
 s,\[([^]]*)\]\((\.\./)?((examples/language_model|tests/golden|packaging)/README\.md)\),<a href="../../../\3">\1</a>,g
 # Doxygen gives headings names of its own: a link to one leads to its page.
-s,\]\((docs/)?([A-Za-z0-9-]+\.md)#[^)]*\),](\1\2),g
+s,\]\((docs/|\.\./)?([A-Za-z0-9-]+\.md)#[^)]*\),](\1\2),g
+# A formula is a block of math on GitHub, and one between \f[ and \f] for doxygen.
+/^```math$/,/^```$/{
+  s,^```math$,\\f[,
+  s,^```$,\\f],
+}
