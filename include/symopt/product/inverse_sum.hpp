@@ -8,16 +8,17 @@
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
-/// Weighted inverses on their way into one symmetric matrix, I + sum_m weight * square of the first `count`
-/// of memory.each. Where they come in several batches, the sum waits above the diagonal of `square` and in
-/// `diagonal`: below is the matrix that the next ones are made of. With the last batch all of it, times
-/// `gain`, becomes `square`.
+/// Weighted inverses on their way into one symmetric matrix, constant I + linear A + sum_m weight * square of
+/// the first `count` of memory.each, where A is the matrix that they are made of, below the diagonal of
+/// `square`. Where they come in several batches, the sum waits above that diagonal and in `diagonal`. With
+/// the last batch all of it, times `gain`, becomes `square`.
 template <class Scalar>
 struct InverseSum {
   MatrixRef<Scalar> square;
   Scalar* diagonal;
+  Scalar constant = 1, linear = 0, gain = 1;
 
-  void add(const InverseMemory<Scalar>& memory, std::size_t count, bool is_first, bool is_last, Scalar gain) {
+  void add(const InverseMemory<Scalar>& memory, std::size_t count, bool is_first, bool is_last) {
     constexpr Index run = 16;  // columns of one cache line
     const Index size = square.rows(), stride = square_stride(size);
     const Scalar factor = is_last ? gain : Scalar(1);
@@ -36,7 +37,8 @@ struct InverseSum {
           }
           for (Index c = 0; c < used; ++c) {
             Scalar& kept = i == col + c ? diagonal[i] : square.coeffRef(col + c, i);
-            const Scalar before = !is_first ? kept : Scalar(i == col + c);
+            const Scalar before =
+                is_first ? (i == col + c ? constant : Scalar(0)) + linear * square.coeff(i, col + c) : kept;
             kept = factor * (before + sum[c]);
             if (is_last) square.coeffRef(i, col + c) = kept;
           }
