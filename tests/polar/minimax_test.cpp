@@ -208,7 +208,7 @@ TEST_CASE("Fast stays within 15.1 % in double and 16.5 % in float") {
 TEST_CASE("blocks like gradients are within 2 % in float, and by Fast within 9 %") {
   CAPTURE(default_seed);
   Random random(default_seed);
-  const Matrix<float> block = gaussian_block({256, 256}, random).cast<float>();
+  const Matrix<float> block = gaussian_block({256, 300}, random).cast<float>();
   const auto check = [](const Matrix<float>& result, double band) {
     const Eigen::VectorXd values = singular_values(as_double(result));
     CHECK(values.minCoeff() >= 1 - band);

@@ -52,13 +52,16 @@ struct RationalWorkspace {
 
 namespace detail {
 
-/// The norms of a Gram matrix; the scratch holds a number for each of its rows. Cost: k^2.
+/// The norms of a Gram matrix, of which the lower triangle is read; the scratch holds a number for each of
+/// its rows. Cost: k^2.
 template <class Scalar>
 GramNorms norms_of(const MatrixRef<Scalar>& gram, kernel::Buffer<Scalar>& scratch) {
   const double trace = gram.diagonal().template cast<double>().sum();
   Scalar* rows = scratch.data();
   kernel::share_work(gram.rows(), 4.0 * static_cast<double>(gram.size()), [&](Index i) {
-    rows[i] = (gram.row(i) * static_cast<Scalar>(1 / trace)).squaredNorm();
+    const Scalar part = static_cast<Scalar>(1 / trace);
+    const Scalar diagonal = part * gram.coeff(i, i);
+    rows[i] = 2 * (part * gram.row(i).head(i)).squaredNorm() + diagonal * diagonal;
   });
   double sum = 0;
   for (Index i = 0; i < gram.rows(); ++i) sum += static_cast<double>(rows[i]);
@@ -121,7 +124,7 @@ void apply_rational(MatrixRef<Scalar> block, Side gram_side, RationalWorkspace<S
   const Index size = extent(symopt::detail::shape_of(block), gram_side);
   MatrixRef<Scalar> square = workspace.square.as({size, kernel::square_stride(size)}).leftCols(size);
   const Scalar scale = kernel::power_of_two_scale(largest);
-  kernel::gram<Scalar>(block, gram_side, square, workspace.products, scale);
+  kernel::lower_gram<Scalar>(block, gram_side, square, workspace.products, scale);
   const GramNorms norms = detail::norms_of<Scalar>(square, workspace.diagonal);
   detail::evaluate<Scalar>(square, norms.trace, choose(norms), workspace);
   kernel::multiply_square<Scalar>(square, block, gram_side, workspace.products, scale);
