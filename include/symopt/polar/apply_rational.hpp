@@ -6,6 +6,7 @@
 #include <symopt/product/inverse_sum.hpp>
 #include <symopt/product/products.hpp>
 #include <symopt/scaling.hpp>
+#include <symopt/threads.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -115,19 +116,22 @@ void evaluate(MatrixRef<Scalar> square, double trace, const ScaledMap& chosen,
 template <class Scalar, class Choose>
 void apply_rational(MatrixRef<Scalar> block, Side gram_side, RationalWorkspace<Scalar>& workspace,
                     Choose&& choose) {
-  const Scalar largest = kernel::largest_entry<Scalar>(block);
-  if (largest == Scalar(0)) return;
-  if (!symopt::detail::is_finite(largest)) {
-    block.setConstant(std::numeric_limits<Scalar>::quiet_NaN());
-    return;
-  }
   const Index size = extent(symopt::detail::shape_of(block), gram_side);
-  MatrixRef<Scalar> square = workspace.square.as({size, kernel::square_stride(size)}).leftCols(size);
-  const Scalar scale = kernel::power_of_two_scale(largest);
-  kernel::lower_gram<Scalar>(block, gram_side, square, workspace.products, scale);
-  const GramNorms norms = detail::norms_of<Scalar>(square, workspace.diagonal);
-  detail::evaluate<Scalar>(square, norms.trace, choose(norms), workspace);
-  kernel::multiply_square<Scalar>(square, block, gram_side, workspace.products, scale);
+  const double lanes = static_cast<double>(size);
+  kernel::with_team(lanes * (3 * static_cast<double>(block.size()) + 3 * lanes * lanes), [&] {
+    const Scalar largest = kernel::largest_entry<Scalar>(block);
+    if (largest == Scalar(0)) return;
+    if (!symopt::detail::is_finite(largest)) {
+      block.setConstant(std::numeric_limits<Scalar>::quiet_NaN());
+      return;
+    }
+    MatrixRef<Scalar> square = workspace.square.as({size, kernel::square_stride(size)}).leftCols(size);
+    const Scalar scale = kernel::power_of_two_scale(largest);
+    kernel::lower_gram<Scalar>(block, gram_side, square, workspace.products, scale);
+    const GramNorms norms = detail::norms_of<Scalar>(square, workspace.diagonal);
+    detail::evaluate<Scalar>(square, norms.trace, choose(norms), workspace);
+    kernel::multiply_square<Scalar>(square, block, gram_side, workspace.products, scale);
+  });
 }
 
 }}}  // namespace symopt::polar
