@@ -4,6 +4,7 @@
 
 #include <benchmark/benchmark.h>
 
+#include <cstdlib>
 #include <fstream>
 #include <string>
 
@@ -31,6 +32,8 @@ int main(int argc, char** argv) {
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
   benchmark::AddCustomContext("processor", processor());
   benchmark::AddCustomContext("symopt", symopt::configuration());
+  const char* waiting = std::getenv("OMP_WAIT_POLICY");
+  benchmark::AddCustomContext("OMP_WAIT_POLICY", waiting != nullptr ? waiting : "not set");
 #if defined(__linux__)
   if (openblas_get_corename != nullptr) benchmark::AddCustomContext("OpenBLAS", openblas_get_corename());
 #endif

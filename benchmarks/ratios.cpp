@@ -12,16 +12,16 @@ namespace {
 void print_ratios(const Medians& medians) {
   std::printf("%-41s %-22s %7s %6s\n", "benchmark (median ms)", "against (ms)", "ratio", "goal");
   for (const Target& target : targets()) {
-    const auto own = medians.find(target.benchmark), peer = medians.find(target.peer);
-    if (own == medians.end() || peer == medians.end()) continue;
+    const double ratio = target.ratio.of(medians);
+    if (ratio == 0) continue;
     char left[96], right[96], goal[16] = "";
-    std::snprintf(left, sizeof left, "%s (%.3g)", target.benchmark.c_str(), own->second);
+    const auto& [benchmark, peer] = target.ratio;
+    std::snprintf(left, sizeof left, "%s (%.3g)", benchmark.c_str(), medians.at(benchmark));
     // Peers are named by who they are, limits and other steps of symopt by what they do.
-    const auto first = target.peer.find('/'), second = target.peer.find('/', first + 1);
-    std::string who = target.peer.substr(0, first);
-    if (who == "limit" || who == "symopt") who = target.peer.substr(first + 1, second - first - 1);
-    std::snprintf(right, sizeof right, "%s (%.3g)", who.c_str(), peer->second);
-    const double ratio = peer->second / own->second;
+    const auto first = peer.find('/'), second = peer.find('/', first + 1);
+    std::string who = peer.substr(0, first);
+    if (who == "limit" || who == "symopt") who = peer.substr(first + 1, second - first - 1);
+    std::snprintf(right, sizeof right, "%s (%.3g)", who.c_str(), medians.at(peer));
     if (target.goal > 0)
       std::snprintf(goal, sizeof goal, "%.3g%s", target.goal, ratio < target.goal ? " -" : "");
     std::printf("%-41s %-22s %7.2f %6s\n", left, right, ratio, goal);

@@ -9,6 +9,8 @@
 #include <string>
 #include <utility>
 
+#include <omp.h>
+
 namespace {
 
 using namespace symopt;
@@ -133,6 +135,12 @@ int registered = [] {
   add("symopt/adaptive_head_column_major/50304x768", step<Adaptive<LmHead>>, vocabulary, checked, false,
       true);
   add("limit/5_streams/6144x768", memory_limit<3>, Shape{6144, 768});
+  add("limit/5_streams_1_thread/50304x768", [](benchmark::State& state) {
+    const int before = omp_get_max_threads();
+    omp_set_num_threads(1);
+    memory_limit<3>(state, vocabulary);
+    omp_set_num_threads(before);
+  });
   for (const auto& [name, policy] :
        {std::pair{"pair_rows", checked}, std::pair{"pair_rows_unchecked", unchecked}}) {
     add(std::string("symopt/") + name + "/6144x768", pair_rows,

@@ -5,12 +5,15 @@
 
 #include <fstream>
 #include <map>
+#include <stdexcept>
 #include <string>
 
-/// The file that Google Benchmark wrote of one run.
+/// The file that Google Benchmark wrote of one run. Errors: std::runtime_error that names the file.
 inline nlohmann::json read_run(const std::string& path) {
   std::ifstream file(path);
-  return nlohmann::json::parse(file);
+  nlohmann::json run = nlohmann::json::parse(file, nullptr, false);
+  if (run.is_discarded()) throw std::runtime_error(path + " is no JSON of Google Benchmark");
+  return run;
 }
 
 /// Times in milliseconds by the names of benchmarks.

@@ -144,12 +144,17 @@ void register_all(int threads) {
     });
     add("symopt_1_thread" + what,
         [=](auto& state) { run(state, 1, shape, symopt_step<polar::Automatic>()); });
+    add("fast" + what, [=](auto& state) { run(state, threads, shape, symopt_step<polar::Fast>()); });
+    add("fast_1_thread" + what, [=](auto& state) { run(state, 1, shape, symopt_step<polar::Fast>()); });
     add("gram_newton_schulz" + what,
         [=](auto& state) { run(state, threads, shape, symopt_step<polar::GramNewtonSchulz>()); });
     add("newton_schulz_symopt" + what,
         [=](auto& state) { run(state, threads, shape, symopt_step<polar::NewtonSchulz>()); });
     add("newton_schulz_blas" + what, [=](auto& state) {
       run(state, threads, shape, [](Shape s) { return NewtonSchulzByHand<ByBlas>(s.rows, s.cols); });
+    });
+    add("newton_schulz_blas_1_thread" + what, [=](auto& state) {
+      run(state, 1, shape, [](Shape s) { return NewtonSchulzByHand<ByBlas>(s.rows, s.cols); });
     });
     add("newton_schulz_eigen" + what, [=](auto& state) {
       run(state, threads, shape, [](Shape s) { return NewtonSchulzByHand<ByEigen>(s.rows, s.cols); });
@@ -158,6 +163,9 @@ void register_all(int threads) {
     add("newton_schulz_torch" + what, [=](auto& state) { run_torch(state, threads, 1, shape, true); });
 #endif
   }
+  add("loop/empty", [=](auto& state) {  // a loop that all threads share, and what waking them takes
+    for (auto _ : state) kernel::parallel_for(threads, [](Index i) { benchmark::DoNotOptimize(i); });
+  });
   for (const auto& [name, blocks, shape] : {std::tuple{"router", Index(1), Shape{16, 2048}},
                                             {"heads", Index(64), Shape{64, 1024}},
                                             {"experts", Index(32), Shape{1024, 2048}},

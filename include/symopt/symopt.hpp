@@ -37,6 +37,7 @@
 #include <symopt/optimizer/schedule.hpp>
 #include <symopt/polar/automatic.hpp>
 #include <symopt/polar/exact.hpp>
+#include <symopt/polar/fast.hpp>
 #include <symopt/polar/gram_newton_schulz.hpp>
 #include <symopt/polar/newton_schulz.hpp>
 #include <symopt/polar/polar_express.hpp>

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <symopt/matrix.hpp>
+#include <symopt/thread_team.hpp>
 
 #include <algorithm>
 #include <atomic>
 #include <exception>
+#include <utility>
 
 #ifdef _OPENMP
 #include <omp.h>
@@ -16,9 +18,16 @@
 // same bits.
 namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
+/// The team that the calling thread leads, see with_team; none on other threads, and inside of a loop.
+inline ThreadTeam*& led_team() {
+  thread_local ThreadTeam* team = nullptr;
+  return team;
+}
+
 /// Threads that parallel_for would use here: 1 without OpenMP, and inside of a parallel region.
 inline int thread_count() {
 #ifdef _OPENMP
+  if (led_team() != nullptr) return led_team()->size();
   return omp_in_parallel() ? 1 : omp_get_max_threads();
 #else
   return 1;
@@ -73,20 +82,58 @@ void in_shares(Index count, [[maybe_unused]] int shares, Work&& work) {
   if (count > 1 && thread_count() > 1) {
     std::exception_ptr error;
     SharedChunks chunks(count, shares);
-#pragma omp parallel
-    chunks.take(thread_index(), [&](Index i) {
-      try {
-        work(i);
-      } catch (...) {
+    const auto take = [&](int thread) {
+      chunks.take(thread, [&](Index i) {
+        try {
+          work(i);
+        } catch (...) {
 #pragma omp critical(symopt_in_shares)
-        if (!error) error = std::current_exception();
-      }
-    });
+          if (!error) error = std::current_exception();
+        }
+      });
+    };
+    if (led_team() != nullptr) {
+      ThreadTeam* team = std::exchange(led_team(), nullptr);  // loops in a chunk are plain ones
+      team->lead(take);
+      led_team() = team;
+    } else {
+#pragma omp parallel
+      take(thread_index());
+    }
     if (error) std::rethrow_exception(error);
     return;
   }
 #endif
   for (Index i = 0; i < count; ++i) work(i);
+}
+
+/// body(), all of whose parallel loops are worked on by one team: threads are woken once, and not for every
+/// loop. For programs of many short loops, of some `flops` together; few of them are not worth a team. What
+/// the body throws is thrown again here. Inside of a parallel region or of another team: body() alone.
+template <class Body>
+void with_team([[maybe_unused]] double flops, Body&& body) {
+#ifdef _OPENMP
+  if (flops >= 2e6 && led_team() == nullptr && thread_count() > 1) {
+    std::exception_ptr error;
+    ThreadTeam team(omp_get_max_threads());
+#pragma omp parallel
+    if (thread_index() == 0) {
+      led_team() = &team;
+      try {
+        body();
+      } catch (...) {
+        error = std::current_exception();
+      }
+      led_team() = nullptr;
+      team.dismiss();
+    } else {
+      team.follow(thread_index());
+    }
+    if (error) std::rethrow_exception(error);
+    return;
+  }
+#endif
+  body();
 }
 
 /// Calls work(i) once for every chunk i in [0, count), in any order and on any thread. Chunk i must not write

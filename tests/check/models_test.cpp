@@ -35,7 +35,7 @@ static_assert(all_model_normalization<Identity, FrobeniusNorm, RowNorm, ColumnNo
 template <class... Methods>
 constexpr bool all_model_polar_method = (... && polar::PolarMethod<Methods>);
 
-static_assert(all_model_polar_method<polar::Automatic, polar::Zolotarev, polar::GramNewtonSchulz,
+static_assert(all_model_polar_method<polar::Automatic, polar::Fast, polar::Zolotarev, polar::GramNewtonSchulz,
                                      polar::NewtonSchulz, polar::PolarExpress, polar::CoupledNewtonSchulz,
                                      polar::CoupledPolarExpress, polar::Exact>);
 

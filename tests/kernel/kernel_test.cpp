@@ -171,8 +171,8 @@ Matrix<float> with_threads(int threads, const Matrix<float>& block, const Method
   return result;
 }
 
-TEST_CASE_TEMPLATE("the same bits for 1, 2, 3 and 8 threads", Method, polar::Automatic, polar::Zolotarev,
-                   polar::GramNewtonSchulz, polar::PolarExpress, polar::NewtonSchulz) {
+TEST_CASE_TEMPLATE("the same bits for 1, 2, 3 and 8 threads", Method, polar::Automatic, polar::Fast,
+                   polar::Zolotarev, polar::GramNewtonSchulz, polar::PolarExpress, polar::NewtonSchulz) {
   CAPTURE(default_seed);
   Random random(default_seed);
   for (const Shape shape : {Shape{40, 30}, Shape{300, 310}, Shape{200, 2500}, Shape{2100, 250}}) {

@@ -102,6 +102,54 @@ TEST_CASE(
       }
 }
 
+TEST_CASE(
+    "a team works on loop after loop, each piece once, and passes on errors of loops and of its program") {
+  omp_set_dynamic(0);
+  for (const int threads : {1, 2, 3, 8}) {
+    CAPTURE(threads);
+    omp_set_num_threads(threads);
+    constexpr Index count = 37, loops = 300;
+    std::vector<Index> sums(count, 0);
+    std::set<int> seen;
+    kernel::with_team(1e9, [&] {
+      CHECK(kernel::thread_count() == threads);
+      for (Index loop = 0; loop < loops; ++loop) {
+        // What the loop before left is seen by whoever works on this one.
+        const std::vector<Index> before = sums;
+        const auto work = [&](Index i) {
+          CHECK(kernel::thread_count() == 1);  // loops in a chunk are plain ones
+          const auto k = static_cast<std::size_t>(i);
+          sums[k] = before[count - 1 - k] + loop;
+        };
+        if (loop % 2 == 0) {
+          kernel::parallel_for(count, work);
+        } else {
+          kernel::parallel_sweep(count, work);
+        }
+      }
+      CHECK_THROWS_AS(kernel::parallel_for(9,
+                                           [](Index i) {
+                                             if (i == 4) throw std::out_of_range("four");
+                                           }),
+                      std::out_of_range);
+      kernel::with_team(1e9, [&] {  // one team is enough
+        kernel::parallel_for(2000, [&](Index) {
+          volatile double sum = 0;
+          for (int k = 0; k < 2000; ++k) sum = sum + k;
+#pragma omp critical
+          seen.insert(kernel::thread_index());
+        });
+      });
+    });
+    CHECK(std::ranges::all_of(sums, [](Index sum) { return sum == loops * (loops - 1) / 2; }));
+    CHECK(*seen.rbegin() < threads);
+    CHECK(kernel::led_team() == nullptr);
+    CHECK_THROWS_AS(kernel::with_team(1e9, [] { throw std::out_of_range("program"); }), std::out_of_range);
+    CHECK(kernel::thread_count() == threads);
+    kernel::with_team(1e3, [&] { CHECK(kernel::led_team() == nullptr); });  // too little for a team
+  }
+}
+
 TEST_CASE("a thread begins with its own share, and takes what fewer threads than shares leave") {
   kernel::SharedChunks chunks(10, 4);
   std::vector<Index> taken;

@@ -38,6 +38,8 @@ TEST_CASE_TEMPLATE("left and right Gram matrices give the same map", Scalar, flo
       CHECK(side_difference(polar::NewtonSchulz{}, block) <= 1e4 * roundoff<Scalar>);
       // The smallest shift, 2e-6 of the squared norm, divides what rounding puts into the Gram matrix.
       CHECK(side_difference(polar::Zolotarev{}, block) <= 4e4 * roundoff<Scalar>);
+      CHECK(side_difference(polar::Automatic{}, block) <= 4e4 * roundoff<Scalar>);
+      CHECK(side_difference(polar::Fast{}, block) <= 4e4 * roundoff<Scalar>);
       // Without the restart that float gets, the polynomial of a Gram matrix multiplies by about the square
       // of that slope.
       const double slope = std::same_as<Scalar, double> ? 1e6 : 1e4;
@@ -56,7 +58,8 @@ TEST_CASE("left and right coupled iterations agree on well-conditioned blocks in
 }
 
 TEST_CASE_TEMPLATE("the result lies in the row and column spaces of the block", Method, Exact,
-                   polar::NewtonSchulz, polar::PolarExpress, polar::GramNewtonSchulz, polar::Zolotarev) {
+                   polar::NewtonSchulz, polar::PolarExpress, polar::GramNewtonSchulz, polar::Zolotarev,
+                   polar::Automatic, polar::Fast) {
   CAPTURE(default_seed);
   Random random(default_seed);
   for (const Shape shape : {Shape{8, 8}, Shape{12, 5}, Shape{5, 12}}) {

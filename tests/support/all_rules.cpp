@@ -101,6 +101,7 @@ std::vector<NamedRule> make_spectral_rules() {
   add_spectral_rules(rules, "CoupledPolarExpress", polar::CoupledPolarExpress{}, coupled);
   rules.push_back(named_rule("Spectral as in Muon",
                              Spectral<polar::PolarExpress>{polar::PolarExpress::muon()}, both_rotated));
+  rules.push_back(named_rule("Spectral by Fast", Spectral<polar::Fast>{}, both_rotated));
   return rules;
 }
 

@@ -90,13 +90,22 @@ struct CentredRowNormStep {
   template <class Scalar>
   static bool add_gradient(const Streams<Scalar>& streams, Range rows, double* line) {
     LargeMarks<Scalar> marks(streams.gradient_exponent);
-    sweep(
-        rows, streams.columns(),
-        [](Lanes<Scalar> g, LargeMarks<Scalar>& found, DoubleLanes<Scalar>& sum) SYMOPT_INLINE_LAMBDA {
-          found.add(g);
-          sum.add(g);
-        },
-        in<Fetch::close>(streams.gradient), accumulate(marks), column_sums(line));
+    const auto body = [](Lanes<Scalar> g, LargeMarks<Scalar>& found, DoubleLanes<Scalar>& sum)
+                          SYMOPT_INLINE_LAMBDA {
+                            found.add(g);
+                            sum.add(g);
+                          };
+    // Rows of a group share the loads and stores of the sums; memory beyond the caches is slower than these,
+    // and gives rows one by one best.
+    constexpr Index largest_for_groups = Index{16} * 1024 * 1024;
+    const Shape shape = streams.shape();
+    if (shape.rows * shape.cols * static_cast<Index>(sizeof(Scalar)) <= largest_for_groups) {
+      sweep<4>(rows, streams.columns(), body, in<Fetch::next_rows>(streams.gradient), accumulate(marks),
+               column_sums(line));
+    } else {
+      sweep(rows, streams.columns(), body, in<Fetch::close>(streams.gradient), accumulate(marks),
+            column_sums(line));
+    }
     return !marks.any();
   }
 

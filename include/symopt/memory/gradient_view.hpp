@@ -45,6 +45,12 @@ class GradientView {
     return run > 0 ? run : window_size;
   }
 
+  /// The distance from a run in one row to that in another, in entries; 0 where windows onto them are copies.
+  Index between_rows(Index from, Index to, Index col, Index count) const {
+    if (is_bf16_ || contiguous_from(values_, col) < count) return 0;
+    return static_cast<Index>(values_.row(to) - values_.row(from));
+  }
+
   Scalar at(Index row, Index col) const {
     if constexpr (std::same_as<Scalar, float>)
       if (is_bf16_) return to_float(bf16_.row(row)[bf16_.cols.offset(col)]);

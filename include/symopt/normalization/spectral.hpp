@@ -47,7 +47,7 @@ struct Spectral {
         : Method::template Workspace<Scalar>(shape, detail::smaller_gram(shape)) {}
   };
 
-  /// The method that a block of that shape gets, where it is chosen by shape: "Zolotarev, 4 terms".
+  /// The method that a block of that shape gets, where it is chosen by shape: "minimax, 3 terms".
   std::string method_for(Shape shape) const requires requires { Method::choice(shape, Side::left); }
   { return to_string(Method::choice(shape, detail::smaller_gram(shape))); }
   void validate() const { method.validate(); }

@@ -203,7 +203,7 @@ std::string rule_text(const Rule& rule) {
   }
 }
 
-/// The polar method that a rule chooses for blocks of a shape: "Zolotarev, 4 terms". Empty for a rule without
+/// The polar method that a rule chooses for blocks of a shape: "minimax, 3 terms". Empty for a rule without
 /// one, or whose method does not choose.
 template <class Rule>
 std::string method_text(const Rule& rule, Shape shape) {

@@ -22,7 +22,7 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace polar {
 /// Laws: apply commutes with orthogonal matrices on both sides, and both gram sides agree, each up
 /// to rounding; the row space and the column space of the result lie in those of the input.
 ///
-/// Models: Automatic, Zolotarev, GramNewtonSchulz, NewtonSchulz, PolarExpress, Exact.
+/// Models: Automatic, Fast, Zolotarev, GramNewtonSchulz, NewtonSchulz, PolarExpress, Exact.
 template <class Method>
 concept PolarMethod = requires(const Method method, MatrixRef<float> block,
                                typename Method::template Workspace<float> workspace) {

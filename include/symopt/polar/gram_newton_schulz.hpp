@@ -57,8 +57,12 @@ struct GramNewtonSchulz {
     block /= static_cast<Scalar>(kernel::norm(block) * safety + eps * double(scale));
     const int wanted = restart_after != where_needed ? restart_after : std::same_as<Scalar, float> ? 2 : 0;
     const int first = wanted > 0 && wanted < steps ? wanted : steps;
-    run<Scalar>(block, gram_side, 0, first, workspace);
-    if (first < steps) run<Scalar>(block, gram_side, first, steps, workspace);
+    const double flops = 3.0 * static_cast<double>(extent(symopt::detail::shape_of(block), gram_side)) *
+                         static_cast<double>(block.size());
+    kernel::with_team(flops, [&] {
+      run<Scalar>(block, gram_side, 0, first, workspace);
+      if (first < steps) run<Scalar>(block, gram_side, first, steps, workspace);
+    });
   }
 
  private:

@@ -6,6 +6,7 @@
 #include <symopt/polar/concept.hpp>
 #include <symopt/product/products.hpp>
 #include <symopt/scaling.hpp>
+#include <symopt/threads.hpp>
 
 #include <algorithm>
 #include <array>
@@ -123,23 +124,26 @@ struct IterationWorkspace {
 template <class Scalar>
 void iterate(MatrixRef<Scalar> block, Side gram_side, const QuinticList& steps, int count, double safety,
              double eps, IterationWorkspace<Scalar>& workspace) {
-  const Scalar largest = kernel::max_abs(block);
-  if (largest == Scalar(0)) return;
-  const Scalar scale = kernel::power_of_two_scale(largest);
-  block *= scale;
-  block /= static_cast<Scalar>(kernel::norm(block) * safety + eps * double(scale));
-
   const Index size = extent(symopt::detail::shape_of(block), gram_side);
-  MatrixRef<Scalar> gram = workspace.gram.as({size, size});
-  MatrixRef<Scalar> polynomial = workspace.polynomial.as({size, size});
-  for (int step = 0; step < count; ++step) {
-    const Quintic& q = steps[step];
-    kernel::gram<Scalar>(block, gram_side, gram, workspace.products);
-    kernel::symmetric_product<Scalar>(gram, gram, polynomial, workspace.products);
-    polynomial = Scalar(q.c) * polynomial + Scalar(q.b) * gram;
-    polynomial.diagonal().array() += Scalar(q.a);
-    kernel::multiply_square<Scalar>(polynomial, block, gram_side, workspace.products);
-  }
+  const double flops = 3.0 * count * static_cast<double>(size) * static_cast<double>(block.size());
+  kernel::with_team(flops, [&] {
+    const Scalar largest = kernel::max_abs(block);
+    if (largest == Scalar(0)) return;
+    const Scalar scale = kernel::power_of_two_scale(largest);
+    block *= scale;
+    block /= static_cast<Scalar>(kernel::norm(block) * safety + eps * double(scale));
+
+    MatrixRef<Scalar> gram = workspace.gram.as({size, size});
+    MatrixRef<Scalar> polynomial = workspace.polynomial.as({size, size});
+    for (int step = 0; step < count; ++step) {
+      const Quintic& q = steps[step];
+      kernel::gram<Scalar>(block, gram_side, gram, workspace.products);
+      kernel::symmetric_product<Scalar>(gram, gram, polynomial, workspace.products);
+      polynomial = Scalar(q.c) * polynomial + Scalar(q.b) * gram;
+      polynomial.diagonal().array() += Scalar(q.a);
+      kernel::multiply_square<Scalar>(polynomial, block, gram_side, workspace.products);
+    }
+  });
 }
 
 }}}  // namespace symopt::polar

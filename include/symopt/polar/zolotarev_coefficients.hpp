@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/abi.hpp>
+#include <symopt/polar/rational_map.hpp>
 
 #include <array>
 #include <cmath>
@@ -9,24 +9,10 @@
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace polar {
 
-/// The best odd rational map of type (2r + 1, 2r) for the sign of s on [l, 1] and [-1, -l], in partial
-/// fractions: s -> gain * s * (1 + sum_j weight[j] / (s^2 + shift[j])). It alternates between 1 - deviation
-/// and 1 + deviation on [l, 1], and rises from 0 to it below l.
-struct ZolotarevCoefficients {
-  static constexpr int most_terms = 8;  ///< that can be asked for
-
-  int terms = 0;                            ///< r
-  std::array<double, most_terms> shift{};   ///< of the first r places
-  std::array<double, most_terms> weight{};  ///< of the first r places
-  double gain = 1;                          ///< C
-  double deviation = 0;                     ///< the largest distance from 1 on [l, 1]
-
-  /// The map at s.
-  double operator()(double s) const {
-    double sum = 1;
-    for (std::size_t j = 0; j < static_cast<std::size_t>(terms); ++j) sum += weight[j] / (s * s + shift[j]);
-    return gain * s * sum;
-  }
+/// The best odd rational map of type (2r + 1, 2r) for the sign of s on [l, 1] and [-1, -l]. It alternates
+/// between 1 - deviation and 1 + deviation on [l, 1], and rises from 0 to it below l. It has no linear part.
+struct ZolotarevCoefficients : RationalMap {
+  double deviation = 0;  ///< the largest distance from 1 on [l, 1]
 };
 
 namespace detail {
@@ -66,6 +52,7 @@ inline double squared_elliptic_tangent(double l, double u, double n) {
 inline ZolotarevCoefficients zolotarev_coefficients(int r, double l) {
   ZolotarevCoefficients result;
   result.terms = r;
+  result.constant = 1;
   std::array<double, 2 * ZolotarevCoefficients::most_terms + 1> c{};
   for (int i = 1; i <= 2 * r; ++i)
     c[static_cast<std::size_t>(i)] = l * l * detail::squared_elliptic_tangent(l, i, 2 * r + 1);
@@ -81,7 +68,8 @@ inline ZolotarevCoefficients zolotarev_coefficients(int r, double l) {
   }
   // The lowest of the alternating extremes lies at l, the highest at 1.
   const double lowest = result(l), highest = result(1);
-  result.gain = 2 / (lowest + highest);
+  result.constant = 2 / (lowest + highest);
+  for (double& weight : result.weight) weight *= result.constant;
   result.deviation = (highest - lowest) / (highest + lowest);
   return result;
 }

@@ -9,11 +9,12 @@
 //   |error| <= (summed_at_once + terms / summed_at_once) * unit roundoff * sum |a b|.
 namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
-/// out <- the Gram matrix of scale * block: block block^T on the left, block^T block on the right. Half the
-/// flops of a general product: k^2 n for a k x k Gram with n terms per entry.
+/// The triangle of `out` on and under the diagonal <- that of the Gram matrix of scale * block: block block^T
+/// on the left, block^T block on the right. Entries above it may be written, too. Half the flops of a general
+/// product: k^2 n for a k x k Gram with n terms per entry.
 template <class Scalar>
-void gram(const MatrixRef<Scalar>& block, Side side, MatrixRef<Scalar> out, ProductMemory<Scalar>& memory,
-          Scalar scale = Scalar(1)) {
+void lower_gram(const MatrixRef<Scalar>& block, Side side, MatrixRef<Scalar> out,
+                ProductMemory<Scalar>& memory, Scalar scale = Scalar(1)) {
   const Operand<Scalar> operand = gram_operand<Scalar>(block, side);
   const Index lanes = out.rows();
   const Index terms = side == Side::left ? block.cols() : block.rows();
@@ -24,6 +25,13 @@ void gram(const MatrixRef<Scalar>& block, Side side, MatrixRef<Scalar> out, Prod
         stage_both<Scalar>({operand.at(k, 0), operand.term, operand.lane}, depth, lanes, scale, memory);
     lower_product<Scalar>(rows, cols, depth, k == 0, out);
   }
+}
+
+/// out <- the Gram matrix of the block: lower_gram and its mirror image.
+template <class Scalar>
+void gram(const MatrixRef<Scalar>& block, Side side, MatrixRef<Scalar> out, ProductMemory<Scalar>& memory,
+          Scalar scale = Scalar(1)) {
+  lower_gram<Scalar>(block, side, out, memory, scale);
   symmetrize_from_lower<Scalar>(out);
 }
 

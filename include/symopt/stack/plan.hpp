@@ -53,7 +53,7 @@ struct PlanRow {
   std::string blocks;  ///< the blocks that the rule sees: "16 of 128x1024"
   std::string group;   ///< "LmHead: S x O + shift"
   std::string rule;    ///< "P > RowNorm > P"
-  std::string method;  ///< "Zolotarev, 3 or 4 terms": the polar method of the first of the blocks, if any
+  std::string method;  ///< "minimax, 3 terms": the polar method of the first of the blocks, if any
   std::string scale;   ///< the named scale, and its factor for the first of these blocks
   double rate = 0;     ///< the base rate, before the schedule factor
   /// The ratio of the parameter class's rate to the stack's, for a parameter without options of its own.
@@ -89,7 +89,7 @@ struct PlanRow {
 ///       16 row heads -> 16 of 128x1024
 ///       HiddenMatrix: O x O | Spectral | scale match_rms 6.4
 ///       rate 0.001, entries move by 0.0002 | momentum 0.95 ema | decay 0.1
-///       polar factor: Zolotarev, 3 or 4 terms
+///       polar factor: minimax, 3 terms
 /// The line of the layout is left out for a tensor that is one block.
 class Plan {
  public:
