@@ -15,6 +15,12 @@ struct Diagonal : detail::DiagonalFactors {
   static constexpr SideFamilies orthogonal{.signs = true};
   static constexpr SideFamilies normaliser{.permutations = true, .signs = true};
 
+  /// A positive element has a number for each column.
+  ///@{
+  static constexpr Index number_count(Index size) { return size; }
+  static constexpr Index number_of(Index column, Index) { return column; }
+  ///@}
+
   template <class Scalar>
   static void project(MatrixRef<Scalar> square) {
     for (Index i = 0; i < square.rows(); ++i)

@@ -42,6 +42,16 @@ struct Planes : detail::DiagonalFactors {
   }
   ///@}
 
+  /// A positive element has a number for each plane, and this one scales a column.
+  ///@{
+  static constexpr Index number_count(Index size) { return size / 2; }
+  static constexpr Index number_of(Index column, Index size) {
+    return pairing == Pairing::adjacent ? column / 2 : column % (size / 2);
+  }
+  ///@}
+  /// The columns lie in the order of their planes. Where they do not, the normalization is shown them so.
+  static constexpr bool is_in_order = pairing == Pairing::adjacent;
+
   template <class Scalar>
   static void project(MatrixRef<Scalar> square) {
     const Index size = square.rows();

@@ -14,6 +14,12 @@ struct Scalars : detail::DiagonalFactors {
   static constexpr SideFamilies orthogonal{};
   static constexpr SideFamilies normaliser{.rotations = true};
 
+  /// A positive element has one number.
+  ///@{
+  static constexpr Index number_count(Index) { return 1; }
+  static constexpr Index number_of(Index, Index) { return 0; }
+  ///@}
+
   template <class Scalar>
   static void project(MatrixRef<Scalar> square) {
     if (square.rows() == 0) return;
