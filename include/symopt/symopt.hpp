@@ -7,6 +7,8 @@
 #include <symopt/derive/dual_norm.hpp>
 #include <symopt/derive/then.hpp>
 #include <symopt/derive/update.hpp>
+#include <symopt/group/algebra.hpp>
+#include <symopt/group/gauge.hpp>
 #include <symopt/group/head_rotations.hpp>
 #include <symopt/group/named_groups.hpp>
 #include <symopt/group/order.hpp>
@@ -35,6 +37,8 @@
 #include <symopt/optimizer/adaptive.hpp>
 #include <symopt/optimizer/optimizer.hpp>
 #include <symopt/optimizer/schedule.hpp>
+#include <symopt/pair/pair_optimizer.hpp>
+#include <symopt/pair/pair_update.hpp>
 #include <symopt/polar/automatic.hpp>
 #include <symopt/polar/exact.hpp>
 #include <symopt/polar/gram_newton_schulz.hpp>

@@ -13,12 +13,13 @@
 namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
 /// The memory that the metrics of a pair are found in, one after the other.
+template <class A>
 struct DenseMetricScratch {
   DenseMetricScratch(Index most_lines, Index rank)
       : lines((most_lines + rank) * rank), root_inverse(most_lines + rank, rank) {}
 
   kernel::Buffer<double> lines;
-  RootInverse root_inverse;
+  RootInverse<double> root_inverse;
 };
 
 /// J with J J^T = Pi(sum of B^T B)^+ for an algebra whose elements are r x r matrices, in double: the inverse
@@ -28,7 +29,7 @@ struct DenseMetricScratch {
 template <class A>
 class DenseMetric {
  public:
-  using Scratch = DenseMetricScratch;
+  using Scratch = DenseMetricScratch<A>;
 
   explicit DenseMetric(Index rank) : j_(Matrix<double>::Zero(rank, rank)) {}
 

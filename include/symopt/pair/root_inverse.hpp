@@ -16,18 +16,20 @@
 namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
 /// J <- J scaled row by row: D J for the diagonal matrix D.
-inline void scale_rows(MatrixRef<double> j, const double* scale) {
+template <class Double>
+void scale_rows(MatrixRef<Double> j, const Double* scale) {
   for (Index i = 0; i < j.rows(); ++i)
     for (Index k = 0; k < j.cols(); ++k) j(i, k) *= scale[i];
 }
 
 /// square <- R^-1 for an upper triangular R, in place.
-inline void invert_upper_triangle(MatrixRef<double> square) {
+template <class Double>
+void invert_upper_triangle(MatrixRef<Double> square) {
   const Index size = square.rows();
   for (Index i = size; i-- > 0;) {  // row i of the inverse, from the rows of R and those below it
-    const double pivot = 1 / square(i, i);
+    const Double pivot = 1 / square(i, i);
     for (Index j = size; j-- > i + 1;) {
-      double sum = 0;
+      Double sum = 0;
       for (Index k = i + 1; k <= j; ++k) sum += square(i, k) * square(k, j);
       square(i, j) = -pivot * sum;
     }
@@ -41,8 +43,10 @@ inline void invert_upper_triangle(MatrixRef<double> square) {
 ///   by QR with pivoting (Householder)  otherwise: its error grows with the condition, not with the square
 /// Columns are first scaled to norms between 1 and 2. Columns that lie within `roundoff` of the others' span
 /// count as dependent: then J has as many columns of zeros, and J J^T is the pseudo-inverse.
-/// Cost: L r^2 flops by Cholesky, 2 L r^2 by QR. No allocation. Source: Golub and Van Loan, Matrix
-/// Computations, 4th edition, sections 5.4.2 and 5.5.
+/// Double is double; a template, so that only who uses pairs compiles it. Cost: L r^2 flops by Cholesky, 2 L
+/// r^2 by QR. No allocation. Source: Golub and Van Loan, Matrix Computations, 4th edition, sections 5.4.2
+/// and 5.5.
+template <class Double>
 class RootInverse {
  public:
   RootInverse(Index lines, Index rank)
@@ -52,15 +56,15 @@ class RootInverse {
         square_(rank * rank) {}
 
   /// Returns the rank of B, and destroys it. `roundoff`: of the scalar that the entries of B have been in.
-  Index operator()(MatrixRef<double> block, double roundoff, MatrixRef<double> j) {
-    constexpr double roundoff_of_double = std::numeric_limits<double>::epsilon();
+  Index operator()(MatrixRef<Double> block, Double roundoff, MatrixRef<Double> j) {
+    constexpr Double roundoff_of_double = std::numeric_limits<Double>::epsilon();
     if (j.rows() == 0) return 0;
     if (roundoff > roundoff_of_double && by_cholesky(block, j)) return j.rows();
     if (!scale_columns(block)) {
-      j.setConstant(std::numeric_limits<double>::quiet_NaN());
+      j.setConstant(std::numeric_limits<Double>::quiet_NaN());
       return j.rows();
     }
-    const Index rank = factorize(block, 4 * static_cast<double>(j.rows()) * roundoff, true);
+    const Index rank = factorize(block, 4 * static_cast<Double>(j.rows()) * roundoff, true);
     if (rank == j.rows()) {
       invert_full_rank(block, j);
     } else {
@@ -70,33 +74,33 @@ class RootInverse {
   }
 
  private:
-  double* scale() { return numbers_.data(); }
-  double* norms() { return numbers_.data() + order_.size(); }
-  double* dots() { return numbers_.data() + 2 * order_.size(); }
+  Double* scale() { return numbers_.data(); }
+  Double* norms() { return numbers_.data() + order_.size(); }
+  Double* dots() { return numbers_.data() + 2 * order_.size(); }
 
-  bool by_cholesky(const MatrixRef<double>& block, MatrixRef<double> j) {
-    constexpr double least_pivot = 1e-8;  // the squared condition that floats leave digits for
+  bool by_cholesky(const MatrixRef<Double>& block, MatrixRef<Double> j) {
+    constexpr Double least_pivot = 1e-8;  // the squared condition that floats leave digits for
     const Index size = j.rows();
-    kernel::gram<double>(block, Side::right, j, products_);
+    kernel::gram<Double>(block, Side::right, j, products_);
     for (Index i = 0; i < size; ++i) {
       if (!(j(i, i) > 0) || !is_finite(j(i, i))) return false;
       scale()[i] = kernel::power_of_two_scale(std::sqrt(j(i, i)));
     }
-    scale_rows(j, scale());
+    scale_rows<Double>(j, scale());
     for (Index i = 0; i < size; ++i)
       for (Index k = 0; k < size; ++k) j(i, k) *= scale()[k];
-    if (!algebra::Full::factor<double>(j)) return false;
+    if (!algebra::Full::factor<Double>(j)) return false;
     for (Index i = 0; i < size; ++i)
       if (!(j(i, i) * j(i, i) >= least_pivot)) return false;
-    invert_upper_triangle(j);
-    scale_rows(j, scale());
+    invert_upper_triangle<Double>(j);
+    scale_rows<Double>(j, scale());
     return true;
   }
 
   /// Scales every column to a norm between 1 and 2, by a power of two. False where a number is not finite.
-  bool scale_columns(MatrixRef<double> block) {
+  bool scale_columns(MatrixRef<Double> block) {
     const Index size = block.cols();
-    std::fill(norms(), norms() + size, 0.0);
+    std::fill(norms(), norms() + size, Double(0));
     for (Index i = 0; i < block.rows(); ++i)
       for (Index k = 0; k < size; ++k) {
         if (!is_finite(block(i, k))) return false;
@@ -111,21 +115,21 @@ class RootInverse {
   }
 
   /// The squared norms of the columns from `first` on, over the rows from there on.
-  void find_norms(const MatrixRef<double>& block, Index first, const auto& entry) {
-    std::fill(norms(), norms() + block.cols(), 0.0);
+  void find_norms(const MatrixRef<Double>& block, Index first, const auto& entry) {
+    std::fill(norms(), norms() + block.cols(), Double(0));
     for (Index i = first; i < block.rows(); ++i)
       for (Index k = first; k < block.cols(); ++k) norms()[k] += entry(i, k) * entry(i, k);
   }
 
   /// Puts R on and above the diagonal of the block, with the columns in the order of `order_`. Returns the
   /// number of its rows that count.
-  Index factorize(MatrixRef<double> block, double tolerance, bool may_pivot) {
+  Index factorize(MatrixRef<Double> block, Double tolerance, bool may_pivot) {
     const Index size = block.cols();
     for (Index k = 0; k < size; ++k) order_[static_cast<std::size_t>(k)] = k;
     for (Index k = 0; k < std::min(block.rows(), size); ++k) {
       find_norms(block, k, [&](Index i, Index c) { return block(i, c); });
       const Index pivot = may_pivot ? std::max_element(norms() + k, norms() + size) - norms() : k;
-      const double norm = std::sqrt(norms()[pivot]);
+      const Double norm = std::sqrt(norms()[pivot]);
       if (!(norm > tolerance)) return k;
       if (pivot != k) {
         std::swap(order_[static_cast<std::size_t>(k)], order_[static_cast<std::size_t>(pivot)]);
@@ -137,31 +141,31 @@ class RootInverse {
   }
 
   /// The reflection that takes column k, from row k on, to a multiple of the first axis.
-  void reflect(MatrixRef<double> block, Index k, double norm) {
+  void reflect(MatrixRef<Double> block, Index k, Double norm) {
     const Index size = block.cols();
-    const double head = block(k, k), target = head > 0 ? -norm : norm;
+    const Double head = block(k, k), target = head > 0 ? -norm : norm;
     block(k, k) = head - target;
-    const double weight = 1 / (norm * (norm + std::abs(head)));
-    std::fill(dots() + k + 1, dots() + size, 0.0);
+    const Double weight = 1 / (norm * (norm + std::abs(head)));
+    std::fill(dots() + k + 1, dots() + size, Double(0));
     for (Index i = k; i < block.rows(); ++i) {
-      const double* row = &block.coeffRef(i, 0);
+      const Double* row = &block.coeffRef(i, 0);
       for (Index c = k + 1; c < size; ++c) dots()[c] += row[k] * row[c];
     }
     for (Index c = k + 1; c < size; ++c) dots()[c] *= weight;
     for (Index i = k; i < block.rows(); ++i) {
-      double* row = &block.coeffRef(i, 0);
+      Double* row = &block.coeffRef(i, 0);
       for (Index c = k + 1; c < size; ++c) row[c] -= row[k] * dots()[c];
     }
     block(k, k) = target;
   }
 
   /// F = R P^T D^-1, so J = D P R^-1.
-  void invert_full_rank(const MatrixRef<double>& block, MatrixRef<double> j) {
+  void invert_full_rank(const MatrixRef<Double>& block, MatrixRef<Double> j) {
     const Index size = j.rows();
-    MatrixRef<double> inverse = square_.as({size, size});
+    MatrixRef<Double> inverse = square_.as({size, size});
     for (Index i = 0; i < size; ++i)
       for (Index k = 0; k < size; ++k) inverse(i, k) = k >= i ? block(i, k) : 0;
-    invert_upper_triangle(inverse);
+    invert_upper_triangle<Double>(inverse);
     for (Index i = 0; i < size; ++i) {
       const Index column = order_[static_cast<std::size_t>(i)];
       for (Index k = 0; k < size; ++k) j(column, k) = inverse(i, k) * scale()[column];
@@ -169,7 +173,7 @@ class RootInverse {
   }
 
   /// F is rank x r: with F^T = V T, V of orthonormal columns, J = F^+ = V T^-T.
-  void invert_with_zeros(const MatrixRef<double>& block, Index rank, MatrixRef<double> j) {
+  void invert_with_zeros(const MatrixRef<Double>& block, Index rank, MatrixRef<Double> j) {
     const Index size = j.rows();
     j.setZero();
     if (rank == 0) return;
@@ -178,18 +182,18 @@ class RootInverse {
         const Index column = order_[static_cast<std::size_t>(k)];
         j(column, i) = block(i, k) / scale()[column];
       }
-    MatrixRef<double> transposed = square_.as({size, rank});
+    MatrixRef<Double> transposed = square_.as({size, rank});
     transposed = j.leftCols(rank);
     factorize(transposed, 0, false);
-    const MatrixRef<double> t = transposed.topRows(rank);
-    algebra::Full::divide<double>(t, j.leftCols(rank));
-    algebra::Full::divide_by_transpose<double>(t, j.leftCols(rank));
+    const MatrixRef<Double> t = transposed.topRows(rank);
+    algebra::Full::divide<Double>(t, j.leftCols(rank));
+    algebra::Full::divide_by_transpose<Double>(t, j.leftCols(rank));
   }
 
-  kernel::ProductMemory<double> products_;
-  std::vector<double> numbers_;
+  kernel::ProductMemory<Double> products_;
+  std::vector<Double> numbers_;
   std::vector<Index> order_;
-  kernel::Buffer<double> square_;
+  kernel::Buffer<Double> square_;
 };
 
 }}}  // namespace symopt::detail

@@ -12,9 +12,10 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 /// A polynomial in S, so it lies in every algebra that contains S. Eigenvalues up to tolerance times the
 /// largest count as zero. Returns the rank. Cost: some 30 r^3 flops; for the rare singular case. Source:
 /// Golub and Van Loan, Matrix Computations, 4th edition, section 8.5.
-inline Index symmetric_root_inverse(Matrix<double> s, double tolerance, Matrix<double>& root) {
+template <class Double>
+Index symmetric_root_inverse(Matrix<Double> s, double tolerance, Matrix<Double>& root) {
   const Index size = s.rows();
-  Matrix<double> vectors = Matrix<double>::Identity(size, size);
+  Matrix<Double> vectors = Matrix<Double>::Identity(size, size);
   constexpr int most_sweeps = 30;
   for (int sweep = 0; sweep < most_sweeps; ++sweep) {
     bool has_turned = false;
