@@ -9,6 +9,7 @@
 #include <symopt/check/laws/homogeneity.hpp>
 #include <symopt/check/laws/layout.hpp>
 #include <symopt/check/laws/locality.hpp>
+#include <symopt/check/laws/pair.hpp>
 #include <symopt/check/laws/shift.hpp>
 #include <symopt/check/laws/trajectory.hpp>
 #include <symopt/check/report.hpp>

@@ -54,6 +54,8 @@ class DenseMetric {
 
   /// The rank of Pi(sum of B^T B), by the last computation.
   Index rank() const { return rank_; }
+  /// The rank of an invertible one.
+  Index full() const { return j_.rows(); }
   /// J.
   const Matrix<double>& root_inverse() const { return j_; }
 

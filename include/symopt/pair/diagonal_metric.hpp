@@ -45,6 +45,8 @@ class DiagonalMetric {
 
   /// The number of columns whose number is not zero, by the last computation.
   Index rank() const { return rank_; }
+  /// That of an invertible one.
+  Index full() const { return static_cast<Index>(numbers_.size()); }
   /// The diagonal of J.
   const std::vector<double>& numbers() const { return numbers_; }
 

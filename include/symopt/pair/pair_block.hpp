@@ -61,6 +61,9 @@ class PairStep {
     return true;
   }
 
+  /// The ranks of the blocks in the last step.
+  PairRanks ranks() const { return map_.ranks(); }
+
  private:
   static std::vector<kernel::Buffer<Scalar>> memory(Shape shape, Index count) {
     return std::vector<kernel::Buffer<Scalar>>(static_cast<std::size_t>(count),

@@ -12,7 +12,24 @@
 #include <algorithm>
 #include <optional>
 
-namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
+namespace symopt { inline namespace SYMOPT_ABI {
+
+/// The ranks of Pi(A^T A) and Pi(B^T B) of a pair, as far as numbers tell.
+struct PairRanks {
+  Index a = 0;     ///< of Pi(A^T A)
+  Index b = 0;     ///< of Pi(B^T B)
+  Index full = 0;  ///< of an invertible one
+
+  /// False where the directions depend on the choice of g: where a rank lies between 0 and full or, with a
+  /// damping, where none of the two is full either.
+  bool are_regular(bool is_damped = false) const {
+    const auto is_partial = [this](Index rank) { return rank > 0 && rank < full; };
+    if (is_damped && (a == full || b == full)) return true;
+    return !is_partial(a) && !is_partial(b);
+  }
+};
+
+namespace detail {
 
 /// The sizes of a pair's blocks, and their numbers: several A may share one B, or several B one A.
 struct PairExtents {
@@ -128,14 +145,18 @@ class PairMap {
         is_horizontal_(is_horizontal) {}
 
   /// The momenta become the directions. `damping`: delta of Pi(B^T B) + delta^2 Pi(A^T A)^-1 and mirrored; 0
-  /// for pseudo-inverses. Blocks without a momentum are read alone.
+  /// for pseudo-inverses. Blocks without a momentum are read alone. Equivariant where one of the two
+  /// projections is invertible, or both are or zero; undamped where each is invertible or zero.
   void apply(const Normalization& normalization, PairBlocks<Scalar>& a, PairBlocks<Scalar>& b,
              double damping) {
     a_.metric.template compute<Scalar>(a, nullptr, 0, scratch_);
     b_.metric.template compute<Scalar>(b, nullptr, 0, scratch_);
     if (damping > 0) {
-      a_.damped.template compute<Scalar>(a, &b_.metric, damping, scratch_);
-      b_.damped.template compute<Scalar>(b, &a_.metric, damping, scratch_);
+      damp(a, a_, b_.metric, damping);
+      damp(b, b_, a_.metric, damping);
+      // Of a singular partner the damped inverse, which moves with the gauge; that of zero is zero.
+      if (is_partial(b_.metric)) damp(a, a_, b_.damped, damping);
+      if (is_partial(a_.metric)) damp(b, b_, a_.damped, damping);
     }
     normalize(normalization, a, a_.workspace, damping > 0 ? b_.damped : b_.metric);
     normalize(normalization, b, b_.workspace, damping > 0 ? a_.damped : a_.metric);
@@ -143,10 +164,7 @@ class PairMap {
   }
 
   /// The ranks of Pi(A^T A) and Pi(B^T B) in the last application.
-  ///@{
-  Index rank_of_a() const { return a_.metric.rank(); }
-  Index rank_of_b() const { return b_.metric.rank(); }
-  ///@}
+  PairRanks ranks() const { return {a_.metric.rank(), b_.metric.rank(), a_.metric.full()}; }
 
  private:
   struct OneSide {
@@ -155,6 +173,11 @@ class PairMap {
     Metric metric, damped;
     workspace_t<Normalization, Scalar> workspace;
   };
+
+  void damp(const PairBlocks<Scalar>& blocks, OneSide& side, const Metric& partner, double damping) {
+    side.damped.template compute<Scalar>(blocks, &partner, damping, scratch_);
+  }
+  static bool is_partial(const Metric& metric) { return metric.rank() > 0 && metric.rank() < metric.full(); }
 
   void normalize(const Normalization& normalization, PairBlocks<Scalar>& side, auto& workspace,
                  const Metric& partner) {
@@ -182,4 +205,6 @@ class PairMap {
   bool is_horizontal_;
 };
 
-}}}  // namespace symopt::detail
+}  // namespace detail
+
+}}  // namespace symopt

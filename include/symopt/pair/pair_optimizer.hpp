@@ -103,6 +103,8 @@ class PairOptimizer {
 
   /// Steps applied so far.
   std::int64_t steps() const { return steps_; }
+  /// The ranks of the blocks that the last step started from.
+  PairRanks ranks() const { return step_.ranks(); }
   /// The factor on the learning rate, as set_schedule_factor sets it.
   double schedule_factor() const { return schedule_factor_; }
 

@@ -42,23 +42,13 @@ class PairUpdate : detail::RequirePairAdmissible<PairGroup, Normalization> {
   /// N, with its options.
   const Normalization& normalization() const { return normalization_; }
 
-  /// The ranks of Pi(A^T A) and Pi(B^T B), as numbers allow.
-  struct Ranks {
-    Index a = 0;     ///< of Pi(A^T A)
-    Index b = 0;     ///< of Pi(B^T B)
-    Index full = 0;  ///< of an invertible one, r
-
-    /// False where a rank lies between 0 and full, so that the directions depend on the choice of g.
-    bool are_regular() const { return (a == 0 || a == full) && (b == 0 || b == full); }
-  };
-
-  /// Writes the directions for the momenta. a, b and the momenta are dense Eigen expressions, m x r and
-  /// n x r, or vectors of several of these where several A share one B, or several B one A; the directions
-  /// are memory of the same shapes to write into, in any storage, which may be that of the momenta. A
-  /// transposed view is right where a block is stored as r x n.
+  /// Writes the directions for the momenta, and returns the ranks of the blocks. a, b and the momenta are
+  /// dense Eigen expressions, m x r and n x r, or vectors of several of these where several A share one B, or
+  /// several B one A; the directions are memory of the same shapes to write into, in any storage, which may
+  /// be that of the momenta. A transposed view is right where a block is stored as r x n.
   template <class A, class B, class MomentumA, class MomentumB, class DirectionA, class DirectionB>
-  Ranks operator()(const A& a, const B& b, const MomentumA& momentum_a, const MomentumB& momentum_b,
-                   DirectionA&& direction_a, DirectionB&& direction_b) const {
+  PairRanks operator()(const A& a, const B& b, const MomentumA& momentum_a, const MomentumB& momentum_b,
+                       DirectionA&& direction_a, DirectionB&& direction_b) const {
     using Scalar = typename std::remove_cvref_t<decltype(first(a))>::Scalar;
     static_assert(RealScalar<Scalar>, "symopt computes in float and double; cast the blocks first");
     static_assert(
@@ -73,7 +63,7 @@ class PairUpdate : detail::RequirePairAdmissible<PairGroup, Normalization> {
     map.apply(normalization_, side_a, side_b, 0);
     write("A", to_a, direction_a);
     write("B", to_b, direction_b);
-    return {map.rank_of_a(), map.rank_of_b(), extents.shape.rank};
+    return map.ranks();
   }
 
  private:
