@@ -47,6 +47,7 @@
 #include <symopt/polar/zolotarev.hpp>
 #include <symopt/stack/clip.hpp>
 #include <symopt/stack/layerwise_optimizer.hpp>
+#include <symopt/stack/pair_role.hpp>
 #include <symopt/stack/role.hpp>
 #include <symopt/stack/routing.hpp>
 #include <symopt/stack/rule_sets/gemma3.hpp>

@@ -61,6 +61,42 @@ class PairStep {
     return true;
   }
 
+  /// A step that may leave the range of Scalar, without a check: taken with a copy of weights and momenta,
+  /// and taken back where it has made an Inf or NaN of finite numbers. Returns whether it stands. Allocates;
+  /// rare.
+  [[gnu::cold, gnu::noinline]] bool run_carefully(const Rule& rule, PairInputs<Scalar>& a,
+                                                  PairInputs<Scalar>& b, double damping) {
+    KeptWeights<Scalar> weights;
+    std::vector<kernel::OrientedBuffer<Scalar>> momenta;
+    const auto for_each = [&](const auto& visit) {
+      for (PairInputs<Scalar>* side : {&a, &b})
+        for (PairInput<Scalar>& block : side->blocks)
+          if (block.has_gradient) visit(block);
+    };
+    const auto are_all_finite = [&] {
+      bool good = true;
+      for_each([&](const PairInput<Scalar>& block) {
+        good = good && are_finite(block.input.weights) && all_entries_finite(block.momentum->view());
+      });
+      return good;
+    };
+    for_each([&](PairInput<Scalar>& block) {
+      weights.keep(block.input.weights);
+      momenta.push_back(*block.momentum);
+      block.input.check = kernel::Check::nothing;
+      block.input.largest_gradient = unbounded;
+    });
+    const bool was_finite = are_all_finite();
+    run(rule, a, b, damping);
+    if (!was_finite || are_all_finite()) return true;
+    std::size_t next = 0, number = 0;
+    for_each([&](PairInput<Scalar>& block) {
+      next = weights.put_back(block.input.weights, next);
+      *block.momentum = std::move(momenta[number++]);
+    });
+    return false;
+  }
+
   /// The ranks of the blocks in the last step.
   PairRanks ranks() const { return map_.ranks(); }
 

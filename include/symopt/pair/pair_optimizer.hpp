@@ -18,13 +18,6 @@
 
 namespace symopt { inline namespace SYMOPT_ABI {
 
-/// A rule for pairs of blocks: PairUpdate.
-template <class Rule>
-concept PairRule = PairGroup<typename Rule::pair_group> && requires(const Rule& rule) {
-  typename Rule::normalization_type;
-  rule.normalization();
-};
-
 /// The optimizer of a pair of blocks A (m x r) and B (n x r) of which only the product Z = A B^T matters:
 /// owns both momenta and does the step
 ///   M <- momentum of G, both;   (U_A, U_B) = Rule(M_A, M_B) at the present A and B
@@ -85,7 +78,8 @@ class PairOptimizer {
     collect("A", a, gradient_a, extents_.shape.a(), momenta_a_, a_);
     collect("B", b, gradient_b, extents_.shape.b(), momenta_b_, b_);
     require_apart();
-    const kernel::StepCoefficients coefficients = detail::pair_coefficients(options_, rate, scale);
+    const kernel::StepCoefficients coefficients =
+        detail::of_one_block(detail::step_coefficients(options_, rate, scale));
     const char* reason = refused(coefficients, pair_.damping * rate * scale);
     if (reason == nullptr) return {true, ++steps_, rate};
     if (options_.non_finite == NonFinite::skip) return {false, steps_, rate};
@@ -255,34 +249,7 @@ class PairOptimizer {
     for (const auto* side : {&a_, &b_})
       for (const auto& block : side->blocks)
         if (!kernel::all_finite(block.input.gradient)) return "the gradient has an Inf or NaN";
-    set_inputs(coefficients, kernel::Check::nothing, detail::unbounded);
-    return careful_step(damping) ? nullptr : detail::out_of_range;
-  }
-
-  /// A step that may leave the range: taken with a copy of weights and momenta, and taken back where it has
-  /// made an Inf or NaN of finite numbers. Allocates; rare.
-  [[gnu::cold, gnu::noinline]] bool careful_step(double damping) {
-    detail::KeptWeights<Scalar> weights;
-    for (const auto* side : {&a_, &b_})
-      for (const auto& block : side->blocks) weights.keep(block.input.weights);
-    const auto kept_a = momenta_a_, kept_b = momenta_b_;
-    const bool was_finite = is_finite();
-    step_.run(rule_, a_, b_, damping);
-    if (!was_finite || is_finite()) return true;
-    std::size_t next = 0;
-    for (const auto* side : {&a_, &b_})
-      for (const auto& block : side->blocks) next = weights.put_back(block.input.weights, next);
-    std::copy(kept_a.begin(), kept_a.end(), momenta_a_.begin());
-    std::copy(kept_b.begin(), kept_b.end(), momenta_b_.begin());
-    return false;
-  }
-
-  bool is_finite() const {
-    for (const auto* side : {&a_, &b_})
-      for (const auto& block : side->blocks)
-        if (!detail::are_finite(block.input.weights) || !detail::all_entries_finite(block.momentum->view()))
-          return false;
-    return true;
+    return step_.run_carefully(rule_, a_, b_, damping) ? nullptr : detail::out_of_range;
   }
 
   OptimizerOptions options_;

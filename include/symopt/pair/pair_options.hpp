@@ -63,14 +63,13 @@ inline double pair_scale_factor(Scale scale, const PairShape& shape) {
   return scale_factor(scale, product, longer > 0 ? 1 / std::sqrt(static_cast<double>(longer)) : 0);
 }
 
-/// The coefficients of the step of either block: each moves the product by half of the step, and shrinks by
-/// the root of the product's decay, sqrt(1 - rate decay).
-inline kernel::StepCoefficients pair_coefficients(const OptimizerOptions& options, double rate,
-                                                  double scale_factor) {
-  kernel::StepCoefficients coefficients = step_coefficients(options, rate, scale_factor / 2);
-  const double decay = coefficients.decay;
-  coefficients.decay = decay / (1 + std::sqrt(1 - decay));  // 1 - sqrt(1 - decay), to the last digit
-  return coefficients;
+/// The coefficients of one block from those of the product's step: half of it, and the root of its decay,
+/// sqrt(1 - rate decay).
+inline kernel::StepCoefficients of_one_block(kernel::StepCoefficients product) {
+  const double decay = std::min(product.decay, 1.0);
+  product.decay = decay / (1 + std::sqrt(1 - decay));  // 1 - sqrt(1 - decay), to the last digit
+  product.step_size /= 2;
+  return product;
 }
 
 }  // namespace detail

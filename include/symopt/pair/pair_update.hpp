@@ -164,4 +164,11 @@ class PairUpdate : detail::RequirePairAdmissible<PairGroup, Normalization> {
   Normalization normalization_;
 };
 
+/// A rule for pairs of blocks: PairUpdate.
+template <class Rule>
+concept PairRule = PairGroup<typename Rule::pair_group> && requires(const Rule& rule) {
+  typename Rule::normalization_type;
+  rule.normalization();
+};
+
 }}  // namespace symopt

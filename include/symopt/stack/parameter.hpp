@@ -159,6 +159,8 @@ class Parameter {
   /// leave the range. Errors: those of require_factors(). `inputs`, here and below, is memory to work in.
   void prepare(double schedule_factor, std::int64_t step, std::vector<StepInput<Scalar>>& inputs) {
     require_factors(schedule_factor);
+    if (auto* views = blocks_->announce(has_gradient()))
+      weights_.for_each_view(mask_, [&](const auto& view) { views->push_back(view); });
     may_leave_range_ = false;
     if (options_.non_finite == NonFinite::unchecked) {
       largest_gradient_ = unbounded;
@@ -191,7 +193,9 @@ class Parameter {
     weights_.for_each_view(mask_, [&](const auto& view) { next = kept_weights_.put_back(view, next); });
     blocks_->put_back(kept_);
   }
-  bool has_left_range() const { return may_leave_range_ && was_finite_ && !is_finite(); }
+  bool has_left_range() const {
+    return blocks_->has_refused() || (may_leave_range_ && was_finite_ && !is_finite());
+  }
   ///@}
 
   PlanRow plan_row() const {
