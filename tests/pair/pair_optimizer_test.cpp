@@ -191,8 +191,8 @@ TEST_CASE_TEMPLATE(
     using Metric = symopt::detail::PairMetric<A>;
     Metric of_a(shape.rank), of_b(shape.rank);
     typename Metric::Scratch scratch(40, shape.rank);
-    of_a.template compute<double>(a, nullptr, 0, scratch);
-    of_b.template compute<double>(b, nullptr, 0, scratch);
+    of_a.compute(a, scratch);
+    of_b.compute(b, scratch);
     symopt::detail::PairHorizontalProjection<A, double> projection(shape.rank);
     projection.project(a, b, of_a, of_b);
     CHECK(relative_error(u_a * pair.b.transpose() + pair.a * u_b.transpose(), step) <= tolerance);

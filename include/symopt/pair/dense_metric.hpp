@@ -31,24 +31,52 @@ class DenseMetric {
  public:
   using Scratch = DenseMetricScratch<A>;
 
-  explicit DenseMetric(Index rank) : j_(Matrix<double>::Zero(rank, rank)) {}
+  explicit DenseMetric(Index rank) : j_(Matrix<double>::Zero(rank, rank)), gram_(j_) {}
 
-  /// Of the blocks on one side and, with the metric of the other, of Pi(B^T B) + damping^2 Pi(A^T A)^-1.
+  /// Of the blocks on one side.
   template <class Scalar>
-  void compute(const PairBlocks<Scalar>& side, const DenseMetric* partner, double damping, Scratch& scratch) {
-    const Index size = j_.rows(), own = side.lines() * static_cast<Index>(side.weights.size());
-    const bool is_damped = partner != nullptr && damping > 0;
-    MatrixRef<double> lines = scratch.lines.as({own + (is_damped ? size : 0), size});
-    for_each_weight(
-        side, [&](Index i, Index j, Scalar entry) { lines.coeffRef(i, j) = static_cast<double>(entry); });
-    if (is_damped)  // the rows of damping J^T: their Gram matrix is damping^2 J J^T
-      for (Index i = 0; i < size; ++i)
-        for (Index j = 0; j < size; ++j) lines(own + i, j) = damping * partner->j_(j, i);
-    constexpr double roundoff = static_cast<double>(std::numeric_limits<Scalar>::epsilon());
-    if constexpr (std::same_as<A, algebra::Full>) {
-      rank_ = scratch.root_inverse(lines, roundoff, j_);
+  void compute(const PairBlocks<Scalar>& side, Scratch& scratch) {
+    const MatrixRef<double> lines = gathered(side, 0, scratch);
+    if constexpr (!std::same_as<A, algebra::Full>) {
+      compute_by_factor(lines, roundoff<Scalar>);
     } else {
-      compute_by_factor(lines, roundoff);
+      has_gram_ = std::same_as<Scalar, float>;
+      if (has_gram_) {
+        scratch.root_inverse.form_gram(lines, gram_);
+        j_ = gram_;
+        rank_ = j_.rows();
+        if (scratch.root_inverse.invert_gram(j_)) return;
+      }
+      has_gram_ = false;
+      rank_ = scratch.root_inverse(lines, roundoff<Scalar>, j_);
+    }
+  }
+
+  /// Of Pi(B^T B) + damping^2 Pi(A^T A)^-1, from the metrics of both sides; the blocks are those of B.
+  template <class Scalar>
+  void compute_damped(const PairBlocks<Scalar>& side, const DenseMetric& own, const DenseMetric& partner,
+                      double damping, Scratch& scratch) {
+    const Index size = j_.rows();
+    rank_ = size;
+    if (own.has_gram_) {
+      const double squared = damping * damping;
+      for (Index i = 0; i < size; ++i)
+        for (Index j = 0; j <= i; ++j) {
+          double sum = 0;
+          for (Index k = 0; k < size; ++k) sum += partner.j_(i, k) * partner.j_(j, k);
+          j_(i, j) = j_(j, i) = own.gram_(i, j) + squared * sum;
+        }
+      if (scratch.root_inverse.invert_gram(j_)) return;
+    }
+    const MatrixRef<double> lines = gathered(side, size, scratch);
+    const Index first = lines.rows() - size;  // the rows of damping J^T: their Gram matrix is damping^2 J J^T
+    for (Index i = 0; i < size; ++i)
+      for (Index j = 0; j < size; ++j)
+        scratch.lines.data()[(first + i) * size + j] = damping * partner.j_(j, i);
+    if constexpr (std::same_as<A, algebra::Full>) {
+      rank_ = scratch.root_inverse(lines, roundoff<Scalar>, j_);
+    } else {
+      compute_by_factor(lines, roundoff<Scalar>);
     }
   }
 
@@ -60,14 +88,27 @@ class DenseMetric {
   const Matrix<double>& root_inverse() const { return j_; }
 
  private:
-  void compute_by_factor(const MatrixRef<double>& lines, double roundoff) {
+  template <class Scalar>
+  static constexpr double roundoff = static_cast<double>(std::numeric_limits<Scalar>::epsilon());
+
+  /// The lines of all blocks of a side in double, and room for more.
+  template <class Scalar>
+  static MatrixRef<double> gathered(const PairBlocks<Scalar>& side, Index more, Scratch& scratch) {
+    const Index size = side.rank(), own = side.lines() * static_cast<Index>(side.weights.size());
+    double* to = scratch.lines.data();
+    for_each_weight(side,
+                    [=](Index i, Index j, Scalar entry) { to[i * size + j] = static_cast<double>(entry); });
+    return scratch.lines.as({own + more, size});
+  }
+
+  void compute_by_factor(const MatrixRef<double>& lines, double of_scalar) {
     const Index size = j_.rows();
     rank_ = size;
     Matrix<double> gram = lines.transpose() * lines;
     A::template project<double>(gram);
     Matrix<double> factor = gram;
     if (!has_factor(factor)) {
-      rank_ = symmetric_root_inverse(gram, 4 * static_cast<double>(size) * roundoff, j_);
+      rank_ = symmetric_root_inverse(gram, 4 * static_cast<double>(size) * of_scalar, j_);
       return;
     }
     j_ = inverse_of(factor);
@@ -87,8 +128,9 @@ class DenseMetric {
     return inverse.cwiseAbs().maxCoeff() < 1 / least;
   }
 
-  Matrix<double> j_;
+  Matrix<double> j_, gram_;
   Index rank_ = 0;
+  bool has_gram_ = false;  // gram_ is that of the blocks
 };
 
 }}}  // namespace symopt::detail

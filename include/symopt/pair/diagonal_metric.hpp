@@ -24,23 +24,31 @@ class DiagonalMetric {
   using Scratch = NoMetricScratch;
 
   explicit DiagonalMetric(Index rank)
-      : numbers_(static_cast<std::size_t>(rank)), squares_(numbers_.size()), largest_(numbers_.size()) {}
+      : numbers_(static_cast<std::size_t>(rank)),
+        lengths_(numbers_.size()),
+        squares_(numbers_.size()),
+        largest_(numbers_.size()) {}
 
-  /// Of the blocks on one side and, with the metric of the other, of Pi(B^T B) + damping^2 Pi(A^T A)^-1.
+  /// Of the blocks on one side.
   template <class Scalar>
-  void compute(const PairBlocks<Scalar>& side, const DiagonalMetric* partner, double damping, Scratch&) {
+  void compute(const PairBlocks<Scalar>& side, Scratch&) {
     add_squares(side);
-    const Index size = static_cast<Index>(numbers_.size()), count = A::number_count(size);
+    const Index size = full(), count = A::number_count(size);
     const double columns = static_cast<double>(size) / static_cast<double>(count);
-    rank_ = 0;
     for (Index j = 0; j < size; ++j) {
       const auto number = static_cast<std::size_t>(A::number_of(j, size));
-      double length = largest_[number] * std::sqrt(squares_[number] / columns);
-      if (partner != nullptr && damping > 0)
-        length = std::hypot(length, damping * partner->numbers_[static_cast<std::size_t>(j)]);
-      numbers_[static_cast<std::size_t>(j)] = length > 0 || length != length ? 1 / length : 0;
-      rank_ += length > 0 ? 1 : 0;
+      lengths_[static_cast<std::size_t>(j)] = largest_[number] * std::sqrt(squares_[number] / columns);
     }
+    invert_lengths();
+  }
+
+  /// Of Pi(B^T B) + damping^2 Pi(A^T A)^-1, from the metrics of both sides.
+  template <class Scalar>
+  void compute_damped(const PairBlocks<Scalar>&, const DiagonalMetric& own, const DiagonalMetric& partner,
+                      double damping, Scratch&) {
+    for (std::size_t j = 0; j < numbers_.size(); ++j)
+      lengths_[j] = std::hypot(own.lengths_[j], damping * partner.numbers_[j]);
+    invert_lengths();
   }
 
   /// The number of columns whose number is not zero, by the last computation.
@@ -51,6 +59,15 @@ class DiagonalMetric {
   const std::vector<double>& numbers() const { return numbers_; }
 
  private:
+  void invert_lengths() {
+    rank_ = 0;
+    for (std::size_t j = 0; j < numbers_.size(); ++j) {
+      const double length = lengths_[j];
+      numbers_[j] = length == 0 ? 0 : 1 / length;
+      rank_ += length > 0 ? 1 : 0;
+    }
+  }
+
   /// The sums of squares over the columns that share a number, over the square of a power of two near their
   /// largest entry where squares of doubles could leave the range.
   template <class Scalar>
@@ -73,7 +90,7 @@ class DiagonalMetric {
     });
   }
 
-  std::vector<double> numbers_, squares_, largest_;
+  std::vector<double> numbers_, lengths_, squares_, largest_;
   Index rank_ = 0;
 };
 

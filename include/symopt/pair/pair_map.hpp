@@ -149,8 +149,8 @@ class PairMap {
   /// projections is invertible, or both are or zero; undamped where each is invertible or zero.
   void apply(const Normalization& normalization, PairBlocks<Scalar>& a, PairBlocks<Scalar>& b,
              double damping) {
-    a_.metric.template compute<Scalar>(a, nullptr, 0, scratch_);
-    b_.metric.template compute<Scalar>(b, nullptr, 0, scratch_);
+    a_.metric.compute(a, scratch_);
+    b_.metric.compute(b, scratch_);
     if (damping > 0) {
       damp(a, a_, b_.metric, damping);
       damp(b, b_, a_.metric, damping);
@@ -175,7 +175,7 @@ class PairMap {
   };
 
   void damp(const PairBlocks<Scalar>& blocks, OneSide& side, const Metric& partner, double damping) {
-    side.damped.template compute<Scalar>(blocks, &partner, damping, scratch_);
+    side.damped.compute_damped(blocks, side.metric, partner, damping, scratch_);
   }
   static bool is_partial(const Metric& metric) { return metric.rank() > 0 && metric.rank() < metric.full(); }
 

@@ -39,7 +39,7 @@ void invert_upper_triangle(MatrixRef<Double> square) {
 
 /// J with J J^T = (B^T B)^+ for a block B of L x r, in double, so that B J has orthonormal columns or zeros:
 /// J = F^+ for a factor F with F^T F = B^T B. Two such J differ by an orthogonal matrix on their right.
-///   by Cholesky of the Gram matrix     for floats, where all pivots are well above its rounding
+///   by Cholesky of the Gram matrix     for floats, where all pivots are well above its rounding: invert_gram
 ///   by QR with pivoting (Householder)  otherwise: its error grows with the condition, not with the square
 /// Columns are first scaled to norms between 1 and 2. Columns that lie within `roundoff` of the others' span
 /// count as dependent: then J has as many columns of zeros, and J J^T is the pseudo-inverse.
@@ -55,11 +55,10 @@ class RootInverse {
         order_(static_cast<std::size_t>(rank)),
         square_(rank * rank) {}
 
-  /// Returns the rank of B, and destroys it. `roundoff`: of the scalar that the entries of B have been in.
+  /// By QR: returns the rank of B, and destroys it. `roundoff`: of the scalar that the entries of B have been
+  /// in.
   Index operator()(MatrixRef<Double> block, Double roundoff, MatrixRef<Double> j) {
-    constexpr Double roundoff_of_double = std::numeric_limits<Double>::epsilon();
     if (j.rows() == 0) return 0;
-    if (roundoff > roundoff_of_double && by_cholesky(block, j)) return j.rows();
     if (!scale_columns(block)) {
       j.setConstant(std::numeric_limits<Double>::quiet_NaN());
       return j.rows();
@@ -73,15 +72,16 @@ class RootInverse {
     return rank;
   }
 
- private:
-  Double* scale() { return numbers_.data(); }
-  Double* norms() { return numbers_.data() + order_.size(); }
-  Double* dots() { return numbers_.data() + 2 * order_.size(); }
+  /// gram <- block^T block, for floats.
+  void form_gram(const MatrixRef<Double>& block, MatrixRef<Double> gram) {
+    kernel::gram<Double>(block, Side::right, gram, products_);
+  }
 
-  bool by_cholesky(const MatrixRef<Double>& block, MatrixRef<Double> j) {
+  /// j, a Gram matrix, <- its J. False, with j spoilt, where a pivot is too near the rounding of a Gram
+  /// matrix.
+  bool invert_gram(MatrixRef<Double> j) {
     constexpr Double least_pivot = 1e-8;  // the squared condition that floats leave digits for
     const Index size = j.rows();
-    kernel::gram<Double>(block, Side::right, j, products_);
     for (Index i = 0; i < size; ++i) {
       if (!(j(i, i) > 0) || !is_finite(j(i, i))) return false;
       scale()[i] = kernel::power_of_two_scale(std::sqrt(j(i, i)));
@@ -96,6 +96,11 @@ class RootInverse {
     scale_rows<Double>(j, scale());
     return true;
   }
+
+ private:
+  Double* scale() { return numbers_.data(); }
+  Double* norms() { return numbers_.data() + order_.size(); }
+  Double* dots() { return numbers_.data() + 2 * order_.size(); }
 
   /// Scales every column to a norm between 1 and 2, by a power of two. False where a number is not finite.
   bool scale_columns(MatrixRef<Double> block) {
