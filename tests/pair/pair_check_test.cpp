@@ -9,6 +9,8 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <sstream>
+#include <string>
 
 namespace pair_check_test { namespace {
 
@@ -156,6 +158,34 @@ TEST_CASE("liars: moments in a fixed frame, and a decay that looks at one block"
   check_violated(check_trajectory<NeuronPair>(adam, short_runs));
   check_violated(check_trajectory<ScalarPair>(adam, short_runs));
   check_violated(check_trajectory<ScalarPair>(shrinks, short_runs));
+}
+
+TEST_CASE("horizontal: a projected step is orthogonal to the orbit, the update alone is not") {
+  const auto projected = [](const Matrix<double>& a, const Matrix<double>& b, const Matrix<double>& m_a,
+                            const Matrix<double>& m_b, Matrix<double>& u_a, Matrix<double>& u_b) {
+    PairOptimizer<PairUpdate<LoraPair>, double> optimizer(a.rows(), b.rows(), a.cols(),
+                                                          {.learning_rate = 0x1p20, .momentum = 0},
+                                                          {.damping = 0, .is_horizontal = true});
+    u_a = a;
+    u_b = b;
+    optimizer.step(u_a, m_a, u_b, m_b);
+    u_a -= a;
+    u_b -= b;
+  };
+  const CheckOptions options{.trials = 6, .shapes = {{9, 4}}};
+  check_holds(check_horizontal<LoraPair>(projected, options));
+  check_violated(check_horizontal<LoraPair>(PairUpdate<LoraPair>(), options));
+}
+
+TEST_CASE("classify: the largest gauge of a rule of pairs, and of its rows") {
+  const CheckOptions options{.trials = 4, .shapes = {{9, 4}}, .inputs = {"gaussian", "integers"}};
+  CHECK(classify_pair(PairUpdate<LoraPair>(), options).largest_group() ==
+        "Gauge<algebra::Full, LeftOrthogonal, LeftOrthogonal>");
+  const PairClassification neurons = classify_pair(PairUpdate<NeuronPair>(), options);
+  CHECK(neurons.largest_group() == "Gauge<algebra::Diagonal, LeftOrthogonal, LeftOrthogonal>");
+  std::ostringstream text;
+  text << neurons;
+  CHECK(text.str().find("algebra::Full no") != std::string::npos);
 }
 
 }}  // namespace pair_check_test

@@ -327,6 +327,27 @@ TEST_CASE("routing: two patterns that differ in one place give each name its par
   check_refused([&] { routing.add_pair("head", "heads", lora); }, {"has the pattern 'head' already"});
 }
 
+TEST_CASE("so is that of a PairOptimizer") {
+  Lora first, second;
+  const OptimizerOptions options{.learning_rate = 0.1, .parameter = "q"};
+  PairOptimizer<PairUpdate<LoraPair>, double> optimizer(12, 20, 4, options), resumed(12, 20, 4, options);
+  const auto step = [](auto& by, Lora& lora) {
+    by.step(lora.up, lora.g_up, lora.down.transpose(), lora.g_down.transpose());
+  };
+  for (int k = 0; k < 3; ++k) step(optimizer, first);
+  second.up = first.up;
+  second.down = first.down;
+  const std::string bytes = interop::state_bytes(optimizer);
+  interop::load_state_bytes(resumed, std::as_bytes(std::span(bytes)));
+  CHECK(resumed.steps() == 3);
+  step(optimizer, first);
+  step(resumed, second);
+  CHECK(same_bits(first.up, second.up));
+  CHECK(same_bits(first.down, second.down));
+  PairOptimizer<PairUpdate<LoraPair>, double> other(12, 20, 4, options, {.damping = 0});
+  CHECK_THROWS(interop::load_state_bytes(other, std::as_bytes(std::span(bytes))));
+}
+
 TEST_CASE("pairs that are none are refused with names, both shapes and the remedy; nothing is added") {
   Lora lora;
   Stack stack;

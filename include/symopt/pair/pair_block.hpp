@@ -4,13 +4,14 @@
 #include <symopt/kernel/generic.hpp>
 #include <symopt/memory/oriented_buffer.hpp>
 #include <symopt/optimizer/kept_weights.hpp>
+#include <symopt/optimizer/state_fields.hpp>
 #include <symopt/optimizer/step_input.hpp>
 #include <symopt/optimizer/step_range.hpp>
 #include <symopt/pair/pair_map.hpp>
 
 #include <cmath>
 #include <cstddef>
-#include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -165,5 +166,15 @@ class PairStep {
   std::vector<kernel::Buffer<Scalar>> directions_a_, directions_b_;
   PairBlocks<Scalar> a_, b_;
 };
+
+/// Shows the momenta of blocks, each named by its number.
+template <class Scalar>
+void visit_momenta(std::vector<kernel::OrientedBuffer<Scalar>>& momenta, const StateVisitor& visitor) {
+  for (std::size_t b = 0; b < momenta.size(); ++b)
+    visit_fields("momentum", momenta[b], visitor.is_loading, [&](StateField field) {
+      field.name = std::to_string(b) + "/" + field.name;
+      visitor.field(std::move(field));
+    });
+}
 
 }}}  // namespace symopt::detail

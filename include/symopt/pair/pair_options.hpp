@@ -3,6 +3,7 @@
 
 #include <symopt/group/gauge.hpp>
 #include <symopt/optimizer/options.hpp>
+#include <symopt/optimizer/rule_traits.hpp>
 #include <symopt/optimizer/step_input.hpp>
 
 #include <algorithm>
@@ -54,6 +55,16 @@ namespace detail {
             << ", and a pair shrinks by the square root of 1 less that; it must be less than 1";
     return message.str();
   });
+}
+
+/// The options of a rule and of a pair that decide what its state means.
+template <class Rule>
+std::string pair_options_text(const Rule& rule, const PairOptions& pair) {
+  std::ostringstream text;
+  text << rule_options_text(rule);
+  text << (text.str().empty() ? "" : ", ") << "Pair.damping=" << pair.damping
+       << ", Pair.is_horizontal=" << pair.is_horizontal;
+  return text.str();
 }
 
 /// The factor of a scale on the step of the product A B^T, m x n: for match_rms 0.2 sqrt(max(m, n)).

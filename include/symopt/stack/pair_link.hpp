@@ -11,7 +11,6 @@
 #include <memory>
 #include <optional>
 #include <span>
-#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -227,13 +226,7 @@ class PairHalf final : public AnyBlocks<Scalar> {
 
   RuleFacts facts() const override {
     using Normalization = typename Rule::normalization_type;
-    const PairOptions& options = link_->options();
     const Shape shape = link_->half(number_).shapes.front();
-    PairOptions shown = options;
-    std::ostringstream text;
-    text << rule_options_text(link_->rule());
-    text << (text.str().empty() ? "" : ", ") << "Pair.damping=" << shown.damping
-         << ", Pair.is_horizontal=" << shown.is_horizontal;
     return {.may_throw = true,  // so that the stack keeps both halves before either steps
             .is_scale_free = is_scale_free_rule<Normalization>(),
             .keeps_state = false,
@@ -242,17 +235,11 @@ class PairHalf final : public AnyBlocks<Scalar> {
             .group = type_name<typename Rule::pair_group>(),
             .rule = std::string("block ") + to_string(link_->half(number_).side) + " of a pair | " +
                     rule_text(link_->rule()),
-            .options = text.str(),
+            .options = pair_options_text(link_->rule(), link_->options()),
             .method = method_text(link_->rule(), shape)};
   }
 
-  void visit(const StateVisitor& visitor) override {
-    for (std::size_t b = 0; b < momenta().size(); ++b)
-      visit_fields("momentum", momenta()[b], visitor.is_loading, [&](StateField field) {
-        field.name = std::to_string(b) + "/" + field.name;
-        visitor.field(std::move(field));
-      });
-  }
+  void visit(const StateVisitor& visitor) override { visit_momenta(momenta(), visitor); }
   void keep(std::shared_ptr<void>& kept) const override {
     if (!kept) kept = std::make_shared<Momenta>();
     *static_cast<Momenta*>(kept.get()) = momenta();

@@ -83,8 +83,9 @@ class BasicRouting {
 
   /// The routing of one tensor: the pattern that matched its name ("vectors" for none) and its role.
   struct Routed {
-    std::string pattern;     ///< the text of the pattern
-    BasicRole<Scalar> role;  ///< its role
+    std::string pattern;      ///< the text of the pattern
+    BasicRole<Scalar> role;   ///< its role
+    bool is_of_pair = false;  ///< the role is of this tensor alone, and of its partner's
   };
 
   /// The role of every tensor, in their order.
@@ -108,7 +109,7 @@ class BasicRouting {
       } else {
         const Route& route = routes_[matching[0]];
         if (route.pair) members.push_back({tensor.name, matching[0], roles.size()});
-        roles.push_back({text(matching[0]), route.role});
+        roles.push_back({text(matching[0]), route.role, route.pair.has_value()});
       }
     }
     if (problems.lines().empty()) link(members, roles, problems);
