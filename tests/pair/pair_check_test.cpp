@@ -178,9 +178,12 @@ TEST_CASE("horizontal: a projected step is orthogonal to the orbit, the update a
 }
 
 TEST_CASE("classify: the largest gauge of a rule of pairs, and of its rows") {
-  const CheckOptions options{.trials = 4, .shapes = {{9, 4}}, .inputs = {"gaussian", "integers"}};
-  CHECK(classify_pair(PairUpdate<LoraPair>(), options).largest_group() ==
-        "Gauge<algebra::Full, LeftOrthogonal, LeftOrthogonal>");
+  const CheckOptions options{
+      .trials = 12, .shapes = {{9, 4}}, .inputs = {"gaussian", "integers", "half-rank", "zero-row"}};
+  const PairClassification lora = classify_pair(PairUpdate<LoraPair>(), options);
+  CHECK_MESSAGE(lora.largest_group() == "Gauge<algebra::Full, LeftOrthogonal, LeftOrthogonal>",
+                to_string(lora.reports.front()));
+  CHECK(lora.largest_group() == "Gauge<algebra::Full, LeftOrthogonal, LeftOrthogonal>");
   const PairClassification neurons = classify_pair(PairUpdate<NeuronPair>(), options);
   CHECK(neurons.largest_group() == "Gauge<algebra::Diagonal, LeftOrthogonal, LeftOrthogonal>");
   std::ostringstream text;
