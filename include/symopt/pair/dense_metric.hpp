@@ -3,6 +3,7 @@
 
 #include <symopt/group/algebra/elements.hpp>
 #include <symopt/group/algebra/full.hpp>
+#include <symopt/pair/line_products.hpp>
 #include <symopt/pair/pair_blocks.hpp>
 #include <symopt/pair/root_inverse.hpp>
 #include <symopt/pair/symmetric_root.hpp>
@@ -16,10 +17,11 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 template <class A>
 struct DenseMetricScratch {
   DenseMetricScratch(Index most_lines, Index rank)
-      : lines((most_lines + rank) * rank), root_inverse(most_lines + rank, rank) {}
+      : lines((most_lines + rank) * rank), root_inverse(rank), gram(rank) {}
 
   kernel::Buffer<double> lines;
   RootInverse<double> root_inverse;
+  LineGram<double> gram;
 };
 
 /// J with J J^T = Pi(sum of B^T B)^+ for an algebra whose elements are r x r matrices, in double: the inverse
@@ -36,19 +38,23 @@ class DenseMetric {
   /// Of the blocks on one side.
   template <class Scalar>
   void compute(const PairBlocks<Scalar>& side, Scratch& scratch) {
-    const MatrixRef<double> lines = gathered(side, 0, scratch);
     if constexpr (!std::same_as<A, algebra::Full>) {
-      compute_by_factor(lines, roundoff<Scalar>);
+      compute_by_factor(gathered(side, 0, scratch), roundoff<Scalar>);
     } else {
       has_gram_ = std::same_as<Scalar, float>;
       if (has_gram_) {
-        scratch.root_inverse.form_gram(lines, gram_);
+        scratch.gram.clear();
+        for (const kernel::WeightsView<Scalar>& weights : side.weights)
+          scratch.gram.template add<Scalar>(
+              weights.shape(), side.rank_side,
+              [&](Index i, Index j, Index count, Scalar* to) { weights.read(i, j, count, to); });
+        scratch.gram.write(gram_);
         j_ = gram_;
         rank_ = j_.rows();
         if (scratch.root_inverse.invert_gram(j_)) return;
       }
       has_gram_ = false;
-      rank_ = scratch.root_inverse(lines, roundoff<Scalar>, j_);
+      rank_ = scratch.root_inverse(gathered(side, 0, scratch), roundoff<Scalar>, j_);
     }
   }
 

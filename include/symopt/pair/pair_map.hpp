@@ -6,6 +6,7 @@
 #include <symopt/optimizer/rule_traits.hpp>
 #include <symopt/pair/horizontal.hpp>
 #include <symopt/pair/metric.hpp>
+#include <symopt/pair/small_map.hpp>
 #include <symopt/product/products.hpp>
 #include <symopt/scaling.hpp>
 
@@ -55,6 +56,11 @@ class ColumnProduct {
         square(i, k) =
             static_cast<Scalar>(factor * (is_transposed == (rank_side == Side::right) ? j(k, i) : j(i, k)));
     kernel::multiply_square<Scalar>(square, x, rank_side, products_, scale);
+  }
+  /// block <- square (scale block).
+  void multiply_left(const Matrix<Scalar>& square, MatrixRef<Scalar> block, Scalar scale) {
+    square_.as(shape_of(square)) = square;
+    kernel::multiply_square<Scalar>(square_.as(shape_of(square)), block, Side::left, products_, scale);
   }
 
  private:
@@ -130,6 +136,9 @@ template <class PairGroup, class Normalization, class Scalar>
 class PairMap {
   using A = typename PairGroup::algebra;
   using Metric = PairMetric<A>;
+  /// Floats under a map that goes through r x r matrices.
+  static constexpr bool is_small =
+      std::same_as<A, algebra::Full> && std::same_as<Scalar, float> && acts_by_gram<Normalization>;
   using Mirror = decltype(mirror(std::declval<const Normalization&>()));
 
  public:
@@ -142,7 +151,8 @@ class PairMap {
         product_(extents.shape.rank, std::max(extents.shape.rows_of_a, extents.shape.rows_of_b)),
         order_(extents.shape.rank * std::max(extents.shape.rows_of_a, extents.shape.rows_of_b)),
         horizontal_(is_horizontal ? extents.shape.rank : 0),
-        is_horizontal_(is_horizontal) {}
+        is_horizontal_(is_horizontal),
+        small_(extents.shape.rank) {}
 
   /// The momenta become the directions. `damping`: delta of Pi(B^T B) + delta^2 Pi(A^T A)^-1 and mirrored; 0
   /// for pseudo-inverses. Blocks without a momentum are read alone. Equivariant where one of the two
@@ -183,6 +193,13 @@ class PairMap {
                  const Metric& partner) {
     for (MatrixRef<Scalar>& x : side.directions) {
       if (x.size() == 0) continue;
+      if constexpr (is_small) {
+        const auto multiply_left = [this](const Matrix<Scalar>& square, MatrixRef<Scalar> block,
+                                          Scalar scale) { product_.multiply_left(square, block, scale); };
+        if (side.lines() >= side.rank() &&
+            small_.apply(normalization, x, side.rank_side, partner.root_inverse(), multiply_left))
+          continue;
+      }
       // In balance, so that neither factor leaves the range where the product does not.
       const Scalar scale = kernel::power_of_two_scale(kernel::max_abs(x));
       product_.apply(x, side.rank_side, partner, false, 1 / static_cast<double>(scale), scale);
@@ -203,6 +220,10 @@ class PairMap {
   PlaneOrder<A, Scalar> order_;
   PairHorizontalProjection<A, Scalar> horizontal_;
   bool is_horizontal_;
+  struct NoSmallMap {
+    explicit NoSmallMap(Index) {}
+  };
+  std::conditional_t<is_small, SmallMap<Normalization, Scalar>, NoSmallMap> small_;
 };
 
 }  // namespace detail

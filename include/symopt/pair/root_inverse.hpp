@@ -4,7 +4,6 @@
 #include <symopt/finite.hpp>
 #include <symopt/group/algebra/full.hpp>
 #include <symopt/memory/buffer.hpp>
-#include <symopt/product/products.hpp>
 #include <symopt/scaling.hpp>
 
 #include <algorithm>
@@ -49,9 +48,8 @@ void invert_upper_triangle(MatrixRef<Double> square) {
 template <class Double>
 class RootInverse {
  public:
-  RootInverse(Index lines, Index rank)
-      : products_(rank, lines),
-        numbers_(static_cast<std::size_t>(3 * rank)),
+  explicit RootInverse(Index rank)
+      : numbers_(static_cast<std::size_t>(3 * rank)),
         order_(static_cast<std::size_t>(rank)),
         square_(rank * rank) {}
 
@@ -70,11 +68,6 @@ class RootInverse {
       invert_with_zeros(block, rank, j);
     }
     return rank;
-  }
-
-  /// gram <- block^T block, for floats.
-  void form_gram(const MatrixRef<Double>& block, MatrixRef<Double> gram) {
-    kernel::gram<Double>(block, Side::right, gram, products_);
   }
 
   /// j, a Gram matrix, <- its J. False, with j spoilt, where a pivot is too near the rounding of a Gram
@@ -195,7 +188,6 @@ class RootInverse {
     algebra::Full::divide_by_transpose<Double>(t, j.leftCols(rank));
   }
 
-  kernel::ProductMemory<Double> products_;
   std::vector<Double> numbers_;
   std::vector<Index> order_;
   kernel::Buffer<Double> square_;
