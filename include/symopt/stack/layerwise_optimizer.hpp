@@ -78,15 +78,10 @@ class BasicLayerwiseOptimizer {
         std::forward<Weights>(weights), std::forward<Gradient>(gradient));
   }
   template <class ClassOrRule, class Weights, class Gradient>
-  void add(std::string name, Weights&& weights, Gradient&& gradient, Layout layout, RowMask mask = {},
+  void add(std::string name, Weights&& weights, Gradient&& gradient, Layout layout = {}, RowMask mask = {},
            detail::role_rule_t<ClassOrRule> rule = {}) {
     add(std::move(name), role<ClassOrRule, Scalar>(std::move(layout), std::move(mask), std::move(rule)),
         std::forward<Weights>(weights), std::forward<Gradient>(gradient));
-  }
-  template <class ClassOrRule, class Weights, class Gradient>
-  void add(std::string name, Weights&& weights, Gradient&& gradient) {
-    add(std::move(name), role<ClassOrRule, Scalar>(), std::forward<Weights>(weights),
-        std::forward<Gradient>(gradient));
   }
   ///@}
 
@@ -101,11 +96,9 @@ class BasicLayerwiseOptimizer {
   }
 
   /// Adds the tensors of a pair, A (m x r) and B (n x r) of which only A B^T matters: parameters `name`.a and
-  /// `name`.b, each with its gradient, momentum and options, that step together. One stored as r x n, as
-  /// LoRA's down matrix, has layout::transposed() in the PairLayout, or comes as its transposed view. Tensors
-  /// that share a partner come as vectors of TensorView, and are `name`.a.0, `name`.a.1, ... Without options
-  /// it has the stack's, in AdamW's units for the product. Errors: those of add(), and of blocks that are no
-  /// pairs.
+  /// `name`.b that step together. One stored as r x n has layout::transposed(), or comes as its transposed
+  /// view; tensors that share a partner come as vectors of TensorView, and are `name`.a.0, `name`.a.1, ...
+  /// Options and errors: those of add(), in AdamW's units for the product; blocks that are no pairs.
   ///@{
   template <class GroupOrRule, class A, class GradientA, class B, class GradientB>
   void add_pair(const std::string& name, A&& a, GradientA&& gradient_a, B&& b, GradientB&& gradient_b,
@@ -141,12 +134,11 @@ class BasicLayerwiseOptimizer {
     insert(std::move(added));
   }
 
-  /// Takes a parameter away, its state with it; another may be added under its name. Errors:
-  /// std::invalid_argument for a name that is not there.
+  /// Takes a parameter away, its state with it. Errors: std::invalid_argument for a name that is not there.
   void remove(const std::string& name) { parameters_.remove(name); }
 
-  /// One step of every parameter that has a gradient; not applied, and not counted, where none has.
-  /// Errors: those of inspect(), and memory that overlaps. Where inspect() finds something to skip, the whole
+  /// One step of every parameter that has a gradient; not applied, and not counted, where none has. Errors:
+  /// those of inspect(), and memory that overlaps. Where inspect() finds something to skip, the whole
   /// step is skipped and reported.
   StackReport step() {
     const detail::ClippingEnds<Scalar> clipping_ends{parameters_};
@@ -170,8 +162,8 @@ class BasicLayerwiseOptimizer {
     return report;
   }
 
-  /// Looks at all gradients without changing anything, and reports the parameters whose gradients are not
-  /// finite. Errors: std::invalid_argument if the options of one of these say throw_error.
+  /// Looks at all gradients, and reports the parameters whose gradients are not finite. Changes nothing.
+  /// Errors: std::invalid_argument if the options of one of these say throw_error.
   StackReport inspect() const {
     StackReport report{.step = steps_, .schedule_factor = schedule_factor_};
     bool must_throw = false;
@@ -257,8 +249,7 @@ class BasicLayerwiseOptimizer {
     parameters_.memory().invalidate();
   }
 
-  /// Sets the memory of the weights, of the same shape, strides and types. Compared with the memory of
-  /// gradients and other parameters, which may be about to move too, at the next step.
+  /// Sets the memory of the weights, of the same shape, strides and types; compared with all else at a step.
   template <class Weights>
   void set_weights(const std::string& name, Weights&& weights) {
     auto moved = detail::weights_of<Scalar>(std::forward<Weights>(weights));
@@ -303,12 +294,9 @@ class BasicLayerwiseOptimizer {
     maker_.bind_gradient(parameter, std::forward<Gradient>(gradient));
     parameters_.memory().invalidate_gradients();
   }
+  /// Adds them, and reserves the inputs of the largest, so that a step allocates nothing.
   void insert(std::vector<Parameter> added) {
     parameters_.insert(std::move(added));
-    reserve_inputs();
-  }
-  /// Reserves the inputs of the largest parameter, so that a step allocates nothing.
-  void reserve_inputs() {
     std::size_t most = 0;
     for (const Parameter& parameter : parameters_.all()) most = std::max(most, parameter->block_count());
     inputs_.reserve(most);

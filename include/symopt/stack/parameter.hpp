@@ -22,8 +22,7 @@
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
-/// One named parameter of a stack: views of the trainer's memory, taken apart by a layout, and the blocks
-/// that step on them.
+/// One named parameter of a stack: views of memory, taken apart by a layout, and blocks that step on them.
 template <class Scalar>
 class Parameter {
  public:
@@ -104,8 +103,7 @@ class Parameter {
     tensors_ = std::move(moved);
   }
 
-  /// Changes options between steps: set(options). Errors: of values out of range, and a momentum for a rule
-  /// that keeps its own; the old options stay.
+  /// Changes options between steps: set(options). Errors: of those that do not suit; the old options stay.
   void change(const auto& set) {
     OptimizerOptions changed = options_;
     set(changed);
@@ -202,13 +200,12 @@ class Parameter {
     std::ostringstream scale;
     scale << to_string(options_.scale);
     if (options_.scale != Scale::none && !shapes_.empty()) scale << " " << scale_factor(options_.scale, 0);
-    const std::string masked = mask_.is_all() ? "" : ", " + mask_.to_string();
     std::optional<double> entry;
     if (!shapes_.empty()) entry = rule_.root_mean_square(shapes_.front());
     if (entry) *entry *= options_.learning_rate * scale_factor(options_.scale, 0);
     return {.name = name(),
             .shape = tensors_.shape_text(),
-            .layout = to_string(layout_) + masked,
+            .layout = to_string(layout_) + (mask_.is_all() ? "" : ", " + mask_.to_string()),
             .blocks = blocks_text(shapes_),
             .group = facts_.group,
             .rule = facts_.rule,
@@ -239,8 +236,7 @@ class Parameter {
   /// Tests whether weights and states are finite.
   bool is_finite() const { return blocks_->is_finite() && weights_.are_finite(mask_); }
 
-  /// The orientation of all blocks, which have the same strides: along rows for a vector or a mask of
-  /// scattered rows.
+  /// The orientation of all blocks: along rows for a vector, and for a mask of scattered rows.
   Orientation orientation_of_blocks() const {
     const bool is_vector = rule_.acts_entrywise && tensors_.sizes().size() <= 1;
     if (is_vector || !mask_.is_prefix() || weights_.count() == 0) return Orientation::along_rows;

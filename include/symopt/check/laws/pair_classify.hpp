@@ -77,7 +77,8 @@ inline std::ostream& operator<<(std::ostream& out, const PairClassification& row
 template <class Rule>
 PairClassification classify_pair(const Rule& rule, CheckOptions options = {}) {
   using namespace symopt::algebra;
-  PairClassification row{.rule = options.name.empty() ? detail::any_pair_rule(rule).name : options.name};
+  PairClassification row;
+  row.rule = options.name.empty() ? detail::any_pair_rule(rule).name : options.name;
   if (options.shapes.empty()) options.shapes = {{8, 4}, {11, 4}};
   const auto verdict_under = [&]<class Group>(std::type_identity<Group>) {
     row.reports.push_back(check_equivariance<Group>(rule, options));
