@@ -61,7 +61,8 @@ inline std::vector<Target> targets() {
   // A pair against AdamW on its two blocks: at most twice its time at rank 16.
   for (const std::string r : {"8", "16", "32", "64", "128"})
     for (const std::string rule : {"lora_pair", "neuron_pair", "query_key"})
-      add("symopt/" + rule + "/" + r, "symopt/adamw_of_pair/" + r, r == "16" && rule == "lora_pair" ? 0.5 : 0);
+      add("symopt/" + rule + "/" + r, "symopt/adamw_of_pair/" + r,
+          r == "16" && rule == "lora_pair" ? 0.5 : 0);
   // Whole stacks.
   for (const std::string part : {"stack", "stack_embedding", "stack_attention", "stack_mlp"}) {
     const std::string at = "/" + part + "/qwen3_4_layers";

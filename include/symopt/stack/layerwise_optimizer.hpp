@@ -11,7 +11,6 @@
 #include <symopt/stack/plan.hpp>
 #include <symopt/stack/role.hpp>
 #include <symopt/stack/routing.hpp>
-#include <symopt/stack/shared_scratch.hpp>
 #include <symopt/stack/stack_report.hpp>
 #include <symopt/stack/tensor_argument.hpp>
 
