@@ -130,6 +130,14 @@ inline std::vector<Target> targets() {
   add("64 heads of 64 × 1024", "libtorch, batched", "symopt/small/heads", "torch_bmm/small/heads", 5,
       {{"against a loop of libtorch {}", {"symopt/small/heads", "torch_loop/small/heads"}}});
   add("32 experts of 1024 × 2048", "libtorch, batched", "symopt/small/experts", "torch_bmm/small/experts", 0);
+  // A pair against AdamW on its two blocks: at most twice its time at rank 16.
+  table = "pairs";
+  for (const std::string r : {"8", "16", "32", "64", "128"})
+    for (const auto& [rule, words] : {std::pair<std::string, std::string>{"lora_pair", "`LoraPair`"},
+                                      {"neuron_pair", "`NeuronPair`"},
+                                      {"query_key", "`QueryKey`"}})
+      add(words + ", rank " + r, "AdamW on both blocks", "symopt/" + rule + "/" + r,
+          "symopt/adamw_of_pair/" + r, r == "16" && rule == "lora_pair" ? 0.5 : 0);
   // Whole stacks.
   table = "stack";
   for (const auto& [part, words] : {std::pair<std::string, std::string>{"stack", "whole stack"},

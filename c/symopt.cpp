@@ -10,6 +10,7 @@
 #include <iterator>
 #include <limits>
 #include <new>
+#include <optional>
 #include <sstream>
 #include <string_view>
 #include <type_traits>
@@ -168,21 +169,27 @@ symopt::Layout layout_of(const symopt_block& block) {
   return layout;
 }
 
+/// A role with the rate and the decay of a block, if it has any.
+symopt::Role with_rates(const symopt::Role& role, const symopt_block& block,
+                        const symopt::StackOptions& stack, bool is_in_units_of_adamw) {
+  if (block.learning_rate == 0 && block.weight_decay == 0) return role;
+  symopt::OptimizerOptions options = role.options(stack);
+  options.weight_decay = block.weight_decay;
+  if (block.learning_rate != 0) {
+    options.learning_rate = block.learning_rate;
+    if (!is_in_units_of_adamw) options.scale = symopt::Scale::none;
+  }
+  return role.with(options);
+}
+
 /// A block without a rate of its own takes the stack's, in AdamW's units, and the stack's decay unless it has
 /// its own.
 template <class Class>
 symopt::Role role_of(const symopt_block& block, const symopt::StackOptions& stack) {
   const symopt::RowMask mask =
       block.existing_rows == 0 ? symopt::RowMask() : symopt::RowMask::first(index_of(block.existing_rows));
-  const symopt::Role role = symopt::role<Class>(layout_of(block), mask);
-  if (block.learning_rate == 0 && block.weight_decay == 0) return role;
-  symopt::OptimizerOptions options = role.options(stack);
-  options.weight_decay = block.weight_decay;
-  if (block.learning_rate != 0) {
-    options.learning_rate = block.learning_rate;
-    if (!std::is_same_v<Class, symopt::HiddenMatrix>) options.scale = symopt::Scale::none;
-  }
-  return role.with(options);
+  return with_rates(symopt::role<Class>(layout_of(block), mask), block, stack,
+                    std::is_same_v<Class, symopt::HiddenMatrix>);
 }
 
 symopt::Role role_of(const symopt_block& block, const symopt::StackOptions& stack) {
@@ -220,6 +227,62 @@ symopt::Role role_of(const symopt_block& block, const symopt::StackOptions& stac
     default:
       throw symopt::Error("role is " + std::to_string(block.role) + "; it must be a symopt_role", block.name);
   }
+}
+
+struct QueryKeyHalves : symopt::Gauge<symopt::algebra::Planes<symopt::algebra::Pairing::halves>,
+                                      symopt::LeftOrthogonal, symopt::LeftOrthogonal> {};
+
+bool is_of_pair(const symopt_block& block) {
+  return block.role >= SYMOPT_LORA_PAIR && block.role <= SYMOPT_NEURON_PAIR;
+}
+
+symopt::PairRole pair_role_of(const symopt_block& a, const symopt_block& b) {
+  const symopt::PairLayout layout{layout_of(a), layout_of(b)};
+  switch (a.role) {
+    case SYMOPT_LORA_PAIR:
+      return symopt::pair_role<symopt::LoraPair>(layout);
+    case SYMOPT_VALUE_OUTPUT:
+      return symopt::pair_role<symopt::ValueOutput>(layout);
+    case SYMOPT_QUERY_KEY:
+      return symopt::pair_role<symopt::QueryKey>(layout);
+    case SYMOPT_QUERY_KEY_HALVES:
+      return symopt::pair_role<QueryKeyHalves>(layout);
+    default:
+      return symopt::pair_role<symopt::NeuronPair>(layout);
+  }
+}
+
+/// The roles of a table's blocks, in its order; those of a pair know each other.
+std::vector<std::optional<symopt::Role>> roles_of(const std::vector<symopt_block>& blocks,
+                                                  const symopt::StackOptions& stack) {
+  std::vector<std::optional<symopt::Role>> roles(blocks.size());
+  const auto require_whole = [](const symopt_block& block) {
+    require(block.existing_rows == 0, "the blocks of a pair have no existing_rows; leave them 0", block.name);
+  };
+  for (std::size_t i = 0; i < blocks.size(); ++i) {
+    const symopt_block& a = blocks[i];
+    require(a.partner == nullptr || is_of_pair(a), "it has a partner, but no role of a pair", a.name);
+    if (!is_of_pair(a)) roles[i] = role_of(a, stack);
+    if (a.partner == nullptr) continue;
+    const auto is_partner = [&](const symopt_block& b) {
+      return std::string_view(b.name) == a.partner && b.role == a.role && b.partner == nullptr;
+    };
+    const auto found = std::ranges::find_if(blocks, is_partner);
+    const auto place = static_cast<std::size_t>(found - blocks.begin());
+    require(found != blocks.end() && !roles[place],
+            std::string("its partner '") + a.partner +
+                "' is not in the table with the same role and without a partner of its own, or is another's",
+            a.name);
+    require_whole(a);
+    require_whole(*found);
+    const auto linked = pair_role_of(a, *found).linked();
+    roles[i] = with_rates(linked.a.front(), a, stack, true);
+    roles[place] = with_rates(linked.b.front(), *found, stack, true);
+  }
+  for (std::size_t i = 0; i < blocks.size(); ++i)
+    require(roles[i].has_value(), "it is block B of a pair, but no block names it as its partner",
+            blocks[i].name);
+  return roles;
 }
 
 symopt::NonFinite policy_of(std::int32_t value) {
@@ -298,16 +361,21 @@ symopt_status symopt_create(const symopt_options* options, const symopt_block* b
     made->max_norm = all.max_norm;
     made->has_bf16_gradients = all.gradient_dtype == SYMOPT_BF16;
     const auto* next = reinterpret_cast<const std::byte*>(blocks);
+    std::vector<symopt_block> table;
     for (std::size_t i = 0; i < count; ++i) {
       const auto* given = reinterpret_cast<const symopt_block*>(next);
-      const symopt_block block = in_own_size(given, "symopt_block");
-      require_block(block, i);
-      made->blocks.push_back({block.name, static_cast<std::ptrdiff_t>(block.offset), sizes_of(block)});
-      made->stack.add(block.name, role_of(block, stack),
-                      symopt::TensorView<float>(parameters + block.offset, sizes_of(block)), std::nullopt);
+      table.push_back(in_own_size(given, "symopt_block"));
+      require_block(table.back(), i);
       std::size_t size = 0;
       std::memcpy(&size, given, sizeof size);
       next += size;  // the caller's entries are as large as the caller's version made them
+    }
+    const auto roles = roles_of(table, stack);
+    for (std::size_t i = 0; i < count; ++i) {
+      const symopt_block& block = table[i];
+      made->blocks.push_back({block.name, static_cast<std::ptrdiff_t>(block.offset), sizes_of(block)});
+      made->stack.add(block.name, *roles[i],
+                      symopt::TensorView<float>(parameters + block.offset, sizes_of(block)), std::nullopt);
     }
     std::ostringstream plan;
     plan << made->stack.plan();

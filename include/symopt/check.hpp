@@ -9,6 +9,9 @@
 #include <symopt/check/laws/homogeneity.hpp>
 #include <symopt/check/laws/layout.hpp>
 #include <symopt/check/laws/locality.hpp>
+#include <symopt/check/laws/pair.hpp>
+#include <symopt/check/laws/pair_classify.hpp>
+#include <symopt/check/laws/pair_horizontal.hpp>
 #include <symopt/check/laws/shift.hpp>
 #include <symopt/check/laws/trajectory.hpp>
 #include <symopt/check/report.hpp>

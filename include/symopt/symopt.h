@@ -64,7 +64,14 @@ typedef enum symopt_role {
   SYMOPT_ADAPTIVE_LM_HEAD = 11,        /**< [vocabulary, width] */
   SYMOPT_ADAPTIVE_SWIGLU_INPUT = 12,   /**< gate or up, [neurons, width] */
   SYMOPT_ADAPTIVE_SWIGLU_OUTPUT = 13,  /**< down, [width, neurons] */
-  SYMOPT_ADAPTIVE_ROUTER = 14          /**< [experts, width] */
+  SYMOPT_ADAPTIVE_ROUTER = 14,         /**< [experts, width] */
+  /* Pairs of blocks A, B of which only A B^T matters; A names B as its partner, and both have the role. A
+   * block is [lines, r], heads beside each other; one that is stored as [r, lines] is SYMOPT_TRANSPOSED. */
+  SYMOPT_LORA_PAIR = 15,        /**< A up [out, r], B down */
+  SYMOPT_VALUE_OUTPUT = 16,     /**< A o [width, heads * size], B v */
+  SYMOPT_QUERY_KEY = 17,        /**< A q [width, heads * size], B k; planes of neighbouring columns */
+  SYMOPT_QUERY_KEY_HALVES = 18, /**< planes that pair the halves of a head */
+  SYMOPT_NEURON_PAIR = 19       /**< A up [width, neurons], B down */
 } symopt_role;
 
 /** The layout of a block in memory. */
@@ -104,6 +111,7 @@ typedef struct symopt_block {
                             rate of the options, in AdamW's units for every role */
   double weight_decay;   /**< the block shrinks by learning rate times this per step; with learning_rate 0, 0
                             is the decay of the options */
+  const char* partner;   /**< of block A of a pair: the name of its block B; else NULL */
 } symopt_block;
 
 /** The options of all blocks. */

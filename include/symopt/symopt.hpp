@@ -7,6 +7,8 @@
 #include <symopt/derive/dual_norm.hpp>
 #include <symopt/derive/then.hpp>
 #include <symopt/derive/update.hpp>
+#include <symopt/group/algebra.hpp>
+#include <symopt/group/gauge.hpp>
 #include <symopt/group/head_rotations.hpp>
 #include <symopt/group/named_groups.hpp>
 #include <symopt/group/order.hpp>
@@ -35,6 +37,8 @@
 #include <symopt/optimizer/adaptive.hpp>
 #include <symopt/optimizer/optimizer.hpp>
 #include <symopt/optimizer/schedule.hpp>
+#include <symopt/pair/pair_optimizer.hpp>
+#include <symopt/pair/pair_update.hpp>
 #include <symopt/polar/automatic.hpp>
 #include <symopt/polar/exact.hpp>
 #include <symopt/polar/fast.hpp>
@@ -44,6 +48,7 @@
 #include <symopt/polar/zolotarev.hpp>
 #include <symopt/stack/clip.hpp>
 #include <symopt/stack/layerwise_optimizer.hpp>
+#include <symopt/stack/pair_role.hpp>
 #include <symopt/stack/role.hpp>
 #include <symopt/stack/routing.hpp>
 #include <symopt/stack/rule_sets/gemma3.hpp>

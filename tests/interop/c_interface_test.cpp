@@ -196,6 +196,64 @@ TEST_CASE("blocks without a rate take that of the options in AdamW's units, and 
   CHECK(std::string(symopt_last_error()).find("learning_rate is -1") != std::string::npos);
 }
 
+/// LoRA's matrices, down as it is stored, [r, in], and B before its A; then grouped queries of 2 heads and a
+/// key of 1, stored [heads * size, width].
+std::vector<symopt_block> pair_table() {
+  std::vector<symopt_block> blocks{
+      block("down", 0, 10, 2, SYMOPT_LORA_PAIR), block("up", 20, 6, 2, SYMOPT_LORA_PAIR),
+      block("q", 32, 8, 8, SYMOPT_QUERY_KEY), block("k", 96, 8, 4, SYMOPT_QUERY_KEY)};
+  for (const int transposed : {0, 2, 3})
+    blocks[static_cast<std::size_t>(transposed)].layout = SYMOPT_TRANSPOSED;
+  blocks[1].partner = "down";
+  blocks[2].partner = "k";
+  blocks[2].column_heads = 2;
+  return blocks;
+}
+
+TEST_CASE("pairs step together, each block with its partner") {
+  std::vector<float> weights(128), gradients(128, 0.5F);
+  std::mt19937_64 random(3);
+  std::normal_distribution<float> entry;
+  for (float& w : weights) w = entry(random);
+  for (float& g : gradients) g = entry(random);
+  const std::vector<float> before = weights;
+  const auto blocks = pair_table();
+  symopt_optimizer* optimizer = nullptr;
+  REQUIRE_MESSAGE(
+      symopt_create(nullptr, blocks.data(), blocks.size(), weights.data(), &optimizer) == SYMOPT_OK,
+      symopt_last_error());
+  const std::string plan = symopt_plan(optimizer);
+  CHECK(plan.find("block A of a pair") != std::string::npos);
+  CHECK(plan.find("2 of 8x4") != std::string::npos);
+  CHECK(symopt_step(optimizer, gradients.data(), nullptr) == SYMOPT_OK);
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    CAPTURE(i);
+    CHECK(weights[i] != before[i]);
+  }
+  gradients[5] = std::numeric_limits<float>::quiet_NaN();
+  const std::vector<float> after = weights;
+  CHECK(symopt_step(optimizer, gradients.data(), nullptr) == SYMOPT_NON_FINITE);
+  CHECK(weights == after);
+  symopt_free(optimizer);
+
+  const auto refused = [&](auto change, const char* words) {
+    auto wrong = pair_table();
+    change(wrong);
+    CHECK(symopt_create(nullptr, wrong.data(), wrong.size(), weights.data(), &optimizer) ==
+          SYMOPT_INVALID_ARGUMENT);
+    CAPTURE(symopt_last_error());
+    CHECK(std::string(symopt_last_error()).find(words) != std::string::npos);
+  };
+  refused([](auto& wrong) { wrong[1].partner = "nobody"; }, "its partner 'nobody' is not in the table");
+  refused([](auto& wrong) { wrong[1].partner = nullptr; }, "no block names it as its partner");
+  refused([](auto& wrong) { wrong[1].partner = "k"; },
+          "its partner 'k' is not in the table with the same role");
+  refused([](auto& wrong) { wrong[0].role = wrong[1].role = SYMOPT_HIDDEN_MATRIX; }, "no role of a pair");
+  refused([](auto& wrong) { wrong[0].existing_rows = 3; }, "no existing_rows");
+  refused([](auto& wrong) { wrong[0].layout = SYMOPT_ROW_MAJOR, wrong[0].rows = 2, wrong[0].cols = 10; },
+          "as many columns");
+}
+
 TEST_CASE("a saved run goes on bit for bit") {
   const std::filesystem::path path =
       std::filesystem::temp_directory_path() / ("symopt_c_" + std::to_string(::getpid()) + ".safetensors");

@@ -3,6 +3,7 @@
 #include <symopt/interop/torch_diagnostics.hpp>
 #include <symopt/optimizer/adaptive.hpp>
 #include <symopt/optimizer/optimizer.hpp>
+#include <symopt/pair/pair_optimizer.hpp>
 
 #include <doctest/doctest.h>
 #include <torch/nn.h>
@@ -50,6 +51,43 @@ TEST_CASE("a torch parameter moves as the same Eigen block does, in place") {
   }
   CHECK(parameter.data_ptr() == memory);
   CHECK((as_matrix(parameter) - weights).cwiseAbs().maxCoeff() == 0.0F);
+}
+
+TEST_CASE("a pair of parameters moves as PairOptimizer moves the two blocks") {
+  torch::manual_seed(21);
+  torch::Tensor up = random_parameter(9, 4), down = random_parameter(4, 7);
+  Matrix<float> w_up = as_matrix(up), w_down = as_matrix(down);
+  const OptimizerOptions options{.learning_rate = 0.1, .weight_decay = 0.2, .scale = Scale::match_rms};
+  TorchOptimizer optimizer(interop::pair_groups<LoraPair>(up, down, options, {.b = layout::transposed()}));
+  PairOptimizer<PairUpdate<LoraPair>> reference(9, 7, 4, options);
+  for (int step = 0; step < 3; ++step) {
+    optimizer.zero_grad();
+    (torch::randn({9, 7}) * up.matmul(down)).sum().backward();
+    const Matrix<float> g_up = as_matrix(up.grad()), g_down = as_matrix(down.grad());
+    reference.step(w_up, g_up, w_down.transpose(), g_down.transpose());
+    optimizer.step();
+  }
+  CHECK((as_matrix(up) - w_up).cwiseAbs().maxCoeff() == 0.0F);
+  CHECK((as_matrix(down) - w_down).cwiseAbs().maxCoeff() == 0.0F);
+}
+
+TEST_CASE("two patterns route the pairs of a module") {
+  torch::manual_seed(22);
+  torch::OrderedDict<std::string, torch::Tensor> parameters;
+  for (const std::string layer : {"q", "v"}) {
+    parameters.insert(layer + ".lora_A", random_parameter(2, 5));
+    parameters.insert(layer + ".lora_B", random_parameter(6, 2));
+  }
+  Routing routing;
+  routing.add_pair("*.lora_B", "*.lora_A", pair_role<LoraPair>({.b = layout::transposed()}));
+  TorchOptimizer optimizer(parameter_groups(parameters, routing, {.learning_rate = 0.1}));
+  torch::Tensor loss;
+  for (const std::string layer : {"q", "v"})
+    parameters[layer + ".lora_B"].matmul(parameters[layer + ".lora_A"]).square().sum().backward();
+  const Matrix<float> before = as_matrix(parameters["v.lora_A"]);
+  optimizer.step();
+  CHECK((as_matrix(parameters["v.lora_A"]) - before).norm() > 0);
+  CHECK(optimizer.plan().rows().size() == 4);
 }
 
 TEST_CASE("transposed parameters and gradients are updated where they lie") {

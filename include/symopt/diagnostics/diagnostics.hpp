@@ -149,12 +149,12 @@ ParameterDiagnostics diagnose_parameter(Parameter<Scalar>& parameter, double sch
 /// costs nothing. A singular value far from 1 under a polar factor, a drift or an equivariance error far
 /// above rounding mean that the update is not what it is taken for. Cost: two steps of each parameter, and
 /// for its singular values those of singular_band; memory a few copies of one parameter in double. Parameters
-/// whose gradients are not finite are left out. Errors: what a rule throws.
+/// whose gradients are not finite are left out, and so are the blocks of pairs. Errors: what a rule throws.
 template <class Scalar>
 Diagnostics diagnose(BasicLayerwiseOptimizer<Scalar>& stack, const DiagnosticsOptions& options = {}) {
   std::vector<ParameterDiagnostics> rows;
   for (const auto& parameter : detail::StateAccess::parameters(stack))
-    if (parameter->has_gradient() && parameter->gradient_is_finite())
+    if (!parameter->blocks().is_paired() && parameter->has_gradient() && parameter->gradient_is_finite())
       rows.push_back(detail::diagnose_parameter(*parameter, stack.schedule_factor(), options));
   return Diagnostics(stack.steps(), std::move(rows));
 }

@@ -97,6 +97,38 @@ torch::optim::OptimizerParamGroup parameter_group(std::vector<torch::Tensor> par
 }
 ///@}
 
+/// The two groups of a pair, A and B of which only the product matters, each with a rate of its own:
+///   auto groups = pair_groups<LoraPair>(up, down, {.b = layout::transposed()});
+/// Without options those of a stack without any, in AdamW's units for the product.
+///@{
+template <class GroupOrRule>
+std::vector<torch::optim::OptimizerParamGroup> pair_groups(const torch::Tensor& a, const torch::Tensor& b,
+                                                           const PairRole& role,
+                                                           const BasicPairRole<double>& double_role) {
+  const auto floats = role.linked();
+  const auto doubles = double_role.linked();
+  std::vector<torch::optim::OptimizerParamGroup> groups;
+  groups.emplace_back(std::vector<torch::Tensor>{a},
+                      std::make_unique<GroupOptions>(floats.a.front(), doubles.a.front(), "block A"));
+  groups.emplace_back(std::vector<torch::Tensor>{b},
+                      std::make_unique<GroupOptions>(floats.b.front(), doubles.b.front(), "block B"));
+  return groups;
+}
+template <class GroupOrRule>
+std::vector<torch::optim::OptimizerParamGroup> pair_groups(const torch::Tensor& a, const torch::Tensor& b,
+                                                           OptimizerOptions options, PairLayout layout = {},
+                                                           PairOptions pair = {}) {
+  return pair_groups<GroupOrRule>(a, b, pair_role<GroupOrRule>(options, layout, pair),
+                                  pair_role<GroupOrRule, double>(options, layout, pair));
+}
+template <class GroupOrRule>
+std::vector<torch::optim::OptimizerParamGroup> pair_groups(const torch::Tensor& a, const torch::Tensor& b,
+                                                           PairLayout layout = {}, PairOptions pair = {}) {
+  return pair_groups<GroupOrRule>(a, b, pair_role<GroupOrRule>(layout, pair),
+                                  pair_role<GroupOrRule, double>(layout, pair));
+}
+///@}
+
 /// The parameters of a module in groups, one for each pattern of the routing that matches some:
 ///   TorchOptimizer optimizer(parameter_groups(model->named_parameters(), routing, {.learning_rate = 1e-3}));
 /// Roles without options of their own take those, in AdamW's units. Errors: std::invalid_argument as
@@ -113,9 +145,13 @@ inline std::vector<torch::optim::OptimizerParamGroup> parameter_groups(
   }
   const auto routed = routing.roles_of(named);
 
+  // A tensor of a pair is a group of its own, for its role knows its partner.
+  const auto key_of = [&](std::size_t i) {
+    return routed[i].is_of_pair ? routed[i].pattern + ": " + named[i].name : routed[i].pattern;
+  };
   std::vector<std::string> patterns;
-  for (const auto& found : routed)
-    if (std::ranges::find(patterns, found.pattern) == patterns.end()) patterns.push_back(found.pattern);
+  for (std::size_t i = 0; i < routed.size(); ++i)
+    if (std::ranges::find(patterns, key_of(i)) == patterns.end()) patterns.push_back(key_of(i));
 
   std::vector<torch::optim::OptimizerParamGroup> groups;
   for (const std::string& pattern : patterns) {
@@ -123,7 +159,7 @@ inline std::vector<torch::optim::OptimizerParamGroup> parameter_groups(
     std::vector<std::string> names;
     const Role* role = nullptr;
     for (std::size_t i = 0; i < routed.size(); ++i) {
-      if (routed[i].pattern != pattern) continue;
+      if (key_of(i) != pattern) continue;
       tensors.push_back(parameters.items()[i].value());
       names.push_back(named[i].name);
       role = &routed[i].role;

@@ -48,6 +48,14 @@ class AnyBlocks : public AnyState {
   virtual bool are_in_range(std::span<const StepInput<Scalar>> inputs) = 0;
   /// Tests whether the states of all blocks are finite.
   virtual bool is_finite() const = 0;
+
+  /// Blocks that step together with those of another parameter: before every step they are told whether their
+  /// own steps, and answer where its weights are to be put; after it, whether it was refused.
+  ///@{
+  virtual std::vector<kernel::WeightsView<Scalar>>* announce(bool) { return nullptr; }
+  virtual bool is_paired() const { return false; }
+  virtual bool has_refused() const { return false; }
+  ///@}
 };
 
 template <class Rule, class Scalar>

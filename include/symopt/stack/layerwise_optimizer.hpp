@@ -5,11 +5,12 @@
 #include <symopt/finite.hpp>
 #include <symopt/stack/first_steps.hpp>
 #include <symopt/stack/numbered_names.hpp>
+#include <symopt/stack/pair_role.hpp>
 #include <symopt/stack/parameter_list.hpp>
+#include <symopt/stack/parameter_maker.hpp>
 #include <symopt/stack/plan.hpp>
 #include <symopt/stack/role.hpp>
 #include <symopt/stack/routing.hpp>
-#include <symopt/stack/shared_scratch.hpp>
 #include <symopt/stack/stack_report.hpp>
 #include <symopt/stack/tensor_argument.hpp>
 
@@ -76,15 +77,10 @@ class BasicLayerwiseOptimizer {
         std::forward<Weights>(weights), std::forward<Gradient>(gradient));
   }
   template <class ClassOrRule, class Weights, class Gradient>
-  void add(std::string name, Weights&& weights, Gradient&& gradient, Layout layout, RowMask mask = {},
+  void add(std::string name, Weights&& weights, Gradient&& gradient, Layout layout = {}, RowMask mask = {},
            detail::role_rule_t<ClassOrRule> rule = {}) {
     add(std::move(name), role<ClassOrRule, Scalar>(std::move(layout), std::move(mask), std::move(rule)),
         std::forward<Weights>(weights), std::forward<Gradient>(gradient));
-  }
-  template <class ClassOrRule, class Weights, class Gradient>
-  void add(std::string name, Weights&& weights, Gradient&& gradient) {
-    add(std::move(name), role<ClassOrRule, Scalar>(), std::forward<Weights>(weights),
-        std::forward<Gradient>(gradient));
   }
   ///@}
 
@@ -92,30 +88,56 @@ class BasicLayerwiseOptimizer {
   template <class Weights, class Gradient>
   void add(std::string name, const BasicRole<Scalar>& role, Weights&& weights, Gradient&& gradient) {
     std::vector<Parameter> added;
-    added.push_back(make(name, detail::weights_of<Scalar>(std::forward<Weights>(weights)), role));
-    bind_gradient(*added.back(), std::forward<Gradient>(gradient));
-    parameters_.insert(std::move(added));
-    reserve_inputs();
+    added.push_back(
+        maker_.make(name, detail::weights_of<Scalar>(std::forward<Weights>(weights)), role, options_));
+    maker_.bind_gradient(*added.back(), std::forward<Gradient>(gradient));
+    insert(std::move(added));
   }
+
+  /// Adds the tensors of a pair, A (m x r) and B (n x r) of which only A B^T matters: parameters `name`.a and
+  /// `name`.b that step together. One stored as r x n has layout::transposed(), or comes as its transposed
+  /// view; tensors that share a partner come as vectors of TensorView, and are `name`.a.0, `name`.a.1, ...
+  /// Options and errors: those of add(), in AdamW's units for the product; blocks that are no pairs.
+  ///@{
+  template <class GroupOrRule, class A, class GradientA, class B, class GradientB>
+  void add_pair(const std::string& name, A&& a, GradientA&& gradient_a, B&& b, GradientB&& gradient_b,
+                OptimizerOptions options, PairLayout layout = {}, PairOptions pair = {},
+                detail::pair_rule_t<GroupOrRule> rule = {}) {
+    add_pair(name,
+             pair_role<GroupOrRule, Scalar>(std::move(options), std::move(layout), pair, std::move(rule)), a,
+             gradient_a, b, gradient_b);
+  }
+  template <class GroupOrRule, class A, class GradientA, class B, class GradientB>
+  void add_pair(const std::string& name, A&& a, GradientA&& gradient_a, B&& b, GradientB&& gradient_b,
+                PairLayout layout = {}, PairOptions pair = {}, detail::pair_rule_t<GroupOrRule> rule = {}) {
+    add_pair(name, pair_role<GroupOrRule, Scalar>(std::move(layout), pair, std::move(rule)),
+             std::forward<A>(a), std::forward<GradientA>(gradient_a), std::forward<B>(b),
+             std::forward<GradientB>(gradient_b));
+  }
+  template <class A, class GradientA, class B, class GradientB>
+  void add_pair(const std::string& name, const BasicPairRole<Scalar>& role, A&& a, GradientA&& gradient_a,
+                B&& b, GradientB&& gradient_b) {
+    insert(maker_.make_pair(name, role, options_, std::forward<A>(a), std::forward<GradientA>(gradient_a),
+                            std::forward<B>(b), std::forward<GradientB>(gradient_b)));
+  }
+  ///@}
 
   /// Adds all these parameters in the roles that the routing finds for their names; all or none.
   void route(const std::vector<NamedTensor<Scalar>>& tensors, const BasicRouting<Scalar>& routing) {
     const auto routed = routing.roles_of(tensors);
     std::vector<Parameter> added;
     for (std::size_t i = 0; i < tensors.size(); ++i) {
-      added.push_back(make(tensors[i].name, {.values = tensors[i].weights}, routed[i].role));
-      bind_gradient(*added.back(), tensors[i].gradient);
+      added.push_back(maker_.make(tensors[i].name, {.values = tensors[i].weights}, routed[i].role, options_));
+      maker_.bind_gradient(*added.back(), tensors[i].gradient);
     }
-    parameters_.insert(std::move(added));
-    reserve_inputs();
+    insert(std::move(added));
   }
 
-  /// Takes a parameter away, its state with it; another may be added under its name. Errors:
-  /// std::invalid_argument for a name that is not there.
+  /// Takes a parameter away, its state with it. Errors: std::invalid_argument for a name that is not there.
   void remove(const std::string& name) { parameters_.remove(name); }
 
-  /// One step of every parameter that has a gradient; not applied, and not counted, where none has.
-  /// Errors: those of inspect(), and memory that overlaps. Where inspect() finds something to skip, the whole
+  /// One step of every parameter that has a gradient; not applied, and not counted, where none has. Errors:
+  /// those of inspect(), and memory that overlaps. Where inspect() finds something to skip, the whole
   /// step is skipped and reported.
   StackReport step() {
     const detail::ClippingEnds<Scalar> clipping_ends{parameters_};
@@ -139,8 +161,8 @@ class BasicLayerwiseOptimizer {
     return report;
   }
 
-  /// Looks at all gradients without changing anything, and reports the parameters whose gradients are not
-  /// finite. Errors: std::invalid_argument if the options of one of these say throw_error.
+  /// Looks at all gradients, and reports the parameters whose gradients are not finite. Changes nothing.
+  /// Errors: std::invalid_argument if the options of one of these say throw_error.
   StackReport inspect() const {
     StackReport report{.step = steps_, .schedule_factor = schedule_factor_};
     bool must_throw = false;
@@ -226,8 +248,7 @@ class BasicLayerwiseOptimizer {
     parameters_.memory().invalidate();
   }
 
-  /// Sets the memory of the weights, of the same shape, strides and types. Compared with the memory of
-  /// gradients and other parameters, which may be about to move too, at the next step.
+  /// Sets the memory of the weights, of the same shape, strides and types; compared with all else at a step.
   template <class Weights>
   void set_weights(const std::string& name, Weights&& weights) {
     auto moved = detail::weights_of<Scalar>(std::forward<Weights>(weights));
@@ -267,25 +288,14 @@ class BasicLayerwiseOptimizer {
     options_ = changed;
   }
 
-  Parameter make(const std::string& name, detail::WeightsTensors<Scalar> weights,
-                 const BasicRole<Scalar>& role) {
-    detail::require_usable(name, weights);
-    if (!scratch_) scratch_ = std::make_shared<detail::SharedScratch>();
-    return role.make(name, std::move(weights), options_, scratch_);
-  }
-
   template <class Gradient>
   void bind_gradient(detail::Parameter<Scalar>& parameter, Gradient&& gradient) {
-    const auto tensor = detail::gradient_of<Scalar>(std::forward<Gradient>(gradient));
-    if (tensor) {
-      detail::require_memory(parameter.name(), "gradient", *tensor);
-      detail::require_apart("gradient", parameter.name(), parameter.tensors(), *tensor);
-    }
-    parameter.set_gradient(tensor);
+    maker_.bind_gradient(parameter, std::forward<Gradient>(gradient));
     parameters_.memory().invalidate_gradients();
   }
-  /// Reserves the inputs of the largest parameter, so that a step allocates nothing.
-  void reserve_inputs() {
+  /// Adds them, and reserves the inputs of the largest, so that a step allocates nothing.
+  void insert(std::vector<Parameter> added) {
+    parameters_.insert(std::move(added));
     std::size_t most = 0;
     for (const Parameter& parameter : parameters_.all()) most = std::max(most, parameter->block_count());
     inputs_.reserve(most);
@@ -297,7 +307,7 @@ class BasicLayerwiseOptimizer {
   }
 
   StackOptions options_{};
-  std::shared_ptr<detail::ScratchPool> scratch_;  // made with the first parameter
+  detail::ParameterMaker<Scalar> maker_;
   detail::ParameterList<Scalar> parameters_;
   std::vector<detail::StepInput<Scalar>> inputs_;  // of the blocks of one parameter after another
   double schedule_factor_ = 1.0;

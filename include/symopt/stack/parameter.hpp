@@ -22,8 +22,7 @@
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
-/// One named parameter of a stack: views of the trainer's memory, taken apart by a layout, and the blocks
-/// that step on them.
+/// One named parameter of a stack: views of memory, taken apart by a layout, and blocks that step on them.
 template <class Scalar>
 class Parameter {
  public:
@@ -104,8 +103,7 @@ class Parameter {
     tensors_ = std::move(moved);
   }
 
-  /// Changes options between steps: set(options). Errors: of values out of range, and a momentum for a rule
-  /// that keeps its own; the old options stay.
+  /// Changes options between steps: set(options). Errors: of those that do not suit; the old options stay.
   void change(const auto& set) {
     OptimizerOptions changed = options_;
     set(changed);
@@ -159,6 +157,8 @@ class Parameter {
   /// leave the range. Errors: those of require_factors(). `inputs`, here and below, is memory to work in.
   void prepare(double schedule_factor, std::int64_t step, std::vector<StepInput<Scalar>>& inputs) {
     require_factors(schedule_factor);
+    if (auto* views = blocks_->announce(has_gradient()))
+      weights_.for_each_view(mask_, [&](const auto& view) { views->push_back(view); });
     may_leave_range_ = false;
     if (options_.non_finite == NonFinite::unchecked) {
       largest_gradient_ = unbounded;
@@ -191,20 +191,21 @@ class Parameter {
     weights_.for_each_view(mask_, [&](const auto& view) { next = kept_weights_.put_back(view, next); });
     blocks_->put_back(kept_);
   }
-  bool has_left_range() const { return may_leave_range_ && was_finite_ && !is_finite(); }
+  bool has_left_range() const {
+    return blocks_->has_refused() || (may_leave_range_ && was_finite_ && !is_finite());
+  }
   ///@}
 
   PlanRow plan_row() const {
     std::ostringstream scale;
     scale << to_string(options_.scale);
     if (options_.scale != Scale::none && !shapes_.empty()) scale << " " << scale_factor(options_.scale, 0);
-    const std::string masked = mask_.is_all() ? "" : ", " + mask_.to_string();
     std::optional<double> entry;
     if (!shapes_.empty()) entry = rule_.root_mean_square(shapes_.front());
     if (entry) *entry *= options_.learning_rate * scale_factor(options_.scale, 0);
     return {.name = name(),
             .shape = tensors_.shape_text(),
-            .layout = to_string(layout_) + masked,
+            .layout = to_string(layout_) + (mask_.is_all() ? "" : ", " + mask_.to_string()),
             .blocks = blocks_text(shapes_),
             .group = facts_.group,
             .rule = facts_.rule,
@@ -235,8 +236,7 @@ class Parameter {
   /// Tests whether weights and states are finite.
   bool is_finite() const { return blocks_->is_finite() && weights_.are_finite(mask_); }
 
-  /// The orientation of all blocks, which have the same strides: along rows for a vector or a mask of
-  /// scattered rows.
+  /// The orientation of all blocks: along rows for a vector, and for a mask of scattered rows.
   Orientation orientation_of_blocks() const {
     const bool is_vector = rule_.acts_entrywise && tensors_.sizes().size() <= 1;
     if (is_vector || !mask_.is_prefix() || weights_.count() == 0) return Orientation::along_rows;

@@ -27,6 +27,10 @@ class BasicRole {
         mask_(std::move(mask)),
         rule_(hidden(std::move(rule))) {}
 
+  /// A role whose rule is hidden already: that of one block of a pair.
+  BasicRole(detail::HiddenRule<Scalar> rule, std::optional<OptimizerOptions> options, Layout layout)
+      : options_(std::move(options)), layout_(std::move(layout)), rule_(std::move(rule)) {}
+
   /// Tests whether the role has options of its own, which win over the stack's as a whole.
   bool has_options() const { return options_.has_value(); }
   /// The options of a parameter in this role, in a stack with these.

@@ -7,6 +7,8 @@
 #include <symopt/stack/glob.hpp>
 #include <symopt/stack/name_hints.hpp>
 #include <symopt/stack/numbered_names.hpp>
+#include <symopt/stack/pair_patterns.hpp>
+#include <symopt/stack/pair_role.hpp>
 #include <symopt/stack/role.hpp>
 
 #include <algorithm>
@@ -32,6 +34,7 @@ struct NamedTensor {
 ///   routing.add("lm_head.weight", role<LmHead>());                               must match a parameter
 ///   routing.add("layers.*.mlp.{gate,up}_proj.weight", role<SwigluInput>());      see Glob
 ///   routing.add_optional("layers.*.mlp.router.weight", role<Router>());          may match none
+///   routing.add_pair("**.lora_B", "**.lora_A", pair_role<LoraPair>({.b = layout::transposed()}));
 /// An exact name goes before patterns with wildcards. Two patterns of a kind for one parameter, a parameter
 /// without any, and a pattern of add() without a parameter are errors. Tensors of one dimension (gains,
 /// biases) need no pattern: they go to AdamW, as they do where a pattern names a rule for matrices.
@@ -47,6 +50,20 @@ class BasicRouting {
   /// Adds a pattern that may match no parameter. Errors: std::invalid_argument for one that is there already.
   BasicRouting& add_optional(Glob pattern, BasicRole<Scalar> role) {
     return insert({std::move(pattern), std::move(role), false});
+  }
+
+  /// Adds the patterns of the two tensors of pairs, A and B, which differ in one place: names that differ
+  /// there alone are a pair. Errors: Error for patterns that are there already or do not differ so.
+  BasicRouting& add_pair(Glob a, Glob b, BasicPairRole<Scalar> role) {
+    detail::PairPatterns patterns(a.text(), b.text());
+    const detail::LinkedRoles<Scalar> shown =
+        role.linked();  // what each side is, not yet linked to a partner
+    require_new(a);
+    require_new(b);
+    routes_.push_back({std::move(a), shown.a.front(), true, pairs_.size()});
+    routes_.push_back({std::move(b), shown.b.front(), true, pairs_.size()});
+    pairs_.push_back({std::move(patterns), std::move(role), routes_.size() - 2});
+    return *this;
   }
 
   /// Adds a hint that errors give about a parameter without a pattern, or a pattern without a parameter, that
@@ -66,8 +83,9 @@ class BasicRouting {
 
   /// The routing of one tensor: the pattern that matched its name ("vectors" for none) and its role.
   struct Routed {
-    std::string pattern;     ///< the text of the pattern
-    BasicRole<Scalar> role;  ///< its role
+    std::string pattern;      ///< the text of the pattern
+    BasicRole<Scalar> role;   ///< its role
+    bool is_of_pair = false;  ///< the role is of this tensor alone, and of its partner's
   };
 
   /// The role of every tensor, in their order.
@@ -75,6 +93,7 @@ class BasicRouting {
   std::vector<Routed> roles_of(const std::vector<NamedTensor<Scalar>>& tensors) const {
     std::vector<Routed> roles;
     std::vector<bool> used(routes_.size(), false);
+    std::vector<Member> members;
     Problems problems;
     for (const NamedTensor<Scalar>& tensor : tensors) {
       const std::vector<std::size_t> matching = matches(tensor.name, used);
@@ -88,9 +107,12 @@ class BasicRouting {
       } else if (matching.empty() || (is_vector && !routes_[matching[0]].role.acts_entrywise())) {
         roles.push_back({"vectors", vectors_});
       } else {
-        roles.push_back({text(matching[0]), routes_[matching[0]].role});
+        const Route& route = routes_[matching[0]];
+        if (route.pair) members.push_back({tensor.name, matching[0], roles.size()});
+        roles.push_back({text(matching[0]), route.role, route.pair.has_value()});
       }
     }
+    if (problems.lines().empty()) link(members, roles, problems);
     std::vector<std::string> unused;
     for (std::size_t route = 0; route < routes_.size(); ++route)
       if (!used[route] && routes_[route].is_required)
@@ -107,6 +129,17 @@ class BasicRouting {
     Glob pattern;
     BasicRole<Scalar> role;
     bool is_required;
+    std::optional<std::size_t> pair{};  // in pairs_
+  };
+  struct Pair {
+    detail::PairPatterns patterns;
+    BasicPairRole<Scalar> role;
+    std::size_t route_of_a;
+  };
+  /// A tensor of a pair, its route, and where its role is.
+  struct Member {
+    std::string name;
+    std::size_t route, place;
   };
   struct Hint {
     Glob names;
@@ -147,12 +180,48 @@ class BasicRouting {
     std::unordered_map<std::string, std::size_t> places_;  // in problems_
   };
 
-  BasicRouting& insert(Route route) {
+  /// Gives both tensors of each pair roles that know each other.
+  void link(const std::vector<Member>& members, std::vector<Routed>& roles, auto& problems) const {
+    std::unordered_map<std::string, const Member*> others;
+    const auto is_first = [this](const Member& member) {
+      return pairs_[*routes_[member.route].pair].route_of_a == member.route;
+    };
+    for (const Member& member : members)
+      if (!is_first(member)) others.emplace(member.name, &member);
+    for (const Member& a : members) {
+      if (!is_first(a)) continue;
+      const Pair& pair = pairs_[*routes_[a.route].pair];
+      const Member* partner = nullptr;
+      for (const std::string& name : pair.patterns.partners_of(a.name)) {
+        const auto found = others.find(name);
+        if (found == others.end() || found->second->route != pair.route_of_a + 1) continue;
+        partner = found->second;
+        others.erase(found);
+        break;
+      }
+      if (partner == nullptr) {
+        problems.add("no partner by the pattern '" + text(pair.route_of_a + 1) + "' for ", a.name, "");
+        continue;
+      }
+      const detail::LinkedRoles<Scalar> linked = pair.role.linked();
+      roles[a.place].role = linked.a.front();
+      roles[partner->place].role = linked.b.front();
+    }
+    for (const Member& member : members)
+      if (others.contains(member.name))
+        problems.add("no partner by the pattern '" + text(member.route - 1) + "' for ", member.name, "");
+  }
+
+  void require_new(const Glob& pattern) const {
     for (const Route& known : routes_)
-      if (known.pattern.text() == route.pattern.text())
+      if (known.pattern.text() == pattern.text())
         throw Error(
-            "the routing has the pattern '" + route.pattern.text() +
+            "the routing has the pattern '" + pattern.text() +
             "' already; keep one of them. The roles of a rule set are replaced in its TransformerRoles");
+  }
+
+  BasicRouting& insert(Route route) {
+    require_new(route.pattern);
     routes_.push_back(std::move(route));
     return *this;
   }
@@ -220,6 +289,7 @@ class BasicRouting {
   }
 
   std::vector<Route> routes_;
+  std::vector<Pair> pairs_;
   std::vector<Hint> hints_;
   BasicRole<Scalar> vectors_ = role<AdamW, Scalar>();
 };

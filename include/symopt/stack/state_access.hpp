@@ -3,12 +3,14 @@
 
 #include <symopt/memory/layout.hpp>
 #include <symopt/optimizer/optimizer.hpp>
+#include <symopt/pair/pair_optimizer.hpp>
 #include <symopt/stack/layerwise_optimizer.hpp>
 #include <symopt/stack/state_table.hpp>
 
 #include <concepts>
 #include <memory>
 #include <utility>
+#include <vector>
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
@@ -38,6 +40,24 @@ class StateOfBlock final : public AnyState {
 
   Block& block_;
   const Rule& rule_;
+};
+
+/// The momenta of the blocks on one side of a pair.
+template <class Scalar>
+class MomentaOfPair final : public AnyState {
+  using Momenta = std::vector<kernel::OrientedBuffer<Scalar>>;
+
+ public:
+  explicit MomentaOfPair(Momenta& momenta) : momenta_(momenta) {}
+
+  void visit(const StateVisitor& visitor) override { visit_momenta(momenta_, visitor); }
+  void keep(std::shared_ptr<void>& kept) const override { kept = std::make_shared<Momenta>(momenta_); }
+  void put_back(const std::shared_ptr<void>& kept) noexcept override {
+    if (kept) std::swap(momenta_, *static_cast<Momenta*>(kept.get()));
+  }
+
+ private:
+  Momenta& momenta_;
 };
 
 struct StateAccess {
@@ -71,6 +91,29 @@ struct StateAccess {
     return {optimizer.steps_, optimizer.schedule_factor_, {std::move(saved)}};
   }
 
+  /// A pair alone is two parameters, as in a stack; of several blocks on a side the fields are numbered.
+  template <class Rule, class Scalar>
+  static StateTable table(const PairOptimizer<Rule, Scalar>& constant) {
+    auto& optimizer = const_cast<PairOptimizer<Rule, Scalar>&>(constant);
+    StateTable table{optimizer.steps_, optimizer.schedule_factor_, {}};
+    const auto add = [&](const char* side, Shape shape, auto& momenta) {
+      table.parameters.push_back(
+          {.name = optimizer.options_.parameter + "." + side,
+           .sizes = {shape.rows, shape.cols},
+           .scalar = dtype_of<Scalar>(),
+           .layout = to_string(Layout{}),
+           .rows = "",
+           .group = type_name<typename Rule::pair_group>(),
+           .rule = rule_text(optimizer.rule()),
+           .rule_options = pair_options_text(optimizer.rule(), optimizer.pair_options()),
+           .options = optimizer.options_,
+           .state = std::make_shared<MomentaOfPair<Scalar>>(momenta)});
+    };
+    add("a", optimizer.shape().a(), optimizer.momenta_a_);
+    add("b", optimizer.shape().b(), optimizer.momenta_b_);
+    return table;
+  }
+
   /// Takes steps, factor and rates out of a table that was loaded. Does not throw once they are in range.
   ///@{
   template <class Scalar>
@@ -83,6 +126,13 @@ struct StateAccess {
   }
   template <class Rule, class Scalar>
   static void commit(Optimizer<Rule, Scalar>& optimizer, const StateTable& loaded, bool with_rates) {
+    optimizer.steps_ = loaded.steps;
+    if (!with_rates) return;
+    optimizer.schedule_factor_ = loaded.schedule_factor;
+    optimizer.options_.learning_rate = loaded.parameters.front().options.learning_rate;
+  }
+  template <class Rule, class Scalar>
+  static void commit(PairOptimizer<Rule, Scalar>& optimizer, const StateTable& loaded, bool with_rates) {
     optimizer.steps_ = loaded.steps;
     if (!with_rates) return;
     optimizer.schedule_factor_ = loaded.schedule_factor;

@@ -111,6 +111,22 @@ requires std::same_as<Scalar, float> WeightsTensors<Scalar> weights_of(WithCopy<
 }
 ///@}
 
+/// A vector of tensors that share a partner.
+template <class Given>
+concept SeveralTensors = !EigenObject<std::remove_cvref_t<Given>> && requires(Given & given) {
+  given.size();
+  given[0];
+};
+
+/// The number of tensors that are given.
+template <class Given>
+std::size_t tensor_count(Given& given) {
+  if constexpr (SeveralTensors<Given>) {
+    return given.size();
+  } else {
+    return 1;
+  }
+}
 /// Throws Error unless the address of a tensor with elements is one where a scalar can be.
 template <class Element>
 void require_memory(const std::string& name, const char* what, const TensorView<Element>& tensor) {

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/group/algebra/elements.hpp>
+#include <symopt/group/algebra/full.hpp>
+#include <symopt/pair/line_products.hpp>
+#include <symopt/pair/pair_blocks.hpp>
+#include <symopt/pair/root_inverse.hpp>
+#include <symopt/pair/symmetric_root.hpp>
+
+#include <concepts>
+#include <limits>
+
+namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
+
+/// The memory that the metrics of a pair are found in, one after the other.
+template <class A>
+struct DenseMetricScratch {
+  DenseMetricScratch(Index most_lines, Index rank)
+      : lines((most_lines + rank) * rank), root_inverse(rank), gram(rank) {}
+
+  kernel::Buffer<double> lines;
+  RootInverse<double> root_inverse;
+  LineGram<double> gram;
+};
+
+/// J with J J^T = Pi(sum of B^T B)^+ for an algebra whose elements are r x r matrices, in double: the inverse
+/// of a factor F with F^T F = Pi(...). For algebra::Full by RootInverse; for another one from its factor, and
+/// once more on B J, so that the error grows with the condition and not with its square; where the projection
+/// is singular by its symmetric root, which every algebra contains.
+template <class A>
+class DenseMetric {
+ public:
+  using Scratch = DenseMetricScratch<A>;
+
+  explicit DenseMetric(Index rank) : j_(Matrix<double>::Zero(rank, rank)), gram_(j_) {}
+
+  /// Of the blocks on one side.
+  template <class Scalar>
+  void compute(const PairBlocks<Scalar>& side, Scratch& scratch) {
+    if constexpr (!std::same_as<A, algebra::Full>) {
+      compute_by_factor(gathered(side, 0, scratch), roundoff<Scalar>);
+    } else {
+      has_gram_ = std::same_as<Scalar, float>;
+      if (has_gram_) {
+        scratch.gram.clear();
+        for (const kernel::WeightsView<Scalar>& weights : side.weights)
+          scratch.gram.template add<Scalar>(
+              weights.shape(), side.rank_side,
+              [&](Index i, Index j, Index count, Scalar* to) { weights.read(i, j, count, to); });
+        scratch.gram.write(gram_);
+        j_ = gram_;
+        rank_ = j_.rows();
+        if (scratch.root_inverse.invert_gram(j_)) return;
+      }
+      has_gram_ = false;
+      rank_ = scratch.root_inverse(gathered(side, 0, scratch), roundoff<Scalar>, j_);
+    }
+  }
+
+  /// Of Pi(B^T B) + damping^2 Pi(A^T A)^-1, from the metrics of both sides; the blocks are those of B.
+  template <class Scalar>
+  void compute_damped(const PairBlocks<Scalar>& side, const DenseMetric& own, const DenseMetric& partner,
+                      double damping, Scratch& scratch) {
+    const Index size = j_.rows();
+    rank_ = size;
+    if (own.has_gram_) {
+      const double squared = damping * damping;
+      for (Index i = 0; i < size; ++i)
+        for (Index j = 0; j <= i; ++j) {
+          double sum = 0;
+          for (Index k = 0; k < size; ++k) sum += partner.j_(i, k) * partner.j_(j, k);
+          j_(i, j) = j_(j, i) = own.gram_(i, j) + squared * sum;
+        }
+      if (scratch.root_inverse.invert_gram(j_)) return;
+    }
+    const MatrixRef<double> lines = gathered(side, size, scratch);
+    const Index first = lines.rows() - size;  // the rows of damping J^T: their Gram matrix is damping^2 J J^T
+    for (Index i = 0; i < size; ++i)
+      for (Index j = 0; j < size; ++j)
+        scratch.lines.data()[(first + i) * size + j] = damping * partner.j_(j, i);
+    if constexpr (std::same_as<A, algebra::Full>) {
+      rank_ = scratch.root_inverse(lines, roundoff<Scalar>, j_);
+    } else {
+      compute_by_factor(lines, roundoff<Scalar>);
+    }
+  }
+
+  /// The rank of Pi(sum of B^T B), by the last computation.
+  Index rank() const { return rank_; }
+  /// The rank of an invertible one.
+  Index full() const { return j_.rows(); }
+  /// J.
+  const Matrix<double>& root_inverse() const { return j_; }
+
+ private:
+  template <class Scalar>
+  static constexpr double roundoff = static_cast<double>(std::numeric_limits<Scalar>::epsilon());
+
+  /// The lines of all blocks of a side in double, and room for more.
+  template <class Scalar>
+  static MatrixRef<double> gathered(const PairBlocks<Scalar>& side, Index more, Scratch& scratch) {
+    const Index size = side.rank(), own = side.lines() * static_cast<Index>(side.weights.size());
+    double* to = scratch.lines.data();
+    for_each_weight(side,
+                    [=](Index i, Index j, Scalar entry) { to[i * size + j] = static_cast<double>(entry); });
+    return scratch.lines.as({own + more, size});
+  }
+
+  void compute_by_factor(const MatrixRef<double>& lines, double of_scalar) {
+    const Index size = j_.rows();
+    rank_ = size;
+    Matrix<double> gram = lines.transpose() * lines;
+    A::template project<double>(gram);
+    Matrix<double> factor = gram;
+    if (!has_factor(factor)) {
+      rank_ = symmetric_root_inverse(gram, 4 * static_cast<double>(size) * of_scalar, j_);
+      return;
+    }
+    j_ = inverse_of(factor);
+    const Matrix<double> orthonormal = lines * j_;
+    factor = orthonormal.transpose() * orthonormal;
+    A::template project<double>(factor);
+    if (has_factor(factor)) j_ = matrix_product<double>(j_, inverse_of(factor));
+  }
+
+  /// A factor with pivots of rounding errors is none.
+  static bool has_factor(Matrix<double>& positive) {
+    double largest = 0;
+    for (Index i = 0; i < positive.rows(); ++i) largest = std::max(largest, positive(i, i));
+    if (!(largest > 0) || !A::template factor<double>(positive)) return false;
+    const double least = std::sqrt(largest) * 1e-7;
+    const Matrix<double> inverse = inverse_of(positive);
+    return inverse.cwiseAbs().maxCoeff() < 1 / least;
+  }
+
+  Matrix<double> j_, gram_;
+  Index rank_ = 0;
+  bool has_gram_ = false;  // gram_ is that of the blocks
+};
+
+}}}  // namespace symopt::detail

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/group/gauge.hpp>
+#include <symopt/normalization/apply.hpp>
+#include <symopt/optimizer/rule_traits.hpp>
+#include <symopt/pair/horizontal.hpp>
+#include <symopt/pair/metric.hpp>
+#include <symopt/pair/small_map.hpp>
+#include <symopt/product/products.hpp>
+#include <symopt/scaling.hpp>
+
+#include <algorithm>
+#include <optional>
+
+namespace symopt { inline namespace SYMOPT_ABI {
+
+/// The ranks of Pi(A^T A) and Pi(B^T B) of a pair, as far as numbers tell.
+struct PairRanks {
+  Index a = 0;     ///< of Pi(A^T A)
+  Index b = 0;     ///< of Pi(B^T B)
+  Index full = 0;  ///< of an invertible one
+
+  /// False where the directions depend on the choice of g: where a rank lies between 0 and full or, with a
+  /// damping, where none of the two is full either.
+  bool are_regular(bool is_damped = false) const {
+    const auto is_partial = [this](Index rank) { return rank > 0 && rank < full; };
+    if (is_damped && (a == full || b == full)) return true;
+    return !is_partial(a) && !is_partial(b);
+  }
+};
+
+namespace detail {
+
+/// The sizes of a pair's blocks, and their numbers: several A may share one B, or several B one A.
+struct PairExtents {
+  PairShape shape;
+  Index count_of_a = 1, count_of_b = 1;
+};
+
+/// Multiplies blocks by J or J^T, where the algebra's elements are r x r matrices.
+template <class A, class Scalar>
+class ColumnProduct {
+ public:
+  ColumnProduct(Index rank, Index most_lines)
+      : products_(rank, std::max<Index>(most_lines, 1)), square_(rank * rank) {}
+
+  /// X <- scale X (factor J), or with J^T; X is lines x r, or r x lines and multiplied from the left.
+  void apply(MatrixRef<Scalar> x, Side rank_side, const DenseMetric<A>& metric, bool is_transposed,
+             double factor, Scalar scale) {
+    const Matrix<double>& j = metric.root_inverse();
+    const Index size = j.rows();
+    MatrixRef<Scalar> square = square_.as({size, size});
+    for (Index i = 0; i < size; ++i)
+      for (Index k = 0; k < size; ++k)
+        square(i, k) =
+            static_cast<Scalar>(factor * (is_transposed == (rank_side == Side::right) ? j(k, i) : j(i, k)));
+    kernel::multiply_square<Scalar>(square, x, rank_side, products_, scale);
+  }
+  /// block <- square (scale block).
+  void multiply_left(const Matrix<Scalar>& square, MatrixRef<Scalar> block, Scalar scale) {
+    square_.as(shape_of(square)) = square;
+    kernel::multiply_square<Scalar>(square_.as(shape_of(square)), block, Side::left, products_, scale);
+  }
+
+ private:
+  kernel::ProductMemory<Scalar> products_;
+  kernel::Buffer<Scalar> square_;
+};
+
+/// Multiplies blocks by a diagonal J.
+template <class A, class Scalar>
+requires HasNumbers<A>
+class ColumnProduct<A, Scalar> {
+ public:
+  ColumnProduct(Index rank, Index) : numbers_(rank) {}
+
+  void apply(MatrixRef<Scalar> x, Side rank_side, const DiagonalMetric<A>& metric, bool, double factor,
+             Scalar scale) {
+    Scalar* numbers = numbers_.data();
+    for (Index j = 0; j < numbers_.size(); ++j)
+      numbers[j] = static_cast<Scalar>(factor * metric.numbers()[static_cast<std::size_t>(j)]);
+    const bool is_right = rank_side == Side::right;
+    kernel::share_work(x.rows(), 4.0 * static_cast<double>(x.size()), [&](Index i) {
+      Scalar* row = &x.coeffRef(i, 0);
+      const Scalar of_row = is_right ? Scalar(1) : numbers[i];
+      for (Index k = 0; k < x.cols(); ++k) row[k] = (scale * row[k]) * (is_right ? numbers[k] : of_row);
+    });
+  }
+
+ private:
+  kernel::Buffer<Scalar> numbers_;
+};
+
+/// A normalization that is shown the columns in the order of their planes.
+template <class A, class Scalar>
+class PlaneOrder {
+ public:
+  explicit PlaneOrder(Index size) : copy_(is_out_of_order<A> ? size : 0) {}
+
+  /// x <- map(x), with the lines along the rank in order.
+  void apply(MatrixRef<Scalar> x, Side rank_side, const auto& map) {
+    if constexpr (!is_out_of_order<A>) {
+      map(x);
+    } else {
+      MatrixRef<Scalar> ordered = copy_.as(shape_of(x));
+      const Index planes = extent(shape_of(x), rank_side) / 2;
+      const auto move = [&](auto&& to, Index column, const auto& from, Index place) {
+        if (rank_side == Side::right) {
+          to.col(column) = from.col(place);
+        } else {
+          to.row(column) = from.row(place);
+        }
+      };
+      for (Index p = 0; p < planes; ++p) {
+        move(ordered, 2 * p, x, A::first(p, 2 * planes));
+        move(ordered, 2 * p + 1, x, A::second(p, 2 * planes));
+      }
+      map(ordered);
+      for (Index p = 0; p < planes; ++p) {
+        move(x, A::first(p, 2 * planes), ordered, 2 * p);
+        move(x, A::second(p, 2 * planes), ordered, 2 * p + 1);
+      }
+    }
+  }
+
+ private:
+  kernel::Buffer<Scalar> copy_;
+};
+
+/// The map of a pair from momenta to directions,
+///   U_A = N(M_A F_B^-1) F_B^-T,   U_B = N(M_B F_A^-1) F_A^-T,
+/// with the metric of each side from all blocks on it, and the memory that it works in. Allocates nothing for
+/// the shipped algebras and normalizations.
+template <class PairGroup, class Normalization, class Scalar>
+class PairMap {
+  using A = typename PairGroup::algebra;
+  using Metric = PairMetric<A>;
+  /// Floats under a map that goes through r x r matrices.
+  static constexpr bool is_small =
+      std::same_as<A, algebra::Full> && std::same_as<Scalar, float> && acts_by_gram<Normalization>;
+  using Mirror = decltype(mirror(std::declval<const Normalization&>()));
+
+ public:
+  explicit PairMap(const PairExtents& extents, bool is_horizontal = false)
+      : a_(extents.shape.a(), extents.count_of_a),
+        b_(extents.shape.b(), extents.count_of_b),
+        scratch_(std::max(extents.shape.rows_of_a * extents.count_of_a,
+                          extents.shape.rows_of_b * extents.count_of_b),
+                 extents.shape.rank),
+        product_(extents.shape.rank, std::max(extents.shape.rows_of_a, extents.shape.rows_of_b)),
+        order_(extents.shape.rank * std::max(extents.shape.rows_of_a, extents.shape.rows_of_b)),
+        horizontal_(is_horizontal ? extents.shape.rank : 0),
+        is_horizontal_(is_horizontal),
+        small_(extents.shape.rank) {}
+
+  /// The momenta become the directions. `damping`: delta of Pi(B^T B) + delta^2 Pi(A^T A)^-1 and mirrored; 0
+  /// for pseudo-inverses. Blocks without a momentum are read alone. Equivariant where one of the two
+  /// projections is invertible, or both are or zero; undamped where each is invertible or zero.
+  void apply(const Normalization& normalization, PairBlocks<Scalar>& a, PairBlocks<Scalar>& b,
+             double damping) {
+    a_.metric.compute(a, scratch_);
+    b_.metric.compute(b, scratch_);
+    if (damping > 0) {
+      damp(a, a_, b_.metric, damping);
+      damp(b, b_, a_.metric, damping);
+      // Of a singular partner the damped inverse, which moves with the gauge; that of zero is zero.
+      if (is_partial(b_.metric)) damp(a, a_, b_.damped, damping);
+      if (is_partial(a_.metric)) damp(b, b_, a_.damped, damping);
+    }
+    normalize(normalization, a, a_.workspace, damping > 0 ? b_.damped : b_.metric);
+    normalize(normalization, b, b_.workspace, damping > 0 ? a_.damped : a_.metric);
+    if (is_horizontal_) horizontal_.project(a, b, a_.metric, b_.metric);
+  }
+
+  /// The ranks of Pi(A^T A) and Pi(B^T B) in the last application.
+  PairRanks ranks() const { return {a_.metric.rank(), b_.metric.rank(), a_.metric.full()}; }
+
+ private:
+  struct OneSide {
+    OneSide(Shape shape, Index) : metric(shape.cols), damped(shape.cols), workspace(shape) {}
+
+    Metric metric, damped;
+    workspace_t<Normalization, Scalar> workspace;
+  };
+
+  void damp(const PairBlocks<Scalar>& blocks, OneSide& side, const Metric& partner, double damping) {
+    side.damped.compute_damped(blocks, side.metric, partner, damping, scratch_);
+  }
+  static bool is_partial(const Metric& metric) { return metric.rank() > 0 && metric.rank() < metric.full(); }
+
+  void normalize(const Normalization& normalization, PairBlocks<Scalar>& side, auto& workspace,
+                 const Metric& partner) {
+    for (MatrixRef<Scalar>& x : side.directions) {
+      if (x.size() == 0) continue;
+      if constexpr (is_small) {
+        const auto multiply_left = [this](const Matrix<Scalar>& square, MatrixRef<Scalar> block,
+                                          Scalar scale) { product_.multiply_left(square, block, scale); };
+        if (side.lines() >= side.rank() &&
+            small_.apply(normalization, x, side.rank_side, partner.root_inverse(), multiply_left))
+          continue;
+      }
+      // In balance, so that neither factor leaves the range where the product does not.
+      const Scalar scale = kernel::power_of_two_scale(kernel::max_abs(x));
+      product_.apply(x, side.rank_side, partner, false, 1 / static_cast<double>(scale), scale);
+      order_.apply(x, side.rank_side, [&](MatrixRef<Scalar> block) {
+        if (side.rank_side == Side::right) {
+          apply_map<Normalization, Scalar>(normalization, block, workspace);
+        } else {
+          apply_map<std::remove_cvref_t<Mirror>, Scalar>(mirror(normalization), block, workspace);
+        }
+      });
+      product_.apply(x, side.rank_side, partner, true, 1, Scalar(1));
+    }
+  }
+
+  OneSide a_, b_;
+  typename Metric::Scratch scratch_;
+  ColumnProduct<A, Scalar> product_;
+  PlaneOrder<A, Scalar> order_;
+  PairHorizontalProjection<A, Scalar> horizontal_;
+  bool is_horizontal_;
+  struct NoSmallMap {
+    explicit NoSmallMap(Index) {}
+  };
+  std::conditional_t<is_small, SmallMap<Normalization, Scalar>, NoSmallMap> small_;
+};
+
+}  // namespace detail
+
+}}  // namespace symopt
