@@ -91,57 +91,65 @@ inline constexpr Kinds second_moments{
     .embedding = Kind::moments, .head = Kind::moments, .router = Kind::moments};
 
 /// The role of a class; `ratio` is that of its rate to the stack's.
-template <class Class>
-symopt::Role role_of(Kind kind, const Settings& settings, double ratio) {
+template <class Class, class Scalar>
+symopt::BasicRole<Scalar> role_of(Kind kind, const Settings& settings, double ratio) {
   using namespace symopt;
   switch (kind) {
     case Kind::moments:
-      return role<Adaptive<Class>>(Layout{}, {}, {.beta1 = settings.beta1, .beta2 = settings.beta2});
+      return role<Adaptive<Class>, Scalar>(Layout{}, {}, {.beta1 = settings.beta1, .beta2 = settings.beta2});
     case Kind::adamw:  // belongs to no class, so that it has to be told its rate
-      return role<AdamW>(
+      return role<AdamW, Scalar>(
           {.learning_rate = settings.learning_rate * ratio, .weight_decay = settings.weight_decay}, {}, {},
           {.beta1 = settings.beta1, .beta2 = settings.beta2});
     case Kind::map:
       break;
   }
-  return role<Class>();
+  return role<Class, Scalar>();
 }
 
 /// Who gets which update, by name. None but the gains has options of its own.
-inline symopt::Routing routing_for(const ModelShape& shape, const Kinds& kinds, const Settings& settings) {
+template <class Scalar = float>
+symopt::BasicRouting<Scalar> routing_for(const ModelShape& shape, const Kinds& kinds,
+                                         const Settings& settings) {
   using namespace symopt;
-  Routing routing;
-  routing.add("embedding.weight", role_of<Embedding>(kinds.embedding, settings, settings.embedding));
-  routing.add("head.weight", role_of<LmHead>(kinds.head, settings, settings.head));
+  BasicRouting<Scalar> routing;
+  routing.add("embedding.weight", role_of<Embedding, Scalar>(kinds.embedding, settings, settings.embedding));
+  routing.add("head.weight", role_of<LmHead, Scalar>(kinds.head, settings, settings.head));
   if (shape.is_dense()) {
-    routing.add("layers.*.attention.*.weight", role<HiddenMatrix>());
-    routing.add("layers.*.swiglu.{gate,up}.weight", role<SwigluInput>());
-    routing.add("layers.*.swiglu.down.weight", role<SwigluOutput>());
+    routing.add("layers.*.attention.*.weight", role<HiddenMatrix, Scalar>());
+    routing.add("layers.*.swiglu.{gate,up}.weight", role<SwigluInput, Scalar>());
+    routing.add("layers.*.swiglu.down.weight", role<SwigluOutput, Scalar>());
   } else {
     const Layout neurons = layout::gate_up(GateUp::concatenated, Neurons::paired);
     routing.add("layers.*.attention.{query,key,value}.weight",
-                role<HiddenMatrix>(layout::row_heads(shape.heads)));
-    routing.add("layers.*.attention.output.weight", role<HiddenMatrix>(layout::column_heads(shape.heads)));
-    routing.add("layers.*.mixture.gate_up", role<SwigluInput>(layout::experts(neurons)));
-    routing.add("layers.*.mixture.down", role<SwigluOutput>(layout::experts()));
-    routing.add("layers.*.mixture.router.weight", role_of<Router>(kinds.router, settings, 1));
+                role<HiddenMatrix, Scalar>(layout::row_heads(shape.heads)));
+    routing.add("layers.*.attention.output.weight",
+                role<HiddenMatrix, Scalar>(layout::column_heads(shape.heads)));
+    routing.add("layers.*.mixture.gate_up", role<SwigluInput, Scalar>(layout::experts(neurons)));
+    routing.add("layers.*.mixture.down", role<SwigluOutput, Scalar>(layout::experts()));
+    routing.add("layers.*.mixture.router.weight", role_of<Router, Scalar>(kinds.router, settings, 1));
   }
-  routing.set_vectors(role<AdamW>({.learning_rate = settings.learning_rate}, {}, {},
-                                  {.beta1 = settings.beta1, .beta2 = settings.beta2}));  // without decay
+  routing.set_vectors(
+      role<AdamW, Scalar>({.learning_rate = settings.learning_rate}, {}, {},
+                          {.beta1 = settings.beta1, .beta2 = settings.beta2}));  // without decay
   return routing;
 }
 
-/// symopt's stack on the model's parameters: one rate in AdamW's units, and a ratio to it for two classes.
+/// The numbers of a stack: one rate in AdamW's units, and a ratio to it for two classes.
+inline symopt::StackOptions stack_options(const Settings& settings) {
+  return {.learning_rate = settings.learning_rate,
+          .weight_decay = settings.weight_decay,
+          .momentum = settings.momentum,
+          .ratios = {.embedding = settings.embedding, .lm_head = settings.head}};
+}
+
+/// symopt's stack on the model's parameters.
 inline std::unique_ptr<symopt::interop::TorchOptimizer> make_stack(const Transformer& model,
                                                                    const ModelShape& shape,
                                                                    const Kinds& kinds,
                                                                    const Settings& settings) {
   return std::make_unique<symopt::interop::TorchOptimizer>(symopt::interop::parameter_groups(
-      model->named_parameters(), routing_for(shape, kinds, settings),
-      {.learning_rate = settings.learning_rate,
-       .weight_decay = settings.weight_decay,
-       .momentum = settings.momentum,
-       .ratios = {.embedding = settings.embedding, .lm_head = settings.head}}));
+      model->named_parameters(), routing_for(shape, kinds, settings), stack_options(settings)));
 }
 
 }  // namespace language_model

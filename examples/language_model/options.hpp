@@ -18,7 +18,7 @@ struct Options {
   static constexpr std::string_view usage =
       "usage: language_model [--steps N] [--seed N] [--output DIR] [--threads N]\n"
       "                      [--architecture dense|mixture] [--quick]\n"
-      "                      [--search] [--parts] [--help]\n"
+      "                      [--search] [--parts] [--twins] [--help]\n"
       "\n"
       "Trains one small mixture-of-experts transformer three times on the King James\n"
       "text, with AdamW, with symopt's derived updates, and with the second moments\n"
@@ -37,6 +37,9 @@ struct Options {
       "                for each grid point\n"
       "  --parts       tell apart, at AdamW's own numbers, what the third column owes\n"
       "                to which part: three seeds\n"
+      "  --twins       train pairs of models that a symmetry turns into each other, and\n"
+      "                see how long their losses are the same: both architectures, or\n"
+      "                the one that is named\n"
       "  --help        print this text\n";
 
   std::int64_t steps = 0;  ///< 0: the default of the mode
@@ -44,9 +47,11 @@ struct Options {
   std::filesystem::path output = "build/language_model";
   int threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   bool dense = false;
+  bool mixture = false;  ///< named, and not by default
   bool quick = false;
   bool search = false;
   bool parts = false;
+  bool twins = false;
   bool help = false;
 };
 
@@ -86,12 +91,15 @@ inline Options parse_options(std::span<char* const> arguments) {
         throw std::invalid_argument("--architecture is dense or mixture, not '" + std::string(architecture) +
                                     "'");
       options.dense = architecture == "dense";
+      options.mixture = !options.dense;
     } else if (name == "--quick") {
       options.quick = true;
     } else if (name == "--search") {
       options.search = true;
     } else if (name == "--parts") {
       options.parts = true;
+    } else if (name == "--twins") {
+      options.twins = true;
     } else if (name == "--help") {
       options.help = true;
     } else {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <symopt/check/model/model.hpp>
+#include <symopt/group/random.hpp>
 #include <symopt/matrix.hpp>
 
 #include <algorithm>
@@ -13,11 +14,12 @@
 #include <utility>
 #include <vector>
 
-#include <symopt/group/random.hpp>
+// Language models by hand, with one gated layer on a residual stream: small enough to know all of their
+// symmetries, and what breaks each of them.
+namespace symopt_test {
 
-/// Language models by hand, with one gated layer on a residual stream: small enough to know all of their
-/// symmetries, and what breaks each of them.
-namespace symopt::small_model {
+using symopt::Index;
+using symopt::Matrix;
 
 /// What a model has.
 struct Parts {
@@ -37,7 +39,7 @@ class GatedModel {
   explicit GatedModel(Parts parts = {}, std::uint64_t seed = 1) : parts_(parts) {
     std::mt19937_64 engine(seed);
     const auto add = [&](std::string name, Index rows, Index cols, double size) {
-      weights_.push_back(gaussian<Scalar>({rows, cols}, engine) * static_cast<Scalar>(size));
+      weights_.push_back(symopt::gaussian<Scalar>({rows, cols}, engine) * static_cast<Scalar>(size));
       gradients_.push_back(Matrix<Scalar>::Zero(rows, cols));
       names_.push_back(std::move(name));
     };
@@ -50,26 +52,26 @@ class GatedModel {
     weights_.back().setOnes();
     for (auto& batch : tokens_)
       for (Index k = 0; k < pairs; ++k)
-        batch.push_back({static_cast<Index>(uniform_index(vocabulary, engine)),
-                         static_cast<Index>(uniform_index(vocabulary, engine))});
+        batch.push_back({static_cast<Index>(symopt::uniform_index(vocabulary, engine)),
+                         static_cast<Index>(symopt::uniform_index(vocabulary, engine))});
     for (Index i = 0; i < vocabulary; ++i) numbers_.push_back(i);
   }
 
-  std::vector<NamedTensor<Scalar>> parameters() {
-    std::vector<NamedTensor<Scalar>> list;
+  std::vector<symopt::NamedTensor<Scalar>> parameters() {
+    std::vector<symopt::NamedTensor<Scalar>> list;
     for (std::size_t p = 0; p < names_.size(); ++p) {
       if (names_[p] == "head" && parts_.is_tied) continue;
       if (names_[p] == "layers.0.gain" && !parts_.has_gain) continue;
       const bool is_vector = names_[p] == "layers.0.gain";
       const std::vector<Index> sizes =
           is_vector ? std::vector<Index>{width} : std::vector<Index>{weights_[p].rows(), weights_[p].cols()};
-      list.push_back({names_[p], TensorView<Scalar>(weights_[p].data(), sizes),
-                      TensorView<const Scalar>(gradients_[p].data(), sizes)});
+      list.push_back({names_[p], symopt::TensorView<Scalar>(weights_[p].data(), sizes),
+                      symopt::TensorView<const Scalar>(gradients_[p].data(), sizes)});
     }
     return list;
   }
 
-  check::Model<Scalar> checked() {
+  symopt::check::Model<Scalar> checked() {
     return {parameters(), [this](int step) { return loss_and_gradient(step); }};
   }
 
@@ -187,4 +189,4 @@ class GatedModel {
   std::vector<Index> numbers_;
 };
 
-}  // namespace symopt::small_model
+}  // namespace symopt_test

@@ -11,9 +11,8 @@
 namespace symopt { inline namespace SYMOPT_ABI { namespace check::detail {
 
 /// The one change to a symmetry's list of followers that leaves the loss at a place as it is, as a sentence:
-/// a parameter that follows too, by its other axis, or not at all; parameters that differ only in numbers
-/// change together. Empty where none does. Cost: a call of the loss for each change, of which there are at
-/// most `most`.
+/// a parameter that follows, too, or along another axis, or not at all; parameters whose names differ only in
+/// numbers change together. Says so where none does. Cost: a call of the loss for each change, 200 at most.
 std::string mend_of(const AnyModel& model, const ModelSymmetry& symmetry, const std::vector<MovedAxis>& axes,
                     const Place& place, const WithMovedData& with_moved_data, const ModelElement& element);
 
@@ -26,9 +25,16 @@ struct AxisChange {
   std::vector<MovedAxis> axes;
 };
 
+/// "rows", "dual columns"
+SYMOPT_CHECK_INLINE std::string how_moved(const MovedAxis& axis) {
+  const bool is_usual = axis.is_dual == (axis.axis == Axis::columns);
+  return (is_usual ? "" : "dual ") + std::string(to_string(axis.axis));
+}
+
 /// Adds an axis to the change of its key.
 SYMOPT_CHECK_INLINE void gather(std::vector<AxisChange>& changes, const AnyModel& model,
-                                const MovedAxis& axis, const std::string& how) {
+                                const MovedAxis& axis) {
+  const std::string how = how_moved(axis);
   const std::string key = symopt::detail::NumberedNames(model.name(axis.parameter)).key() + how;
   const auto known = std::find_if(changes.begin(), changes.end(),
                                   [&](const AxisChange& change) { return change.key == key; });
@@ -55,8 +61,7 @@ SYMOPT_CHECK_INLINE std::vector<AxisChange> additions(const AnyModel& model, con
               moved_axis(p, model.sizes(p), {Glob(""), which, is_dual, lines}, symmetry.source().size);
           const auto is_known = [&](const MovedAxis& known) { return known.overlaps(axis); };
           if (axis.inner == 0 || std::any_of(axes.begin(), axes.end(), is_known)) continue;
-          const bool is_usual = is_dual == (which == Axis::columns);
-          gather(changes, model, axis, (is_usual ? "" : "dual ") + std::string(to_string(which)));
+          gather(changes, model, axis);
         }
   return changes;
 }
@@ -95,26 +100,23 @@ SYMOPT_CHECK_INLINE std::string mend_of(const AnyModel& model, const ModelSymmet
     return a;
   };
 
-  const std::vector<AxisChange> added = additions(model, symmetry, axes);
-  for (const AxisChange& change : added)
+  const std::string would = "the loss would stay as it is if ";
+  for (const AxisChange& change : additions(model, symmetry, axes))
     if (holds(joined(axes, change.axes)))
-      return "it would stay as it is if " + names_of(model, change.axes) + " followed by " + change.how +
-             ", too";
+      return would + names_of(model, change.axes) + " followed by " + change.how + ", too";
   std::vector<AxisChange> followers;
-  for (const MovedAxis& axis : axes) gather(followers, model, axis, to_string(axis.axis));
+  for (const MovedAxis& axis : axes) gather(followers, model, axis);
   for (const AxisChange& follower : followers) {
     const std::vector<MovedAxis> rest = without(follower.axes);
-    if (holds(rest))
-      return "it would stay as it is if " + names_of(model, follower.axes) + " did not follow by " +
-             follower.how;
-    for (const AxisChange& change : added)
-      if (change.axes.size() == follower.axes.size() &&
-          change.axes.front().parameter == follower.axes.front().parameter &&
+    const std::string names = names_of(model, follower.axes);
+    if (holds(rest)) return would + names + " did not follow by " + follower.how;
+    for (const AxisChange& change : additions(model, symmetry, rest))
+      if (names_of(model, change.axes) == names && change.how != follower.how &&
           holds(joined(rest, change.axes)))
-        return "it would stay as it is if " + names_of(model, follower.axes) + " followed by " + change.how +
-               " instead of " + follower.how;
+        return would + names + " followed by " + change.how + " instead of " + follower.how;
   }
-  return {};
+  return "no one change of who follows leaves the loss as it is: a cap, a clamp, a bias, a gain or a tied "
+         "weight may break it";
 }
 #endif
 

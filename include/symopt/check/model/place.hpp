@@ -45,6 +45,11 @@ class Place {
   std::vector<LossAndGradients> nearby_;
 };
 
+/// Tests whether two calls on the same gave the same loss: sums may be in another order.
+inline bool is_repeated(double loss, double other, Precision precision) {
+  return tolerance.error(std::abs(loss - other), roundoff(precision) * std::abs(loss)) <= 1;
+}
+
 /// What one element does at one place.
 struct PlaceComparison {
   Outcome loss;

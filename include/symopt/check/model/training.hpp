@@ -44,8 +44,8 @@ class Trainings {
   };
   Training train(Tensors start, int steps) const;
   Training train_nearby(const Tensors& start, int steps);
-  /// Tests whether so many steps of a new training from W are those that were made.
-  bool repeats(int steps) const;
+  /// Tests whether the first steps of a new training from W are those that were made.
+  bool repeats() const;
   TwinReport compare(const Twin& twin) const;
   void compare_losses(const Twin& twin, TwinReport& report) const;
   void compare_weights(const Twin& twin, TwinReport& report) const;
@@ -57,6 +57,7 @@ class Trainings {
   std::vector<int> weighed_;
   std::mt19937_64 engine_;
   Training plain_;
+  bool is_repeatable_;
   std::vector<Training> nearby_;
 };
 
@@ -75,7 +76,8 @@ SYMOPT_CHECK_INLINE Trainings::Trainings(const AnyModel& model, const AnyModelOp
       steps_(steps),
       weighed_(steps_to_weigh(steps)),
       engine_(engine),
-      plain_(train(start, steps)) {
+      plain_(train(start, steps)),
+      is_repeatable_(repeats()) {
   constexpr int draws = 2;
   for (int k = 0; k < draws; ++k) nearby_.push_back(train_nearby(start, steps));
 }
@@ -97,14 +99,14 @@ SYMOPT_CHECK_INLINE Training Trainings::train_nearby(const Tensors& start, int s
   return train(rounded_once(model_.precision(), start, engine_), steps);
 }
 
-SYMOPT_CHECK_INLINE bool Trainings::repeats(int steps) const {
-  const Training again = train(plain_.start, steps);
+SYMOPT_CHECK_INLINE bool Trainings::repeats() const {
+  constexpr int first_steps = 2;
+  const Training again = train(plain_.start, std::min(first_steps, steps_));
+  if (again.losses.size() > plain_.losses.size()) return false;
   for (std::size_t t = 0; t < again.losses.size(); ++t) {
-    double change = 0;  // a sum in another order is no state
-    for (const Training& near : nearby_)
-      if (t < near.losses.size()) change = std::max(change, std::abs(near.losses[t] - plain_.losses[t]));
-    const double unit = roundoff(model_.precision()) * std::abs(plain_.losses[t]);
-    if (!(tolerance.error(std::abs(again.losses[t] - plain_.losses[t]), change + unit) <= 1)) return false;
+    const double loss = plain_.losses[t], other = again.losses[t];
+    const bool are_numbers = symopt::detail::is_finite(loss) && symopt::detail::is_finite(other);
+    if (are_numbers && !is_repeated(loss, other, model_.precision())) return false;
   }
   return true;
 }
@@ -116,12 +118,8 @@ SYMOPT_CHECK_INLINE TwinReport Trainings::twin(const JointMotion& motion,
   with_moved_data([&] { twin.training = train(start, steps_); });
   TwinReport report = compare(twin);
   constexpr int looks = 2, draws = 4;
-  for (int look = 0, looked_at = 0; look < looks && report.first_step > looked_at; ++look) {
-    looked_at = report.first_step;
-    if (look == 0 && !repeats(looked_at)) {
-      report.reason = "two trainings from one start differ: loss or optimizer have a state of their own";
-      return report;
-    }
+  for (int look = 0, looked_at = 0; look < looks && report.first_step() > looked_at; ++look) {
+    looked_at = report.first_step();
     for (int k = 0; k < draws; ++k) nearby_.push_back(train_nearby(plain_.start, looked_at));
     with_moved_data([&] {
       for (int k = 0; k < draws; ++k) twin.nearby.push_back(train_nearby(start, looked_at));
@@ -144,6 +142,12 @@ SYMOPT_CHECK_INLINE TwinReport Trainings::compare(const Twin& twin) const {
                     "is not finite after step " + std::to_string(broken.losses.size() - 1);
     return report;
   }
+  if (!is_repeatable_) {
+    report.verdict = Verdict::violated;
+    report.reason =
+        "two trainings from one start differ: the loss or the optimizer has a state that outlasts one";
+    return report;
+  }
   if (plain_.weights.back() == plain_.start) {
     report.reason = "the optimizer never moves the weights";
     return report;
@@ -157,7 +161,7 @@ SYMOPT_CHECK_INLINE TwinReport Trainings::compare(const Twin& twin) const {
 SYMOPT_CHECK_INLINE void Trainings::compare_losses(const Twin& twin, TwinReport& report) const {
   const double unit = roundoff(model_.precision());
   double change = 0, way = 0;
-  int well_posed = 0, parted = 0, first_ill_posed = 0;
+  int well_posed = 0, first_ill_posed = 0;
   for (std::size_t t = 0; t < plain_.losses.size(); ++t) {
     const double loss = plain_.losses[t];
     const auto raise = [&](const std::vector<Training>& nearby, double here) {
@@ -178,13 +182,12 @@ SYMOPT_CHECK_INLINE void Trainings::compare_losses(const Twin& twin, TwinReport&
       if (first_ill_posed == 0) first_ill_posed = static_cast<int>(t);
     } else {
       ++well_posed;
-      if (is_too_far && parted == 0) parted = static_cast<int>(t);
+      if (is_too_far && report.losses_part == 0) report.losses_part = static_cast<int>(t);
     }
   }
-  if (parted > 0) {
+  if (report.losses_part > 0) {
     report.verdict = Verdict::violated;
-    report.first_step = parted;
-    report.reason = "the losses part after step " + std::to_string(parted);
+    report.reason = "the losses part after step " + std::to_string(report.losses_part);
   } else if (2 * well_posed < steps_) {
     report.verdict = Verdict::inconclusive;
     report.reason = "rounding alone decides the losses after step " + std::to_string(first_ill_posed) +
@@ -227,12 +230,11 @@ SYMOPT_CHECK_INLINE void Trainings::compare_weights(const Twin& twin, TwinReport
   for (std::size_t weighing = 0; weighing < weighed_.size() && report.left_first.empty(); ++weighing) {
     report.left_first = violations(model_, weights_after(weighing, twin));
     if (report.left_first.empty()) continue;
-    const bool is_seen = report.first_step > 0;
-    report.first_step = is_seen ? std::min(report.first_step, weighed_[weighing]) : weighed_[weighing];
-    const double worst = report.left_first.front().relative;
+    report.weights_leave = weighed_[weighing];
     report.reason = names_text(report.left_first) + " left the twin by step " +
-                    std::to_string(weighed_[weighing]) + ", off by " + short_number(worst) + " of the way" +
-                    (is_seen ? "; " + report.reason : "; the losses do not show it");
+                    std::to_string(report.weights_leave) + ", off by " +
+                    short_number(report.left_first.front().relative) + " of the way; " +
+                    (report.losses_part > 0 ? report.reason : "the losses do not show it");
     report.verdict = Verdict::violated;
   }
 }
