@@ -38,7 +38,7 @@ inline std::vector<TransformerSymmetry> symmetries_of(
   const std::string query = "layers.*.attention.query.weight", key = "layers.*.attention.key.weight";
   const std::string value = "layers.*.attention.value.weight", output = "layers.*.attention.output.weight";
   const std::string router = "layers.*.mixture.router.weight";
-  const std::string by_pairs = "no rule of one block alone: a rule of the pair of blocks";
+  const std::string by_pairs = "a rule of the pair of blocks, and by no rule of one block";
 
   auto rotation = symmetry("residual rotation")
                       .columns("embedding.weight", "head.weight", query, key, value, inputs)
@@ -47,13 +47,12 @@ inline std::vector<TransformerSymmetry> symmetries_of(
   if (!is_dense) rotation.columns(router);
 
   std::vector<TransformerSymmetry> list{
-      {rotation, true,
-       "rules for rotations: Embedding, HiddenMatrix, SwigluInput and SwigluOutput, Router, LmHead"},
+      {rotation, true, "rules that rotations move: all parameter classes have such"},
       {symmetry("order of heads")
            .rows(heads, query, key, value)
            .columns(heads, output)
            .by<Permutation>(shape.heads),
-       true, "any rule that sees no order of rows: all rules of symopt, and AdamW"},
+       true, "every rule that sees no order of lines, AdamW too"},
       {symmetry("turns of rotary planes")
            .rows(in_each_head, query)
            .dual_rows(in_each_head, key)
@@ -73,7 +72,7 @@ inline std::vector<TransformerSymmetry> symmetries_of(
            .rows(is_dense ? Lines{} : gate_and_up, inputs)
            .columns(down)
            .by<Permutation>(shape.neurons),
-       true, "any rule that sees no order of rows"},
+       true, "every rule that sees no order of lines, AdamW too"},
       {symmetry("scales of neurons")
            .rows(is_dense ? Lines{} : up_alone, up)
            .columns(down)
@@ -83,15 +82,15 @@ inline std::vector<TransformerSymmetry> symmetries_of(
            .rows("embedding.weight", "head.weight")
            .data([rename_tokens](const check::ModelElement& g) { rename_tokens(g.images()); })
            .by<Permutation>(shape.vocabulary),
-       true, "any rule that sees no order of rows"},
+       true, "every rule that sees no order of lines, AdamW too"},
       {symmetry("shift of head").rows("head.weight").by<Shift>(shape.vocabulary), true,
-       "Decay::horizontal for the head, since decay alone moves the mean row"}};
+       "Decay::horizontal, since plain decay shrinks the mean row"}};
   if (!is_dense) {
     list.push_back(
-        {symmetry("order of experts").slices(inputs, down).rows(router).by<Permutation>(shape.experts),
-         true, "one rule for each expert"});
+        {symmetry("order of experts").slices(inputs, down).rows(router).by<Permutation>(shape.experts), true,
+         "a rule for each expert apart"});
     list.push_back({symmetry("shift of routers").rows(router).by<Shift>(shape.experts), true,
-                    "Decay::horizontal for the routers"});
+                    "Decay::horizontal, since plain decay shrinks the mean row"});
   }
   return list;
 }

@@ -138,19 +138,50 @@ void print_twins(std::ostream& out, const std::vector<Trainer>& trainers,
   });
 }
 
+/// Says which rules part which twins, and what keeps them together.
+/// @returns whether all is as claimed.
+bool explain_twins(std::ostream& out, const std::vector<Trainer>& trainers,
+                   const std::vector<ModelReport>& reports, const Corpus& corpus, const TrainingPlan& plan) {
+  TwinModel model(corpus, plan);
+  const Parameters parameters = model.checked().parameters();
+  const std::vector<TransformerSymmetry> known = symmetries_of(plan.shape, [](const auto&) {});
+  bool is_as_claimed = true;
+  for (std::size_t s = 0; s < known.size(); ++s) {
+    std::string parted;
+    for (std::size_t t = 0; t < trainers.size(); ++t) {
+      const SymmetryReport& symmetry = reports[t].symmetries[s];
+      if (symmetry.verdict == Verdict::holds) continue;
+      if (symmetry.trainings.empty()) {  // no symmetry of the model
+        is_as_claimed = false;
+        parted += wrapped(symmetry.reason + "; " + symmetry.mend, "  ");
+        continue;
+      }
+      const TwinReport& twins = symmetry.trainings.front();
+      parted += wrapped(trainers[t].name + ": " + twins.reason + ". The groups of their rules: " +
+                            trainers[t].groups(parameters, plan.shape, twins.left_first),
+                        "  ");
+      if (trainers[t].is_derived && known[s].is_kept_by_groups && twins.losses_part > 0)
+        is_as_claimed = false;
+    }
+    if (!parted.empty())
+      out << '\n' << wrapped(known[s].symmetry.name() + ", kept by " + known[s].mend + ":", "") << parted;
+  }
+  return is_as_claimed;
+}
+
 }  // namespace
 
 bool show_twins(std::ostream& out, const Corpus& corpus, const TrainingPlan& plan, int threads) {
   const std::vector<Trainer> trainers{adamw_trainer(), stack_trainer("derived", {}),
                                       stack_trainer("second moments", second_moments)};
-  out << (plan.shape.is_dense() ? "One SwiGLU in each layer" : "Experts behind a router") << ": "
-      << plan.steps << " steps of " << grouped(plan.tokens_per_step())
-      << " tokens in double, norm gains kept at one, constant rates.\n"
-      << "Differences of the losses of two trainings, of which one starts where a symmetry\n"
-      << "takes the other's start:\n\n";
+  out << "Twins of the model with "
+      << (plan.shape.is_dense() ? "one SwiGLU in each layer" : "experts behind routers") << ": " << plan.steps
+      << " steps of " << grouped(plan.tokens_per_step())
+      << " tokens.\nThe second training starts where a symmetry takes the start of the first.\n"
+         "Difference of their losses after so many steps:\n\n"
+      << std::flush;
 
   std::vector<ModelReport> reports(trainers.size());
-  std::vector<std::string> groups;
   run_side_by_side(trainers.size(), static_cast<std::size_t>(threads), [&](std::size_t t) {
     TwinModel model(corpus, plan);
     std::vector<ModelSymmetry> symmetries;
@@ -161,26 +192,7 @@ bool show_twins(std::ostream& out, const Corpus& corpus, const TrainingPlan& pla
                              {.seed = plan.seed, .steps = static_cast<int>(plan.steps)});
   });
   print_twins(out, trainers, reports, plan.steps);
-
-  bool is_as_claimed = true;
-  TwinModel model(corpus, plan);
-  const Parameters parameters = model.checked().parameters();
-  const auto known = symmetries_of(plan.shape, [](const auto&) {});
-  for (std::size_t t = 0; t < trainers.size(); ++t)
-    for (std::size_t s = 0; s < known.size(); ++s) {
-      const SymmetryReport& symmetry = reports[t].symmetries[s];
-      if (symmetry.verdict == Verdict::holds) continue;
-      out << '\n' << trainers[t].name << ", " << symmetry.name << ": " << symmetry.reason << ".\n";
-      const bool is_trained = !symmetry.trainings.empty();
-      if (is_trained)
-        out << "  Their rules' groups: "
-            << trainers[t].groups(parameters, plan.shape, symmetry.trainings.front().left_first)
-            << ". What keeps the symmetry: " << known[s].mend << ".\n";
-      const bool do_losses_part = !is_trained || symmetry.trainings.front().losses_part > 0;
-      const bool must_hold = trainers[t].is_derived && known[s].is_kept_by_groups;
-      if (!is_trained || (must_hold && do_losses_part)) is_as_claimed = false;
-    }
-  return is_as_claimed;
+  return explain_twins(out, trainers, reports, corpus, plan);
 }
 
 }  // namespace language_model

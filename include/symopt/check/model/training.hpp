@@ -231,10 +231,12 @@ SYMOPT_CHECK_INLINE void Trainings::compare_weights(const Twin& twin, TwinReport
     report.left_first = violations(model_, weights_after(weighing, twin));
     if (report.left_first.empty()) continue;
     report.weights_leave = weighed_[weighing];
-    report.reason = names_text(report.left_first) + " left the twin by step " +
-                    std::to_string(report.weights_leave) + ", off by " +
-                    short_number(report.left_first.front().relative) + " of the way; " +
-                    (report.losses_part > 0 ? report.reason : "the losses do not show it");
+    report.reason =
+        names_text(report.left_first) +
+        (report.left_first.size() == 1 ? " leaves its twin by step " : " leave their twins by step ") +
+        std::to_string(report.weights_leave) + ", off by " +
+        short_number(report.left_first.front().relative) + " of the way trained; " +
+        (report.losses_part > 0 ? report.reason : "the losses do not show it");
     report.verdict = Verdict::violated;
   }
 }
