@@ -74,21 +74,12 @@ bool demonstrate(const Corpus& corpus, const TrainingPlan& plan, const Options& 
   return false;
 }
 
-/// @returns whether all twins that have to stay together do, in both architectures or the one that was named.
-bool train_twins(const Corpus& corpus, const Options& options) {
+/// @returns whether all twins that have to stay together do.
+bool train_twins(const Corpus& corpus, TrainingPlan plan, const Options& options) {
   at::set_num_threads(1);  // a core for each optimizer
-  bool is_as_claimed = true;
-  for (const bool is_dense : {true, false}) {
-    if (is_dense ? options.mixture : options.dense) continue;
-    Options one = options;
-    one.dense = is_dense;
-    TrainingPlan plan = plan_for(one);
-    if (options.steps == 0) plan.steps = options.quick ? 20 : 100;
-    if (!options.quick) plan.sequences = 2;
-    is_as_claimed = show_twins(std::cout, corpus, plan, options.threads) && is_as_claimed;
-    std::cout << '\n';
-  }
-  return is_as_claimed;
+  plan.sequences = 2;
+  if (options.steps == 0) plan.steps = options.quick ? 20 : 100;
+  return show_twins(std::cout, corpus, plan, options.threads);
 }
 
 }  // namespace
@@ -104,7 +95,7 @@ int main(int count, char** arguments) {
     std::filesystem::create_directories(options.output);
     const TrainingPlan plan = plan_for(options);
     const Corpus corpus = make_corpus(tokenize(read_king_james()), plan.shape.vocabulary);
-    if (options.twins) return train_twins(corpus, options) ? EXIT_SUCCESS : EXIT_FAILURE;
+    if (options.twins) return train_twins(corpus, plan, options) ? EXIT_SUCCESS : EXIT_FAILURE;
     if (options.search) search(corpus, plan, options, search_grid());
     if (options.search || options.parts) search(corpus, plan, options, parts_grid(plan.shape));
     if (options.search || options.parts) return EXIT_SUCCESS;

@@ -90,48 +90,60 @@ struct Kinds {
 inline constexpr Kinds second_moments{
     .embedding = Kind::moments, .head = Kind::moments, .router = Kind::moments};
 
-/// The role of a class; `ratio` is that of its rate to the stack's.
-template <class Class, class Scalar>
-symopt::BasicRole<Scalar> role_of(Kind kind, const Settings& settings, double ratio) {
-  using namespace symopt;
-  switch (kind) {
-    case Kind::moments:
-      return role<Adaptive<Class>, Scalar>(Layout{}, {}, {.beta1 = settings.beta1, .beta2 = settings.beta2});
-    case Kind::adamw:  // belongs to no class, so that it has to be told its rate
-      return role<AdamW, Scalar>(
-          {.learning_rate = settings.learning_rate * ratio, .weight_decay = settings.weight_decay}, {}, {},
-          {.beta1 = settings.beta1, .beta2 = settings.beta2});
-    case Kind::map:
-      break;
-  }
-  return role<Class, Scalar>();
-}
+/// Who gets which update, by name, in a stack of that scalar. None but the gains has options of its own.
+template <class Scalar>
+class Routes {
+ public:
+  static symopt::BasicRouting<Scalar> make(const ModelShape& shape, const Kinds& kinds,
+                                           const Settings& settings);
 
-/// Who gets which update, by name. None but the gains has options of its own.
-template <class Scalar = float>
-symopt::BasicRouting<Scalar> routing_for(const ModelShape& shape, const Kinds& kinds,
-                                         const Settings& settings) {
+ private:
+  template <class Class>
+  static symopt::BasicRole<Scalar> role(symopt::Layout layout = {}) {
+    return symopt::role<Class, Scalar>(std::move(layout));
+  }
+  /// AdamW; belongs to no class, so that it has to be told its rate.
+  static symopt::BasicRole<Scalar> adamw(const Settings& settings, double rate, double weight_decay) {
+    return symopt::role<symopt::AdamW, Scalar>({.learning_rate = rate, .weight_decay = weight_decay}, {}, {},
+                                               {.beta1 = settings.beta1, .beta2 = settings.beta2});
+  }
+  /// The role of a class; `ratio` is that of its rate to the stack's.
+  template <class Class>
+  static symopt::BasicRole<Scalar> role_of(Kind kind, const Settings& settings, double ratio) {
+    switch (kind) {
+      case Kind::moments:
+        return symopt::role<symopt::Adaptive<Class>, Scalar>(
+            symopt::Layout{}, {}, {.beta1 = settings.beta1, .beta2 = settings.beta2});
+      case Kind::adamw:
+        return adamw(settings, settings.learning_rate * ratio, settings.weight_decay);
+      case Kind::map:
+        break;
+    }
+    return role<Class>();
+  }
+};
+
+template <class Scalar>
+symopt::BasicRouting<Scalar> Routes<Scalar>::make(const ModelShape& shape, const Kinds& kinds,
+                                                  const Settings& settings) {
   using namespace symopt;
   BasicRouting<Scalar> routing;
-  routing.add("embedding.weight", role_of<Embedding, Scalar>(kinds.embedding, settings, settings.embedding));
-  routing.add("head.weight", role_of<LmHead, Scalar>(kinds.head, settings, settings.head));
+  routing.add("embedding.weight", role_of<Embedding>(kinds.embedding, settings, settings.embedding));
+  routing.add("head.weight", role_of<LmHead>(kinds.head, settings, settings.head));
   if (shape.is_dense()) {
-    routing.add("layers.*.attention.*.weight", role<HiddenMatrix, Scalar>());
-    routing.add("layers.*.swiglu.{gate,up}.weight", role<SwigluInput, Scalar>());
-    routing.add("layers.*.swiglu.down.weight", role<SwigluOutput, Scalar>());
+    routing.add("layers.*.attention.*.weight", role<HiddenMatrix>());
+    routing.add("layers.*.swiglu.{gate,up}.weight", role<SwigluInput>());
+    routing.add("layers.*.swiglu.down.weight", role<SwigluOutput>());
   } else {
     const Layout neurons = layout::gate_up(GateUp::concatenated, Neurons::paired);
     routing.add("layers.*.attention.{query,key,value}.weight",
-                role<HiddenMatrix, Scalar>(layout::row_heads(shape.heads)));
-    routing.add("layers.*.attention.output.weight",
-                role<HiddenMatrix, Scalar>(layout::column_heads(shape.heads)));
-    routing.add("layers.*.mixture.gate_up", role<SwigluInput, Scalar>(layout::experts(neurons)));
-    routing.add("layers.*.mixture.down", role<SwigluOutput, Scalar>(layout::experts()));
-    routing.add("layers.*.mixture.router.weight", role_of<Router, Scalar>(kinds.router, settings, 1));
+                role<HiddenMatrix>(layout::row_heads(shape.heads)));
+    routing.add("layers.*.attention.output.weight", role<HiddenMatrix>(layout::column_heads(shape.heads)));
+    routing.add("layers.*.mixture.gate_up", role<SwigluInput>(layout::experts(neurons)));
+    routing.add("layers.*.mixture.down", role<SwigluOutput>(layout::experts()));
+    routing.add("layers.*.mixture.router.weight", role_of<Router>(kinds.router, settings, 1));
   }
-  routing.set_vectors(
-      role<AdamW, Scalar>({.learning_rate = settings.learning_rate}, {}, {},
-                          {.beta1 = settings.beta1, .beta2 = settings.beta2}));  // without decay
+  routing.set_vectors(adamw(settings, settings.learning_rate, 0));
   return routing;
 }
 
@@ -149,7 +161,7 @@ inline std::unique_ptr<symopt::interop::TorchOptimizer> make_stack(const Transfo
                                                                    const Kinds& kinds,
                                                                    const Settings& settings) {
   return std::make_unique<symopt::interop::TorchOptimizer>(symopt::interop::parameter_groups(
-      model->named_parameters(), routing_for(shape, kinds, settings), stack_options(settings)));
+      model->named_parameters(), Routes<float>::make(shape, kinds, settings), stack_options(settings)));
 }
 
 }  // namespace language_model

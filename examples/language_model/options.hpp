@@ -38,8 +38,7 @@ struct Options {
       "  --parts       tell apart, at AdamW's own numbers, what the third column owes\n"
       "                to which part: three seeds\n"
       "  --twins       train pairs of models that a symmetry turns into each other, and\n"
-      "                see how long their losses are the same: both architectures, or\n"
-      "                the one that is named\n"
+      "                see how long their losses stay the same: three minutes\n"
       "  --help        print this text\n";
 
   std::int64_t steps = 0;  ///< 0: the default of the mode
@@ -47,7 +46,6 @@ struct Options {
   std::filesystem::path output = "build/language_model";
   int threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   bool dense = false;
-  bool mixture = false;  ///< named, and not by default
   bool quick = false;
   bool search = false;
   bool parts = false;
@@ -91,7 +89,6 @@ inline Options parse_options(std::span<char* const> arguments) {
         throw std::invalid_argument("--architecture is dense or mixture, not '" + std::string(architecture) +
                                     "'");
       options.dense = architecture == "dense";
-      options.mixture = !options.dense;
     } else if (name == "--quick") {
       options.quick = true;
     } else if (name == "--search") {

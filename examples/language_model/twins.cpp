@@ -31,7 +31,7 @@ using Stack = symopt::BasicLayerwiseOptimizer<double>;
 /// symopt's stack on a model in double.
 Stack make_double_stack(const Parameters& parameters, const ModelShape& shape, const Kinds& kinds) {
   Stack stack(stack_options({}));
-  stack.route(parameters, routing_for<double>(shape, kinds, {}));
+  stack.route(parameters, Routes<double>::make(shape, kinds, {}));
   return stack;
 }
 

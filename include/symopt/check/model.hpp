@@ -18,8 +18,9 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace check {
 /// the batch of step 0. What rounding excuses is measured on the model: on weights one rounding away, and on
 /// trainings that start there. The model's weights are put back in the end; its gradients are not.
 /// Optimizers: none, one (see ModelOptimizer for what makes it), or several with names.
-/// Cost: calls of the loss, ten for the model and ten for each element and place of a symmetry; for each
-/// optimizer three trainings and one for each symmetry. Memory: some twenty copies of the weights in double.
+/// Cost: calls of the loss, 14 for the model and ten for each element of a symmetry; for each optimizer three
+/// trainings and one for each symmetry, and up to 16 that end at the step where twins part. Memory: some 40
+/// copies of the weights in double, and 20 more for every further optimizer.
 /// Errors: Error for a symmetry that names what is not there, or that does not fit; those of the closures.
 ///@{
 template <class Scalar>

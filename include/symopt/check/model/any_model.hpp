@@ -191,7 +191,7 @@ SYMOPT_CHECK_INLINE bool is_finite(const std::vector<double>& entries) {
 }
 
 SYMOPT_CHECK_INLINE double norm(const std::vector<double>& entries) {
-  Wide squares = 0;  // whose range holds the squares of all doubles
+  Wide squares = 0;
   for (const double entry : entries) squares += static_cast<Wide>(entry) * static_cast<Wide>(entry);
   return static_cast<double>(std::sqrt(squares));
 }

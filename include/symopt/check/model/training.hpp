@@ -217,7 +217,7 @@ SYMOPT_CHECK_INLINE std::vector<Outcome> Trainings::weights_after(std::size_t we
     const double rounding = 2 * roundoff(model_.precision()) * std::max(norm(actual[p]), norm(expected[p]));
     const double violation = distance(actual[p], expected[p]);
     Outcome outcome;
-    outcome.is_finite = is_finite(actual[p]);
+    outcome.is_finite = is_finite(actual[p]) && is_finite(expected[p]);
     outcome.relative = violation == 0 ? 0 : violation / std::max(way, rounding);
     outcome.error = tolerance.error(violation, changes[p] + rounding);
     outcome.is_ill_posed = tolerance.is_ill_posed(std::max(0.0, changes[p] - rounding), way);
