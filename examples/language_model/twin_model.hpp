@@ -7,6 +7,7 @@
 #include <torch/torch.h>
 
 #include <cstdint>
+#include <functional>
 #include <utility>
 #include <vector>
 
@@ -22,7 +23,10 @@ namespace language_model {
 /// and on batches that are the same in every training.
 class TwinModel {
  public:
-  TwinModel(const Corpus& corpus, const TrainingPlan& plan) : model_{plan.shape, plan.seed} {
+  /// Each computation of a loss is announced.
+  TwinModel(
+      const Corpus& corpus, const TrainingPlan& plan, std::function<void()> on_loss = [] {})
+      : model_{plan.shape, plan.seed}, on_loss_{std::move(on_loss)} {
     model_->to(torch::kDouble);
     for (torch::Tensor& parameter : model_->parameters()) {
       if (parameter.dim() == 1) {
@@ -59,6 +63,7 @@ class TwinModel {
 
  private:
   double loss_and_gradient(int step) {
+    on_loss_();
     for (torch::Tensor& parameter : model_->parameters())
       if (parameter.requires_grad()) parameter.mutable_grad().zero_();
     const Batch& batch = batches_.at(static_cast<std::size_t>(step));
@@ -70,6 +75,7 @@ class TwinModel {
   }
 
   Transformer model_;
+  std::function<void()> on_loss_;
   std::vector<Batch> batches_;
   torch::Tensor numbers_;
 };
