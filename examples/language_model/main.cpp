@@ -76,10 +76,10 @@ bool demonstrate(const Corpus& corpus, const TrainingPlan& plan, const Options& 
 
 /// @returns whether all twins that have to stay together do.
 bool train_twins(const Corpus& corpus, TrainingPlan plan, const Options& options) {
-  at::set_num_threads(1);  // a core for each optimizer
+  at::set_num_threads(1);  // the optimizers run side by side
   plan.sequences = 2;
   if (options.steps == 0) plan.steps = options.quick ? 20 : 100;
-  return show_twins(std::cout, corpus, plan, options.threads);
+  return show_twins(std::cout, corpus, plan);
 }
 
 }  // namespace

@@ -210,7 +210,7 @@ ModelReport check_twins(TwinModel& model, const Trainer& trainer, const Training
 
 }  // namespace
 
-bool show_twins(std::ostream& out, const Corpus& corpus, const TrainingPlan& plan, int threads) {
+bool show_twins(std::ostream& out, const Corpus& corpus, const TrainingPlan& plan) {
   const std::vector<Trainer> trainers{adamw_trainer(), stack_trainer("derived", {}),
                                       stack_trainer("second moments", second_moments)};
   out << "Twins of the model with "
@@ -224,7 +224,7 @@ bool show_twins(std::ostream& out, const Corpus& corpus, const TrainingPlan& pla
   {
     const std::size_t symmetries = symmetries_of(plan.shape, {}).size();
     TwinProgress progress(trainers.size(), symmetries, plan.steps);
-    run_side_by_side(trainers.size(), static_cast<std::size_t>(threads), [&](std::size_t t) {
+    run_side_by_side(trainers.size(), trainers.size(), [&](std::size_t t) {
       TwinModel model(corpus, plan, [&] { progress.count_call(); });
       reports[t] = check_twins(model, trainers[t], plan);
     });

@@ -12,6 +12,6 @@ namespace language_model {
 /// and prints how far the twins' losses are from each other, and which rules part them.
 /// @returns whether all that has to stay together does: each symmetry is one of the model, and the derived
 /// updates and the second moments keep those that the groups of the parameter classes have.
-bool show_twins(std::ostream& out, const Corpus& corpus, const TrainingPlan& plan, int threads);
+bool show_twins(std::ostream& out, const Corpus& corpus, const TrainingPlan& plan);
 
 }  // namespace language_model

@@ -14,17 +14,23 @@
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace check {
 
+/// The elements that a symmetry of a model has: orthogonal ones, whose dual is themselves; translations,
+/// which have none; or any invertible ones.
+enum class ElementKind { isometry, translation, invertible };
+
 /// One element g of a symmetry of a model, on a space of so many coordinates: how it moves data, and weights
 /// that have these coordinates along one of their axes.
 class ModelElement {
  public:
   /// An element by its action on blocks with a row for each coordinate: gW, and g^-T G for gradients.
   /// Translations leave gradients as they are.
-  ModelElement(Index size, Motion motion, bool is_translation = false)
-      : size_(size), motion_(std::move(motion)), is_translation_(is_translation) {}
+  ModelElement(Index size, Motion motion, ElementKind kind = ElementKind::invertible)
+      : size_(size), motion_(std::move(motion)), kind_(kind) {}
 
   /// The number of coordinates.
   Index size() const { return size_; }
+  /// Tests whether differences keep their length.
+  bool is_isometric() const { return kind_ != ElementKind::invertible; }
 
   /// Data with a row for each coordinate, moved: gX. Errors: Error for another number of rows.
   Matrix<double> operator()(const Matrix<double>& rows) const;
@@ -36,27 +42,32 @@ class ModelElement {
   /// gradients by g; a translation moves both kinds alike.
   ///@{
   WideMatrix on_weights(const WideMatrix& block, bool is_dual) const {
-    return is_dual && !is_translation_ ? motion_.on_gradient(block) : motion_.on_weights(block);
+    return is_dual && kind_ != ElementKind::translation ? motion_.on_gradient(block)
+                                                        : motion_.on_weights(block);
   }
   WideMatrix on_gradient(const WideMatrix& block, bool is_dual) const {
-    return is_dual && !is_translation_ ? motion_.on_update(block) : motion_.on_gradient(block);
+    return is_dual && kind_ != ElementKind::translation ? motion_.on_update(block)
+                                                        : motion_.on_gradient(block);
   }
   ///@}
 
  private:
   Index size_;
   Motion motion_;
-  bool is_translation_;
+  ElementKind kind_;
 };
 
 namespace detail {
 
 /// Where the elements of a symmetry come from.
 struct ElementSource {
-  std::string name;             ///< "Orthogonal<left>"
-  Index size = 0;               ///< coordinates of the space
-  bool is_translation = false;  ///< elements depend on the number of columns of a block
+  std::string name;  ///< "Orthogonal<left>"
+  Index size = 0;    ///< coordinates of the space
+  ElementKind kind = ElementKind::isometry;
   std::function<Motion(Shape, std::mt19937_64&)> draw{};
+
+  /// Elements that depend on the number of columns of a block.
+  bool is_translation() const { return kind == ElementKind::translation; }
 };
 
 /// The element that moves nothing.
@@ -73,7 +84,10 @@ ElementSource elements_of_group(Index size) {
       "the element of a model's symmetry moves the coordinates of one space: give a group that acts "
       "on the left, and name the rows and the columns that follow it");
   const auto group = std::make_shared<const ErasedGroup<Group>>();
-  return {group->name(), size, families.left.translations, [group](Shape shape, std::mt19937_64& engine) {
+  constexpr ElementKind kind = families.left.translations        ? ElementKind::translation
+                               : families.left.positive_scalings ? ElementKind::invertible
+                                                                 : ElementKind::isometry;
+  return {group->name(), size, kind, [group](Shape shape, std::mt19937_64& engine) {
             const AnyGroup::Element g = group->random(shape, engine);
             return Motion{
                 .name = group->name(),
@@ -86,7 +100,8 @@ ElementSource elements_of_group(Index size) {
 /// Invertible elements of an algebra, or the positive ones alone.
 template <class Algebra>
 ElementSource elements_of_algebra(Index size, double condition, bool is_positive) {
-  return {symopt::detail::type_name<Algebra>(), size, false, [=](Shape shape, std::mt19937_64& engine) {
+  const ElementKind kind = condition == 1 ? ElementKind::isometry : ElementKind::invertible;
+  return {symopt::detail::type_name<Algebra>(), size, kind, [=](Shape shape, std::mt19937_64& engine) {
             return motion_of(is_positive
                                  ? Algebra::template random_positive<Wide>(shape.rows, condition, engine)
                                  : Algebra::template random<Wide>(shape.rows, condition, engine));
@@ -122,7 +137,8 @@ SYMOPT_CHECK_INLINE std::vector<Index> ModelElement::images() const {
 
 SYMOPT_CHECK_INLINE ModelElement detail::unit_element(Index size) {
   return {size,
-          {.name = "identity", .on_weights = unmoved(), .on_gradient = unmoved(), .on_update = unmoved()}};
+          {.name = "identity", .on_weights = unmoved(), .on_gradient = unmoved(), .on_update = unmoved()},
+          ElementKind::isometry};
 }
 
 SYMOPT_CHECK_INLINE Motion detail::motion_of(algebra::Invertible<Wide> g) {

@@ -167,7 +167,7 @@ SYMOPT_CHECK_INLINE std::vector<MovedAxis> moved_axes(const AnyModel& model, con
         });
       axes.push_back(axis);
       symopt::detail::require(
-          !source.is_translation || axis.columns() == axes.front().columns(), {model.name(p)}, [&] {
+          !source.is_translation() || axis.columns() == axes.front().columns(), {model.name(p)}, [&] {
             return "has lines of another length than '" + model.name(axes.front().parameter) +
                    "', and the symmetry '" + symmetry.name() + "' adds one line to all of both; make it two";
           });
@@ -180,8 +180,8 @@ SYMOPT_CHECK_INLINE std::vector<MovedAxis> moved_axes(const AnyModel& model, con
 SYMOPT_CHECK_INLINE ModelElement drawn_element(const ModelSymmetry& symmetry,
                                                const std::vector<MovedAxis>& axes, std::mt19937_64& engine) {
   const ElementSource& source = symmetry.source();
-  const Shape shape{source.size, source.is_translation ? axes.front().columns() : 1};
-  return {source.size, source.draw(shape, engine), source.is_translation};
+  const Shape shape{source.size, source.is_translation() ? axes.front().columns() : 1};
+  return {source.size, source.draw(shape, engine), source.kind};
 }
 
 SYMOPT_CHECK_INLINE Tensors JointMotion::moved(Tensors tensors, const Act& act) const {

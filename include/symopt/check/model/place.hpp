@@ -113,7 +113,8 @@ SYMOPT_CHECK_INLINE PlaceComparison compare(const Place& still, const Place& mov
   if (!result.loss.is_finite) return result;
 
   const Tensors expected = motion.on_gradients(still.gradients());
-  const std::vector<double> changes = still.changes_of_gradients(&motion);
+  const bool keeps_lengths = motion.element().is_isometric();
+  const std::vector<double> changes = still.changes_of_gradients(keeps_lengths ? nullptr : &motion);
   const std::vector<double> moved_changes = moved.changes_of_gradients(nullptr);
   for (std::size_t p = 0; p < expected.size(); ++p) {
     const double size = std::max(norm(expected[p]), norm(moved.gradients()[p]));

@@ -205,8 +205,14 @@ SYMOPT_CHECK_INLINE std::vector<Outcome> Trainings::weights_after(std::size_t we
     for (std::size_t p = 0; p < changes.size(); ++p)
       changes[p] = std::max(changes[p], distance(near[p], here[p]));
   };
-  for (const Training& near : nearby_)
-    if (weighing < near.weights.size()) raise(twin.motion.on_weights(near.weights[weighing]), expected);
+  for (const Training& near : nearby_) {
+    if (weighing >= near.weights.size()) continue;
+    if (twin.motion.element().is_isometric()) {
+      raise(near.weights[weighing], plain_.weights[weighing]);
+    } else {
+      raise(twin.motion.on_weights(near.weights[weighing]), expected);
+    }
+  }
   for (const Training& near : twin.nearby)
     if (weighing < near.weights.size()) raise(near.weights[weighing], actual);
 
