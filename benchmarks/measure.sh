@@ -25,7 +25,7 @@ measure() { # PROGRAM RESULT FILTER. Repetitions in random order, so that a dist
 }
 
 any=no
-for program in row spectral spectral_blas stack growth; do
+for program in row spectral spectral_blas pair stack growth; do
   [ -x "$programs/benchmark_$program" ] || { printf '%s/benchmark_%s is not built\n' "$programs" "$program" >&2; exit 1; }
   rm -f "$folder/$program.json"
   [ -n "$(names "$program")" ] || continue

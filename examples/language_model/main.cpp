@@ -26,6 +26,7 @@
 #include "sides.hpp"
 #include "tokenizer.hpp"
 #include "training.hpp"
+#include "twins.hpp"
 
 namespace {
 
@@ -73,6 +74,14 @@ bool demonstrate(const Corpus& corpus, const TrainingPlan& plan, const Options& 
   return false;
 }
 
+/// @returns whether all twins that have to stay together do.
+bool train_twins(const Corpus& corpus, TrainingPlan plan, const Options& options) {
+  at::set_num_threads(1);  // the optimizers run side by side
+  plan.sequences = 2;
+  if (options.steps == 0) plan.steps = options.quick ? 20 : 100;
+  return show_twins(std::cout, corpus, plan);
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
@@ -86,6 +95,7 @@ int main(int count, char** arguments) {
     std::filesystem::create_directories(options.output);
     const TrainingPlan plan = plan_for(options);
     const Corpus corpus = make_corpus(tokenize(read_king_james()), plan.shape.vocabulary);
+    if (options.twins) return train_twins(corpus, plan, options) ? EXIT_SUCCESS : EXIT_FAILURE;
     if (options.search) search(corpus, plan, options, search_grid());
     if (options.search || options.parts) search(corpus, plan, options, parts_grid(plan.shape));
     if (options.search || options.parts) return EXIT_SUCCESS;

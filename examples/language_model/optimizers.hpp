@@ -90,27 +90,44 @@ struct Kinds {
 inline constexpr Kinds second_moments{
     .embedding = Kind::moments, .head = Kind::moments, .router = Kind::moments};
 
-/// The role of a class; `ratio` is that of its rate to the stack's.
-template <class Class>
-symopt::Role role_of(Kind kind, const Settings& settings, double ratio) {
-  using namespace symopt;
-  switch (kind) {
-    case Kind::moments:
-      return role<Adaptive<Class>>(Layout{}, {}, {.beta1 = settings.beta1, .beta2 = settings.beta2});
-    case Kind::adamw:  // belongs to no class, so that it has to be told its rate
-      return role<AdamW>(
-          {.learning_rate = settings.learning_rate * ratio, .weight_decay = settings.weight_decay}, {}, {},
-          {.beta1 = settings.beta1, .beta2 = settings.beta2});
-    case Kind::map:
-      break;
-  }
-  return role<Class>();
-}
+/// Who gets which update, by name, in a stack of that scalar. None but the gains has options of its own.
+template <class Scalar>
+class Routes {
+ public:
+  static symopt::BasicRouting<Scalar> make(const ModelShape& shape, const Kinds& kinds,
+                                           const Settings& settings);
 
-/// Who gets which update, by name. None but the gains has options of its own.
-inline symopt::Routing routing_for(const ModelShape& shape, const Kinds& kinds, const Settings& settings) {
+ private:
+  template <class Class>
+  static symopt::BasicRole<Scalar> role(symopt::Layout layout = {}) {
+    return symopt::role<Class, Scalar>(std::move(layout));
+  }
+  /// AdamW; belongs to no class, so that it has to be told its rate.
+  static symopt::BasicRole<Scalar> adamw(const Settings& settings, double rate, double weight_decay) {
+    return symopt::role<symopt::AdamW, Scalar>({.learning_rate = rate, .weight_decay = weight_decay}, {}, {},
+                                               {.beta1 = settings.beta1, .beta2 = settings.beta2});
+  }
+  /// The role of a class; `ratio` is that of its rate to the stack's.
+  template <class Class>
+  static symopt::BasicRole<Scalar> role_of(Kind kind, const Settings& settings, double ratio) {
+    switch (kind) {
+      case Kind::moments:
+        return symopt::role<symopt::Adaptive<Class>, Scalar>(
+            symopt::Layout{}, {}, {.beta1 = settings.beta1, .beta2 = settings.beta2});
+      case Kind::adamw:
+        return adamw(settings, settings.learning_rate * ratio, settings.weight_decay);
+      case Kind::map:
+        break;
+    }
+    return role<Class>();
+  }
+};
+
+template <class Scalar>
+symopt::BasicRouting<Scalar> Routes<Scalar>::make(const ModelShape& shape, const Kinds& kinds,
+                                                  const Settings& settings) {
   using namespace symopt;
-  Routing routing;
+  BasicRouting<Scalar> routing;
   routing.add("embedding.weight", role_of<Embedding>(kinds.embedding, settings, settings.embedding));
   routing.add("head.weight", role_of<LmHead>(kinds.head, settings, settings.head));
   if (shape.is_dense()) {
@@ -126,22 +143,25 @@ inline symopt::Routing routing_for(const ModelShape& shape, const Kinds& kinds, 
     routing.add("layers.*.mixture.down", role<SwigluOutput>(layout::experts()));
     routing.add("layers.*.mixture.router.weight", role_of<Router>(kinds.router, settings, 1));
   }
-  routing.set_vectors(role<AdamW>({.learning_rate = settings.learning_rate}, {}, {},
-                                  {.beta1 = settings.beta1, .beta2 = settings.beta2}));  // without decay
+  routing.set_vectors(adamw(settings, settings.learning_rate, 0));
   return routing;
 }
 
-/// symopt's stack on the model's parameters: one rate in AdamW's units, and a ratio to it for two classes.
+/// The numbers of a stack: one rate in AdamW's units, and a ratio to it for two classes.
+inline symopt::StackOptions stack_options(const Settings& settings) {
+  return {.learning_rate = settings.learning_rate,
+          .weight_decay = settings.weight_decay,
+          .momentum = settings.momentum,
+          .ratios = {.embedding = settings.embedding, .lm_head = settings.head}};
+}
+
+/// symopt's stack on the model's parameters.
 inline std::unique_ptr<symopt::interop::TorchOptimizer> make_stack(const Transformer& model,
                                                                    const ModelShape& shape,
                                                                    const Kinds& kinds,
                                                                    const Settings& settings) {
   return std::make_unique<symopt::interop::TorchOptimizer>(symopt::interop::parameter_groups(
-      model->named_parameters(), routing_for(shape, kinds, settings),
-      {.learning_rate = settings.learning_rate,
-       .weight_decay = settings.weight_decay,
-       .momentum = settings.momentum,
-       .ratios = {.embedding = settings.embedding, .lm_head = settings.head}}));
+      model->named_parameters(), Routes<float>::make(shape, kinds, settings), stack_options(settings)));
 }
 
 }  // namespace language_model

@@ -18,7 +18,7 @@ struct Options {
   static constexpr std::string_view usage =
       "usage: language_model [--steps N] [--seed N] [--output DIR] [--threads N]\n"
       "                      [--architecture dense|mixture] [--quick]\n"
-      "                      [--search] [--parts] [--help]\n"
+      "                      [--search] [--parts] [--twins] [--help]\n"
       "\n"
       "Trains one small mixture-of-experts transformer three times on the King James\n"
       "text, with AdamW, with symopt's derived updates, and with the second moments\n"
@@ -37,6 +37,8 @@ struct Options {
       "                for each grid point\n"
       "  --parts       tell apart, at AdamW's own numbers, what the third column owes\n"
       "                to which part: three seeds\n"
+      "  --twins       train pairs of models that a symmetry turns into each other, and\n"
+      "                see how long their losses stay the same: three minutes\n"
       "  --help        print this text\n";
 
   std::int64_t steps = 0;  ///< 0: the default of the mode
@@ -47,6 +49,7 @@ struct Options {
   bool quick = false;
   bool search = false;
   bool parts = false;
+  bool twins = false;
   bool help = false;
 };
 
@@ -92,6 +95,8 @@ inline Options parse_options(std::span<char* const> arguments) {
       options.search = true;
     } else if (name == "--parts") {
       options.parts = true;
+    } else if (name == "--twins") {
+      options.twins = true;
     } else if (name == "--help") {
       options.help = true;
     } else {

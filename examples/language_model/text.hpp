@@ -40,4 +40,19 @@ inline std::string minutes(double seconds) {
   return std::to_string(whole / 60) + (rest.size() < 2 ? ":0" : ":") + rest;
 }
 
+/// The text in lines of at most 80 columns, broken at blanks; each begins with the indent.
+inline std::string wrapped(const std::string& text, const std::string& indent) {
+  constexpr std::size_t width = 80;
+  std::istringstream words(text);
+  std::string result, line = indent;
+  for (std::string word; words >> word;) {
+    if (line.size() > indent.size() && line.size() + 1 + word.size() > width) {
+      result += line + '\n';
+      line = indent;
+    }
+    line += (line.size() > indent.size() ? " " : "") + word;
+  }
+  return result + line + '\n';
+}
+
 }  // namespace language_model

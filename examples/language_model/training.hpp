@@ -20,6 +20,9 @@
 
 namespace language_model {
 
+/// The weight of the routers' balance loss beside the next token's.
+inline constexpr double balance_weight = 0.01;
+
 struct TrainingPlan {
   ModelShape shape;
   std::int64_t sequences = 16;  ///< per step
@@ -67,7 +70,6 @@ inline TrainingResult train(const Corpus& corpus, const TrainingPlan& plan,
   using Clock = std::chrono::steady_clock;
   using Seconds = std::chrono::duration<double>;
   constexpr std::int64_t validations = 20;
-  constexpr double balance = 0.01;  // weight of the routers' balance loss beside the next token's
   constexpr std::size_t validation_stride = 10;
 
   const auto context = static_cast<std::size_t>(plan.shape.context);
@@ -95,7 +97,7 @@ inline TrainingResult train(const Corpus& corpus, const TrainingPlan& plan,
     const torch::Tensor loss = next_token_loss(model(batch.inputs), batch.targets);
     result.training_loss.push_back(loss.item<double>());
     if (!std::isfinite(result.training_loss.back())) break;
-    (model->is_mixture() ? loss + balance * model->balance_loss() : loss).backward();
+    (model->is_mixture() ? loss + balance_weight * model->balance_loss() : loss).backward();
     const auto update_begin = Clock::now();
     optimizer.step();
     const auto end = Clock::now();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-// Checks of groups and rules, framework-free: each returns a Report.
+// Checks of groups, rules and whole models, framework-free: each returns a report.
 #include <symopt/check/laws/classify.hpp>
 #include <symopt/check/laws/conserved.hpp>
 #include <symopt/check/laws/equivariance.hpp>
@@ -14,5 +14,6 @@
 #include <symopt/check/laws/pair_horizontal.hpp>
 #include <symopt/check/laws/shift.hpp>
 #include <symopt/check/laws/trajectory.hpp>
+#include <symopt/check/model.hpp>
 #include <symopt/check/report.hpp>
 #include <symopt/check/symmetry_error.hpp>

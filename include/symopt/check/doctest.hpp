@@ -6,7 +6,7 @@
 // fails, and the test case goes on, unless the report's verdict is `holds`. SYMOPT_REQUIRE ends the test
 // case. The message of the failure is the report.
 //   SYMOPT_CHECK_VERDICT(Verdict::violated, check_equivariance<HiddenMatrix>(rule));
-// asks for another verdict.
+// asks for another verdict. Reports of whole models are taken, too.
 #include <symopt/check/report.hpp>
 
 #ifndef DOCTEST_VERSION
@@ -21,7 +21,7 @@
 #define SYMOPT_DOCTEST_VERDICT(assertion, expected, ...)                                                  \
   do {                                                                                                    \
     const ::symopt::check::Verdict symopt_expected = expected;                                            \
-    const ::symopt::check::Report symopt_report = __VA_ARGS__;                                            \
+    const auto symopt_report = __VA_ARGS__;                                                               \
     const bool symopt_is_expected = symopt_report.verdict == symopt_expected;                             \
     DOCTEST_##assertion##_MESSAGE(symopt_is_expected,                                                     \
                                   ::symopt::check::detail::failure_text(symopt_report, symopt_expected)); \

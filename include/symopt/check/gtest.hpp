@@ -6,7 +6,8 @@
 // fails, and the test goes on, unless the report's verdict is `holds`. SYMOPT_ASSERT ends the test. The
 // message of the failure is the report, and more can be streamed in.
 //   SYMOPT_EXPECT_VERDICT(Verdict::violated, check_equivariance<HiddenMatrix>(rule));
-// asks for another verdict.
+// asks for another verdict. Reports of whole models are taken, too.
+#include <symopt/check/model/report.hpp>
 #include <symopt/check/report.hpp>
 
 #ifndef EXPECT_TRUE
@@ -15,7 +16,7 @@
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace check::detail {
 
-inline ::testing::AssertionResult assertion_of(Verdict expected, const Report& report) {
+::testing::AssertionResult assertion_of(Verdict expected, const auto& report) {
   if (report.verdict == expected) return ::testing::AssertionSuccess();
   return ::testing::AssertionFailure() << failure_text(report, expected);
 }

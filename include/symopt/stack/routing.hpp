@@ -2,6 +2,7 @@
 #pragma once
 
 #include <symopt/error.hpp>
+#include <symopt/memory/named_tensor.hpp>
 #include <symopt/optimizer/adamw.hpp>
 #include <symopt/stack/edit_distance.hpp>
 #include <symopt/stack/glob.hpp>
@@ -20,15 +21,6 @@
 #include <vector>
 
 namespace symopt { inline namespace SYMOPT_ABI {
-
-/// A parameter of the trainer: its name and its memory. Without a gradient it is left alone until it gets
-/// one.
-template <class Scalar>
-struct NamedTensor {
-  std::string name;                                    ///< as the patterns match it
-  TensorView<Scalar> weights;                          ///< what steps write
-  std::optional<TensorView<const Scalar>> gradient{};  ///< what steps read; of the same shape
-};
 
 /// The roles of parameters by their names: a list of patterns.
 ///   routing.add("lm_head.weight", role<LmHead>());                               must match a parameter
