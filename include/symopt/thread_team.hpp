@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/matrix.hpp>
+#include <symopt/abi.hpp>
 
 #include <atomic>
 #include <cstdint>

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <symopt/matrix.hpp>
-#include <symopt/thread_team.hpp>
 
 #include <algorithm>
 #include <atomic>
@@ -10,6 +9,8 @@
 #include <utility>
 
 #ifdef _OPENMP
+#include <symopt/thread_team.hpp>
+
 #include <omp.h>
 #endif
 
@@ -18,11 +19,13 @@
 // same bits.
 namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
+#ifdef _OPENMP
 /// The team that the calling thread leads, see with_team; none on other threads, and inside of a loop.
 inline ThreadTeam*& led_team() {
   thread_local ThreadTeam* team = nullptr;
   return team;
 }
+#endif
 
 /// Threads that parallel_for would use here: 1 without OpenMP, and inside of a parallel region.
 inline int thread_count() {
