@@ -33,12 +33,6 @@ struct TwinReport {
   int losses_part = 0;    ///< the step after which the losses are seen to differ; 0 where they never are
   int weights_leave = 0;  ///< the step after which weights are seen to; looked at after 1, 2, 4, 16, ...
   std::vector<ParameterGap> left_first{};  ///< whose weights these are, those that are furthest off first
-
-  /// The earlier of the two steps, or 0.
-  int first_step() const {
-    return losses_part == 0 || (weights_leave != 0 && weights_leave < losses_part) ? weights_leave
-                                                                                   : losses_part;
-  }
 };
 
 /// The findings about one symmetry of a model.

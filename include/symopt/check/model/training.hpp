@@ -32,8 +32,9 @@ class Trainings {
   Trainings(const AnyModel& model, const AnyModelOptimizer& optimizer, const Tensors& start, int steps,
             std::mt19937_64 engine);
 
-  /// Trains the twin of an element, and compares. Where it parts, a few more trainings from starts one
-  /// rounding away show whether rounding does the same, up to the step where it does.
+  /// Trains the twin of an element, and compares. Where it parts, more trainings from starts one rounding
+  /// away show whether rounding does the same: up to the step where it does, and on to the end if it then
+  /// seems to part later.
   TwinReport twin(const JointMotion& motion, const WithMovedData& with_moved_data);
 
  private:
@@ -118,9 +119,15 @@ SYMOPT_CHECK_INLINE TwinReport Trainings::twin(const JointMotion& motion,
   with_moved_data([&] { twin.training = train(start, steps_); });
   TwinReport report = compare(twin);
   constexpr int looks = 2, draws = 4;
-  for (int look = 0, looked_at = 0; look < looks && report.first_step() > looked_at; ++look) {
-    looked_at = report.first_step();
-    for (int k = 0; k < draws; ++k) nearby_.push_back(train_nearby(plain_.start, looked_at));
+  const auto last_found = [&] { return std::max(report.losses_part, report.weights_leave); };
+  for (int look = 0, looked_at = 0; look < looks && last_found() > looked_at; ++look) {
+    looked_at = look == 0 ? last_found() : steps_;  // what is found later yet asks for all steps
+    const auto reaches = [looked_at](const Training& near) {
+      return near.losses.size() > static_cast<std::size_t>(looked_at);
+    };
+    // Those for other elements serve this one, too.
+    for (auto k = std::count_if(nearby_.begin(), nearby_.end(), reaches); k < 2 + draws; ++k)
+      nearby_.push_back(train_nearby(plain_.start, looked_at));
     with_moved_data([&] {
       for (int k = 0; k < draws; ++k) twin.nearby.push_back(train_nearby(start, looked_at));
     });
