@@ -38,6 +38,8 @@ class Trainings {
   TwinReport twin(const JointMotion& motion, const WithMovedData& with_moved_data);
 
  private:
+  static constexpr int first_draws = 2;  ///< of starts one rounding away, in every step
+
   struct Twin {
     const JointMotion& motion;
     Training training;
@@ -79,8 +81,7 @@ SYMOPT_CHECK_INLINE Trainings::Trainings(const AnyModel& model, const AnyModelOp
       engine_(engine),
       plain_(train(start, steps)),
       is_repeatable_(repeats()) {
-  constexpr int draws = 2;
-  for (int k = 0; k < draws; ++k) nearby_.push_back(train_nearby(start, steps));
+  for (int k = 0; k < first_draws; ++k) nearby_.push_back(train_nearby(start, steps));
 }
 
 SYMOPT_CHECK_INLINE Training Trainings::train(Tensors start, int steps) const {
@@ -126,7 +127,7 @@ SYMOPT_CHECK_INLINE TwinReport Trainings::twin(const JointMotion& motion,
       return near.losses.size() > static_cast<std::size_t>(looked_at);
     };
     // Those for other elements serve this one, too.
-    for (auto k = std::count_if(nearby_.begin(), nearby_.end(), reaches); k < 2 + draws; ++k)
+    for (auto k = std::count_if(nearby_.begin(), nearby_.end(), reaches); k < first_draws + draws; ++k)
       nearby_.push_back(train_nearby(plain_.start, looked_at));
     with_moved_data([&] {
       for (int k = 0; k < draws; ++k) twin.nearby.push_back(train_nearby(start, looked_at));
