@@ -18,6 +18,12 @@ s,^  (static Element<Scalar> inverse\(),  /** The element that undoes g; see Sym
 s,^  (static Element<Scalar> random\(),  /** A random element; see SymmetryGroup. */ \1,
 s,^  (static std::vector<Element<Scalar>> generators\(),  /** Elements that make all others by composition; see SymmetryGroup. */ \1,
 s,^  (static void act(_on_[a-z]+)?\(),  /** Moves a block of weights\, gradients or updates in place; see SymmetryGroup. */ \1,
+s,^  (static void project\(),  /** The orthogonal projection onto the algebra\, in place; see PairAlgebra. */ \1,
+s,^  (static bool factor\(),  /** F in the algebra with F^T F the positive definite element\, in place; see PairAlgebra. */ \1,
+s,^  (static void require_size\(Index size\)),  /** Throws Error for a size without elements; see PairAlgebra. */ \1,
+s,^  (static constexpr SideFamilies orthogonal\b),  /** The families that contain its orthogonal elements; see PairAlgebra. */ \1,
+s,^  (static constexpr SideFamilies normaliser\b),  /** The families of the orthogonal matrices that map it to itself; see PairAlgebra. */ \1,
+
 s,^(    using scalar_type\b),    /** The scalar that the element acts in. */ \1,
 
 s,^  (using largest_group\b),  /** The claim: the largest group under which the map is equivariant; see Normalization. */ \1,

@@ -60,6 +60,7 @@ int main() {
       "and\n"
       "/// the linear part, the shifts and the weights.\n"
       "using MinimaxTable = std::array<RationalMap, %d>;\n\n"
+      "/// The table for maps with so many terms on blocks of Scalar.\n"
       "template <class Scalar, int terms>\n"
       "inline constexpr MinimaxTable minimax_table{};\n\n"
       "// clang-format off\n",

@@ -54,9 +54,9 @@ struct Gauge {
                 "the outer groups of a pair act on the rows of A and of B (LeftOrthogonal, RowPermutation); "
                 "the columns belong to the gauge; see docs/pairs.md");
 
-  using algebra = Algebra;
-  using outer_of_a = OuterOfA;
-  using outer_of_b = OuterOfB;
+  using algebra = Algebra;      ///< whose invertible elements act on the columns
+  using outer_of_a = OuterOfA;  ///< what acts on the rows of A
+  using outer_of_b = OuterOfB;  ///< what acts on the rows of B
 
   /// g with its inverse, and the elements that act on the rows of A and of B.
   template <class Scalar>

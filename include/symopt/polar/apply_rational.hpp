@@ -26,8 +26,8 @@ struct GramNorms {
 
 /// A map for singular values in units of `unit`.
 struct ScaledMap {
-  RationalMap map;
-  double unit_squared = 1;
+  RationalMap map;          ///< of s / unit
+  double unit_squared = 1;  ///< the square of the unit
 };
 
 /// The memory of a rational map: squares of k x k for the Gram matrix and for the inverses that are computed

@@ -11,8 +11,8 @@
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace polar {
 
-inline constexpr int minimax_digits = 8;  ///< of the numbers in the tables
-inline constexpr int minimax_entries = std::tuple_size_v<MinimaxTable>;
+inline constexpr int minimax_digits = 8;                                 ///< of the numbers in the tables
+inline constexpr int minimax_entries = std::tuple_size_v<MinimaxTable>;  ///< of a table
 
 /// The part of the deviation, times s^2, that maps leave to the rounding of a Gram matrix and its inverses:
 /// these move s^2 by about 2/3 of a unit of float's roundoff, in units of the norm, and the image of s,

@@ -12,6 +12,7 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace polar {
 /// the linear part, the shifts and the weights.
 using MinimaxTable = std::array<RationalMap, 16>;
 
+/// The table for maps with so many terms on blocks of Scalar.
 template <class Scalar, int terms>
 inline constexpr MinimaxTable minimax_table{};
 
