@@ -130,7 +130,7 @@ class PairOptimizer {
   friend detail::StateAccess;
   static constexpr bool is_scale_free = detail::is_scale_free_rule<typename Rule::normalization_type>();
 
-  /// Memory that a step touches, and what errors call it.
+  // Memory that a step touches, and what errors call it. Doxygen would show a list with nothing in it.
   struct Touched {
     detail::MatrixMemory memory;
     bool is_written;
