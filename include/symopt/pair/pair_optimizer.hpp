@@ -18,6 +18,16 @@
 
 namespace symopt { inline namespace SYMOPT_ABI {
 
+namespace detail {
+
+/// Memory that a step touches, and what errors call it.
+struct TouchedMemory {
+  MatrixMemory memory;
+  bool is_written;
+};
+
+}  // namespace detail
+
 /// The optimizer of a pair of blocks A (m x r) and B (n x r) of which only the product Z = A B^T matters:
 /// owns both momenta and does the step
 ///   M <- momentum of G, both;   (U_A, U_B) = Rule(M_A, M_B) at the present A and B
@@ -129,12 +139,6 @@ class PairOptimizer {
  private:
   friend detail::StateAccess;
   static constexpr bool is_scale_free = detail::is_scale_free_rule<typename Rule::normalization_type>();
-
-  // Memory that a step touches, and what errors call it. Doxygen would show a list with nothing in it.
-  struct Touched {
-    detail::MatrixMemory memory;
-    bool is_written;
-  };
 
   double scale_factor() const { return detail::pair_scale_factor(options_.scale, extents_.shape); }
 
@@ -259,7 +263,7 @@ class PairOptimizer {
   detail::PairStep<Rule, Scalar> step_;
   std::vector<kernel::OrientedBuffer<Scalar>> momenta_a_, momenta_b_;
   detail::PairInputs<Scalar> a_, b_;
-  std::vector<Touched> memory_;
+  std::vector<detail::TouchedMemory> memory_;
   double schedule_factor_ = 1.0;
   std::int64_t steps_ = 0;
 };
