@@ -123,8 +123,7 @@ template <class G>
 std::string maps_at() {
   std::string text;
   const auto add = [&]<class Map>(std::type_identity<Map>, const char* name) {
-    using Largest = typename Map::largest_group;
-    if constexpr (is_subgroup_v<G, Largest> && is_subgroup_v<Largest, G>)
+    if constexpr (detail::claimed_families<Map> == families_of<G>)
       text += (text.empty() ? "" : ",<BR/>") + std::string(name);
   };
   add(std::type_identity<Identity>{}, "Identity");
