@@ -112,7 +112,7 @@ bool search(Transformer& base, const Corpus& corpus, const TrainingPlan& plan, c
         return fine_tune(base, corpus, seeded, method, rate, start, observe);
       },
       plan, options.base_steps, static_cast<std::size_t>(options.threads), table);
-  const bool is_as_found = print_search(std::cout, searcher.run(search_lines()));
+  const bool is_as_found = print_search(std::cout, searcher);
   std::cout << "written: " << table.string() << "; without it a search begins anew\n";
   return is_as_found;
 }
@@ -129,7 +129,7 @@ bool show_search(const TrainingPlan& plan, const Options& options) {
         throw std::runtime_error(text.str());
       },
       plan, options.base_steps, 1, table);
-  return print_search(std::cout, searcher.run(search_lines()));
+  return print_search(std::cout, searcher);
 }
 
 bool run(const Options& options) {

@@ -45,7 +45,7 @@ inline Method adamw() {
                     torch::optim::AdamWOptions(rate).betas({0.9, 0.99}).weight_decay(0));
               },
           .rate = rate_number(11),
-          .rate_badly_scaled = rate_number(6),
+          .rate_badly_scaled = rate_number(5),
           .lowest_rate = 4,
           .lowest_rate_badly_scaled = 2};
 }
@@ -60,7 +60,7 @@ inline Method muon() {
                     std::vector{interop::parameter_group<HiddenMatrix>(
                         adapters.parameters(), {.learning_rate = rate, .scale = Scale::match_rms})});
               },
-          .rate = rate_number(10),
+          .rate = rate_number(11),
           .rate_badly_scaled = rate_number(6),
           .lowest_rate = 4,
           .lowest_rate_badly_scaled = 2};
@@ -74,8 +74,8 @@ inline Method lora_pair() {
               return std::make_unique<PairStack<double>>(adapters, rate);
             return std::make_unique<PairStack<float>>(adapters, rate);
           },
-          .rate = rate_number(10),
-          .rate_badly_scaled = rate_number(10),
+          .rate = rate_number(11),
+          .rate_badly_scaled = rate_number(11),
           .lowest_rate = 4,
           .lowest_rate_badly_scaled = 4};
 }

@@ -45,7 +45,7 @@ inline std::string rate_text(double rate) {
 inline void print_table(std::ostream& out, const std::vector<Method>& compared, const Race& usual,
                         const Race& badly_scaled, const Race& again) {
   using language_model::fixed;
-  constexpr int label_width = 38, width = 14;
+  constexpr int label_width = 35, width = 15;
   const auto row = [&](std::string_view label, auto figure) {
     out << std::left << std::setw(label_width) << label << std::right;
     for (std::size_t i = 0; i < compared.size(); ++i) out << std::setw(width) << figure(i);
@@ -60,9 +60,9 @@ inline void print_table(std::ostream& out, const std::vector<Method>& compared, 
   row("validation loss before", [&](std::size_t i) { return fixed(usual[i].result.start.loss, 4); });
   row("after, as LoRA starts", end(usual));
   row("after, down times 30, same rate", end(badly_scaled));
-  row("after, down times 30, rate of its own", end(again));
+  row("  at a rate of its own", end(again));
   row("rate", [&](std::size_t i) { return rate_text(compared[i].rate); });
-  row("  of down times 30", [&](std::size_t i) { return rate_text(compared[i].rate_badly_scaled); });
+  row("  of its own, down times 30", [&](std::size_t i) { return rate_text(compared[i].rate_badly_scaled); });
   row("training loss, last twentieth",
       [&](std::size_t i) { return fixed(usual[i].result.final_training_loss(), 4); });
   row("time per step, ms", [&](std::size_t i) { return fixed(1e3 * usual[i].result.seconds_per_step, 1); });

@@ -38,16 +38,22 @@ struct Line {
   }
 };
 
-/// The searches, all of as many trainings.
-inline std::vector<Line> search_lines() {
+/// The searches from one start, all of as many trainings.
+///@{
+inline std::vector<Line> usual_lines() {
   std::vector<Line> lines;
   for (const Method& method : methods())
     lines.push_back({method, usual_start(), method.lowest_rate, method.rate});
+  return lines;
+}
+inline std::vector<Line> badly_scaled_lines() {
+  std::vector<Line> lines;
   for (const Method& method : methods())
     lines.push_back(
         {method, badly_scaled_start(), method.lowest_rate_badly_scaled, method.rate_badly_scaled});
   return lines;
 }
+///@}
 
 /// One training of a search; the plan has its seed.
 using SearchedTraining =
@@ -127,12 +133,12 @@ class Searcher {
   std::filesystem::path table_;
 };
 
-/// Prints the lines, and on standard error those whose best rate is not the one that the program has.
+/// Prints the validation losses of lines: of one seed, and at the best rate the mean of three and their
+/// standard deviation. On standard error it names those whose best rate is not the one that the program has.
 /// @returns whether there are none of these.
-inline bool print_search(std::ostream& out, const std::vector<Line>& lines) {
+inline bool print_lines(std::ostream& out, const std::vector<Line>& lines) {
   using language_model::fixed;
   bool is_as_found = true;
-  out << "validation loss, nats per token, of one seed; and of three at the best rate\n";
   for (const Line& line : lines) {
     out << line.method.name << ", " << line.start.name << ":\n";
     std::vector<int> rates = line.rates;
@@ -152,6 +158,15 @@ inline bool print_search(std::ostream& out, const std::vector<Line>& lines) {
     }
   }
   return is_as_found;
+}
+
+/// Searches from both starts, LoRA's own first, and prints each when it is finished.
+/// @returns whether the rates of the program are the best ones.
+inline bool print_search(std::ostream& out, const Searcher& searcher) {
+  out << "validation loss, nats per token: one seed at each rate, three at the best\n";
+  const bool usual = print_lines(out, searcher.run(usual_lines()));
+  const bool badly_scaled = print_lines(out, searcher.run(badly_scaled_lines()));
+  return usual && badly_scaled;
 }
 
 }  // namespace lora
