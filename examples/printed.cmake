@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# Runs PROGRAM and looks in what it prints for every block of PAGE that is marked as printed by SOURCE.
-execute_process(COMMAND ${PROGRAM} OUTPUT_VARIABLE output RESULT_VARIABLE result)
+# Runs PROGRAM, with ARGUMENTS if there are such, and looks in what it prints for every block of PAGE that is marked as printed by SOURCE.
+execute_process(COMMAND ${PROGRAM} ${ARGUMENTS} OUTPUT_VARIABLE output RESULT_VARIABLE result)
 if(NOT result EQUAL 0)
   message(FATAL_ERROR "${PROGRAM} failed: ${result}\n${output}")
 endif()

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "vocabulary.hpp"
@@ -17,7 +18,7 @@ struct Corpus {
   static constexpr std::size_t block_length = 2'000;
   static constexpr std::size_t held_out_every = 10;
 
-  Vocabulary vocabulary;  ///< counted on the training blocks only
+  Vocabulary vocabulary;
   std::vector<Block> training;
   std::vector<Block> held_out;
   double unknown_share = 0;  ///< of the tokens of all blocks
@@ -26,34 +27,44 @@ struct Corpus {
   std::size_t held_out_tokens() const { return held_out.size() * block_length; }
 };
 
-/// Cuts `tokens` into blocks, dropping what does not fill the last one.
-inline Corpus make_corpus(std::span<const std::string> tokens, std::int64_t vocabulary_size) {
-  const std::size_t blocks = tokens.size() / Corpus::block_length;
-  const auto block = [&](std::size_t index) {
-    return tokens.subspan(index * Corpus::block_length, Corpus::block_length);
-  };
-  const auto is_held_out = [](std::size_t index) {
-    return index % Corpus::held_out_every == Corpus::held_out_every - 1;
-  };
+/// Calls `use(block, is_held_out)` for the blocks of `tokens`, without what does not fill the last one.
+template <class Use>
+void for_each_block(std::span<const std::string> tokens, Use use) {
+  for (std::size_t index = 0; index < tokens.size() / Corpus::block_length; ++index)
+    use(tokens.subspan(index * Corpus::block_length, Corpus::block_length),
+        index % Corpus::held_out_every == Corpus::held_out_every - 1);
+}
 
+/// The tokens of the training blocks: what a vocabulary is counted on.
+inline std::vector<std::string> training_part(std::span<const std::string> tokens) {
   std::vector<std::string> seen;
-  for (std::size_t index = 0; index < blocks; ++index) {
-    if (!is_held_out(index)) seen.insert(seen.end(), block(index).begin(), block(index).end());
-  }
+  for_each_block(tokens, [&](std::span<const std::string> block, bool is_held_out) {
+    if (!is_held_out) seen.insert(seen.end(), block.begin(), block.end());
+  });
+  return seen;
+}
 
-  Corpus corpus{.vocabulary = Vocabulary{seen, vocabulary_size}, .training = {}, .held_out = {}};
+/// Cuts `tokens` into blocks, dropping what does not fill the last one, and numbers them.
+inline Corpus make_corpus(std::span<const std::string> tokens, Vocabulary vocabulary) {
+  Corpus corpus{.vocabulary = std::move(vocabulary), .training = {}, .held_out = {}};
   std::size_t unknown = 0;
-  for (std::size_t index = 0; index < blocks; ++index) {
+  for_each_block(tokens, [&](std::span<const std::string> block, bool is_held_out) {
     Block ids;
     ids.reserve(Corpus::block_length);
-    for (const std::string& token : block(index)) {
+    for (const std::string& token : block) {
       ids.push_back(corpus.vocabulary.id(token));
       unknown += ids.back() == Vocabulary::unknown;
     }
-    (is_held_out(index) ? corpus.held_out : corpus.training).push_back(std::move(ids));
-  }
-  corpus.unknown_share = static_cast<double>(unknown) / static_cast<double>(blocks * Corpus::block_length);
+    (is_held_out ? corpus.held_out : corpus.training).push_back(std::move(ids));
+  });
+  corpus.unknown_share =
+      static_cast<double>(unknown) / static_cast<double>(corpus.training_tokens() + corpus.held_out_tokens());
   return corpus;
+}
+
+/// With a vocabulary of that size, counted on the training blocks.
+inline Corpus make_corpus(std::span<const std::string> tokens, std::int64_t vocabulary_size) {
+  return make_corpus(tokens, Vocabulary{training_part(tokens), vocabulary_size});
 }
 
 }  // namespace language_model

@@ -9,17 +9,28 @@
 
 namespace language_model {
 
+/// A part of the text, as the `bible` program names it.
+struct Passage {
+  const char* reference;
+  int verses;
+};
+
+inline constexpr Passage whole_bible{"gen1:1-rev22:21", 31'102};
+inline constexpr Passage old_testament{"gen1:1-mal4:6", 23'145};
+inline constexpr Passage new_testament{"mat1:1-rev22:21", 7'957};
+
 /// The King James text as one string, verse after verse, without the references in front of them.
 ///
 /// Asks the `bible` program for it (Debian packages bible-kjv and bible-kjv-text).
-/// @throws std::runtime_error when the program is missing or prints less than the whole text.
-inline std::string read_king_james() {
+/// @throws std::runtime_error when the program is missing or prints less than the whole passage.
+inline std::string read_king_james(const Passage& passage = whole_bible) {
   struct ClosePipe {
     void operator()(std::FILE* stream) const { ::pclose(stream); }
   };
   // Without the redirection of its input the program would start its interactive mode.
+  const std::string command = std::string("bible -f ") + passage.reference;
   const std::unique_ptr<std::FILE, ClosePipe> pipe{
-      ::popen("bible -f gen1:1-rev22:21 </dev/null 2>/dev/null", "r")};
+      ::popen((command + " </dev/null 2>/dev/null").c_str(), "r")};
 
   std::string output;
   if (pipe) {
@@ -29,7 +40,6 @@ inline std::string read_king_james() {
     }
   }
 
-  constexpr int verses_expected = 31'102;
   int verses = 0;
   std::string text;
   text.reserve(output.size());
@@ -43,9 +53,9 @@ inline std::string read_king_james() {
     }
     begin = end + 1;
   }
-  if (verses != verses_expected) {
-    throw std::runtime_error{"the command `bible -f gen1:1-rev22:21` printed " + std::to_string(verses) +
-                             " verses instead of " + std::to_string(verses_expected) +
+  if (verses != passage.verses) {
+    throw std::runtime_error{"the command `" + command + "` printed " + std::to_string(verses) +
+                             " verses instead of " + std::to_string(passage.verses) +
                              "; install its packages: apt-get install bible-kjv bible-kjv-text"};
   }
   return text;

@@ -77,15 +77,15 @@ plot)";
   return script.str();
 }
 
-/// Writes training-loss.csv, validation-loss.csv and loss-curves.gnuplot into `directory`, and lets gnuplot
-/// draw loss-curves.svg from them.
-/// @throws std::runtime_error when a file cannot be written or gnuplot fails or is missing.
-inline void write_loss_curves(const std::filesystem::path& directory, const Race& race) {
-  const auto create = [&](const char* name) {
-    std::ofstream file(directory / name);
-    file.exceptions(std::ios::badbit | std::ios::failbit);
-    return file;
-  };
+/// A file to write into. @throws std::ios_base::failure when it cannot be written.
+inline std::ofstream create(const std::filesystem::path& path) {
+  std::ofstream file(path);
+  file.exceptions(std::ios::badbit | std::ios::failbit);
+  return file;
+}
+
+/// Writes training-loss.csv and validation-loss.csv into `directory`.
+inline void write_loss_tables(const std::filesystem::path& directory, const Race& race) {
   const auto of_all = [&](auto&& figure) {  // ",a,b,c"
     std::ostringstream text;
     for (std::size_t runner = 0; runner < race.size(); ++runner) text << ',' << figure(runner);
@@ -99,7 +99,7 @@ inline void write_loss_curves(const std::filesystem::path& directory, const Race
       means.push_back(smoothed(runner.result.training_loss));
       steps = std::min(steps, means.back().size());
     }
-    std::ofstream file = create("training-loss.csv");
+    std::ofstream file = create(directory / "training-loss.csv");
     file << "step" << of_all(name) << of_all([&](std::size_t runner) { return name(runner) + "_smoothed"; })
          << '\n';
     for (std::size_t i = 0; i < steps; ++i)
@@ -109,19 +109,25 @@ inline void write_loss_curves(const std::filesystem::path& directory, const Race
   {
     std::size_t points = race.front().result.validation.size();
     for (const Runner& runner : race) points = std::min(points, runner.result.validation.size());
-    std::ofstream file = create("validation-loss.csv");
+    std::ofstream file = create(directory / "validation-loss.csv");
     file << "steps_done" << of_all(name) << '\n';
     for (std::size_t i = 0; i < points; ++i)
       file << race.front().result.validation[i].step
            << of_all([&](std::size_t runner) { return race[runner].result.validation[i].loss; }) << '\n';
   }
-  create("loss-curves.gnuplot") << gnuplot_script(race);
+}
 
-  // The shell gets the directory through the environment, so that no character in it needs quoting.
-  ::setenv("LOSS_CURVES_DIRECTORY", std::filesystem::absolute(directory).c_str(), 1);
-  if (std::system(R"(cd "$LOSS_CURVES_DIRECTORY" && gnuplot loss-curves.gnuplot)") != 0) {
-    throw std::runtime_error(
-        "gnuplot could not draw loss-curves.svg; install its package: apt-get install gnuplot-nox");
+/// Writes `name`.gnuplot into `directory`, and lets gnuplot draw what it says.
+/// @throws std::runtime_error when the file cannot be written or gnuplot fails or is missing.
+inline void draw(const std::filesystem::path& directory, const std::string& name, const std::string& script) {
+  create(directory / (name + ".gnuplot")) << script;
+
+  // The shell gets the names through the environment, so that no character in them needs quoting.
+  ::setenv("CURVES_DIRECTORY", std::filesystem::absolute(directory).c_str(), 1);
+  ::setenv("CURVES_SCRIPT", (name + ".gnuplot").c_str(), 1);
+  if (std::system(R"(cd "$CURVES_DIRECTORY" && gnuplot "$CURVES_SCRIPT")") != 0) {
+    throw std::runtime_error("gnuplot could not draw " + name +
+                             ".svg; install its package: apt-get install gnuplot-nox");
   }
 }
 

@@ -64,9 +64,15 @@ bool demonstrate(const Corpus& corpus, const TrainingPlan& plan, const Options& 
   print_introduction(std::cout, corpus, plan, sides.size());
   std::cout << "\nThe last column, " << sides.back().name << ", by parameter:\n"
             << make_stack(Transformer{plan.shape, plan.seed}, plan.shape, second_moments, {})->plan() << '\n';
-  const Race race = run_race(corpus, plan, sides, options.threads);
+  std::vector<Entrant> entrants;
+  for (const Side& side : sides)
+    entrants.push_back({.name = side.name, .train = [&](const StepObserver& observe) {
+                          return train(corpus, plan, side.with(plan.shape, {}), observe);
+                        }});
+  const Race race = run_race(entrants, plan.steps, options.threads);
   print_table(std::cout, plan, race);
-  write_loss_curves(options.output, race);
+  write_loss_tables(options.output, race);
+  draw(options.output, "loss-curves", gnuplot_script(race));
   std::cout << "written: " << (options.output / "loss-curves.svg").string()
             << " and the CSV files beside it\n";
   if (std::ranges::all_of(race, [](const Runner& runner) { return runner.result.improved(); })) return true;

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <algorithm>
-#include <charconv>
 #include <cstdint>
 #include <filesystem>
 #include <limits>
@@ -11,6 +10,8 @@
 #include <string>
 #include <string_view>
 #include <thread>
+
+#include "arguments.hpp"
 
 namespace language_model {
 
@@ -54,37 +55,22 @@ struct Options {
 };
 
 /// @throws std::invalid_argument that names the offending option.
-inline Options parse_options(std::span<char* const> arguments) {
+inline Options parse_options(std::span<char* const> words) {
   Options options;
-  for (auto argument = arguments.begin(); argument != arguments.end(); ++argument) {
-    const std::string_view name = *argument;
-    const auto value = [&]() -> std::string_view {
-      if (++argument == arguments.end()) throw std::invalid_argument(std::string(name) + " needs a value");
-      return *argument;
-    };
-    const auto number = [&](auto least, auto most) {
-      const std::string_view text = value();
-      auto result = least;
-      const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), result);
-      if (error != std::errc{} || end != text.data() + text.size() || result < least || result > most) {
-        throw std::invalid_argument(std::string(name) + " needs a whole number between " +
-                                    std::to_string(least) + " and " + std::to_string(most) + ", not '" +
-                                    std::string(text) + "'");
-      }
-      return result;
-    };
+  for (Arguments arguments(words); arguments.next();) {
+    const std::string_view name = arguments.name();
     if (name == "--steps") {
-      options.steps = number(std::int64_t{20}, std::int64_t{1'000'000});
+      options.steps = arguments.number(std::int64_t{20}, std::int64_t{1'000'000});
     } else if (name == "--seed") {
-      options.seed = number(std::uint64_t{0}, std::numeric_limits<std::uint64_t>::max());
+      options.seed = arguments.number(std::uint64_t{0}, std::numeric_limits<std::uint64_t>::max());
     } else if (name == "--output") {
-      options.output = value();
+      options.output = arguments.value();
     } else if (name == "--threads") {
-      options.threads = number(1, 1'024);
+      options.threads = arguments.number(1, 1'024);
     } else if (name == "--dense") {
       options.dense = true;
     } else if (name == "--architecture") {
-      const std::string_view architecture = value();
+      const std::string_view architecture = arguments.value();
       if (architecture != "dense" && architecture != "mixture")
         throw std::invalid_argument("--architecture is dense or mixture, not '" + std::string(architecture) +
                                     "'");
@@ -100,7 +86,7 @@ inline Options parse_options(std::span<char* const> arguments) {
     } else if (name == "--help") {
       options.help = true;
     } else {
-      throw std::invalid_argument("unknown option '" + std::string(name) + "'");
+      arguments.refuse();
     }
   }
   return options;

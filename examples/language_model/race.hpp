@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <mutex>
 #include <span>
 #include <sstream>
@@ -13,12 +14,17 @@
 
 #include "cores.hpp"
 #include "parallel.hpp"
-#include "sides.hpp"
 #include "status_line.hpp"
 #include "text.hpp"
 #include "training.hpp"
 
 namespace language_model {
+
+/// A training that is to run beside others.
+struct Entrant {
+  std::string name;
+  std::function<TrainingResult(const StepObserver&)> train;
+};
 
 /// One training of a race.
 struct Runner {
@@ -32,9 +38,9 @@ using Race = std::vector<Runner>;
 /// The progress of trainings that run side by side, as one line.
 class RaceProgress {
  public:
-  RaceProgress(const TrainingPlan& plan, std::span<const Side> sides)
-      : plan_(plan), steps_done_(sides.size()), smooth_loss_(sides.size()) {
-    for (const Side& side : sides) names_.push_back(side.name);
+  RaceProgress(std::int64_t steps, std::span<const Entrant> entrants)
+      : steps_(steps), steps_done_(entrants.size()), smooth_loss_(entrants.size()) {
+    for (const Entrant& entrant : entrants) names_.push_back(entrant.name);
   }
 
   /// Called from all trainings' threads.
@@ -51,16 +57,16 @@ class RaceProgress {
     const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start_;
     const std::int64_t slowest = std::ranges::min(steps_done_);
     const double left =
-        elapsed.count() * static_cast<double>(plan_.steps - slowest) / static_cast<double>(slowest);
+        elapsed.count() * static_cast<double>(steps_ - slowest) / static_cast<double>(slowest);
     std::ostringstream text;  // under 80 columns, or a terminal could not rewrite it
-    text << "step " << slowest << '/' << plan_.steps;
+    text << "step " << slowest << '/' << steps_;
     for (std::size_t runner = 0; runner < names_.size(); ++runner)
       text << (runner == 0 ? ": " : ", ") << names_[runner] << ' ' << fixed(smooth_loss_[runner], 3);
     text << "; " << minutes(left) << " left";
     return text.str();
   }
 
-  TrainingPlan plan_;
+  std::int64_t steps_;
   std::vector<std::string> names_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   std::vector<std::int64_t> steps_done_;
@@ -69,21 +75,19 @@ class RaceProgress {
   std::mutex mutex_;
 };
 
-/// Trains all sides side by side: one core for each does more than all cores for one. Where there are fewer
-/// cores than sides they change after every step.
-inline Race run_race(const Corpus& corpus, const TrainingPlan& plan, std::span<const Side> sides,
-                     int core_count) {
+/// Runs all trainings, of `steps` steps, side by side: one core for each does more than all cores for one.
+/// Where there are fewer cores than trainings they change after every step.
+inline Race run_race(std::span<const Entrant> entrants, std::int64_t steps, int core_count) {
   Race race;
-  for (const Side& side : sides) race.push_back({.name = side.name});
-  RaceProgress progress(plan, sides);
+  for (const Entrant& entrant : entrants) race.push_back({.name = entrant.name});
+  RaceProgress progress(steps, entrants);
   Cores cores(core_count);
-  run_side_by_side(sides.size(), sides.size(), [&](std::size_t runner) {
+  run_side_by_side(entrants.size(), entrants.size(), [&](std::size_t runner) {
     Cores::Core core(cores);
-    race[runner].result =
-        train(corpus, plan, sides[runner].with(plan.shape, {}), [&](std::int64_t steps_done, double loss) {
-          progress.update(runner, steps_done, loss);
-          core.pass_on();
-        });
+    race[runner].result = entrants[runner].train([&](std::int64_t steps_done, double loss) {
+      progress.update(runner, steps_done, loss);
+      core.pass_on();
+    });
   });
   return race;
 }

@@ -64,9 +64,11 @@ struct TrainingResult {
 using OptimizerFactory = std::function<ScheduledOptimizer(const Transformer& model, std::int64_t steps)>;
 using StepObserver = std::function<void(std::int64_t steps_done, double loss)>;
 
-/// Trains a model from scratch; stops early when the loss is no longer finite.
-inline TrainingResult train(const Corpus& corpus, const TrainingPlan& plan,
-                            const OptimizerFactory& make_optimizer, const StepObserver& observe = {}) {
+/// Trains a model; stops early when the loss is no longer finite. `before_forward` is called before every
+/// forward pass: where weights are made of others, it makes them.
+inline TrainingResult train(
+    Transformer& model, ScheduledOptimizer& optimizer, const Corpus& corpus, const TrainingPlan& plan,
+    const StepObserver& observe = {}, const std::function<void()>& before_forward = [] {}) {
   using Clock = std::chrono::steady_clock;
   using Seconds = std::chrono::duration<double>;
   constexpr std::int64_t validations = 20;
@@ -77,23 +79,28 @@ inline TrainingResult train(const Corpus& corpus, const TrainingPlan& plan,
   std::vector<Window> held_out_sample;
   for (std::size_t i = 0; i < held_out.size(); i += validation_stride) held_out_sample.push_back(held_out[i]);
 
-  Transformer model{plan.shape, plan.seed};
-  ScheduledOptimizer optimizer = make_optimizer(model, plan.steps);
+  const auto evaluated = [&](const std::vector<Window>& windows) {
+    const torch::NoGradGuard no_grad;
+    before_forward();
+    return evaluate(model, windows);
+  };
+
   BatchStream batches{corpus.training, static_cast<std::size_t>(plan.sequences), context, plan.seed};
-  const torch::Tensor mean_row = model->head->weight.detach().mean(0);
 
   TrainingResult result;
-  result.start = evaluate(model, held_out);
+  result.start = evaluated(held_out);
+  const torch::Tensor mean_row = model->head->weight.detach().mean(0);
   Seconds total{0};
   Seconds updating{0};
   for (std::int64_t step = 0; step < plan.steps; ++step) {
     if (step * validations / plan.steps != (step - 1) * validations / plan.steps || step == 0) {
-      result.validation.push_back({.step = step, .loss = evaluate(model, held_out_sample).loss});
+      result.validation.push_back({.step = step, .loss = evaluated(held_out_sample).loss});
     }
 
     const auto begin = Clock::now();
     const Batch batch = batches.next();
     optimizer.zero_grad();
+    before_forward();
     const torch::Tensor loss = next_token_loss(model(batch.inputs), batch.targets);
     result.training_loss.push_back(loss.item<double>());
     if (!std::isfinite(result.training_loss.back())) break;
@@ -107,13 +114,21 @@ inline TrainingResult train(const Corpus& corpus, const TrainingPlan& plan,
     if (observe) observe(step + 1, result.training_loss.back());
   }
 
-  result.end = evaluate(model, held_out);
-  result.validation.push_back({.step = plan.steps, .loss = evaluate(model, held_out_sample).loss});
+  result.end = evaluated(held_out);
+  result.validation.push_back({.step = plan.steps, .loss = evaluated(held_out_sample).loss});
   result.mean_row_drift = (model->head->weight.detach().mean(0) - mean_row).norm().item<double>();
   result.seconds_per_step = total.count() / static_cast<double>(plan.steps);
   result.update_seconds_per_step = updating.count() / static_cast<double>(plan.steps);
   result.state_bytes = optimizer.saved_bytes();
   return result;
+}
+
+/// Trains a model from scratch.
+inline TrainingResult train(const Corpus& corpus, const TrainingPlan& plan,
+                            const OptimizerFactory& make_optimizer, const StepObserver& observe = {}) {
+  Transformer model{plan.shape, plan.seed};
+  ScheduledOptimizer optimizer = make_optimizer(model, plan.steps);
+  return train(model, optimizer, corpus, plan, observe);
 }
 
 }  // namespace language_model

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <mutex>
+#include <numeric>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "parallel.hpp"
+#include "status_line.hpp"
+#include "text.hpp"
+#include "training.hpp"
+
+namespace language_model {
+
+/// One training of a search.
+struct PlannedTraining {
+  std::string description;  ///< as its line of the table begins: "AdamW,0.001,dense,700,1,"
+  std::function<TrainingResult(const StepObserver&)> train;
+};
+
+/// The trainings that are in a table already, by what they were: whoever stops a search of hours may go on.
+class FinishedTrainings {
+ public:
+  explicit FinishedTrainings(std::filesystem::path table) {
+    std::ifstream file(table);
+    for (std::string line; std::getline(file, line);) lines_.push_back(line);
+  }
+
+  bool empty() const { return lines_.empty(); }
+  /// The validation loss of the training whose line begins like that.
+  std::optional<double> find(const std::string& beginning) const {
+    for (const std::string& line : lines_)
+      if (line.starts_with(beginning)) return std::stod(line.substr(beginning.size()));
+    return std::nullopt;
+  }
+
+ private:
+  std::vector<std::string> lines_;
+};
+
+/// Runs trainings of `steps` steps, `workers` of them side by side, and returns their validation losses on
+/// all held-out blocks. Results go into a table as they come, and those that stand in it are taken from
+/// there. `columns` names what descriptions have: "side,rate,architecture,steps,seed".
+inline std::vector<double> run_planned(const std::vector<PlannedTraining>& trainings, std::int64_t steps,
+                                       std::size_t workers, const std::filesystem::path& table,
+                                       std::string_view columns) {
+  std::vector<double> losses(trainings.size());
+  std::vector<std::size_t> missing;
+  const FinishedTrainings finished(table);
+  for (std::size_t i = 0; i < trainings.size(); ++i) {
+    if (const auto loss = finished.find(trainings[i].description)) {
+      losses[i] = *loss;
+    } else {
+      missing.push_back(i);
+    }
+  }
+  if (missing.empty()) return losses;
+
+  std::ofstream file(table, std::ios::app);
+  file.exceptions(std::ios::badbit | std::ios::failbit);
+  if (finished.empty()) file << columns << ",validation_loss,training_loss" << std::endl;
+
+  const auto start = std::chrono::steady_clock::now();
+  StatusLine line;
+  std::mutex mutex;
+  std::int64_t steps_done = 0;
+  run_side_by_side(missing.size(), workers, [&](std::size_t index) {
+    const PlannedTraining& training = trainings[missing[index]];
+    const TrainingResult result = training.train([&](std::int64_t, double) {
+      const std::lock_guard lock(mutex);
+      ++steps_done;
+      line.update([&] {
+        const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+        const double done = static_cast<double>(steps_done) / static_cast<double>(steps);
+        return fixed(done, 1) + " of " + std::to_string(missing.size()) + " trainings  " +
+               minutes(elapsed.count() * (static_cast<double>(missing.size()) / done - 1)) + " left";
+      });
+    });
+
+    const std::lock_guard lock(mutex);
+    losses[missing[index]] = result.end.loss;
+    file << training.description << result.end.loss << ',' << result.final_training_loss() << std::endl;
+  });
+  return losses;
+}
+
+/// The mean of several trainings' losses.
+inline double mean(const std::vector<double>& losses) {
+  return std::reduce(losses.begin(), losses.end()) / static_cast<double>(losses.size());
+}
+
+/// The standard deviation of several trainings' losses around their mean.
+inline double spread(const std::vector<double>& losses) {
+  double sum = 0;
+  for (const double loss : losses) sum += (loss - mean(losses)) * (loss - mean(losses));
+  return std::sqrt(sum / static_cast<double>(losses.size() - 1));
+}
+
+}  // namespace language_model
