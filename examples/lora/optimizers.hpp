@@ -30,7 +30,7 @@ struct Method {
   std::string name;
   std::function<std::unique_ptr<torch::optim::Optimizer>(const Adapters& adapters, double rate)> make;
   double rate;                   ///< the best that the search found
-  double rate_badly_scaled;      ///< the best from the badly scaled start
+  double rate_badly_scaled;      ///< that from the badly scaled start
   int lowest_rate;               ///< number of the lowest rate of the search's grid
   int lowest_rate_badly_scaled;  ///< number of that of the badly scaled start
 };
