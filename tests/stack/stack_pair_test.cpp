@@ -327,6 +327,19 @@ TEST_CASE("routing: two patterns that differ in one place give each name its par
   check_refused([&] { routing.add_pair("head", "heads", lora); }, {"has the pattern 'head' already"});
 }
 
+TEST_CASE("one side's role for both blocks of a pair is refused") {
+  Lora lora, other;
+  const auto linked = pair_role<LoraPair, double>(OptimizerOptions{.learning_rate = 0.1}).linked();
+  BasicRouting<double> routing;
+  routing.add("*.lora_B", linked.a.front());
+  std::vector<NamedTensor<double>> tensors;
+  for (const auto& [name, of] : {std::pair{"q.lora_B", &lora}, {"v.lora_B", &other}})
+    tensors.push_back({name, TensorView<double>(of->up), TensorView<const double>(of->g_up)});
+  Stack stack;
+  check_refused([&] { stack.route(tensors, routing); },
+                {"'v.lora_B'", "'q.lora_B'", "same side", "a role of its own"});
+}
+
 TEST_CASE("so is that of a PairOptimizer") {
   Lora first, second;
   const OptimizerOptions options{.learning_rate = 0.1, .parameter = "q"};

@@ -4,6 +4,7 @@
 #include "support/storages.hpp"
 
 #include <symopt/derive/update.hpp>
+#include <symopt/group/head_rotations.hpp>
 #include <symopt/group/named_groups.hpp>
 #include <symopt/normalization/one_sided_spectral.hpp>
 #include <symopt/normalization/sign.hpp>

@@ -126,6 +126,11 @@ class PairLink {
   }
 
   void connect(const std::string& name) {
+    require(blocks_on(PairSide::a) > 0 && blocks_on(PairSide::b) > 0, {name}, [&] {
+      return "'" + halves_.front().name +
+             "' and this one are on the same side of their pair; give each pair a role "
+             "of its own";
+    });
     const Half &a = first_on(PairSide::a), &b = first_on(PairSide::b);
     for (const Half& half : halves_) {
       const Half& like = half.side == PairSide::a ? a : b;
