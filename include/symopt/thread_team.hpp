@@ -3,6 +3,8 @@
 
 #include <symopt/abi.hpp>
 
+#ifdef _OPENMP  // <thread> is not cheap to read
+
 #include <atomic>
 #include <cstdint>
 #include <thread>
@@ -85,3 +87,5 @@ class ThreadTeam {
 };
 
 }}}  // namespace symopt::kernel
+
+#endif

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <symopt/matrix.hpp>
+#include <symopt/thread_team.hpp>
 
 #include <algorithm>
 #include <atomic>
@@ -9,8 +10,6 @@
 #include <utility>
 
 #ifdef _OPENMP
-#include <symopt/thread_team.hpp>
-
 #include <omp.h>
 #endif
 

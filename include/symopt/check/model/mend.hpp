@@ -68,6 +68,7 @@ SYMOPT_CHECK_INLINE std::vector<AxisChange> additions(const AnyModel& model, con
 
 SYMOPT_CHECK_INLINE std::string names_of(const AnyModel& model, const std::vector<MovedAxis>& axes) {
   std::vector<std::string> names;
+  names.reserve(axes.size());
   for (const MovedAxis& axis : axes) names.push_back(model.name(axis.parameter));
   return symopt::detail::listed(names);
 }

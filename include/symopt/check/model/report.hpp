@@ -95,6 +95,7 @@ namespace detail {
 
 SYMOPT_CHECK_INLINE std::string names_text(const std::vector<ParameterGap>& gaps) {
   std::vector<std::string> names;
+  names.reserve(gaps.size());
   for (const ParameterGap& gap : gaps) names.push_back(gap.name);
   return symopt::detail::listed(names);
 }
