@@ -131,7 +131,7 @@ TEST_CASE("the direction of a square head is a polar factor times the rate and t
   REQUIRE(symopt_set_schedule_factor(optimizer, 0.5) == SYMOPT_OK);
   REQUIRE(symopt_step(optimizer, gradients.data(), nullptr) == SYMOPT_OK);
   const double length = 0.25 * 0.2 * std::sqrt(2.0);  // rate, factor, and the scale that matches AdamW's
-  constexpr double band = 0.06;  // of the default polar factor in float
+  constexpr double band = 0.06;                       // of the default polar factor in float
   CHECK(std::abs(static_cast<double>(weights[0]) + length) <= band * length);
   CHECK(std::abs(static_cast<double>(weights[3]) + length) <= band * length);
   CHECK(std::abs(weights[1]) <= 1e-6F);
