@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
@@ -25,6 +26,15 @@ constexpr std::string_view spelled_name() {
   constexpr std::size_t end = semicolon == std::string_view::npos ? text.rfind(']') : semicolon;
   return text.substr(begin, end - begin);
 #endif
+}
+
+/// The name without the default method of a polar factor: "HeadSpectral<left, 4>" for "HeadSpectral<left, 4,
+/// Automatic>". One compiler spells it where another leaves it out, and names are in files.
+inline std::string without_default_method(std::string name) {
+  for (const std::string_view spelled : {", Automatic>", "<Automatic>"})
+    for (std::size_t at = 0; (at = name.find(spelled, at)) != std::string::npos;)
+      name.replace(at, spelled.size(), spelled.front() == '<' ? "" : ">");
+  return name;
 }
 
 /// A type's name, as a compiler spells it, without namespaces, enclosing classes and functions:
@@ -68,7 +78,7 @@ inline std::string short_name(std::string_view spelled) {
     }
   }
   for (std::size_t empty = 0; (empty = name.find("<>")) != std::string::npos;) name.erase(empty, 2);
-  return name;
+  return without_default_method(std::move(name));
 }
 
 template <class T>

@@ -59,13 +59,13 @@ struct PerHead {
     explicit Workspace(Shape shape) : detail::workspace_t<N, Scalar>(head_shape(shape)) {}
   };
 
-  /// "PerHead<left, 4, RowNorm>"; of a polar factor "HeadSpectral<left, 4, Automatic>", as state files have
-  /// it.
+  /// "PerHead<left, 4, RowNorm>"; of a polar factor "HeadSpectral<left, 4>", as state files have it.
   static std::string name() {
     const std::string heads =
         std::string(side == Side::left ? "<left, " : "<right, ") + std::to_string(head_size) + ", ";
     if constexpr (detail::is_spectral_v<N>) {
-      return "HeadSpectral" + heads + detail::type_name<decltype(N::method)>() + ">";
+      const std::string method = detail::type_name<decltype(N::method)>();
+      return detail::without_default_method("HeadSpectral" + heads + method + ">");
     } else {
       return "PerHead" + heads + detail::type_name<N>() + ">";
     }

@@ -3,6 +3,7 @@
 
 #include <symopt/finite.hpp>
 #include <symopt/state/state_file.hpp>
+#include <symopt/type_name.hpp>
 
 #include <memory>
 
@@ -146,17 +147,9 @@ class StateReader {
     loads_.push_back(load);
   }
 
-  /// Tests whether two names are of one rule. The default method of a polar factor is spelled by one
-  /// compiler, Spectral<Automatic>, and left out by another.
-  static bool names_one_rule(const nlohmann::json& a, const nlohmann::json& b) {
-    const auto without_default = [](std::string name) {
-      for (const std::string_view spelled : {", Automatic>", "<Automatic>"})
-        for (std::size_t at = 0; (at = name.find(spelled, at)) != std::string::npos;)
-          name.replace(at, spelled.size(), spelled.front() == '<' ? "" : ">");
-      return name;
-    };
-    return a.is_string() && b.is_string() &&
-           without_default(a.get<std::string>()) == without_default(b.get<std::string>());
+  /// Tests whether the name in a file is that of the rule here. Files of version 0.1 may spell a default.
+  static bool names_one_rule(const nlohmann::json& found, const nlohmann::json& here) {
+    return found.is_string() && symopt::detail::without_default_method(found.get<std::string>()) == here;
   }
 
   void changed(const symopt::detail::SavedParameter& parameter, const std::string& difference) {
