@@ -8,6 +8,7 @@
 #include <symopt/simd/lanes.hpp>
 
 #include <algorithm>
+#include <cstddef>
 
 // Products of few columns with many lines, without the packing that pays for larger ones.
 namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
@@ -113,7 +114,7 @@ class LineProduct {
 #pragma GCC unroll 8
           for (Index l = 0; l < group; ++l) sum[l] = multiply_add(L(copy[l * rank_ + k]), row, sum[l]);
         }
-        Scalar out[group][width];
+        Scalar out[static_cast<std::size_t>(group)][static_cast<std::size_t>(width)];
 #pragma GCC unroll 8
         for (Index l = 0; l < group; ++l) sum[l].store(out[l]);
         const Index count = std::min(width, rank_ - j);

@@ -86,15 +86,16 @@ SYMOPT_CHECK_INLINE bool Place::is_finite() const {
 
 SYMOPT_CHECK_INLINE double Place::change_of_loss() const {
   double change = 0;
-  for (const LossAndGradients& near : nearby_) change = std::max(change, std::abs(near.loss - value_.loss));
+  for (const LossAndGradients& neighbour : nearby_)
+    change = std::max(change, std::abs(neighbour.loss - value_.loss));
   return change;
 }
 
 SYMOPT_CHECK_INLINE std::vector<double> Place::changes_of_gradients(const JointMotion* motion) const {
   const Tensors here = motion != nullptr ? motion->on_gradients(value_.gradients) : value_.gradients;
   std::vector<double> changes(here.size(), 0);
-  for (const LossAndGradients& near : nearby_) {
-    const Tensors there = motion != nullptr ? motion->on_gradients(near.gradients) : near.gradients;
+  for (const LossAndGradients& neighbour : nearby_) {
+    const Tensors there = motion != nullptr ? motion->on_gradients(neighbour.gradients) : neighbour.gradients;
     for (std::size_t p = 0; p < here.size(); ++p)
       changes[p] = std::max(changes[p], distance(there[p], here[p]));
   }

@@ -123,8 +123,8 @@ SYMOPT_CHECK_INLINE TwinReport Trainings::twin(const JointMotion& motion,
   const auto last_found = [&] { return std::max(report.losses_part, report.weights_leave); };
   for (int look = 0, looked_at = 0; look < looks && last_found() > looked_at; ++look) {
     looked_at = look == 0 ? last_found() : steps_;  // what is found later yet asks for all steps
-    const auto reaches = [looked_at](const Training& near) {
-      return near.losses.size() > static_cast<std::size_t>(looked_at);
+    const auto reaches = [looked_at](const Training& neighbour) {
+      return neighbour.losses.size() > static_cast<std::size_t>(looked_at);
     };
     // Those for other elements serve this one, too.
     for (auto k = std::count_if(nearby_.begin(), nearby_.end(), reaches); k < first_draws + draws; ++k)
@@ -173,8 +173,8 @@ SYMOPT_CHECK_INLINE void Trainings::compare_losses(const Twin& twin, TwinReport&
   for (std::size_t t = 0; t < plain_.losses.size(); ++t) {
     const double loss = plain_.losses[t];
     const auto raise = [&](const std::vector<Training>& nearby, double here) {
-      for (const Training& near : nearby)
-        if (t < near.losses.size()) change = std::max(change, std::abs(near.losses[t] - here));
+      for (const Training& neighbour : nearby)
+        if (t < neighbour.losses.size()) change = std::max(change, std::abs(neighbour.losses[t] - here));
     };
     raise(nearby_, loss);
     raise(twin.nearby, twin.training.losses[t]);
@@ -209,20 +209,20 @@ SYMOPT_CHECK_INLINE std::vector<Outcome> Trainings::weights_after(std::size_t we
   const Tensors& actual = twin.training.weights[weighing];
   const Tensors expected = twin.motion.on_weights(plain_.weights[weighing]);
   std::vector<double> changes(actual.size(), 0);
-  const auto raise = [&](const Tensors& near, const Tensors& here) {
+  const auto raise = [&](const Tensors& neighbour, const Tensors& here) {
     for (std::size_t p = 0; p < changes.size(); ++p)
-      changes[p] = std::max(changes[p], distance(near[p], here[p]));
+      changes[p] = std::max(changes[p], distance(neighbour[p], here[p]));
   };
-  for (const Training& near : nearby_) {
-    if (weighing >= near.weights.size()) continue;
+  for (const Training& neighbour : nearby_) {
+    if (weighing >= neighbour.weights.size()) continue;
     if (twin.motion.element().is_isometric()) {
-      raise(near.weights[weighing], plain_.weights[weighing]);
+      raise(neighbour.weights[weighing], plain_.weights[weighing]);
     } else {
-      raise(twin.motion.on_weights(near.weights[weighing]), expected);
+      raise(twin.motion.on_weights(neighbour.weights[weighing]), expected);
     }
   }
-  for (const Training& near : twin.nearby)
-    if (weighing < near.weights.size()) raise(near.weights[weighing], actual);
+  for (const Training& neighbour : twin.nearby)
+    if (weighing < neighbour.weights.size()) raise(neighbour.weights[weighing], actual);
 
   std::vector<Outcome> outcomes;
   for (std::size_t p = 0; p < actual.size(); ++p) {
