@@ -14,7 +14,7 @@
 #include <memory>
 #include <new>
 
-// What memory allows: a loop over the streams of a step that does no arithmetic.
+// The limit that memory sets: a loop over the streams of a step that does no arithmetic.
 namespace symopt_benchmark {
 
 using symopt::Index;

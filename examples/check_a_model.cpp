@@ -57,7 +57,7 @@ int main() {
                                         g(input.cast<double>().transpose()).transpose().cast<float>();
                                   });
 
-  // What trains it, made anew for every training.
+  // Two optimizers of the model: each call makes a new one.
   const auto derived = [](const std::vector<NamedTensor<float>>& tensors) {
     LayerwiseOptimizer stack({.learning_rate = 1e-2});
     for (const auto& tensor : tensors) stack.add<HiddenMatrix>(tensor.name, tensor.weights, *tensor.gradient);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What groups do to a block, and what rules make of it: docs/group-action.svg. Every cell is computed, and
-// under each block stands whether the rule commutes with the move above it, as computed.
+// Draws docs/group-action.svg: one block as groups move it, and the steps that rules make for each. Every
+// cell is computed; so is the line under each block, which says whether the rule commutes with the move.
 //   group_action             prints the picture
 //   group_action FILE.svg    exits with 1 unless it shows what the library computes now
 #include <symopt/symopt.hpp>
@@ -27,8 +27,8 @@ constexpr Index rows = 5, cols = 6;
 using Block = Matrix<double>;
 using Gradients = std::vector<Block>;
 
-/// What a training sends to an embedding of five tokens: the first is frequent, the last is rare, and the
-/// gradients of the second are mostly noise.
+/// Gradients of an embedding of five tokens over a training: the first token is frequent, the last is rare,
+/// and the gradients of the second are mostly noise.
 Gradients gradients() {
   std::mt19937_64 random(5);
   const Block mean = gaussian<double>({rows, cols}, random);

@@ -68,7 +68,7 @@ class Adapters {
 
   const std::vector<Adapter>& all() const { return all_; }
 
-  /// What is trained.
+  /// The tensors that are trained: up and down of every adapter.
   std::vector<torch::Tensor> parameters() const {
     std::vector<torch::Tensor> tensors;
     for (const Adapter& adapter : all_) {

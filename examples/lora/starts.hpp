@@ -33,7 +33,8 @@ inline Start non_zero_start(std::uint64_t seed) {
   return {"product not zero", [=](Adapters& adapters) { adapters.draw_up(0.02, seed); }};
 }
 
-/// The same product, by an invertible matrix that is drawn: far from orthogonal, and no multiple of one.
+/// The product of non_zero_start(seed), its pair written in another basis: by an invertible matrix that is
+/// drawn, far from orthogonal and no multiple of one.
 inline Start turned_start(std::uint64_t seed) {
   return {"the same, turned", [=](Adapters& adapters) {
             at::Generator generator = at::detail::createCPUGenerator(seed + 1);

@@ -9,8 +9,8 @@
 #include <cstring>
 #include <limits>
 
-// Whether a number is neither Inf nor NaN, by its bits: -ffast-math lets a compiler take it for granted, and
-// std::isfinite is then true of every number.
+// Tests whether a number is neither Inf nor NaN, by its bits: -ffast-math lets a compiler take it for
+// granted, and std::isfinite is then true of every number.
 namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
 /// Tests whether a number is neither Inf nor NaN.

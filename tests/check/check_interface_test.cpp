@@ -211,7 +211,7 @@ struct DividingRows : CyclicRows {
     return {static_cast<Index>(engine() % static_cast<std::uint64_t>(shape.rows))};
   }
 };
-/// The same, and it says that it takes what it cannot.
+/// A group like that, which says that it takes what it cannot.
 struct SaysItTakesAll : RowPermutation {
   using bound = RowPermutation;
   template <class Scalar>

@@ -82,7 +82,8 @@ const auto in_turn = [](Steps steps) {
   };
 };
 
-/// What the classes derive; AdamW for the parameter of this name, and for gains.
+/// A factory of stacks with the rules that the classes derive; AdamW for the parameter of this name, and for
+/// gains.
 template <class Scalar>
 auto derived(std::string by_adamw = "", double decay = 0) {
   return [=](const Parameters<Scalar>& parameters) {

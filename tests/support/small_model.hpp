@@ -21,7 +21,7 @@ namespace symopt_test {
 using symopt::Index;
 using symopt::Matrix;
 
-/// What a model has.
+/// The parts of a small model that may be there or not.
 struct Parts {
   bool has_gain = false;       ///< of the norm before the layer, trained
   bool is_tied = false;        ///< the embedding is the head, too

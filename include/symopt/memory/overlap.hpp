@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <vector>
 
-// Whether two pieces of strided memory have a byte in common, exactly: column ranges of one matrix lie
+// Tests whether two pieces of strided memory have a byte in common, exactly: column ranges of one matrix lie
 // between the same addresses and have none. The one test of it, for whatever is read and written.
 namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 

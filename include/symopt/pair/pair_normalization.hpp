@@ -30,7 +30,7 @@ constexpr SideFamilies normaliser_families() {
 }
 ///@}
 
-/// What acts on the rows of either block from outside: N is one map for both.
+/// The families that act on the rows of A or of B from outside: N is one map for both.
 template <class PairGroup>
 struct OuterRows {
   static constexpr Families families{combined(families_of<typename PairGroup::outer_of_a>.left,

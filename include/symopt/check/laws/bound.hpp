@@ -8,7 +8,7 @@
 #include <limits>
 #include <utility>
 
-// Whether an element lies in the families that its group states, of its own or of its bound.
+// The law that an element lies in the families that its group states, of its own or of its bound.
 namespace symopt { inline namespace SYMOPT_ABI { namespace check::detail {
 
 /// The matrices of an element that moves updates by U -> A U B^T, so far as they are known: up to a number by

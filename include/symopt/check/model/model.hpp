@@ -66,7 +66,7 @@ class ModelOptimizer {
 
   /// The name, as reports show it.
   const std::string& name() const { return name_; }
-  /// What makes the steps of a new training.
+  /// A new training: each call of the result is one step of it.
   std::function<void()> make(const std::vector<NamedTensor<Scalar>>& parameters) const {
     return make_(parameters);
   }

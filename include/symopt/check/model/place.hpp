@@ -50,7 +50,7 @@ inline bool is_repeated(double loss, double other, Precision precision) {
   return tolerance.error(std::abs(loss - other), roundoff(precision) * std::abs(loss)) <= 1;
 }
 
-/// What one element does at one place.
+/// The outcomes of one element at one place.
 struct PlaceComparison {
   Outcome loss;
   std::vector<Outcome> gradients;  ///< of each parameter
