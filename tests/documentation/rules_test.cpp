@@ -82,7 +82,7 @@ Defaults of_stack() {
 }
 
 Defaults of_polar_methods() {
-  Defaults found{{"polar::Automatic", ""}};
+  Defaults found{{"polar::Automatic", ""}, {"polar::Fast", ""}};
   const auto& [terms, lower, upper] = polar::Zolotarev{};
   found["polar::Zolotarev.terms"] = text(terms);
   found["polar::Zolotarev.lower_bound"] = text(lower);
