@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/group/gauge.hpp>
 #include <symopt/interop/torch.hpp>
 #include <symopt/optimizer/adaptive.hpp>
 #include <symopt/optimizer/schedule.hpp>
@@ -80,15 +81,22 @@ enum class Kind {
   adamw     ///< Adam with a second moment for each entry
 };
 
-/// The classes that may have second moments; all the other matrices have maps.
+/// The classes that may have second moments, and whether blocks of which only the product matters step as
+/// pairs; all the other matrices have maps.
 struct Kinds {
   Kind embedding = Kind::map;
   Kind head = Kind::map;
   Kind router = Kind::map;
+  bool has_pairs = false;  ///< query and key, value and output, and up and down of the dense model
 };
 
 inline constexpr Kinds second_moments{
     .embedding = Kind::moments, .head = Kind::moments, .router = Kind::moments};
+inline constexpr Kinds gauge_pairs{.has_pairs = true};
+
+/// Query and key of a head under rotary positions, which turn the planes (i, i + size/2).
+struct RotaryQueryKey : symopt::Gauge<symopt::algebra::Planes<symopt::algebra::Pairing::halves>,
+                                      symopt::LeftOrthogonal, symopt::LeftOrthogonal> {};
 
 /// Who gets which update, by name, in a stack of that scalar. None but the gains has options of its own.
 template <class Scalar>
@@ -102,6 +110,9 @@ class Routes {
   static symopt::BasicRole<Scalar> role(symopt::Layout layout = {}) {
     return symopt::role<Class, Scalar>(std::move(layout));
   }
+  static void add_attention(symopt::BasicRouting<Scalar>& routing, const ModelShape& shape,
+                            const Kinds& kinds);
+  static void add_neurons(symopt::BasicRouting<Scalar>& routing, const ModelShape& shape, const Kinds& kinds);
   /// AdamW; belongs to no class, so that it has to be told its rate.
   static symopt::BasicRole<Scalar> adamw(const Settings& settings, double rate, double weight_decay) {
     return symopt::role<symopt::AdamW, Scalar>({.learning_rate = rate, .weight_decay = weight_decay}, {}, {},
@@ -130,21 +141,49 @@ symopt::BasicRouting<Scalar> Routes<Scalar>::make(const ModelShape& shape, const
   BasicRouting<Scalar> routing;
   routing.add("embedding.weight", role_of<Embedding>(kinds.embedding, settings, settings.embedding));
   routing.add("head.weight", role_of<LmHead>(kinds.head, settings, settings.head));
-  if (shape.is_dense()) {
+  add_attention(routing, shape, kinds);
+  add_neurons(routing, shape, kinds);
+  if (!shape.is_dense())
+    routing.add("layers.*.mixture.router.weight", role_of<Router>(kinds.router, settings, 1));
+  routing.set_vectors(adamw(settings, settings.learning_rate, 0));
+  return routing;
+}
+
+template <class Scalar>
+void Routes<Scalar>::add_attention(symopt::BasicRouting<Scalar>& routing, const ModelShape& shape,
+                                   const Kinds& kinds) {
+  using namespace symopt;
+  if (kinds.has_pairs) {
+    const Layout heads = layout::row_heads(shape.heads, layout::transposed());
+    routing.add_pair("layers.*.attention.query.weight", "layers.*.attention.key.weight",
+                     pair_role<RotaryQueryKey, Scalar>({.a = heads, .b = heads}));
+    routing.add_pair("layers.*.attention.output.weight", "layers.*.attention.value.weight",
+                     pair_role<ValueOutput, Scalar>({.a = layout::column_heads(shape.heads), .b = heads}));
+  } else if (shape.is_dense()) {
     routing.add("layers.*.attention.*.weight", role<HiddenMatrix>());
-    routing.add("layers.*.swiglu.{gate,up}.weight", role<SwigluInput>());
-    routing.add("layers.*.swiglu.down.weight", role<SwigluOutput>());
   } else {
-    const Layout neurons = layout::gate_up(GateUp::concatenated, Neurons::paired);
     routing.add("layers.*.attention.{query,key,value}.weight",
                 role<HiddenMatrix>(layout::row_heads(shape.heads)));
     routing.add("layers.*.attention.output.weight", role<HiddenMatrix>(layout::column_heads(shape.heads)));
+  }
+}
+
+template <class Scalar>
+void Routes<Scalar>::add_neurons(symopt::BasicRouting<Scalar>& routing, const ModelShape& shape,
+                                 const Kinds& kinds) {
+  using namespace symopt;
+  if (!shape.is_dense()) {  // gate and up are one tensor, so that up alone is no side of a pair
+    const Layout neurons = layout::gate_up(GateUp::concatenated, Neurons::paired);
     routing.add("layers.*.mixture.gate_up", role<SwigluInput>(layout::experts(neurons)));
     routing.add("layers.*.mixture.down", role<SwigluOutput>(layout::experts()));
-    routing.add("layers.*.mixture.router.weight", role_of<Router>(kinds.router, settings, 1));
+  } else if (kinds.has_pairs) {
+    routing.add("layers.*.swiglu.gate.weight", role<SwigluInput>());
+    routing.add_pair("layers.*.swiglu.down.weight", "layers.*.swiglu.up.weight",
+                     pair_role<NeuronPair, Scalar>({.b = layout::transposed()}));
+  } else {
+    routing.add("layers.*.swiglu.{gate,up}.weight", role<SwigluInput>());
+    routing.add("layers.*.swiglu.down.weight", role<SwigluOutput>());
   }
-  routing.set_vectors(adamw(settings, settings.learning_rate, 0));
-  return routing;
 }
 
 /// The numbers of a stack: one rate in AdamW's units, and a ratio to it for two classes.

@@ -15,11 +15,18 @@
 
 namespace language_model {
 
+/// The rules that keep a symmetry.
+enum class KeptBy {
+  classes,  ///< the groups of the parameter classes have it: all derived updates
+  pairs,    ///< the groups of pairs of blocks have it: the stack with pairs
+  nothing   ///< none of the demo's
+};
+
 /// A symmetry of the transformer, and what keeps it.
 struct TransformerSymmetry {
   symopt::check::ModelSymmetry symmetry;
-  bool is_kept_by_groups;  ///< the groups of the parameter classes have it, so that derived updates keep it
-  std::string mend;        ///< the rules, or the options, that keep it
+  KeptBy kept_by;
+  std::string mend;  ///< the rules, or the options, that keep it, in words
 };
 
 /// The symmetries of a transformer whose norm gains are all one. RenameTokens: called with the new number of
@@ -39,6 +46,8 @@ inline std::vector<TransformerSymmetry> symmetries_of(
   const std::string value = "layers.*.attention.value.weight", output = "layers.*.attention.output.weight";
   const std::string router = "layers.*.mixture.router.weight";
   const std::string by_pairs = "a rule of the pair of blocks, and by no rule of one block";
+  const std::string by_split =
+      "a rule of the pair of blocks, where up is a tensor of its own; here it is one with gate";
 
   auto rotation = symmetry("residual rotation")
                       .columns("embedding.weight", "head.weight", query, key, value, inputs)
@@ -47,49 +56,49 @@ inline std::vector<TransformerSymmetry> symmetries_of(
   if (!is_dense) rotation.columns(router);
 
   std::vector<TransformerSymmetry> list{
-      {rotation, true, "rules that rotations move: all parameter classes have such"},
+      {rotation, KeptBy::classes, "rules that rotations move: all parameter classes have such"},
       {symmetry("order of heads")
            .rows(heads, query, key, value)
            .columns(heads, output)
            .by<Permutation>(shape.heads),
-       true, "every rule that sees no order of lines, AdamW too"},
+       KeptBy::classes, "every rule that sees no order of lines, AdamW too"},
       {symmetry("turns of rotary planes")
            .rows(in_each_head, query)
            .dual_rows(in_each_head, key)
            .by<algebra::Planes<algebra::Pairing::halves>>(head_size, 1),
-       true, "HiddenMatrix for query and key"},
+       KeptBy::classes, "HiddenMatrix for query and key"},
       {symmetry("rotation of values")
            .rows(in_each_head, value)
            .columns(in_each_head, output)
            .by<Orthogonal>(head_size),
-       true, "HiddenMatrix for value and output"},
+       KeptBy::classes, "HiddenMatrix for value and output"},
       {symmetry("any basis of values")
            .rows(in_each_head, value)
            .columns(in_each_head, output)
            .by<algebra::Full>(head_size, 10),
-       false, by_pairs},
+       KeptBy::pairs, by_pairs},
       {symmetry("order of neurons")
            .rows(is_dense ? Lines{} : gate_and_up, inputs)
            .columns(down)
            .by<Permutation>(shape.neurons),
-       true, "every rule that sees no order of lines, AdamW too"},
+       KeptBy::classes, "every rule that sees no order of lines, AdamW too"},
       {symmetry("scales of neurons")
            .rows(is_dense ? Lines{} : up_alone, up)
            .columns(down)
            .by<algebra::Diagonal>(shape.neurons, 10),
-       false, by_pairs},
+       is_dense ? KeptBy::pairs : KeptBy::nothing, is_dense ? by_pairs : by_split},
       {symmetry("names of tokens")
            .rows("embedding.weight", "head.weight")
            .data([rename_tokens](const check::ModelElement& g) { rename_tokens(g.images()); })
            .by<Permutation>(shape.vocabulary),
-       true, "every rule that sees no order of lines, AdamW too"},
-      {symmetry("shift of head").rows("head.weight").by<Shift>(shape.vocabulary), true,
+       KeptBy::classes, "every rule that sees no order of lines, AdamW too"},
+      {symmetry("shift of head").rows("head.weight").by<Shift>(shape.vocabulary), KeptBy::classes,
        "Decay::horizontal, since plain decay shrinks the mean row"}};
   if (!is_dense) {
     list.push_back(
-        {symmetry("order of experts").slices(inputs, down).rows(router).by<Permutation>(shape.experts), true,
-         "a rule for each expert apart"});
-    list.push_back({symmetry("shift of routers").rows(router).by<Shift>(shape.experts), true,
+        {symmetry("order of experts").slices(inputs, down).rows(router).by<Permutation>(shape.experts),
+         KeptBy::classes, "a rule for each expert apart"});
+    list.push_back({symmetry("shift of routers").rows(router).by<Shift>(shape.experts), KeptBy::classes,
                     "Decay::horizontal, since plain decay shrinks the mean row"});
   }
   return list;

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cmath>
 #include <cstdint>
 #include <functional>
 #include <iomanip>
@@ -48,7 +49,8 @@ struct Trainer {
   std::function<std::string(const Parameters& parameters, const ModelShape& shape,
                             const std::vector<ParameterGap>& gaps)>
       groups;
-  bool is_derived = true;
+  /// Whether its rules have the groups that keep a symmetry.
+  std::function<bool(KeptBy)> keeps;
 };
 
 Trainer adamw_trainer() {
@@ -59,30 +61,33 @@ Trainer adamw_trainer() {
                                               [&model] { return make_adamw(model.transformer(), {}); });
               },
           .groups = [](const auto&...) { return std::string("AdamW: B x B"); },
-          .is_derived = false};
+          .keeps = [](KeptBy) { return false; }};
 }
 
 Trainer stack_trainer(const std::string& name, const Kinds& kinds) {
-  return {.name = name,
-          .optimizer =
-              [name, kinds](TwinModel&, const ModelShape& shape) {
-                return ModelOptimizer<double>(name, [=](const Parameters& parameters) {
-                  return make_double_stack(parameters, shape, kinds);
-                });
-              },
-          .groups =
-              [kinds](const Parameters& parameters, const ModelShape& shape,
-                      const std::vector<ParameterGap>& gaps) {
-                const symopt::Plan plan = make_double_stack(parameters, shape, kinds).plan();
-                std::vector<std::string> groups;
-                for (const symopt::PlanRow& row : plan.rows())
-                  for (const ParameterGap& gap : gaps)
-                    if (row.name == gap.name && std::ranges::find(groups, row.group) == groups.end())
-                      groups.push_back(row.group);
-                std::string text;
-                for (const std::string& group : groups) text += (text.empty() ? "" : ", ") + group;
-                return text;
-              }};
+  return {
+      .name = name,
+      .optimizer =
+          [name, kinds](TwinModel&, const ModelShape& shape) {
+            return ModelOptimizer<double>(name, [=](const Parameters& parameters) {
+              return make_double_stack(parameters, shape, kinds);
+            });
+          },
+      .groups =
+          [kinds](const Parameters& parameters, const ModelShape& shape,
+                  const std::vector<ParameterGap>& gaps) {
+            const symopt::Plan plan = make_double_stack(parameters, shape, kinds).plan();
+            std::vector<std::string> groups;
+            for (const symopt::PlanRow& row : plan.rows())
+              for (const ParameterGap& gap : gaps)
+                if (row.name == gap.name && std::ranges::find(groups, row.group) == groups.end())
+                  groups.push_back(row.group);
+            std::string text;
+            for (const std::string& group : groups) text += (text.empty() ? "" : ", ") + group;
+            return text;
+          },
+      .keeps =
+          [kinds](KeptBy by) { return by == KeptBy::classes || (by == KeptBy::pairs && kinds.has_pairs); }};
 }
 
 constexpr int label_width = 24;
@@ -93,34 +98,31 @@ std::array<std::int64_t, 3> columns_of(std::int64_t steps) {
 }
 
 void print_row(std::ostream& out, const std::string& label, const std::vector<std::string>& cells) {
-  constexpr int width = 6;
+  constexpr int width = 4;
   out << std::left << std::setw(label_width) << label << std::right;
   for (std::size_t cell = 0; cell < cells.size(); ++cell)
-    out << std::setw(width + (cell % 3 == 0 && cell > 0 ? 1 : 0)) << cells[cell];
+    out << std::setw(width + (cell % 3 == 0 && cell > 0 ? 2 : 0)) << cells[cell];
   out << '\n';
 }
 
-/// 2e-01, of one digit, so that nine of them fit a line.
-std::string short_text(double value) {
-  if (value == 0) return "0";
-  std::ostringstream text;
-  text << std::scientific << std::setprecision(0) << value;
-  return text.str();
+/// The power of ten of a number, so that twelve of them fit a line: -2 of 0.02. Zero is "=".
+std::string power_text(double value) {
+  return value == 0 ? "=" : std::to_string(static_cast<int>(std::floor(std::log10(value))));
 }
 
 /// One line for each symmetry.
 void print_twins(std::ostream& out, const std::vector<Trainer>& trainers,
                  const std::vector<ModelReport>& reports, std::int64_t steps) {
-  constexpr int width = 19;
+  constexpr int width = 14;
   out << '\n' << std::string(label_width, ' ');
   for (std::size_t t = 0; t < trainers.size(); ++t)
-    out << std::setw(t == 0 ? width - 1 : width) << trainers[t].name;
+    out << std::setw(t == 0 ? width - 2 : width) << trainers[t].name;
   out << '\n';
   std::vector<std::string> numbers;
   for (std::size_t trainer = 0; trainer < trainers.size(); ++trainer)
     for (const std::int64_t step : columns_of(steps)) numbers.push_back(std::to_string(step));
   print_row(out, "after so many steps", numbers);
-  out << std::string(label_width + width * trainers.size() - 1, '-') << '\n';
+  out << std::string(label_width + width * trainers.size() - 2, '-') << '\n';
   const auto row = [&](const std::string& label, const auto& figure) {
     std::vector<std::string> cells;
     for (const ModelReport& report : reports)
@@ -132,14 +134,14 @@ void print_twins(std::ostream& out, const std::vector<Trainer>& trainers,
     row(reports.front().symmetries[s].name, [s](const ModelReport& report, std::size_t step) {
       const std::vector<TwinReport>& trainings = report.symmetries[s].trainings;
       const bool is_there = !trainings.empty() && step < trainings.front().gaps.size();
-      return is_there ? short_text(trainings.front().gaps[step]) : std::string("-");
+      return is_there ? power_text(trainings.front().gaps[step]) : std::string("-");
     });
   row("rounding alone", [](const ModelReport& report, std::size_t step) {
     double most = 0;
     for (const SymmetryReport& symmetry : report.symmetries)
       if (!symmetry.trainings.empty() && step < symmetry.trainings.front().rounding.size())
         most = std::max(most, symmetry.trainings.front().rounding[step]);
-    return short_text(most);
+    return power_text(most);
   });
 }
 
@@ -191,7 +193,7 @@ bool explain_twins(std::ostream& out, const std::vector<Trainer>& trainers,
                             trainers[t].groups(parameters, plan.shape, twins.left_first),
                         "  ");
       const bool do_losses_agree = twins.verdict == Verdict::violated && twins.losses_part == 0;
-      if (trainers[t].is_derived && known[s].is_kept_by_groups && !do_losses_agree) is_as_claimed = false;
+      if (trainers[t].keeps(known[s].kept_by) && !do_losses_agree) is_as_claimed = false;
     }
     if (!parted.empty())
       out << '\n' << wrapped(known[s].symmetry.name() + ", kept by " + known[s].mend + ":", "") << parted;
@@ -212,12 +214,14 @@ ModelReport check_twins(TwinModel& model, const Trainer& trainer, const Training
 
 bool show_twins(std::ostream& out, const Corpus& corpus, const TrainingPlan& plan) {
   const std::vector<Trainer> trainers{adamw_trainer(), stack_trainer("derived", {}),
-                                      stack_trainer("second moments", second_moments)};
+                                      stack_trainer("moments", second_moments),
+                                      stack_trainer("pairs", gauge_pairs)};
   out << "Twins of the model with "
       << (plan.shape.is_dense() ? "one SwiGLU in each layer" : "experts behind routers") << ": " << plan.steps
       << " steps of " << grouped(plan.tokens_per_step())
       << " tokens.\nThe second training starts where a symmetry takes the start of the first.\n"
-         "Difference of their losses after so many steps:\n"
+         "Difference of their losses after so many steps, as a power of ten: -2 for 0.01\n"
+         "to 0.1, = for none at all:\n"
       << std::flush;
 
   std::vector<ModelReport> reports(trainers.size());
