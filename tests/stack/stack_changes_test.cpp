@@ -142,6 +142,79 @@ TEST_CASE("momentum and decay change between steps, for one or for all, and for 
   CHECK(stack.options("b").weight_decay == 0.125);
 }
 
+/// The weights after some steps of a stack with these options, with `before_step(stack, step)` before each.
+std::vector<std::vector<float>> trained(const StackOptions& options, const auto& before_step) {
+  NamedModel model;
+  model.add("embedding", {4, 3}).add("head", {5, 3}).add("hidden", {4, 3}).add("gain", {3});
+  LayerwiseOptimizer stack(options);
+  stack.route(model.tensors(), Routing()
+                                   .add("embedding", role<Embedding>())
+                                   .add("head", role<LmHead>())
+                                   .add("hidden", role<HiddenMatrix>()));
+  for (int step = 0; step < 5; ++step) {
+    model.draw_gradients();
+    before_step(stack, step);
+    stack.step();
+  }
+  return model.weights();
+}
+
+TEST_CASE("a schedule's momentum and decay are those of the options, step by step, and leave these alone") {
+  const Ramp momentum{.first = 0.5, .last = 0.9, .steps = 4}, decay{.first = 1, .last = 0.25, .steps = 3};
+  for (const auto convention : {MomentumConvention::ema, MomentumConvention::heavy_ball}) {
+    for (const bool nesterov : {false, true}) {
+      const StackOptions options{
+          .learning_rate = 0.1, .weight_decay = 0.5, .momentum_convention = convention, .nesterov = nesterov};
+      const auto scheduled = trained(options, [&](LayerwiseOptimizer& stack, int step) {
+        stack.set_schedule_momentum(momentum(step));
+        stack.set_schedule_decay(decay(step));
+        CHECK(stack.schedule_momentum() == momentum(step));
+        CHECK(stack.schedule_decay() == decay(step));
+        CHECK(stack.options("head").momentum == 0.95);
+        CHECK(stack.options("head").weight_decay == 0.5);
+      });
+      const auto set = trained(options, [&](LayerwiseOptimizer& stack, int step) {
+        stack.set_momentum(momentum(step));
+        stack.set_weight_decay(0.5 * decay(step));
+      });
+      CHECK(scheduled == set);
+      const auto without = trained(options, [](LayerwiseOptimizer&, int) {});
+      for (std::size_t i = 0; i < without.size(); ++i) CHECK(scheduled[i] != without[i]);
+      const auto given_back = trained(options, [](LayerwiseOptimizer& stack, int) {
+        stack.set_schedule_momentum(0.1);
+        stack.set_schedule_momentum(std::nullopt);
+        stack.set_schedule_decay(0);
+        stack.set_schedule_decay(1);
+      });
+      CHECK(given_back == without);
+    }
+  }
+}
+
+TEST_CASE("a schedule's numbers out of range are refused, and the old ones stay") {
+  LayerwiseOptimizer stack;
+  std::vector<float> weights(12, 1.0F);
+  stack.add<Embedding>("wte", TensorView<float>(weights.data(), {4, 3}), std::nullopt,
+                       {.learning_rate = 1e30, .weight_decay = 1e3});
+  stack.set_schedule_momentum(0.5);
+  stack.set_schedule_decay(2);
+  CHECK(error_of([&] { stack.set_schedule_momentum(1); }).find("the schedule's momentum is 1; it must be") !=
+        std::string::npos);
+  CHECK(error_of([&] { stack.set_schedule_momentum(-0.1); }).find("momentum is -0.1") != std::string::npos);
+  CHECK(error_of([&] { stack.set_schedule_decay(-1); }).find("factor of the decay is -1; it must be") !=
+        std::string::npos);
+  CHECK(error_of([&] { stack.set_schedule_decay(1e9); }).find("parameter 'wte'") != std::string::npos);
+  CHECK(stack.schedule_momentum() == 0.5);
+  CHECK(stack.schedule_decay() == 2);
+}
+
+TEST_CASE("a ramp goes from one number to the other and stays there") {
+  const Ramp ramp{.first = 1, .last = 3, .steps = 4};
+  const double expected[] = {1, 1.5, 2, 2.5, 3, 3, 3};
+  for (int step = 0; step < 7; ++step) CHECK(ramp(step) == expected[step]);
+  CHECK(error_of([] { Ramp{.steps = 0}(1); }).find("Ramp needs steps > 0") != std::string::npos);
+}
+
 TEST_CASE("a stack that was moved from is empty and may be used again") {
   NamedModel model;
   model.add("a", {4, 3});
