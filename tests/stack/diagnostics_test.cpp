@@ -413,6 +413,9 @@ TEST_CASE("states are listed with the bytes that they have, parameter by paramet
         std::string::npos);
   std::istringstream lines(text.str());
   for (std::string line; std::getline(lines, line);) CHECK(line.size() <= 80);
+  std::size_t sum = 0;
+  for (const StateSize& row : state_sizes(stack).rows()) sum += row.bytes;  // of sizes that end here
+  CHECK(sum == sizes.bytes());
   const Optimizer<Update<LmHead>, double> alone(3, 4);
   CHECK(state_sizes(alone).bytes() == 12 * 8);
 }

@@ -4,11 +4,14 @@
 
 #include <symopt/stack/clip.hpp>
 #include <symopt/stack/layerwise_optimizer.hpp>
+#include <symopt/state/state.hpp>
 
 #include <doctest/doctest.h>
 
+#include <cstddef>
 #include <limits>
 #include <optional>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -189,6 +192,34 @@ TEST_CASE("a schedule's momentum and decay are those of the options, step by ste
       CHECK(given_back == without);
     }
   }
+}
+
+TEST_CASE(
+    "a state that is saved in the middle of a schedule loads into a new stack, and goes on to the bit") {
+  const Ramp momentum{.first = 0.5, .last = 0.9, .steps = 6};
+  NamedModel model, copy;
+  for (NamedModel* one : {&model, &copy}) one->add("head", {5, 3}).add("hidden", {4, 3});
+  const Routing routing = Routing().add("head", role<LmHead>()).add("hidden", role<HiddenMatrix>());
+  LayerwiseOptimizer stack, resumed;
+  stack.route(model.tensors(), routing);
+  resumed.route(copy.tensors(), routing);
+  const auto step = [&](LayerwiseOptimizer& of) {
+    of.set_schedule_momentum(momentum(of.steps()));
+    of.step();
+  };
+  for (int i = 0; i < 3; ++i) step(stack);
+  const std::string bytes = interop::state_bytes(stack);
+  interop::load_state_bytes(resumed, std::as_bytes(std::span(bytes)));
+  for (const char* name : {"head", "hidden"}) copy[name].weights = model[name].weights;
+  for (int i = 0; i < 3; ++i) {
+    step(stack);
+    step(resumed);
+  }
+  CHECK(model.weights() == copy.weights());
+  stack.set_momentum(0.5);  // an option, which is compared
+  const std::string other = interop::state_bytes(stack);
+  CHECK_THROWS_AS(interop::load_state_bytes(resumed, std::as_bytes(std::span(other))),
+                  interop::StateMismatch);
 }
 
 TEST_CASE("a schedule's numbers out of range are refused, and the old ones stay") {

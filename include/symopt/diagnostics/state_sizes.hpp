@@ -35,7 +35,10 @@ class StateSizes {
   explicit StateSizes(std::vector<StateSize> rows) : rows_(std::move(rows)) {}
 
   /// One for each parameter, in the order of adding.
-  const std::vector<StateSize>& rows() const { return rows_; }
+  const std::vector<StateSize>& rows() const& { return rows_; }
+  /// The rows of sizes that end with the expression, so that `for (auto& row : state_sizes(stack).rows())`
+  /// may be written.
+  std::vector<StateSize> rows() && { return std::move(rows_); }
   /// Entries of all parameters together.
   std::size_t entries() const { return total(&StateSize::entries); }
   /// Bytes of all states together.
