@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// The C interface over LayerwiseOptimizer. Every function catches what C++ throws.
-#include <symopt/symopt.h>
+// The C interface over LayerwiseOptimizer.
+#include "boundary.hpp"
+
+#include <symopt/diagnostics/state_sizes.hpp>
 #include <symopt/stack/clip.hpp>
+#include <symopt/stack/qk_clip.hpp>
 #include <symopt/state/state.hpp>
 #include <symopt/symopt.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <iterator>
 #include <limits>
@@ -36,6 +40,9 @@ struct symopt_optimizer {
 namespace {
 
 using symopt::Index;
+using symopt_c::guarded;
+using symopt_c::in_own_size;
+using symopt_c::require;
 
 /// The last error of a thread. Fixed memory: to say that there is no memory takes none.
 thread_local char last_error[4096] = "";
@@ -55,6 +62,7 @@ constexpr Wording wordings[] = {
     {"; LoadOptions::allow_changed_options would go on with the one here", ""},
     {"; LoadOptions::allow_non_finite would load it all the same", ""}};
 
+/// Keeps the message, in the words of C.
 symopt_status fail(symopt_status status, std::string_view what) noexcept {
   std::size_t length = 0;
   const auto append = [&](std::string_view text) {
@@ -70,52 +78,6 @@ symopt_status fail(symopt_status status, std::string_view what) noexcept {
   }
   last_error[length] = '\0';
   return status;
-}
-
-/// The status of a call, whatever it throws.
-template <class Call>
-symopt_status guarded(Call&& call) noexcept {
-  try {
-    call();
-    return SYMOPT_OK;
-  } catch (const symopt::NonFiniteGradient& error) {
-    return fail(SYMOPT_NON_FINITE, error.what());
-  } catch (const symopt::interop::StateMismatch& error) {
-    return fail(SYMOPT_OTHER_STATE, error.what());
-  } catch (const symopt::interop::FormatError& error) {
-    return fail(SYMOPT_BROKEN_FILE, error.what());
-  } catch (const std::invalid_argument& error) {
-    return fail(SYMOPT_INVALID_ARGUMENT, error.what());
-  } catch (const std::system_error& error) {
-    return fail(SYMOPT_FILE_ERROR, error.what());
-  } catch (const std::bad_alloc&) {
-    return fail(SYMOPT_OUT_OF_MEMORY, "symopt: out of memory");
-  } catch (const std::length_error&) {  // a vector larger than there can be
-    return fail(SYMOPT_OUT_OF_MEMORY, "symopt: out of memory");
-  } catch (const std::exception& error) {
-    return fail(SYMOPT_INTERNAL_ERROR, error.what());
-  } catch (...) {
-    return fail(SYMOPT_INTERNAL_ERROR, "symopt: an error without a name");
-  }
-}
-
-void require(bool good, const std::string& what, const char* parameter = "") {
-  if (!good) throw symopt::Error(what, parameter);
-}
-
-/// A caller's struct in the size of this library: what an older caller lacks is zero.
-template <class Struct>
-Struct in_own_size(const Struct* given, const char* name, std::size_t step = alignof(Struct)) {
-  Struct own{};
-  std::size_t size = 0;
-  std::memcpy(&size, given, sizeof size);
-  const bool ends_with_a_field = size % step == 0;  // no version ends within one
-  require(size >= sizeof size && size <= sizeof(Struct) && ends_with_a_field,
-          std::string(name) + ".struct_size is " + std::to_string(size) + "; set it to sizeof(" + name +
-              "), which is " + std::to_string(sizeof(Struct)) + " in this version of the library");
-  std::memcpy(&own, given, size);
-  own.struct_size = sizeof(Struct);
-  return own;
 }
 
 void require_block(const symopt_block& block, std::size_t index) {
@@ -224,6 +186,8 @@ symopt::Role role_of(const symopt_block& block, const symopt::StackOptions& stac
       return role_of<symopt::Adaptive<symopt::SwigluOutput>>(block, stack);
     case SYMOPT_ADAPTIVE_ROUTER:
       return role_of<symopt::Adaptive<symopt::Router>>(block, stack);
+    case SYMOPT_POSITIONS:
+      return role_of<symopt::Update<symopt::RightOrthogonal, symopt::RowNorm>>(block, stack);
     default:
       throw symopt::Error("role is " + std::to_string(block.role) + "; it must be a symopt_role", block.name);
   }
@@ -320,6 +284,51 @@ auto& checked(Optimizer* optimizer) {
   return *optimizer;
 }
 
+/// Threads of every call that computes; 0 for as many as OpenMP would take.
+std::atomic<std::int32_t> set_threads{0};
+
+/// Gives OpenMP the threads of the library until the end of the scope, and then the caller's again.
+class ThreadsOfCall {
+ public:
+#ifdef _OPENMP
+  ThreadsOfCall() {
+    const int count = set_threads.load();
+    if (count == 0) return;
+    before_ = omp_get_max_threads();
+    omp_set_num_threads(count);
+  }
+  ~ThreadsOfCall() {
+    if (before_ > 0) omp_set_num_threads(before_);
+  }
+#else
+  ThreadsOfCall() {}  // not trivial, so that an unused one is no warning
+#endif
+  ThreadsOfCall(const ThreadsOfCall&) = delete;
+  ThreadsOfCall& operator=(const ThreadsOfCall&) = delete;
+
+ private:
+#ifdef _OPENMP
+  int before_ = 0;
+#endif
+};
+
+symopt::HeadRows heads_of(const symopt_head_rows* given) {
+  require(given != nullptr, "symopt_qk_clip: the heads are NULL");
+  const symopt_head_rows rows = in_own_size(given, "symopt_head_rows");
+  require(rows.weights != nullptr, "symopt_head_rows.weights is NULL; it is the name of a block");
+  for (const std::int64_t number : {rows.heads, rows.size, rows.first, rows.stride, rows.rotary, rows.slice})
+    require(std::in_range<Index>(number), "symopt_head_rows: a number is larger than memory can be");
+  return {.weights = rows.weights,
+          .heads = rows.heads == 0 ? 1 : index_of(rows.heads),
+          .size = index_of(rows.size),
+          .first = index_of(rows.first),
+          .stride = index_of(rows.stride),
+          .rotary = index_of(rows.rotary),
+          .bias = rows.bias == nullptr ? "" : rows.bias,
+          .slice = index_of(rows.slice),
+          .is_transposed = rows.is_transposed != 0};
+}
+
 void write_copies(symopt_optimizer& optimizer, symopt::bfloat16* copy) {
   for (const auto& block : optimizer.blocks) {
     if (copy == nullptr) {
@@ -343,6 +352,30 @@ void look_at(symopt_optimizer& optimizer, const Scalar* gradients) {
 
 }  // namespace
 
+symopt_status symopt_c::status_of_exception() noexcept {
+  try {
+    throw;
+  } catch (const symopt::NonFiniteGradient& error) {
+    return fail(SYMOPT_NON_FINITE, error.what());
+  } catch (const symopt::interop::StateMismatch& error) {
+    return fail(SYMOPT_OTHER_STATE, error.what());
+  } catch (const symopt::interop::FormatError& error) {
+    return fail(SYMOPT_BROKEN_FILE, error.what());
+  } catch (const std::invalid_argument& error) {
+    return fail(SYMOPT_INVALID_ARGUMENT, error.what());
+  } catch (const std::system_error& error) {
+    return fail(SYMOPT_FILE_ERROR, error.what());
+  } catch (const std::bad_alloc&) {
+    return fail(SYMOPT_OUT_OF_MEMORY, "symopt: out of memory");
+  } catch (const std::length_error&) {  // a vector larger than there can be
+    return fail(SYMOPT_OUT_OF_MEMORY, "symopt: out of memory");
+  } catch (const std::exception& error) {
+    return fail(SYMOPT_INTERNAL_ERROR, error.what());
+  } catch (...) {
+    return fail(SYMOPT_INTERNAL_ERROR, "symopt: an error without a name");
+  }
+}
+
 symopt_status symopt_create(const symopt_options* options, const symopt_block* blocks, size_t count,
                             float* parameters, symopt_optimizer** optimizer) {
   if (optimizer != nullptr) *optimizer = nullptr;
@@ -350,6 +383,7 @@ symopt_status symopt_create(const symopt_options* options, const symopt_block* b
     require(optimizer != nullptr, "symopt_create: there is no place for the optimizer");
     require(blocks != nullptr && count > 0, "symopt_create: the block table is empty");
     require(parameters != nullptr, "symopt_create: the parameters are NULL");
+    const ThreadsOfCall threads;
     const symopt_options all = options == nullptr ? symopt_options{} : in_own_size(options, "symopt_options");
     require_dtypes(all);
     require(all.max_norm >= 0, "symopt_options.max_norm is " + std::to_string(all.max_norm) +
@@ -392,6 +426,7 @@ symopt_status symopt_step(symopt_optimizer* optimizer, const void* gradients, sy
   return guarded([&] {
     symopt_optimizer& own = checked(optimizer);
     require(gradients != nullptr, "symopt_step: the gradients are NULL");
+    const ThreadsOfCall threads;
     symopt_report done =
         report == nullptr ? symopt_report{} : in_own_size(report, "symopt_report", sizeof(std::int32_t));
     if (gradients != own.gradients && own.has_bf16_gradients) {
@@ -446,8 +481,35 @@ symopt_status symopt_set_learning_rate(symopt_optimizer* optimizer, const char* 
   });
 }
 
+symopt_status symopt_set_momentum(symopt_optimizer* optimizer, const char* name, double momentum) {
+  return guarded([&] {
+    symopt::LayerwiseOptimizer& stack = checked(optimizer).stack;
+    if (name == nullptr) return stack.set_momentum(momentum);
+    stack.set_momentum(name, momentum);
+  });
+}
+
+symopt_status symopt_set_weight_decay(symopt_optimizer* optimizer, const char* name, double decay) {
+  return guarded([&] {
+    symopt::LayerwiseOptimizer& stack = checked(optimizer).stack;
+    if (name == nullptr) return stack.set_weight_decay(decay);
+    stack.set_weight_decay(name, decay);
+  });
+}
+
 symopt_status symopt_set_schedule_factor(symopt_optimizer* optimizer, double factor) {
   return guarded([&] { checked(optimizer).stack.set_schedule_factor(factor); });
+}
+
+symopt_status symopt_set_schedule_decay(symopt_optimizer* optimizer, double factor) {
+  return guarded([&] { checked(optimizer).stack.set_schedule_decay(factor); });
+}
+
+symopt_status symopt_set_schedule_momentum(symopt_optimizer* optimizer, double momentum) {
+  return guarded([&] {
+    symopt::LayerwiseOptimizer& stack = checked(optimizer).stack;
+    stack.set_schedule_momentum(momentum < 0 ? std::nullopt : std::optional<double>(momentum));
+  });
 }
 
 symopt_status symopt_set_frozen(symopt_optimizer* optimizer, const char* name, int32_t is_frozen) {
@@ -455,6 +517,31 @@ symopt_status symopt_set_frozen(symopt_optimizer* optimizer, const char* name, i
     find(checked(optimizer), name).is_frozen = is_frozen != 0;
     if (is_frozen != 0) optimizer->stack.set_gradient(name, std::nullopt);
     optimizer->gradients = nullptr;
+  });
+}
+
+symopt_status symopt_qk_clip(symopt_optimizer* optimizer, const symopt_head_rows* query,
+                             const symopt_head_rows* key, const float* largest_logits, size_t count,
+                             double threshold, int64_t* clipped) {
+  return guarded([&] {
+    symopt_optimizer& own = checked(optimizer);
+    require(largest_logits != nullptr || count == 0, "symopt_qk_clip: the largest logits are NULL");
+    const std::vector<double> logits(largest_logits, largest_logits + count);
+    const symopt::QkClipReport report =
+        symopt::qk_clip(own.stack, heads_of(query), heads_of(key), logits, threshold);
+    if (clipped != nullptr) *clipped = report.clipped;
+  });
+}
+
+symopt_status symopt_state_bytes(const symopt_optimizer* optimizer, const char* name, int64_t* bytes) {
+  return guarded([&] {
+    const symopt_optimizer& own = checked(optimizer);
+    require(bytes != nullptr, "symopt_state_bytes: there is no place for the size");
+    if (name != nullptr) (void)own.stack.options(name);  // throws with the nearest name
+    std::size_t sum = 0;
+    for (const symopt::StateSize& row : symopt::state_sizes(own.stack).rows())
+      if (name == nullptr || row.name == name) sum += row.bytes;
+    *bytes = static_cast<std::int64_t>(sum);
   });
 }
 
@@ -479,6 +566,32 @@ const char* symopt_plan(symopt_optimizer* optimizer) {
 const char* symopt_last_error(void) {
   return last_error;
 }
+
+symopt_status symopt_set_threads(int32_t count) {
+  return guarded([&] {
+    require(count >= 0, "symopt_set_threads: " + std::to_string(count) +
+                            " threads; give 1 or more, or 0 for as many as OpenMP takes");
+#ifndef _OPENMP
+    require(count <= 1,
+            "symopt_set_threads: this build of the library has one thread; build it with the "
+            "CMake option SYMOPT_C_OPENMP for more");
+#endif
+    set_threads = count;
+  });
+}
+
+int32_t symopt_threads(void) {
+  const ThreadsOfCall threads;
+  return symopt::kernel::thread_count();
+}
+
+#define SYMOPT_TEXT_EXPANDED(x) #x
+#define SYMOPT_TEXT(x) SYMOPT_TEXT_EXPANDED(x)
+const char* symopt_instruction_set(void) {
+  return SYMOPT_TEXT(SYMOPT_ABI_ISA);
+}
+#undef SYMOPT_TEXT
+#undef SYMOPT_TEXT_EXPANDED
 
 const char* symopt_configuration(void) {
   static const std::string text = symopt::configuration();

@@ -82,41 +82,33 @@ Routing vit_routing() {
   return routing;
 }
 
-const std::vector<Tensor> gpt2{{"transformer.wte.weight", {1000, d}},  // lm_head.weight is this memory, too
-                               {"transformer.wpe.weight", {128, d}},
-                               {"transformer.h.0.ln_1.weight", {d}},
-                               {"transformer.h.0.attn.c_attn.weight", {d, 3 * d}},
-                               {"transformer.h.0.attn.c_attn.bias", {3 * d}},
-                               {"transformer.h.0.attn.c_proj.weight", {d, d}},
-                               {"transformer.h.0.mlp.c_fc.weight", {d, neurons}},
-                               {"transformer.h.0.mlp.c_proj.weight", {neurons, d}}};
+const std::vector<Tensor> gpt2_tensors{
+    {"transformer.wte.weight", {1000, d}},  // lm_head.weight is this memory, too
+    {"transformer.wpe.weight", {128, d}},
+    {"transformer.h.0.ln_1.weight", {d}},
+    {"transformer.h.0.attn.c_attn.weight", {d, 3 * d}},
+    {"transformer.h.0.attn.c_attn.bias", {3 * d}},
+    {"transformer.h.0.attn.c_proj.weight", {d, d}},
+    {"transformer.h.0.mlp.c_fc.weight", {d, neurons}},
+    {"transformer.h.0.mlp.c_proj.weight", {neurons, d}}};
 
-Routing gpt2_routing() {  // its matrices are stored (in, out)
-  Routing routing;
-  routing.add("transformer.wte.weight", role<TiedEmbedding>());
-  routing.add("transformer.wpe.weight", role<Positions>());
-  routing.add("transformer.h.*.attn.c_attn.weight",
-              role<HiddenMatrix>(layout::transposed(layout::row_heads(3 * heads))));  // q, k and v
-  routing.add("transformer.h.*.attn.c_proj.weight",
-              role<HiddenMatrix>(layout::transposed(layout::column_heads(heads))));
-  routing.add("transformer.h.*.mlp.c_fc.weight", role<SwigluInput>(layout::transposed()));
-  routing.add("transformer.h.*.mlp.c_proj.weight", role<SwigluOutput>(layout::transposed()));
-  return routing;
+Routing gpt2_routing() {
+  return gpt2(heads);
 }
 
-const std::vector<Tensor> llama{{"model.embed_tokens.weight", {1000, d}},
-                                {"model.layers.0.input_layernorm.weight", {d}},
-                                {"model.layers.0.self_attn.q_proj.weight", {d, d}},
-                                {"model.layers.0.self_attn.k_proj.weight", {d / 2, d}},
-                                {"model.layers.0.self_attn.v_proj.weight", {d / 2, d}},
-                                {"model.layers.0.self_attn.o_proj.weight", {d, d}},
-                                {"model.layers.0.mlp.gate_proj.weight", {neurons, d}},
-                                {"model.layers.0.mlp.up_proj.weight", {neurons, d}},
-                                {"model.layers.0.mlp.down_proj.weight", {d, neurons}},
-                                {"lm_head.weight", {1000, d}}};
+const std::vector<Tensor> llama_tensors{{"model.embed_tokens.weight", {1000, d}},
+                                        {"model.layers.0.input_layernorm.weight", {d}},
+                                        {"model.layers.0.self_attn.q_proj.weight", {d, d}},
+                                        {"model.layers.0.self_attn.k_proj.weight", {d / 2, d}},
+                                        {"model.layers.0.self_attn.v_proj.weight", {d / 2, d}},
+                                        {"model.layers.0.self_attn.o_proj.weight", {d, d}},
+                                        {"model.layers.0.mlp.gate_proj.weight", {neurons, d}},
+                                        {"model.layers.0.mlp.up_proj.weight", {neurons, d}},
+                                        {"model.layers.0.mlp.down_proj.weight", {d, neurons}},
+                                        {"lm_head.weight", {1000, d}}};
 
-Routing llama_routing() {  // it has the names of Qwen3, and no gains within attention
-  return qwen3({.query = heads, .key_value = heads / 2}, Embeddings::untied, adaptive_roles<>());
+Routing llama_routing() {
+  return llama({.query = heads, .key_value = heads / 2}, Embeddings::untied, adaptive_roles<>());
 }
 
 /// Prints the plan of a model, takes a step, and tests whether that moved every tensor.
@@ -147,7 +139,7 @@ int main() {
   bool good = show("A perceptron", mlp, mlp_routing());
   good = show("A ResNet", resnet, resnet_routing()) && good;
   good = show("A vision transformer", vit, vit_routing()) && good;
-  good = show("GPT-2", gpt2, gpt2_routing()) && good;
-  good = show("Llama", llama, llama_routing()) && good;
+  good = show("GPT-2", gpt2_tensors, gpt2_routing()) && good;
+  good = show("Llama", llama_tensors, llama_routing()) && good;
   return good ? 0 : 1;
 }

@@ -71,7 +71,8 @@ typedef enum symopt_role {
   SYMOPT_VALUE_OUTPUT = 16,     /**< A o [width, heads * size], B v */
   SYMOPT_QUERY_KEY = 17,        /**< A q [width, heads * size], B k; planes of neighbouring columns */
   SYMOPT_QUERY_KEY_HALVES = 18, /**< planes that pair the halves of a head */
-  SYMOPT_NEURON_PAIR = 19       /**< A up [width, neurons], B down */
+  SYMOPT_NEURON_PAIR = 19,      /**< A up [width, neurons], B down */
+  SYMOPT_POSITIONS = 20         /**< learned positions, [length, width]: rows in an order of their own */
 } symopt_role;
 
 /** The layout of a block in memory. */
@@ -159,10 +160,49 @@ SYMOPT_API symopt_status symopt_copy_to(symopt_optimizer* optimizer, uint16_t* c
 SYMOPT_API symopt_status symopt_move_parameters(symopt_optimizer* optimizer, float* parameters);
 /** The base rate of one block. */
 SYMOPT_API symopt_status symopt_set_learning_rate(symopt_optimizer* optimizer, const char* name, double rate);
+/** The momentum of one block, or with the name NULL of all whose roles keep none themselves (those of AdamW
+ * and second moments do). */
+SYMOPT_API symopt_status symopt_set_momentum(symopt_optimizer* optimizer, const char* name, double momentum);
+/** The weight decay of one block, or of all with the name NULL: 0 for the gains of a model, say. */
+SYMOPT_API symopt_status symopt_set_weight_decay(symopt_optimizer* optimizer, const char* name, double decay);
 /** Multiplies all rates from now on: the value of a schedule. */
 SYMOPT_API symopt_status symopt_set_schedule_factor(symopt_optimizer* optimizer, double factor);
+/** Multiplies all weight decays from now on: the value of a schedule. */
+SYMOPT_API symopt_status symopt_set_schedule_decay(symopt_optimizer* optimizer, double factor);
+/** The momentum from now on of all blocks whose roles keep none themselves: the value of a schedule, which no
+ * option and no file remembers. Negative: their own again. */
+SYMOPT_API symopt_status symopt_set_schedule_momentum(symopt_optimizer* optimizer, double momentum);
 /** A frozen block takes no part in steps, decay included. */
 SYMOPT_API symopt_status symopt_set_frozen(symopt_optimizer* optimizer, const char* name, int32_t is_frozen);
+
+/** The rows of a block that make the queries or the keys of an attention: heads below each other in a tensor
+ * [out, in], or in one of a stack of them [layers, out, in]. */
+typedef struct symopt_head_rows {
+  size_t struct_size;    /**< sizeof(symopt_head_rows) */
+  const char* weights;   /**< name of the block */
+  const char* bias;      /**< name of its bias, [out] or [layers, out]; NULL for none */
+  int64_t heads;         /**< in the projection; 0: 1 */
+  int64_t size;          /**< rows of a head; 0: all rows are shared equally by the heads */
+  int64_t first;         /**< row where the first head begins: in a tensor with q, k and v */
+  int64_t stride;        /**< rows from one head to the next; 0: size */
+  int64_t rotary;        /**< the last rows of a query that meet a key which all heads share (MLA) */
+  int64_t slice;         /**< number of the layer in a stack of them */
+  int32_t is_transposed; /**< 1 where it is stored (in, out) */
+} symopt_head_rows;
+
+/** QK-clip (Kimi K2, arXiv 2507.20534): after a step, multiplies the weights of each head whose largest
+ * attention logit exceeded the threshold (100 there) so that this logit would be the threshold: query and key
+ * rows by the square root of the factor each, rotary queries of MLA by the factor, and a key that queries
+ * share by the root of the largest of their factors, each query by the rest of its own. largest_logits: of
+ * each query head, `count` of them, scaled as they go into the softmax. clipped: NULL, or the number of heads
+ * that were clipped. */
+SYMOPT_API symopt_status symopt_qk_clip(symopt_optimizer* optimizer, const symopt_head_rows* query,
+                                        const symopt_head_rows* key, const float* largest_logits,
+                                        size_t count, double threshold, int64_t* clipped);
+
+/** Bytes of the state of one block, or of all with the name NULL: what is kept from step to step. */
+SYMOPT_API symopt_status symopt_state_bytes(const symopt_optimizer* optimizer, const char* name,
+                                            int64_t* bytes);
 
 /** Momenta, steps and rates to a safetensors file, which replaces an older one in one go. */
 SYMOPT_API symopt_status symopt_save(const symopt_optimizer* optimizer, const char* path);
@@ -175,6 +215,59 @@ SYMOPT_API const char* symopt_plan(symopt_optimizer* optimizer);
 SYMOPT_API const char* symopt_last_error(void);
 /** "symopt 0.2.0: avx2_fma, ..." */
 SYMOPT_API const char* symopt_configuration(void);
+
+/** The threads that calls of the library compute with from now on, whichever thread calls; 0: as many as
+ * OpenMP takes by itself, OMP_NUM_THREADS or the cores. Results have the same bits for any number. Memory for
+ * blocks that step side by side is taken by symopt_create, so call this before. A library that was built
+ * without OpenMP has one thread and refuses more. */
+SYMOPT_API symopt_status symopt_set_threads(int32_t count);
+/** The threads that a call would compute with now. */
+SYMOPT_API int32_t symopt_threads(void);
+/** The instruction set that the library was built for: "x86_64", "avx2_fma", "avx512", "neon". It is chosen
+ * by the CMake option SYMOPT_C_INSTRUCTION_SET; docs/c-interface.md has how one machine gets one of several.
+ */
+SYMOPT_API const char* symopt_instruction_set(void);
+
+/** The shape of a GPT-2, by the names of llm.c's configuration. */
+typedef struct symopt_gpt2_config {
+  size_t struct_size;        /**< sizeof(symopt_gpt2_config) */
+  int64_t max_seq_len;       /**< positions */
+  int64_t vocab_size;        /**< tokens that exist */
+  int64_t padded_vocab_size; /**< rows of wte; 0: vocab_size */
+  int64_t num_layers;        /**< blocks of attention and MLP */
+  int64_t num_heads;         /**< divides channels */
+  int64_t channels;          /**< width */
+} symopt_gpt2_config;
+
+/** Tensors of a GPT-2 in llm.c. */
+enum { SYMOPT_GPT2_BLOCKS = 16 };
+
+/** Writes the table of a GPT-2 in one flat array as llm.c lays it out: wte, wpe, ln1w, ln1b, qkvw, qkvb,
+ * attprojw, attprojb, ln2w, ln2b, fcw, fcb, fcprojw, fcprojb, lnfw, lnfb, each for all layers. wte is a tied
+ * embedding without its padded rows, wpe positions, q, k, v and the output hidden matrices by heads, fcw and
+ * fcprojw the input and the output of neurons, and the vectors AdamW's. Rates and decays are left to the
+ * options. blocks: of SYMOPT_GPT2_BLOCKS entries of block_size = sizeof(symopt_block) each. parameter_count:
+ * NULL, or the scalars of the array. */
+SYMOPT_API symopt_status symopt_gpt2_blocks(const symopt_gpt2_config* config, symopt_block* blocks,
+                                            size_t block_size, int64_t* parameter_count);
+
+/** An optimizer of the process by a number of the caller's, for trainers that step on the CPU what they keep
+ * in flat buffers elsewhere: shapes are given once, pointers at every step. Offsets of blocks count from the
+ * pointers of a step. Matrices come whole: a buffer that holds a part of one cannot be stepped by its rule.
+ * Different numbers may be used by different threads at a time. */
+SYMOPT_API symopt_status symopt_offload_create(int32_t id, const symopt_options* options,
+                                               const symopt_block* blocks, size_t count);
+/** One step of optimizer `id`. learning_rate: that of the options at this step; the rates of blocks that have
+ * their own change in proportion. parameters: updated in place; they may lie elsewhere at each step, the
+ * state stays with the optimizer. gradients: of the options' gradient_dtype. copy: NULL, or where the
+ * parameters go rounded to bfloat16. report: NULL, or what was done. */
+SYMOPT_API symopt_status symopt_offload_step(int32_t id, double learning_rate, float* parameters,
+                                             const void* gradients, uint16_t* copy, symopt_report* report);
+/** Gives the optimizer `id` up. */
+SYMOPT_API symopt_status symopt_offload_destroy(int32_t id);
+/** The optimizer `id`, to save, load, print or set it; steps are taken by symopt_offload_step. It lives until
+ * it is given up. NULL where there is none. */
+SYMOPT_API symopt_optimizer* symopt_offload_optimizer(int32_t id);
 
 #ifdef __cplusplus
 }

@@ -49,10 +49,15 @@
 #include <symopt/stack/clip.hpp>
 #include <symopt/stack/layerwise_optimizer.hpp>
 #include <symopt/stack/pair_role.hpp>
+#include <symopt/stack/qk_clip.hpp>
 #include <symopt/stack/role.hpp>
 #include <symopt/stack/routing.hpp>
+#include <symopt/stack/rule_sets/deepseek.hpp>
 #include <symopt/stack/rule_sets/gemma3.hpp>
+#include <symopt/stack/rule_sets/gpt2.hpp>
 #include <symopt/stack/rule_sets/gpt_oss.hpp>
+#include <symopt/stack/rule_sets/llama.hpp>
+#include <symopt/stack/rule_sets/mixtral.hpp>
 #include <symopt/stack/rule_sets/olmoe.hpp>
 #include <symopt/stack/rule_sets/qwen3.hpp>
 #include <symopt/version.hpp>

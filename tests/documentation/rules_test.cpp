@@ -108,10 +108,14 @@ Defaults of_polar_methods() {
 Defaults of_schedules() {
   const auto& [warmup, total] = WarmupCosine{};
   const auto& [linear_total, share] = ConstantThenLinear{};
+  const auto& [first, last, steps] = Ramp{};
   return {{"WarmupCosine.warmup_steps", text(warmup)},
           {"WarmupCosine.total_steps", text(total)},
           {"ConstantThenLinear.total_steps", text(linear_total)},
-          {"ConstantThenLinear.decay_share", text(share)}};
+          {"ConstantThenLinear.decay_share", text(share)},
+          {"Ramp.first", text(first)},
+          {"Ramp.last", text(last)},
+          {"Ramp.steps", text(steps)}};
 }
 
 Defaults of_frames() {

@@ -78,7 +78,7 @@ struct Trial {
   StepCoefficients coefficients;
   double gradient_scale = 1;
   double momentum_scale = 1;
-  double eps = 1e-8;
+  kernel::Eps eps = 1e-8;
   double weight_scale = 1;
 };
 
@@ -176,6 +176,17 @@ TEST_CASE_TEMPLATE("every fused step agrees with its reference on blocks of many
   // Rows that lie a page apart, and rows of which eight do not fit the second cache.
   for (const Index gap : {0, 3}) check_all<Scalar>({{13, 4096 / Index(sizeof(Scalar))}, nesterov}, gap);
   check_all<Scalar>({{11, 10000}, nesterov});
+}
+
+TEST_CASE_TEMPLATE(
+    "every fused step agrees with its reference where the divisor is the larger of norm and eps", Scalar,
+    SYMOPT_TEST_SCALARS) {
+  // An eps among the norms of the lines: some are divided by it and some by their norm.
+  for (const double scale : {1.0, 1e-20, 1e20}) {
+    const kernel::Eps eps(6 * scale, symopt::Divisor::max_of_norm_and_eps);
+    for (const Shape shape : {Shape{13, 37}, Shape{300, 33}, Shape{37, 13}})
+      check_all<Scalar>({shape, nesterov, scale, scale, eps, 1e-3}, 3);
+  }
 }
 
 TEST_CASE("columns are summed alike in a block that is too large for rows side by side") {

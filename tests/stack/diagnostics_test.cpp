@@ -4,7 +4,9 @@
 #include "support/temporary_file.hpp"
 
 #include <symopt/diagnostics/diagnostics.hpp>
+#include <symopt/diagnostics/head_diagnostics.hpp>
 #include <symopt/diagnostics/router_diagnostics.hpp>
+#include <symopt/diagnostics/state_sizes.hpp>
 #include <symopt/optimizer/adaptive.hpp>
 
 #include <doctest/doctest.h>
@@ -236,7 +238,9 @@ TEST_CASE("a router's load, by hand") {
   CHECK(one.dead_fraction == 0.5);
   CHECK(one.largest_load == 3);
   CHECK(one.largest_logit == 9);
+  CHECK(std::abs(one.load_cv - std::sqrt(6.0 / 4.0)) <= 1e-12);  // shares 3, 1, 0, 0 of a mean of 1
   const RouterStatistics all = router_statistics(logits, 4);
+  CHECK(all.load_cv == 0);
   CHECK(std::abs(all.load_entropy - 1) <= 1e-12);
   CHECK(all.dead_fraction == 0);
   CHECK(router_statistics(logits.topRows(0), 1).load_entropy == 0);
@@ -256,8 +260,9 @@ TEST_CASE("routers make a table under 80 columns and a file of all digits") {
   MESSAGE(table.str());
   std::istringstream lines(table.str());
   for (std::string line; std::getline(lines, line);) CHECK(line.size() <= 80);
-  CHECK(table.str().find("layers.0.router              0.41      0.5        3         9\n") !=
-        std::string::npos);
+  CHECK(
+      table.str().find("layers.0.router              0.41      0.5        3         9      1.2       12\n") !=
+      std::string::npos);
   CHECK(table.str().find("longer than a column\n") != std::string::npos);
   routers.write_csv(csv);
   routers.write_csv(csv, false);
@@ -266,11 +271,165 @@ TEST_CASE("routers make a table under 80 columns and a file of all digits") {
   std::getline(rows, header);
   std::getline(rows, first);
   std::getline(rows, second);
-  CHECK(header == "step,router,load_entropy,dead_fraction,largest_load,largest_logit");
+  CHECK(header ==
+        "step,router,load_entropy,dead_fraction,largest_load,largest_logit,load_cv,probability_cv,"
+        "probability_entropy,rms,centred_rms,centred_maximum,logsumexp,z_loss,entropy");
   CHECK(first.starts_with("7,layers.0.router,0.4056390622295"));
-  CHECK(first.ends_with(",0.5,3,9"));
-  CHECK(second.starts_with("7,\"a name, with a comma, longer than a column\",1,0,1,9"));
+  CHECK(first.find(",0.5,3,9,1.2247448713915") != std::string::npos);
+  CHECK(second.starts_with("7,\"a name, with a comma, longer than a column\",1,0,1,9,0,"));
   CHECK(std::ranges::count(csv.str(), '\n') == 5);
+}
+
+/// The statistics in plain loops, from the definitions.
+LogitStatistics plainly(const Matrix<double>& logits) {
+  LogitStatistics plain;
+  const double tokens = double(logits.rows());
+  const Matrix<double> centred = logits.colwise() - logits.rowwise().mean();
+  plain.rms = std::sqrt(logits.squaredNorm() / double(logits.size()));
+  plain.centred_rms = std::sqrt(centred.squaredNorm() / double(logits.size()));
+  plain.centred_maximum = centred.cwiseAbs().maxCoeff();
+  for (Index t = 0; t < logits.rows(); ++t) {
+    double sum = 0;
+    for (Index c = 0; c < logits.cols(); ++c) sum += std::exp(logits(t, c));
+    plain.logsumexp += std::log(sum) / tokens;
+    plain.z_loss += std::log(sum) * std::log(sum) / tokens;
+    for (Index c = 0; c < logits.cols(); ++c) {
+      const double p = std::exp(logits(t, c)) / sum;
+      plain.entropy -= p * std::log(p) / tokens;
+    }
+  }
+  return plain;
+}
+
+void check_equal(const LogitStatistics& found, const LogitStatistics& expected, double tolerance) {
+  std::vector<double> numbers;
+  expected.fields([&](const char*, double value) { numbers.push_back(value); });
+  std::size_t next = 0;
+  found.fields([&](const char* name, double value) {
+    CAPTURE(name);
+    CHECK(std::abs(value - numbers[next]) <= tolerance * (1 + std::abs(numbers[next])));
+    ++next;
+  });
+  CHECK(next == 6);
+}
+
+TEST_CASE("the statistics of logits are those of their definitions") {
+  Random random(default_seed);
+  for (const Shape shape : {Shape{1, 1}, Shape{7, 1}, Shape{1, 9}, Shape{13, 50}}) {
+    const Matrix<double> logits = 3 * gaussian_block(shape, random);
+    check_equal(logit_statistics(logits), plainly(logits), 1e-13);
+    const RouterStatistics router = router_statistics(logits, 1);
+    check_equal(router.logits, plainly(logits), 1e-13);
+    Matrix<double> probability = logits.array().exp();
+    for (Index t = 0; t < shape.rows; ++t) probability.row(t) /= probability.row(t).sum();
+    const Eigen::ArrayXd mean = probability.colwise().mean().transpose().array();
+    const double even = 1 / double(shape.cols);
+    const double cv = std::sqrt((mean - even).square().mean()) / even;
+    CHECK(std::abs(router.probability_cv - cv) <= 1e-13 * (1 + cv));
+    const double entropy = shape.cols == 1 ? 0 : -(mean * mean.log()).sum() / std::log(double(shape.cols));
+    CHECK(std::abs(router.probability_entropy - entropy) <= 1e-13);
+  }
+}
+
+TEST_CASE("a row added to all logits of a token moves what a softmax does not see, and that alone") {
+  Random random(default_seed);
+  const Matrix<double> logits = gaussian_block({11, 20}, random);
+  const Matrix<double> shifted = logits.colwise() + 40 * gaussian_block({11, 1}, random).col(0);
+  const LogitStatistics a = logit_statistics(logits), b = logit_statistics(shifted);
+  CHECK(std::abs(a.centred_rms - b.centred_rms) <= 1e-12);
+  CHECK(std::abs(a.centred_maximum - b.centred_maximum) <= 1e-12);
+  CHECK(std::abs(a.entropy - b.entropy) <= 1e-12);
+  CHECK(b.rms > 10 * a.rms);
+  CHECK(b.z_loss > 10 * a.z_loss);
+}
+
+TEST_CASE("logits far from one, equal, none and no numbers") {
+  const Matrix<double> huge{{1e300, -1e300, 0}, {1e300, 1e300, 1e300}};
+  const LogitStatistics far = logit_statistics(huge);
+  CHECK(std::abs(far.rms / 1e300 - std::sqrt(5.0 / 6.0)) <= 1e-12);
+  CHECK(far.centred_maximum == 1e300);
+  CHECK(std::abs(far.entropy - std::log(3.0) / 2) <= 1e-12);
+  const LogitStatistics tiny = logit_statistics(1e-300 * Matrix<double>::Ones(2, 3));
+  CHECK(tiny.rms == doctest::Approx(1e-300));
+  CHECK(tiny.centred_rms <= 1e-312);
+  CHECK(tiny.logsumexp == doctest::Approx(std::log(3.0)));
+  const LogitStatistics none = logit_statistics(Matrix<float>(0, 5));
+  none.fields([](const char*, double value) { CHECK(value == 0); });
+  Matrix<float> bad = Matrix<float>::Zero(2, 3);
+  bad(1, 2) = std::numeric_limits<float>::infinity();
+  CHECK_THROWS_WITH_AS(logit_statistics(bad),
+                       "symopt: logit_statistics: the logit of token 1 and class 2 is Inf or NaN",
+                       std::invalid_argument);
+}
+
+TEST_CASE("heads make a table of 80 columns and a file of all digits") {
+  HeadDiagnostics heads(3);
+  heads.add("lm_head", logit_statistics(Matrix<double>{{1, 3}, {-1, 1}}));
+  std::ostringstream table, csv;
+  table << heads;
+  MESSAGE(table.str());
+  std::istringstream lines(table.str());
+  for (std::string line; std::getline(lines, line);) CHECK(line.size() <= 80);
+  CHECK(
+      table.str().find("lm_head                       1.7        1        1      2.1      5.5     0.37\n") !=
+      std::string::npos);
+  heads.write_csv(csv);
+  CHECK(csv.str().starts_with(
+      "step,head,rms,centred_rms,centred_maximum,logsumexp,z_loss,entropy\n3,lm_head,1.73"));
+  std::ostringstream line;
+  line << heads.rows().front().second;
+  CHECK(line.str().starts_with("rms 1.73205, centred_rms 1, centred_maximum 1, logsumexp 2.12693"));
+}
+
+TEST_CASE("states are listed with the bytes that they have, parameter by parameter and together") {
+  std::vector<float> weights(300);
+  LayerwiseOptimizer stack;
+  const auto add = [&](const std::string& name, const Role& role, int at, std::vector<Index> sizes) {
+    stack.add(name, role, TensorView<float>(weights.data() + at, std::move(sizes)), std::nullopt);
+  };
+  add("layers.0.up", role<SwigluInput>(), 0, {4, 5});
+  add("layers.1.up", role<SwigluInput>(), 20, {4, 5});
+  add("experts", role<SwigluInput>(layout::experts()), 40, {2, 3, 4});
+  add("gain", role<AdamW>(), 70, {7});
+  add("second", role<Adaptive<Embedding>>(), 80, {6, 5});
+  add("empty", role<Embedding>(), 290, {0, 5});
+  const StateSizes sizes = state_sizes(stack);
+  REQUIRE(sizes.rows().size() == 6);
+  const auto bytes = [&](std::size_t row) { return sizes.rows()[row].bytes; };
+  CHECK(bytes(0) == 20 * 4);
+  CHECK(bytes(2) == 24 * 4);
+  CHECK(bytes(3) == 7 * 8 + 8);           // two moments and the count of steps
+  CHECK(bytes(4) == 30 * 4 + 6 * 8 + 8);  // moments of the rows in double
+  CHECK(bytes(5) == 0);
+  CHECK(sizes.rows()[2].sizes == std::vector<Index>{2, 3, 4});
+  CHECK(sizes.rows()[0].bytes_per_entry() == 4);
+  CHECK(sizes.rows()[5].bytes_per_entry() == 0);
+  CHECK(sizes.entries() == 20 + 20 + 24 + 7 + 30);
+  CHECK(sizes.bytes() == bytes(0) + bytes(1) + bytes(2) + bytes(3) + bytes(4));
+  std::ostringstream text;
+  text << sizes;
+  MESSAGE(text.str());
+  CHECK(text.str().find("layers.[0-1].up                    40            160         4  RowNorm\n") !=
+        std::string::npos);
+  std::istringstream lines(text.str());
+  for (std::string line; std::getline(lines, line);) CHECK(line.size() <= 80);
+  std::size_t sum = 0;
+  for (const StateSize& row : state_sizes(stack).rows()) sum += row.bytes;  // of sizes that end here
+  CHECK(sum == sizes.bytes());
+  const Optimizer<Update<LmHead>, double> alone(3, 4);
+  CHECK(state_sizes(alone).bytes() == 12 * 8);
+}
+
+TEST_CASE("the diagnostics of a step are those of the schedule's momentum and decay") {
+  std::vector<float> weights(20, 1.0F), gradient(20);
+  for (std::size_t i = 0; i < gradient.size(); ++i) gradient[i] = std::sin(float(i + 1));
+  LayerwiseOptimizer stack;
+  stack.add<Update<BiOrthogonal, Identity>>("w", TensorView<float>(weights.data(), {4, 5}),
+                                            TensorView<const float>(gradient.data(), {4, 5}),
+                                            {.learning_rate = 1, .momentum = 0.9});
+  const double half = diagnose(stack).rows().front().rms;
+  stack.set_schedule_momentum(0.5);
+  CHECK(diagnose(stack).rows().front().rms == doctest::Approx(5 * half).epsilon(1e-5));
 }
 
 }}  // namespace diagnostics_test

@@ -4,11 +4,14 @@
 
 #include <symopt/stack/clip.hpp>
 #include <symopt/stack/layerwise_optimizer.hpp>
+#include <symopt/state/state.hpp>
 
 #include <doctest/doctest.h>
 
+#include <cstddef>
 #include <limits>
 #include <optional>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -140,6 +143,107 @@ TEST_CASE("momentum and decay change between steps, for one or for all, and for 
   CHECK(error_of([&] { stack.set_weight_decay(-1); }).find("weight_decay is -1") != std::string::npos);
   CHECK(stack.options("a").momentum == 0);
   CHECK(stack.options("b").weight_decay == 0.125);
+}
+
+/// The weights after some steps of a stack with these options, with `before_step(stack, step)` before each.
+std::vector<std::vector<float>> trained(const StackOptions& options, const auto& before_step) {
+  NamedModel model;
+  model.add("embedding", {4, 3}).add("head", {5, 3}).add("hidden", {4, 3}).add("gain", {3});
+  LayerwiseOptimizer stack(options);
+  stack.route(model.tensors(), Routing()
+                                   .add("embedding", role<Embedding>())
+                                   .add("head", role<LmHead>())
+                                   .add("hidden", role<HiddenMatrix>()));
+  for (int step = 0; step < 5; ++step) {
+    model.draw_gradients();
+    before_step(stack, step);
+    stack.step();
+  }
+  return model.weights();
+}
+
+TEST_CASE("a schedule's momentum and decay are those of the options, step by step, and leave these alone") {
+  const Ramp momentum{.first = 0.5, .last = 0.9, .steps = 4}, decay{.first = 1, .last = 0.25, .steps = 3};
+  for (const auto convention : {MomentumConvention::ema, MomentumConvention::heavy_ball}) {
+    for (const bool nesterov : {false, true}) {
+      const StackOptions options{
+          .learning_rate = 0.1, .weight_decay = 0.5, .momentum_convention = convention, .nesterov = nesterov};
+      const auto scheduled = trained(options, [&](LayerwiseOptimizer& stack, int step) {
+        stack.set_schedule_momentum(momentum(step));
+        stack.set_schedule_decay(decay(step));
+        CHECK(stack.schedule_momentum() == momentum(step));
+        CHECK(stack.schedule_decay() == decay(step));
+        CHECK(stack.options("head").momentum == 0.95);
+        CHECK(stack.options("head").weight_decay == 0.5);
+      });
+      const auto set = trained(options, [&](LayerwiseOptimizer& stack, int step) {
+        stack.set_momentum(momentum(step));
+        stack.set_weight_decay(0.5 * decay(step));
+      });
+      CHECK(scheduled == set);
+      const auto without = trained(options, [](LayerwiseOptimizer&, int) {});
+      for (std::size_t i = 0; i < without.size(); ++i) CHECK(scheduled[i] != without[i]);
+      const auto given_back = trained(options, [](LayerwiseOptimizer& stack, int) {
+        stack.set_schedule_momentum(0.1);
+        stack.set_schedule_momentum(std::nullopt);
+        stack.set_schedule_decay(0);
+        stack.set_schedule_decay(1);
+      });
+      CHECK(given_back == without);
+    }
+  }
+}
+
+TEST_CASE(
+    "a state that is saved in the middle of a schedule loads into a new stack, and goes on to the bit") {
+  const Ramp momentum{.first = 0.5, .last = 0.9, .steps = 6};
+  NamedModel model, copy;
+  for (NamedModel* one : {&model, &copy}) one->add("head", {5, 3}).add("hidden", {4, 3});
+  const Routing routing = Routing().add("head", role<LmHead>()).add("hidden", role<HiddenMatrix>());
+  LayerwiseOptimizer stack, resumed;
+  stack.route(model.tensors(), routing);
+  resumed.route(copy.tensors(), routing);
+  const auto step = [&](LayerwiseOptimizer& of) {
+    of.set_schedule_momentum(momentum(of.steps()));
+    of.step();
+  };
+  for (int i = 0; i < 3; ++i) step(stack);
+  const std::string bytes = interop::state_bytes(stack);
+  interop::load_state_bytes(resumed, std::as_bytes(std::span(bytes)));
+  for (const char* name : {"head", "hidden"}) copy[name].weights = model[name].weights;
+  for (int i = 0; i < 3; ++i) {
+    step(stack);
+    step(resumed);
+  }
+  CHECK(model.weights() == copy.weights());
+  stack.set_momentum(0.5);  // an option, which is compared
+  const std::string other = interop::state_bytes(stack);
+  CHECK_THROWS_AS(interop::load_state_bytes(resumed, std::as_bytes(std::span(other))),
+                  interop::StateMismatch);
+}
+
+TEST_CASE("a schedule's numbers out of range are refused, and the old ones stay") {
+  LayerwiseOptimizer stack;
+  std::vector<float> weights(12, 1.0F);
+  stack.add<Embedding>("wte", TensorView<float>(weights.data(), {4, 3}), std::nullopt,
+                       {.learning_rate = 1e30, .weight_decay = 1e3});
+  stack.set_schedule_momentum(0.5);
+  stack.set_schedule_decay(2);
+  CHECK(error_of([&] { stack.set_schedule_momentum(1); }).find("the schedule's momentum is 1; it must be") !=
+        std::string::npos);
+  CHECK(error_of([&] { stack.set_schedule_momentum(-0.1); }).find("momentum is -0.1") != std::string::npos);
+  CHECK(error_of([&] { stack.set_schedule_decay(-1); }).find("factor of the decay is -1; it must be") !=
+        std::string::npos);
+  CHECK(error_of([&] { stack.set_schedule_decay(1e9); }).find("parameter 'wte'") != std::string::npos);
+  CHECK(stack.schedule_momentum() == 0.5);
+  CHECK(stack.schedule_decay() == 2);
+}
+
+TEST_CASE("a ramp goes from one number to the other and stays there") {
+  const Ramp ramp{.first = 1, .last = 3, .steps = 4};
+  const double expected[] = {1, 1.5, 2, 2.5, 3, 3, 3};
+  for (int step = 0; step < 7; ++step) CHECK(ramp(step) == expected[step]);
+  CHECK(error_of([] { Ramp{.steps = 0}(1); }).find("Ramp needs steps > 0") != std::string::npos);
 }
 
 TEST_CASE("a stack that was moved from is empty and may be used again") {

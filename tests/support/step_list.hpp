@@ -29,7 +29,7 @@ struct StepPair {
 };
 
 template <class Scalar>
-std::vector<StepPair<Scalar>> step_pairs(double eps) {
+std::vector<StepPair<Scalar>> step_pairs(symopt::kernel::Eps eps) {
   using namespace symopt::kernel;
   namespace plain = symopt::kernel::reference;
   const auto runner = [](auto step) {

@@ -97,14 +97,14 @@ inline Matrix<double> along_shifts(const Matrix<double>& block, const Families& 
 }
 
 template <class Scalar>
-ParameterDiagnostics diagnose_parameter(Parameter<Scalar>& parameter, double schedule_factor,
+ParameterDiagnostics diagnose_parameter(Parameter<Scalar>& parameter, const StepSchedule& schedule,
                                         const DiagnosticsOptions& options) {
-  ParameterProbe<Scalar> probe(parameter);
+  ParameterProbe<Scalar> probe(parameter, schedule);
   const auto directions = probe.directions();
   const auto weights = probe.weights();
   const auto families = parameter.facts().families;
   const OptimizerOptions& own = parameter.options();
-  const double rate = own.learning_rate * schedule_factor;
+  const double rate = own.learning_rate * schedule.factor;
   ParameterDiagnostics row{.name = parameter.name(), .blocks = static_cast<Index>(directions.size())};
   row.smallest = directions.empty() ? 0 : std::numeric_limits<double>::infinity();
   double sum = 0, entries = 0, drifted = 0;
@@ -118,7 +118,7 @@ ParameterDiagnostics diagnose_parameter(Parameter<Scalar>& parameter, double sch
     sum += update.squaredNorm();
     entries += static_cast<double>(update.size());
     if (!families || update.size() == 0) continue;
-    const double decay = own.decay == Decay::all ? rate * own.weight_decay : 0;
+    const double decay = own.decay == Decay::all ? rate * own.weight_decay * schedule.decay_factor : 0;
     drifted += along_shifts(update + decay * weights[b], *families).squaredNorm();
   }
   row.rms = entries > 0 ? std::sqrt(sum / entries) : 0;
@@ -155,7 +155,7 @@ Diagnostics diagnose(BasicLayerwiseOptimizer<Scalar>& stack, const DiagnosticsOp
   std::vector<ParameterDiagnostics> rows;
   for (const auto& parameter : detail::StateAccess::parameters(stack))
     if (!parameter->blocks().is_paired() && parameter->has_gradient() && parameter->gradient_is_finite())
-      rows.push_back(detail::diagnose_parameter(*parameter, stack.schedule_factor(), options));
+      rows.push_back(detail::diagnose_parameter(*parameter, detail::StateAccess::schedule(stack), options));
   return Diagnostics(stack.steps(), std::move(rows));
 }
 

@@ -20,7 +20,8 @@ class ParameterProbe {
   /// Moves block number b.
   using Move = std::function<Matrix<double>(std::size_t b, const Matrix<double>& block)>;
 
-  explicit ParameterProbe(Parameter<Scalar>& parameter) : parameter_(parameter) {}
+  ParameterProbe(Parameter<Scalar>& parameter, const StepSchedule& schedule)
+      : parameter_(parameter), schedule_(schedule) {}
 
   /// The directions of the blocks, before scale and rate: W moves by -rate * scale * direction. With `move`
   /// those of the moved momenta and gradients.
@@ -75,7 +76,11 @@ class ParameterProbe {
 
   std::vector<StepInput<Scalar>> inputs_at(const OptimizerOptions& options, double rate) {
     std::vector<StepInput<Scalar>> inputs;
-    parameter_.add_inputs(options, rate, 0, inputs);
+    StepSchedule schedule = schedule_;
+    schedule.factor = 1;
+    OptimizerOptions at_rate = options;
+    at_rate.learning_rate = rate;
+    parameter_.add_inputs(at_rate, schedule, 0, inputs);
     return inputs;
   }
 
@@ -119,6 +124,7 @@ class ParameterProbe {
   }
 
   Parameter<Scalar>& parameter_;
+  StepSchedule schedule_;
 };
 
 }}}  // namespace symopt::detail

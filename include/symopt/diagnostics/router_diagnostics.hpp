@@ -28,25 +28,22 @@ class RouterDiagnostics {
   /// Names and statistics, in the order of adding.
   const std::vector<std::pair<std::string, RouterStatistics>>& rows() const { return rows_; }
 
-  /// A table of under 80 columns.
+  /// A table of 80 columns, with some of the statistics.
   friend std::ostream& operator<<(std::ostream& out, const RouterDiagnostics& diagnostics) {
     out << "routers at step " << diagnostics.step_ << "; entropy of the load: 1 even, 0 one expert\n"
-        << "router                    entropy     dead max load max logit\n";
+        << "router                    entropy     dead max load max logit  load cv   z-loss\n";
     for (const auto& [name, row] : diagnostics.rows_)
       out << detail::name_cell(name) << detail::number_cell(row.load_entropy)
           << detail::number_cell(row.dead_fraction) << detail::number_cell(row.largest_load) << ' '
-          << detail::number_cell(row.largest_logit) << '\n';
+          << detail::number_cell(row.largest_logit) << detail::number_cell(row.load_cv)
+          << detail::number_cell(row.logits.z_loss) << '\n';
     return out;
   }
 
-  /// Comma-separated values, 17 digits. The first line names them unless `with_header` is false: for a file
-  /// to which the rows of later steps are added.
+  /// Comma-separated values of all of them, 17 digits. The first line names them unless `with_header` is
+  /// false: for a file to which the rows of later steps are added.
   void write_csv(std::ostream& out, bool with_header = true) const {
-    if (with_header) out << "step,router,load_entropy,dead_fraction,largest_load,largest_logit\n";
-    for (const auto& [name, row] : rows_)
-      out << step_ << ',' << detail::name_field(name) << ',' << detail::number_field(row.load_entropy) << ','
-          << detail::number_field(row.dead_fraction) << ',' << detail::number_field(row.largest_load) << ','
-          << detail::number_field(row.largest_logit) << '\n';
+    detail::write_statistics(out, step_, "router", rows_, with_header);
   }
 
  private:

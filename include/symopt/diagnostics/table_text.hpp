@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <optional>
+#include <ostream>
 #include <string>
 
 // Cells of the tables that diagnostics print, and fields of the files that they write.
@@ -40,6 +42,23 @@ inline std::string name_field(const std::string& name) {
   std::string text = "\"";
   for (const char c : name) text += c == '"' ? std::string("\"\"") : std::string(1, c);
   return text + "\"";
+}
+
+/// Lines of comma-separated values, one for each of the rows (name, statistics), after a first line that
+/// names them where `with_header` says so: the step, the name, and all that statistics.fields(field) shows.
+template <class Rows>
+void write_statistics(std::ostream& out, std::int64_t step, const char* name_of_column, const Rows& rows,
+                      bool with_header) {
+  if (with_header) {
+    out << "step," << name_of_column;
+    typename Rows::value_type::second_type{}.fields([&](const char* field, double) { out << ',' << field; });
+    out << '\n';
+  }
+  for (const auto& [name, statistics] : rows) {
+    out << step << ',' << name_field(name);
+    statistics.fields([&](const char*, double value) { out << ',' << number_field(value); });
+    out << '\n';
+  }
 }
 
 }}}  // namespace symopt::detail

@@ -18,7 +18,7 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 /// rows at a time in Scalar: an error of eight roundoffs of the mean size of a column's normalized entries,
 /// at most.
 struct CentredRowNormStep {
-  double eps;
+  Eps eps;
 
   /// Streams::momentum_sums are used, of as many columns as the block.
   static constexpr bool keeps_momentum_sums = true;

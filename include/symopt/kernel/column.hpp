@@ -7,12 +7,12 @@
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
-/// Every column over its norm plus eps, on memory that runs along rows: a sweep that advances the momentum
+/// Every column over its norm with eps, on memory that runs along rows: a sweep that advances the momentum
 /// and adds up squares, and one that moves the weights. Six streams, and one more read of the gradient where
 /// it is checked. A block that fits the cache is done strip by strip in one sweep. Sums of squares in double:
 /// a relative error of at most rows * 2^-53 in a norm.
 struct ColumnNormStep {
-  double eps;
+  Eps eps;
 
   template <class Scalar>
   struct Memory {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/divisor.hpp>
 #include <symopt/finite.hpp>
 #include <symopt/scaling.hpp>
 
@@ -25,19 +26,33 @@ struct Norm {
   double over(double divisor) const { return scaled / divisor / scale; }
 };
 
-/// x -> numerator * x / (norm + eps) as (x * scale) * factor. The scale is 1 but for a quotient numerator /
-/// (norm + eps) far out in the scalar's range, beyond 2^64 or 2^-64 in float: then it is a power of two that
-/// brings x near 1. So nothing overflows, also where the factor is multiplied by a step size later, and what
-/// underflows would have been lost in the sum. Zero for a zero norm.
+/// The eps of a norm, and how it enters the divisor; a number alone is added.
+struct Eps {
+  double value = 0;
+  Divisor divisor = Divisor::norm_plus_eps;
+
+  Eps(double number, Divisor of_line = Divisor::norm_plus_eps) : value(number), divisor(of_line) {}
+
+  /// The divisor of a line, times the scale of its norm.
+  double with(Norm norm) const {
+    const double eps = value * norm.scale;
+    return divisor == Divisor::norm_plus_eps ? norm.scaled + eps : std::max(norm.scaled, eps);
+  }
+};
+
+/// x -> numerator * x / divisor, of the norm and the eps, as (x * scale) * factor. The scale is 1 but for a
+/// quotient numerator / divisor far out in the scalar's range, beyond 2^64 or 2^-64 in float: then it is a
+/// power of two that brings x near 1. So nothing overflows, also where the factor is multiplied by a step
+/// size later, and what underflows would have been lost in the sum. Zero for a zero norm.
 template <class Scalar>
 struct NormFactors {
   Scalar scale = 1;
   Scalar factor = 0;
 
   NormFactors() = default;
-  NormFactors(Norm norm, double eps, double numerator) {
+  NormFactors(Norm norm, Eps eps, double numerator) {
     if (norm.scaled == 0) return;
-    const double divisor = norm.scaled + eps * norm.scale;
+    const double divisor = eps.with(norm);
     if (norm.scale != 1) [[unlikely]] {
       scale = static_cast<Scalar>(norm.scale);
       factor = static_cast<Scalar>(numerator / divisor);

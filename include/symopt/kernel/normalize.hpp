@@ -27,9 +27,10 @@ SYMOPT_INLINE void multiply(const BlockView<Scalar>& block, Range rows, Range co
       rows, columns, [=](L& x) SYMOPT_INLINE_LAMBDA { x = (x * scale) * factor; }, inout(block));
 }
 
-/// x <- x / (norm + eps) for every row; a zero row stays zero. One read and one write with each row in cache.
+/// x <- x / divisor, of norm and eps, for every row; a zero row stays zero. One read and one write with each
+/// row in cache.
 template <class Scalar>
-void normalize_rows(const BlockView<Scalar>& block, double eps) {
+void normalize_rows(const BlockView<Scalar>& block, Eps eps) {
   const Range columns{0, block.cols.size};
   for_each_chunk(chunks_of(symopt::detail::shape_of(block)), [&](Range rows) {
     for (Index i = rows.begin; i < rows.end; ++i) {
@@ -43,10 +44,10 @@ void normalize_rows(const BlockView<Scalar>& block, double eps) {
   });
 }
 
-/// x <- x / (norm + eps) for every column; a zero column stays zero. In strips of columns: two reads and one
-/// write.
+/// x <- x / divisor, of norm and eps, for every column; a zero column stays zero. In strips of columns: two
+/// reads and one write.
 template <class Scalar>
-void normalize_columns(const BlockView<Scalar>& block, double eps) {
+void normalize_columns(const BlockView<Scalar>& block, Eps eps) {
   using L = Lanes<Scalar>;
   const Range rows{0, block.row_count()};
   for_each_strip(block.cols.size, [&](Range columns) {

@@ -24,22 +24,24 @@ struct Block {
   double& at(Index i, Index j) { return entries[static_cast<std::size_t>(i * cols + j)]; }
 };
 
-/// Line l of a block has count entries, entry k at(l, k): divided by its norm plus eps, unless it is zero.
-void normalize(Index lines, Index count, double eps, auto&& at) {
+/// Line l of a block has count entries, entry k at(l, k): divided by its norm with eps, unless it is zero.
+void normalize(Index lines, Index count, Eps eps, auto&& at) {
   for (Index l = 0; l < lines; ++l) {
     double largest = 0, sum = 0;
     for (Index k = 0; k < count; ++k) largest = std::max(largest, std::abs(at(l, k)));
     if (largest == 0) continue;
     for (Index k = 0; k < count; ++k) sum += (at(l, k) / largest) * (at(l, k) / largest);
     const double norm = std::sqrt(sum) * largest;
-    for (Index k = 0; k < count; ++k) at(l, k) = at(l, k) / (norm + eps);
+    const bool is_added = eps.divisor == Divisor::norm_plus_eps;
+    const double divisor = is_added ? norm + eps.value : std::max(norm, eps.value);
+    for (Index k = 0; k < count; ++k) at(l, k) = at(l, k) / divisor;
   }
 }
 
-inline void normalize_rows(Block& x, double eps) {
+inline void normalize_rows(Block& x, Eps eps) {
   normalize(x.rows, x.cols, eps, [&](Index i, Index j) -> double& { return x.at(i, j); });
 }
-inline void normalize_columns(Block& x, double eps) {
+inline void normalize_columns(Block& x, Eps eps) {
   normalize(x.cols, x.rows, eps, [&](Index j, Index i) -> double& { return x.at(i, j); });
 }
 inline void normalize_block(Block& x) {

@@ -6,11 +6,11 @@
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
-/// Every row over its norm plus eps, row after row with each in the cache: five streams, and one more read of
+/// Every row over its norm with eps, row after row with each in the cache: five streams, and one more read of
 /// the gradient where it is checked. Sums of squares in double, of floats exactly: a relative error of at
 /// most cols / lanes * 2^-53 in a norm.
 struct RowNormStep {
-  double eps;
+  Eps eps;
 
   template <class Scalar>
   using Memory = NoStepMemory<Scalar>;

@@ -99,6 +99,12 @@ inline Layout fused_qkv(Index query_heads, Index key_value_heads, Index head_siz
   return row_sections({query_heads * head_size, key_value_heads * head_size, key_value_heads * head_size});
 }
 
+/// The key-value projection of latent attention (MLA), [heads * (key_size + value_size), rank]: the key of a
+/// head, without the rotary part that all heads share, above its value. Two blocks for each head.
+inline Layout latent_key_value(Index heads, Index key_size, Index value_size) {
+  return row_heads(heads, row_sections({key_size, value_size}));
+}
+
 /// A SwiGLU's gate and up matrices in one, [2 neurons, width].
 inline Layout gate_up(GateUp order, Neurons neurons, Layout each = {}) {
   return detail::outside({.kind = Layout::Kind::gate_up, .order = order, .neurons = neurons},

@@ -42,13 +42,13 @@ struct FusedStep<Sign> {
 template <>
 struct FusedStep<RowNorm> {
   /// The kernel, with the options of the map.
-  static kernel::RowNormStep of(const RowNorm& norm) { return {norm.eps}; }
+  static kernel::RowNormStep of(const RowNorm& norm) { return {{norm.eps, norm.divisor}}; }
 };
 /// Sums of the columns first, then one sweep.
 template <>
 struct FusedStep<ColumnNorm> {
   /// The kernel, with the options of the map.
-  static kernel::ColumnNormStep of(const ColumnNorm& norm) { return {norm.eps}; }
+  static kernel::ColumnNormStep of(const ColumnNorm& norm) { return {{norm.eps, norm.divisor}}; }
 };
 /// The norm first, then one sweep.
 template <>
@@ -61,7 +61,10 @@ struct FusedStep<FrobeniusNorm> {
 template <>
 struct FusedStep<detail::Pipeline<HorizontalProjection<Side::left>, RowNorm>> {
   /// The kernel, with the options of the map.
-  static kernel::CentredRowNormStep of(const auto& pipeline) { return {pipeline.template map<0>().eps}; }
+  static kernel::CentredRowNormStep of(const auto& pipeline) {
+    const RowNorm& norm = pipeline.template map<0>();
+    return {{norm.eps, norm.divisor}};
+  }
 };
 
 /// One stage and no projection: the stage.

@@ -90,9 +90,10 @@ inline constexpr const char* out_of_range =
     "learning rate is too large";
 
 /// Throws Error that names the parameter unless all that a step multiplies by is in the range of Scalar: the
-/// rate, times the schedule factor, times the factor of the scale and times the decay.
+/// rate, times the schedule factor, times the factor of the scale and times the decay, with its own factor.
 template <class Scalar>
-void require_factors_in_range(const OptimizerOptions& options, double schedule_factor, double scale_factor) {
+void require_factors_in_range(const OptimizerOptions& options, double schedule_factor, double scale_factor,
+                              double decay_factor = 1) {
   constexpr const char* scalar = sizeof(Scalar) == 4 ? "float" : "double";
   const double rate = options.learning_rate * schedule_factor;
   const double largest = static_cast<double>(std::numeric_limits<Scalar>::max());
@@ -109,7 +110,7 @@ void require_factors_in_range(const OptimizerOptions& options, double schedule_f
     });
   };
   require_product(", times the scale's factor of ", scale_factor);
-  require_product(", times the weight decay of ", options.weight_decay);
+  require_product(", times the weight decay of ", options.weight_decay * decay_factor);
 }
 
 }  // namespace detail

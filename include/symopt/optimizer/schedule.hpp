@@ -11,9 +11,9 @@
 
 namespace symopt { inline namespace SYMOPT_ABI {
 
-// Learning-rate schedules: values that give the factor on the base rate at a step, counted from 0. They
-// are dimensionless, in [0, 1], and 0 from total_steps on. Multiply by hand, or give the factor to
-// Optimizer::set_schedule_factor.
+// Schedules: values that give a number at a step, counted from 0. Those of learning rates give the factor on
+// the base rate: dimensionless, in [0, 1], and 0 from total_steps on. Multiply by hand, or give the factor to
+// set_schedule_factor; the numbers of a Ramp to set_schedule_momentum or set_schedule_decay of a stack.
 
 /// The base rate throughout.
 struct ConstantSchedule {
@@ -51,6 +51,21 @@ struct ConstantThenLinear {
       throw Error("ConstantThenLinear needs total_steps > 0 and 0 < decay_share <= 1");
     const double left = static_cast<double>(total_steps - std::min(step, total_steps));
     return std::min(1.0, left / (decay_share * static_cast<double>(total_steps)));
+  }
+};
+
+/// A line from one number to another over `steps` steps, and that one from then on: the momentum of Muon's
+/// first steps by default, or a decay that grows or shrinks. Errors: std::invalid_argument unless steps > 0.
+struct Ramp {
+  double first = 0.85;       ///< at step 0
+  double last = 0.95;        ///< from `steps` on
+  std::int64_t steps = 300;  ///< from the one to the other
+
+  /// The number at a step, counted from 0.
+  double operator()(std::int64_t step) const {
+    if (steps <= 0) throw Error("Ramp needs steps > 0");
+    if (step >= steps) return last;
+    return first + (last - first) * static_cast<double>(step) / static_cast<double>(steps);
   }
 };
 

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <symopt/error.hpp>
-#include <symopt/finite.hpp>
 #include <symopt/stack/first_steps.hpp>
 #include <symopt/stack/numbered_names.hpp>
 #include <symopt/stack/pair_role.hpp>
@@ -12,15 +11,14 @@
 #include <symopt/stack/role.hpp>
 #include <symopt/stack/routing.hpp>
 #include <symopt/stack/stack_report.hpp>
+#include <symopt/stack/step_schedule.hpp>
 #include <symopt/stack/tensor_argument.hpp>
 
 #include <algorithm>
-#include <cmath>
 #include <concepts>
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -146,9 +144,8 @@ class BasicLayerwiseOptimizer {
     if (!report.non_finite.empty()) return report;
     const auto has_gradient = [](const Parameter& parameter) { return parameter->has_gradient(); };
     if (std::ranges::none_of(parameters_.all(), has_gradient)) return report;
-    for (const Parameter& parameter : parameters_.all())
-      parameter->prepare(schedule_factor_, steps_, inputs_);
-    const auto step = [this](auto& parameter) { parameter.step(schedule_factor_, steps_, inputs_); };
+    for (const Parameter& parameter : parameters_.all()) parameter->prepare(schedule_, steps_, inputs_);
+    const auto step = [this](auto& parameter) { parameter.step(schedule_, steps_, inputs_); };
     if (const auto* refused = detail::step_those_that_may_fail(parameters_.all(), step)) {
       report.non_finite.push_back(refused->name());
       if (refused->options().non_finite == NonFinite::skip) return report;
@@ -164,7 +161,7 @@ class BasicLayerwiseOptimizer {
   /// Looks at all gradients, and reports the parameters whose gradients are not finite. Changes nothing.
   /// Errors: std::invalid_argument if the options of one of these say throw_error.
   StackReport inspect() const {
-    StackReport report{.step = steps_, .schedule_factor = schedule_factor_};
+    StackReport report{.step = steps_, .schedule_factor = schedule_.factor};
     bool must_throw = false;
     for (const Parameter& parameter : parameters_.all()) {
       const NonFinite policy = parameter->options().non_finite;
@@ -177,18 +174,21 @@ class BasicLayerwiseOptimizer {
     return report;
   }
 
-  /// The factor on all learning rates from now on; see schedule.hpp.
-  void set_schedule_factor(double factor) {
-    detail::require(factor >= 0 && detail::is_finite(factor), [&] {
-      std::ostringstream message;
-      message << "the schedule factor is " << factor << "; it must be finite and not negative";
-      return message.str();
-    });
-    for (const Parameter& parameter : parameters_.all()) parameter->require_factors(factor);
-    schedule_factor_ = factor;
-  }
+  /// The factor on all learning rates from now on; see schedule.hpp. It and the two below change no options,
+  /// and nothing that is saved of options. Errors: std::invalid_argument for a number out of range.
+  void set_schedule_factor(double factor) { change_schedule(&detail::StepSchedule::factor, factor); }
   /// The factor on all learning rates.
-  double schedule_factor() const { return schedule_factor_; }
+  double schedule_factor() const { return schedule_.factor; }
+  /// The factor on all weight decays from now on.
+  void set_schedule_decay(double factor) { change_schedule(&detail::StepSchedule::decay_factor, factor); }
+  /// The factor on all weight decays.
+  double schedule_decay() const { return schedule_.decay_factor; }
+  /// The momentum from now on of all rules that keep none themselves; std::nullopt for that of their options.
+  void set_schedule_momentum(std::optional<double> beta) {
+    change_schedule(&detail::StepSchedule::momentum, beta);
+  }
+  /// The momentum of all rules that keep none themselves, where a schedule sets it.
+  std::optional<double> schedule_momentum() const { return schedule_.momentum; }
 
   /// Options that may change between steps, of one parameter: its base rate, momentum and decay. Errors:
   /// std::invalid_argument for a name that is not there, a value out of range, and a momentum for a rule that
@@ -235,16 +235,7 @@ class BasicLayerwiseOptimizer {
   template <class Copy>
   void set_copy(const std::string& name, Copy&& copy, std::optional<std::uint64_t> seed = std::nullopt) {
     static_assert(std::same_as<Scalar, float>, "a copy in bfloat16 goes with weights in float");
-    detail::Parameter<Scalar>& parameter = parameters_.find(name);
-    std::optional<TensorView<bfloat16>> target;
-    if constexpr (!std::same_as<std::remove_cvref_t<Copy>, std::nullopt_t>) {
-      target = detail::tensor_of<bfloat16>(std::forward<Copy>(copy));
-      detail::require_memory(name, "copy", *target);
-      detail::require(!detail::overlaps_itself(*target), {name},
-                      "some elements of the copy are the same memory");
-      detail::require_apart("copy", name, parameter.tensors(), *target);
-    }
-    parameter.set_copy(target, seed);
+    maker_.bind_copy(parameters_.find(name), std::forward<Copy>(copy), seed);
     parameters_.memory().invalidate();
   }
 
@@ -287,6 +278,14 @@ class BasicLayerwiseOptimizer {
     validate(changed);
     options_ = changed;
   }
+  template <class Number>
+  void change_schedule(Number detail::StepSchedule::*number, Number value) {
+    detail::StepSchedule changed = schedule_;
+    changed.*number = value;
+    validate(changed);
+    for (const Parameter& parameter : parameters_.all()) parameter->require_factors(changed);
+    schedule_ = changed;
+  }
 
   template <class Gradient>
   void bind_gradient(detail::Parameter<Scalar>& parameter, Gradient&& gradient) {
@@ -310,7 +309,7 @@ class BasicLayerwiseOptimizer {
   detail::ParameterMaker<Scalar> maker_;
   detail::ParameterList<Scalar> parameters_;
   std::vector<detail::StepInput<Scalar>> inputs_;  // of the blocks of one parameter after another
-  double schedule_factor_ = 1.0;
+  detail::StepSchedule schedule_;
   std::int64_t steps_ = 0;
 };
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/finite.hpp>
 #include <symopt/kernel/all_finite.hpp>
 #include <symopt/memory/blocks.hpp>
 #include <symopt/optimizer/kept_weights.hpp>
 #include <symopt/stack/hidden_rule.hpp>
 #include <symopt/stack/plan.hpp>
 #include <symopt/stack/state_table.hpp>
+#include <symopt/stack/step_schedule.hpp>
 #include <symopt/stack/stored_gradient.hpp>
 #include <symopt/stack/stored_weights.hpp>
 
@@ -129,9 +129,9 @@ class Parameter {
     mask_ = std::move(mask);
   }
 
-  /// Adds the inputs of a step, one for each block, under options that may be others than the parameter's;
-  /// `rate` is theirs times the schedule factor, and `step` the number that stochastic rounding depends on.
-  void add_inputs(const OptimizerOptions& options, double rate, std::int64_t step,
+  /// Adds the inputs of a step, one for each block, under options that may be others than the parameter's.
+  /// `step` is the number that stochastic rounding depends on.
+  void add_inputs(const OptimizerOptions& options, const StepSchedule& schedule, std::int64_t step,
                   std::vector<StepInput<Scalar>>& inputs) {
     const bool is_scaled = gradient_factor_ != 1;
     const bool is_copied =
@@ -142,21 +142,21 @@ class Parameter {
       const kernel::GradientView<Scalar> gradient = gradient_.view(b, mask_);
       inputs.push_back({is_copied ? scaled_.added(gradient, gradient_factor_) : gradient,
                         weights_.view(b, mask_, rounder(b, step)),
-                        step_coefficients(options, rate, scale_factor(options.scale, b)),
+                        schedule.coefficients(options, scale_factor(options.scale, b)),
                         kernel::Check::nothing, largest_gradient_});
       if (!is_copied) inputs.back().coefficients.gradient_factor = gradient_factor_;
     }
   }
 
   /// Throws Error unless all that a step multiplies by is in range.
-  void require_factors(double schedule_factor) const {
+  void require_factors(const StepSchedule& schedule) const {
     for (std::size_t b = 0; b < shapes_.size(); ++b)
-      require_factors_in_range<Scalar>(options_, schedule_factor, scale_factor(options_.scale, b));
+      schedule.require_in_range<Scalar>(options_, scale_factor(options_.scale, b));
   }
   /// Before a step, and after gradient_is_finite() where that is to be checked: finds whether the step may
   /// leave the range. Errors: those of require_factors(). `inputs`, here and below, is memory to work in.
-  void prepare(double schedule_factor, std::int64_t step, std::vector<StepInput<Scalar>>& inputs) {
-    require_factors(schedule_factor);
+  void prepare(const StepSchedule& schedule, std::int64_t step, std::vector<StepInput<Scalar>>& inputs) {
+    require_factors(schedule);
     if (auto* views = blocks_->announce(has_gradient()))
       weights_.for_each_view(mask_, [&](const auto& view) { views->push_back(view); });
     may_leave_range_ = false;
@@ -164,7 +164,7 @@ class Parameter {
       largest_gradient_ = unbounded;
     } else if (has_gradient()) {
       inputs.clear();
-      add_inputs(options_, options_.learning_rate * schedule_factor, step, inputs);
+      add_inputs(options_, schedule, step, inputs);
       may_leave_range_ = !blocks_->are_in_range(inputs);
     }
   }
@@ -172,9 +172,9 @@ class Parameter {
   bool may_fail() const { return has_gradient() && (may_leave_range_ || facts_.may_throw); }
 
   /// One step; only with a gradient, and not without a check of it.
-  void step(double schedule_factor, std::int64_t step, std::vector<StepInput<Scalar>>& inputs) {
+  void step(const StepSchedule& schedule, std::int64_t step, std::vector<StepInput<Scalar>>& inputs) {
     inputs.clear();
-    add_inputs(options_, options_.learning_rate * schedule_factor, step, inputs);
+    add_inputs(options_, schedule, step, inputs);
     blocks_->step(inputs);
   }
 

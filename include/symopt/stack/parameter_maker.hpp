@@ -6,9 +6,13 @@
 #include <symopt/stack/shared_scratch.hpp>
 #include <symopt/stack/tensor_argument.hpp>
 
+#include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -37,6 +41,19 @@ class ParameterMaker {
       require_apart("gradient", parameter.name(), parameter.tensors(), *tensor);
     }
     parameter.set_gradient(tensor);
+  }
+
+  /// Gives a parameter the memory of a copy in bfloat16 that its steps write; std::nullopt for none.
+  template <class Copy>
+  void bind_copy(Parameter<Scalar>& parameter, Copy&& copy, std::optional<std::uint64_t> seed) const {
+    std::optional<TensorView<bfloat16>> target;
+    if constexpr (!std::same_as<std::remove_cvref_t<Copy>, std::nullopt_t>) {
+      target = tensor_of<bfloat16>(std::forward<Copy>(copy));
+      require_memory(parameter.name(), "copy", *target);
+      require(!overlaps_itself(*target), {parameter.name()}, "some elements of the copy are the same memory");
+      require_apart("copy", parameter.name(), parameter.tensors(), *target);
+    }
+    parameter.set_copy(target, seed);
   }
 
   /// The parameters of a pair, those of A first.

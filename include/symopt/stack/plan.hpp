@@ -19,13 +19,20 @@ namespace symopt { inline namespace SYMOPT_ABI {
 
 namespace detail {
 
-/// "16 of 128x1024": blocks that follow each other in one shape are counted.
+/// "16 of 128x1024": blocks of one shape are counted, wherever they are.
 inline std::string blocks_text(const std::vector<Shape>& shapes) {
-  std::string text;
-  for (std::size_t begin = 0, end = 0; begin < shapes.size(); begin = end) {
-    while (end < shapes.size() && shapes[end] == shapes[begin]) ++end;
-    text += (begin == 0 ? "" : ", ") + std::to_string(end - begin) + " of " + to_string(shapes[begin]);
+  std::vector<std::pair<Shape, std::size_t>> counts;
+  for (const Shape shape : shapes) {
+    const auto found = std::ranges::find(counts, shape, [](const auto& count) { return count.first; });
+    if (found != counts.end()) {
+      ++found->second;
+    } else {
+      counts.emplace_back(shape, 1);
+    }
   }
+  std::string text;
+  for (const auto& [shape, count] : counts)
+    text += (text.empty() ? "" : ", ") + std::to_string(count) + " of " + to_string(shape);
   return text.empty() ? "none" : text;
 }
 

@@ -67,8 +67,13 @@ struct StateAccess {
   }
 
   template <class Scalar>
+  static const StepSchedule& schedule(const BasicLayerwiseOptimizer<Scalar>& stack) {
+    return stack.schedule_;
+  }
+
+  template <class Scalar>
   static StateTable table(const BasicLayerwiseOptimizer<Scalar>& stack) {
-    StateTable table{.steps = stack.steps_, .schedule_factor = stack.schedule_factor_};
+    StateTable table{.steps = stack.steps_, .schedule_factor = stack.schedule_.factor};
     for (const auto& parameter : parameters(stack)) table.parameters.push_back(parameter->saved());
     return table;
   }
@@ -120,7 +125,7 @@ struct StateAccess {
   static void commit(BasicLayerwiseOptimizer<Scalar>& stack, const StateTable& loaded, bool with_rates) {
     stack.steps_ = loaded.steps;
     if (!with_rates) return;
-    stack.schedule_factor_ = loaded.schedule_factor;
+    stack.schedule_.factor = loaded.schedule_factor;
     for (std::size_t p = 0; p < loaded.parameters.size(); ++p)
       stack.set_learning_rate(parameters(stack)[p]->name(), loaded.parameters[p].options.learning_rate);
   }

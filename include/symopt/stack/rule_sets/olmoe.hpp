@@ -16,12 +16,7 @@ BasicRouting<Scalar> olmoe(AttentionHeads heads, Embeddings embeddings = Embeddi
   BasicRouting<Scalar> routing = detail::transformer_routing(heads, embeddings, roles);
   const std::string mlp = "model.layers.*.mlp.";
   routing.add(mlp + "gate.weight", roles.router);
-  routing.add_optional(mlp + "experts.*.{gate,up}_proj.weight", roles.swiglu_input);
-  routing.add_optional(mlp + "experts.*.down_proj.weight", roles.swiglu_output);
-  routing.add_optional(
-      mlp + "experts.gate_up_proj",
-      roles.swiglu_input.with(layout::experts(layout::gate_up(GateUp::concatenated, roles.gate_up))));
-  routing.add_optional(mlp + "experts.down_proj", roles.swiglu_output.with(layout::experts()));
+  detail::add_experts(routing, mlp, "{gate,up}_proj", "down_proj", roles);
   return routing;
 }
 

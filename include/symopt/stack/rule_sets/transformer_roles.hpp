@@ -54,14 +54,10 @@ enum class Embeddings { untied, tied };
 
 namespace detail {
 
-/// The patterns that the rule sets have in common: embeddings, attention by heads, AdamW for vectors. The
-/// names are those of the models in Hugging Face's transformers.
+/// The patterns of the embedding and the head, and AdamW for vectors. The names of the rule sets are those of
+/// the models in Hugging Face's transformers.
 template <class Scalar>
-BasicRouting<Scalar> transformer_routing(AttentionHeads heads, Embeddings embeddings,
-                                         const TransformerRoles<Scalar>& roles) {
-  if (heads.query < 1 || heads.key_value < 1 || heads.query % heads.key_value != 0)
-    throw Error(std::to_string(heads.query) + " query heads cannot share " + std::to_string(heads.key_value) +
-                " key-value heads: the first is a multiple of the second");
+BasicRouting<Scalar> embedding_routing(Embeddings embeddings, const TransformerRoles<Scalar>& roles) {
   BasicRouting<Scalar> routing;
   routing.set_vectors(roles.other);
   if (embeddings == Embeddings::tied) {
@@ -73,6 +69,22 @@ BasicRouting<Scalar> transformer_routing(AttentionHeads heads, Embeddings embedd
     routing.add_hint("lm_head.weight",
                      "a model whose embedding is also the head has none: then say Embeddings::tied");
   }
+  return routing;
+}
+
+/// Throws Error unless the query heads can share the key-value heads.
+inline void require_shared(AttentionHeads heads) {
+  if (heads.query < 1 || heads.key_value < 1 || heads.query % heads.key_value != 0)
+    throw Error(std::to_string(heads.query) + " query heads cannot share " + std::to_string(heads.key_value) +
+                " key-value heads: the first is a multiple of the second");
+}
+
+/// Those, and attention by heads.
+template <class Scalar>
+BasicRouting<Scalar> transformer_routing(AttentionHeads heads, Embeddings embeddings,
+                                         const TransformerRoles<Scalar>& roles) {
+  require_shared(heads);
+  BasicRouting<Scalar> routing = embedding_routing(embeddings, roles);
   const std::string attention = "model.layers.*.self_attn.";
   routing.add(attention + "q_proj.weight", roles.attention.with(layout::row_heads(heads.query)));
   routing.add(attention + "{k,v}_proj.weight", roles.attention.with(layout::row_heads(heads.key_value)));
@@ -85,6 +97,20 @@ template <class Scalar>
 void add_dense_mlp(BasicRouting<Scalar>& routing, const TransformerRoles<Scalar>& roles) {
   routing.add("model.layers.*.mlp.{gate,up}_proj.weight", roles.swiglu_input);
   routing.add("model.layers.*.mlp.down_proj.weight", roles.swiglu_output);
+}
+
+/// Experts in every layer or some, below `mlp` ("model.layers.*.mlp."): each in its own tensors by these
+/// names (experts.7.gate_proj.weight), or all in one, gate above up (experts.gate_up_proj [E, 2r, d],
+/// experts.down_proj [E, d, r]).
+template <class Scalar>
+void add_experts(BasicRouting<Scalar>& routing, const std::string& mlp, const std::string& input,
+                 const std::string& output, const TransformerRoles<Scalar>& roles) {
+  routing.add_optional(mlp + "experts.*." + input + ".weight", roles.swiglu_input);
+  routing.add_optional(mlp + "experts.*." + output + ".weight", roles.swiglu_output);
+  routing.add_optional(
+      mlp + "experts.gate_up_proj",
+      roles.swiglu_input.with(layout::experts(layout::gate_up(GateUp::concatenated, roles.gate_up))));
+  routing.add_optional(mlp + "experts.down_proj", roles.swiglu_output.with(layout::experts()));
 }
 
 }  // namespace detail
