@@ -104,7 +104,7 @@ struct MpiModel {
   }
 
   /// Adds all parameters, to a stack of one process or of several.
-  void add_to(auto& stack) {
+  void add_to(auto& stack, bool with_pair = true) {
     using namespace symopt;
     const auto add = [&](const std::string& name, const Role& role, std::vector<Index> sizes) {
       stack.add(name, role, weights(name, sizes), gradient(name, sizes));
@@ -134,8 +134,9 @@ struct MpiModel {
     stack.add("split", role<HiddenMatrix>(), split_weights(high, low), gradient("split", {8, 8}));
     Eigen::Map<Matrix<bfloat16>> rounded(tensors["rounded"].copy.data(), 9, 7);
     stack.add("rounded", role<Embedding>(), stochastic(rounded, 7), gradient("rounded", {9, 7}));
-    stack.template add_pair<LoraPair>("lora", weights("lora.a", {8, 2}), gradient("lora.a", {8, 2}),
-                                      weights("lora.b", {6, 2}), gradient("lora.b", {6, 2}));
+    if (with_pair)
+      stack.template add_pair<LoraPair>("lora", weights("lora.a", {8, 2}), gradient("lora.a", {8, 2}),
+                                        weights("lora.b", {6, 2}), gradient("lora.b", {6, 2}));
     using Dual = Update<HiddenMatrix, DualNorm<Spectral<>>>;
     stack.add("dual", role<Dual>({.learning_rate = 0.01}), weights("dual", {6, 5}), gradient("dual", {6, 5}));
     stack.add("padded", role<Sign>({.learning_rate = 0.01}), weights("padded", {260, 256}, {260, 1}),

@@ -75,15 +75,19 @@ constexpr float inf = std::numeric_limits<float>::infinity(), nan = std::numeric
 
 TEST_CASE("a gradient that is not finite on one rank is refused by all") {
   const std::string last = std::to_string(last_rank());
-  for (const auto& [name, value] :
-       {std::pair("query", nan), std::pair("padded", inf), std::pair("lora.b", nan)}) {
+  struct Bad {
+    const char* name;
+    float value;
+  };
+  for (const Bad& bad : {Bad{"query", nan}, Bad{"padded", inf}, Bad{"lora.b", nan}}) {
+    const char* const name = bad.name;
     CAPTURE(name);
     Trained trained, unharmed;
     trained.model.draw(rank_of(), 1);
     const std::string before = trained.bits();
     float& entry = trained.model.tensors[name].gradient[7];
     const float good = entry;
-    if (is_last()) entry = value;
+    if (is_last()) entry = bad.value;
     check_message(
         message_of([&] { trained.optimizer.step(); }),
         {"rank " + last, std::string("'") + name + "'", "Inf or NaN", "nothing was changed on any rank"});

@@ -47,7 +47,8 @@ struct DistributedAccess;
 /// outside of these calls leaves the others waiting: see DistributedOptions::timeout.
 /// After distribute() parameters, masks and copies are what they are; memory may still move.
 /// Memory: beside the state of its blocks a rank has the averages of these, and some messages; a step
-/// allocates nothing, but for what MPI does. MPI_THREAD_FUNNELED is enough: MPI is called by the thread that
+/// allocates nothing, but by MPI, and to keep what rules change that may throw, and pairs.
+/// MPI_THREAD_FUNNELED is enough: MPI is called by the thread that
 /// calls the members. To be destroyed before MPI_Finalize.
 template <class Scalar>
 class BasicDistributedOptimizer : private BasicLayerwiseOptimizer<Scalar> {
@@ -100,8 +101,7 @@ class BasicDistributedOptimizer : private BasicLayerwiseOptimizer<Scalar> {
   void set_gradient(const std::string& name, Gradient&& gradient) {
     const auto& parameter = this->parameters_.find(name);
     if (is_distributed()) {
-      const auto blocks =
-          parameter.stored_gradient(symopt::detail::gradient_of<Scalar>(std::forward<Gradient>(gradient)));
+      const auto blocks = parameter.stored_gradient(symopt::detail::gradient_of<Scalar>(gradient));
       const std::string now = detail::storage_text(blocks);
       const std::string then = detail::storage_text(parameter.gradient());
       symopt::detail::require(now == then, {name}, [&] {
