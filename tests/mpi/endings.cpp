@@ -22,17 +22,17 @@ namespace {
 
 using namespace symopt;
 
-/// Parameters of two megabytes together, whose gradient is always the same.
+/// Parameters of half a megabyte together, whose gradient is always the same.
 struct Model {
   std::vector<std::vector<float>> weights =
-      std::vector<std::vector<float>>(4, std::vector<float>(1 << 17, 1));
-  std::vector<float> gradient = std::vector<float>(1 << 17, 2);
+      std::vector<std::vector<float>>(4, std::vector<float>(1 << 15, 1));
+  std::vector<float> gradient = std::vector<float>(1 << 15, 2);
 
   void add_to(auto& stack) {
     for (std::size_t p = 0; p < weights.size(); ++p)
       stack.template add<Sign>("p" + std::to_string(p),
-                               TensorView<float>(weights[p].data(), {1 << 9, 1 << 8}),
-                               TensorView<const float>(gradient.data(), {1 << 9, 1 << 8}));
+                               TensorView<float>(weights[p].data(), {1 << 8, 1 << 7}),
+                               TensorView<const float>(gradient.data(), {1 << 8, 1 << 7}));
   }
 };
 

@@ -25,7 +25,7 @@ struct RankPlan {
 
 /// The plan of a stack over several processes: that of its parameters, as one process has it, and the blocks,
 /// the state and the share of the step of each rank:
-///   rank 0: 57 blocks, state 221.3 MB, 25.1 % of the step
+///   rank 0: 57 blocks, state 221 MB, 25.1 % of the step
 ///       parameters 'layers.[0-27].mlp.down_proj' (28), 'lm_head'
 class DistributedPlan {
  public:
@@ -44,8 +44,7 @@ class DistributedPlan {
     out << plan.parameters_;
     for (const RankPlan& rank : plan.ranks_) {
       std::ostringstream line;  // the stream's format stays what it is
-      line.setf(std::ios::fixed);
-      line.precision(1);
+      line.precision(3);
       line << "rank " << rank.rank << ": " << rank.blocks << (rank.blocks == 1 ? " block" : " blocks")
            << ", state " << static_cast<double>(rank.state_bytes) / 1e6 << " MB, " << 100 * rank.share
            << " % of the step\n";
