@@ -91,14 +91,14 @@ TEST_CASE("a gradient that is not finite on one rank is refused by all") {
     check_message(
         message_of([&] { trained.optimizer.step(); }),
         {"rank " + last, std::string("'") + name + "'", "Inf or NaN", "nothing was changed on any rank"});
-    CHECK(trained.bits() == before);
+    CHECK((trained.bits() == before));
     CHECK_THROWS_AS(trained.optimizer.step(), NonFiniteGradient);
 
     entry = good;  // and training goes on as if nothing had been
     unharmed.model.draw(rank_of(), 1);
     CHECK(trained.optimizer.step().applied);
     CHECK(unharmed.optimizer.step().applied);
-    CHECK(trained.bits() == unharmed.bits());
+    CHECK((trained.bits() == unharmed.bits()));
   }
 }
 
@@ -120,7 +120,7 @@ TEST_CASE("or skipped by all, and reported") {
   CHECK_FALSE(report.applied);
   CHECK(report.non_finite == std::vector<std::string>{"query"});
   CHECK(report.step == 1);
-  CHECK(trained.bits() == before);
+  CHECK((trained.bits() == before));
 }
 
 TEST_CASE("gradients that are finite each, but not together") {
@@ -131,7 +131,7 @@ TEST_CASE("gradients that are finite each, but not together") {
   const std::string before = trained.bits();
   check_message(message_of([&] { trained.optimizer.step(); }),
                 {"'hidden'", "finite on each rank, but not their sum"});
-  CHECK(trained.bits() == before);
+  CHECK((trained.bits() == before));
 }
 
 TEST_CASE("what is set on one rank alone") {
@@ -147,7 +147,7 @@ TEST_CASE("what is set on one rank alone") {
   if (is_last()) trained.optimizer.set_weight_decay("query", 0.25);
   check_message(message_of([&] { trained.optimizer.step(); }),
                 {"parameter 'query': weight_decay is 0 on rank 0 and 0.25 " + last, "nothing was changed"});
-  CHECK(trained.bits() == before);
+  CHECK((trained.bits() == before));
   trained.optimizer.set_weight_decay("query", 0.25);
   CHECK(trained.optimizer.step().applied);
 }
@@ -196,11 +196,11 @@ TEST_CASE("a rule that throws on one rank: all that stepped is put back on all")
     check_message(message, {"rank " + std::to_string(last_rank()) + " has failed: the fuse has burnt"},
                   false);
   }
-  CHECK(fused.bits() == before);
+  CHECK((fused.bits() == before));
   CHECK_THROWS(fused.optimizer.step());
   Fuse::burns = false;
   CHECK(fused.optimizer.step().applied);
-  CHECK(fused.bits() != before);
+  CHECK((fused.bits() != before));
 }
 
 TEST_CASE("a step that would leave the range on one rank") {
@@ -218,7 +218,7 @@ TEST_CASE("a step that would leave the range on one rank") {
                     {"'p", "Inf or NaN of finite numbers", "on any rank"});
     }
     Fuse::is_huge = false;
-    CHECK(fused.bits() == before);
+    CHECK((fused.bits() == before));
     CHECK(fused.optimizer.step().applied);
   }
 }

@@ -84,7 +84,7 @@ TEST_CASE("weights, state and file of several ranks are those of one process") {
   const SharedFile file("state");
   Single single;
   Several several;
-  CHECK(several.model.bits() == single.model.bits());
+  CHECK((several.model.bits() == single.model.bits()));
   for (int step = 0; step < 4; ++step) {
     const double max_norm = step % 2 == 0 ? 1e-3 : 1e3;  // clips every other step
     const ClipReport expected = single.step(size_of(), step, max_norm), report = several.step(step, max_norm);
@@ -93,16 +93,16 @@ TEST_CASE("weights, state and file of several ranks are those of one process") {
     CHECK((report.factor < 1) == (step % 2 == 0));
     CHECK(report.clipped == expected.clipped);
     CHECK(report.scale_free == expected.scale_free);
-    CHECK(several.model.bits(false) == single.model.bits(false));
+    CHECK((several.model.bits(false) == single.model.bits(false)));
   }
   CHECK(several.stack.steps() == 4);
   if (several.stack.owner("adaptive") != rank_of())  // who alone has its floats
-    CHECK(several.model.bits() != single.model.bits());
+    CHECK((several.model.bits() != single.model.bits()));
   several.stack.gather_weights();
-  CHECK(several.model.bits() == single.model.bits());
+  CHECK((several.model.bits() == single.model.bits()));
 
   mpi::save_state(several.stack, file.path);
-  CHECK(contents(file.path) == interop::state_bytes(single.stack));
+  CHECK((contents(file.path) == interop::state_bytes(single.stack)));
 }
 
 /// The first ranks, as a communicator; none for the others.
@@ -133,7 +133,7 @@ TEST_CASE("a file is loaded by one process and by another number of ranks, which
   Single single;  // makes the same first step
   single.step(fewer, 0, 1);
   Several after;
-  if (first.processes != MPI_COMM_NULL) CHECK(resumed.bits() == single.model.bits());
+  if (first.processes != MPI_COMM_NULL) CHECK((resumed.bits() == single.model.bits()));
   for (auto& [name, tensor] : after.model.tensors) {
     const MpiModel::Tensor& trained = single.model.tensors[name];
     std::ranges::copy(trained.weights, tensor.weights.begin());
@@ -150,7 +150,7 @@ TEST_CASE("a file is loaded by one process and by another number of ranks, which
   for (int step = 1; step < 3; ++step) {
     single.step(size_of(), step, 1);
     after.step(step, 1);
-    CHECK(after.model.bits(false) == single.model.bits(false));
+    CHECK((after.model.bits(false) == single.model.bits(false)));
   }
 }
 
@@ -171,8 +171,8 @@ TEST_CASE("a load that one rank refuses changes nothing on any") {
   CHECK_THROWS_WITH(mpi::load_state(several.stack, is_last ? missing : file.path),
                     doctest::Contains("missing"));
   mpi::save_state(several.stack, again.path);
-  CHECK(contents(again.path) == contents(after.path));
-  CHECK(several.model.bits() == weights);
+  CHECK((contents(again.path) == contents(after.path)));
+  CHECK((several.model.bits() == weights));
   CHECK(good != contents(after.path));
 }
 
@@ -200,7 +200,7 @@ TEST_CASE("gradients as given and summed") {
       }
       single.stack.step();
       CHECK(several.stack.step().applied);
-      CHECK(several.model.bits(false) == single.model.bits(false));
+      CHECK((several.model.bits(false) == single.model.bits(false)));
     }
   }
 }
