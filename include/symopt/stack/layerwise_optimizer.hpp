@@ -301,15 +301,14 @@ class BasicLayerwiseOptimizer {
 
   StackOptions options_{};
 
+  /// \cond the parts with which a stack over several processes does its own steps
  protected:
-  /// The parts with which a stack over several processes does its own steps.
-  ///@{
   detail::ParameterMaker<Scalar> maker_;
   detail::ParameterList<Scalar> parameters_;
   std::vector<detail::StepInput<Scalar>> inputs_;  // of the blocks of one parameter after another
   double schedule_factor_ = 1.0;
   std::int64_t steps_ = 0;
-  ///@}
+  /// \endcond
 };
 
 /// The stack of float models.

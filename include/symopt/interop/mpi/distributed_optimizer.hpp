@@ -154,13 +154,6 @@ class BasicDistributedOptimizer : private BasicLayerwiseOptimizer<Scalar> {
     return step_->run(processes_, this->parameters_, this->inputs_, this->schedule_factor_, this->steps_);
   }
 
-  /// As clip_by_global_norm of a LayerwiseOptimizer, by the norm of the averaged gradients, which the next
-  /// step then uses: to be called between the backward pass and that step. Collective. The same bits at any
-  /// number of ranks, given the same averages.
-  friend ClipReport clip_by_global_norm(BasicDistributedOptimizer& optimizer, double max_norm) {
-    return optimizer.clip(max_norm);
-  }
-
   /// Makes the weights in float current on every rank where steps send their bfloat16 copy, or their upper
   /// half: before an evaluation in float, or before the trainer saves its weights. Collective.
   void gather_weights() {
@@ -186,6 +179,10 @@ class BasicDistributedOptimizer : private BasicLayerwiseOptimizer<Scalar> {
 
  private:
   friend detail::DistributedAccess;
+  /// \cond it is documented below
+  template <class S>
+  friend ClipReport clip_by_global_norm(BasicDistributedOptimizer<S>& optimizer, double max_norm);
+  /// \endcond
 
   void require_distributed(bool wanted, const char* member) const {
     symopt::detail::require(is_distributed() == wanted, [&] {
@@ -251,6 +248,15 @@ class BasicDistributedOptimizer : private BasicLayerwiseOptimizer<Scalar> {
   std::vector<RankPlan> shares_;
   bool has_averages_ = false;  // of this step already, by a clipping
 };
+
+/// Clips as clip_by_global_norm of a LayerwiseOptimizer does, by the norm of the averaged gradients, which
+/// the next step then uses: to be called between the backward pass and that step. Collective. The same bits
+/// at any number of ranks, given the same averages. Errors: std::invalid_argument unless max_norm is
+/// positive, and before distribute(); MpiError.
+template <class Scalar>
+ClipReport clip_by_global_norm(BasicDistributedOptimizer<Scalar>& optimizer, double max_norm) {
+  return optimizer.clip(max_norm);
+}
 
 /// The stack of float models over several processes.
 using DistributedOptimizer = BasicDistributedOptimizer<float>;

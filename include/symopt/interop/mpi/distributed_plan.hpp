@@ -16,7 +16,7 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace mpi {
 
 /// The blocks of one rank.
 struct RankPlan {
-  int rank = 0;
+  int rank = 0;                           ///< its number
   std::size_t blocks = 0;                 ///< that it owns
   std::size_t state_bytes = 0;            ///< of their states, as far as these show themselves
   double share = 0;                       ///< of the work of a step, by the model that chose the owners
