@@ -27,8 +27,10 @@
 namespace symopt { inline namespace SYMOPT_ABI { namespace mpi {
 
 namespace detail {
+
 struct DistributedAccess;
-}
+
+}  // namespace detail
 
 /// A LayerwiseOptimizer over the processes of a communicator, for data-parallel trainers: every rank has all
 /// weights and the gradient of its own batch. Each block (a matrix, a head, an expert; a pair as a whole) has
