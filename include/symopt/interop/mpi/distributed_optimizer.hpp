@@ -61,9 +61,9 @@ class BasicDistributedOptimizer : private BasicLayerwiseOptimizer<Scalar> {
 
   /// A stack over these processes, with the options of its parameters and its own. Collective. Errors:
   /// std::invalid_argument for options out of range, std::logic_error before MPI_Init, MpiError.
-  explicit BasicDistributedOptimizer(MPI_Comm processes, StackOptions options = {},
+  explicit BasicDistributedOptimizer(MPI_Comm processes, StackOptions of_parameters = {},
                                      DistributedOptions distributed = {})
-      : Base(options),
+      : Base(of_parameters),
         distributed_((validate(distributed), distributed)),
         processes_(processes, distributed.timeout) {
     this->maker_.leave_states_out();
