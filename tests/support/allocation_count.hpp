@@ -20,9 +20,11 @@ namespace symopt_test {
 
 inline std::atomic<long> allocations{0};
 inline std::atomic<std::size_t> allocated_bytes{0};
+inline thread_local long allocations_of_thread = 0;  // of the calling one alone
 
 inline void count_allocation(std::size_t bytes) {
   ++allocations;
+  ++allocations_of_thread;
   allocated_bytes += bytes;
 }
 

@@ -18,13 +18,17 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
 /// The shapes, storage and scratch that a parameter's blocks are made with, besides the rule.
 struct BlocksPlan {
-  std::vector<Shape> shapes;  ///< with the rows that do not exist
+  std::vector<Shape> shapes;      ///< with the rows that do not exist
+  std::vector<std::size_t> held;  ///< the numbers of the blocks that have memory and step in this process
   RowMask rows;
   Orientation orientation;  ///< of all blocks
   bool may_gather;          ///< a block can be without a view that an Eigen object gives
   kernel::ScratchOptions scratch;
   std::shared_ptr<ScratchPool> pool;
 };
+
+/// The blocks of a new parameter that have memory: all, or none before hold() says which.
+enum class Holding { all, none };
 
 /// The facts of a rule that a parameter uses.
 struct RuleFacts {
@@ -46,6 +50,8 @@ class AnyBlocks : public AnyState {
   virtual RuleFacts facts() const = 0;
   /// Tests whether these steps of finite weights cannot leave the range of Scalar.
   virtual bool are_in_range(std::span<const StepInput<Scalar>> inputs) = 0;
+  /// Takes the memory of these blocks, as new, and leaves that of all others; of a pair's blocks all or none.
+  virtual void hold(const std::vector<std::size_t>& numbers) = 0;
   /// Tests whether the states of all blocks are finite.
   virtual bool is_finite() const = 0;
 
@@ -53,7 +59,8 @@ class AnyBlocks : public AnyState {
   /// own steps, and answer where its weights are to be put; after it, whether it was refused.
   ///@{
   virtual std::vector<kernel::WeightsView<Scalar>>* announce(bool) { return nullptr; }
-  virtual bool is_paired() const { return false; }
+  virtual const void* pair() const { return nullptr; }
+  bool is_paired() const { return pair() != nullptr; }
   virtual bool has_refused() const { return false; }
   ///@}
 };
@@ -67,18 +74,11 @@ class BlocksOf final : public AnyBlocks<Scalar> {
 
  public:
   /// Takes all memory.
-  BlocksOf(const Rule& rule, const BlocksPlan& plan)
-      : pool_(plan.pool),
-        rule_(rule),
-        rows_(plan.rows),
-        orientation_(plan.orientation),
-        slots_(count_of_slots(plan)) {
-    for (const Shape shape : plan.shapes)
-      blocks_.emplace_back(shape, ScratchSource{plan.scratch, plan.pool.get(), blocks_.size() % slots_},
-                           &rows_);
-    in_orientation([&]<Orientation orientation>() {
-      for (OneBlock& block : blocks_) block.template reserve<orientation>(plan.may_gather);
-    });
+  BlocksOf(const Rule& rule, const BlocksPlan& plan) : rule_(rule), plan_(plan) { take_memory(); }
+
+  void hold(const std::vector<std::size_t>& numbers) override {
+    plan_.held = numbers;
+    take_memory();
   }
 
   void step(std::span<const StepInput<Scalar>> inputs) override {
@@ -109,13 +109,13 @@ class BlocksOf final : public AnyBlocks<Scalar> {
             .group = rule_group_text<Rule>(),
             .rule = rule_text(own),
             .options = rule_options_text(own),
-            .method = blocks_.empty() ? "" : method_text(own, blocks_.front().existing_shape())};
+            .method = plan_.shapes.empty() ? "" : method_text(own, existing(plan_.shapes.front()))};
   }
 
   void visit(const StateVisitor& visitor) override {
     for (std::size_t b = 0; b < blocks_.size(); ++b)
       blocks_[b].visit(rule_.rule, {[&](StateField field) {
-                                      field.name = std::to_string(b) + "/" + field.name;
+                                      field.name = std::to_string(plan_.held[b]) + "/" + field.name;
                                       visitor.field(std::move(field));
                                     },
                                     visitor.is_loading});
@@ -144,11 +144,27 @@ class BlocksOf final : public AnyBlocks<Scalar> {
  private:
   using Kept = std::vector<Memory>;
 
+  void take_memory() {
+    slots_ = count_of_slots(plan_);
+    blocks_.clear();
+    for (const std::size_t number : plan_.held)
+      blocks_.emplace_back(plan_.shapes[number],
+                           ScratchSource{plan_.scratch, plan_.pool.get(), blocks_.size() % slots_},
+                           &plan_.rows);
+    in_orientation([&]<Orientation orientation>() {
+      for (OneBlock& block : blocks_) block.template reserve<orientation>(plan_.may_gather);
+    });
+  }
+
+  Shape existing(Shape shape) const {
+    return shape_of(plan_.rows.existing(BlockView<Scalar>(nullptr, {shape.rows}, {shape.cols})));
+  }
+
   /// call<orientation>() for the one of all blocks. A rule that is shown its block is so row by row, however
   /// the memory runs.
   void in_orientation(const auto& call) {
     if constexpr (!is_stateful || has_kernel)
-      if (orientation_ == Orientation::along_columns)
+      if (plan_.orientation == Orientation::along_columns)
         return call.template operator()<Orientation::along_columns>();
     call.template operator()<Orientation::along_rows>();
   }
@@ -158,7 +174,7 @@ class BlocksOf final : public AnyBlocks<Scalar> {
   static std::size_t count_of_slots(const BlocksPlan& plan) {
     if (is_stateful || !std::ranges::all_of(plan.shapes, is_small)) return 1;
     const auto threads = static_cast<std::size_t>(kernel::thread_count());
-    return std::clamp<std::size_t>(plan.shapes.size(), 1, threads);
+    return std::clamp<std::size_t>(plan.held.size(), 1, threads);
   }
 
   /// Too little work to be shared: entries times the shorter edge.
@@ -168,12 +184,10 @@ class BlocksOf final : public AnyBlocks<Scalar> {
     return rows * cols * std::min(rows, cols) <= most;
   }
 
-  std::shared_ptr<ScratchPool> pool_;
   BlockRule<Rule, Scalar> rule_;
-  RowMask rows_;
-  Orientation orientation_;
-  std::size_t slots_;
-  std::vector<OneBlock> blocks_;
+  BlocksPlan plan_;
+  std::size_t slots_ = 1;
+  std::vector<OneBlock> blocks_;  // those that are held
 };
 
 }}}  // namespace symopt::detail

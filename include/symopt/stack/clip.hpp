@@ -6,6 +6,7 @@
 #include <symopt/stack/state_access.hpp>
 
 #include <cmath>
+#include <cstddef>
 #include <limits>
 #include <ostream>
 #include <string>
@@ -27,6 +28,33 @@ inline std::ostream& operator<<(std::ostream& out, const ClipReport& report) {
              << " clipped, " << report.scale_free.size() << " scale-free and left alone";
 }
 
+namespace detail {
+
+/// Puts norm and factor of a clipping into its report. norm_times(scale): the norm of the gradients that are
+/// clipped, computed from gradients times scale.
+void clip(ClipReport& report, double max_norm, const auto& norm_times) {
+  report.norm = norm_times(1.0);
+  if (report.norm > max_norm && is_finite(report.norm)) {
+    report.factor = max_norm / report.norm;
+  } else if (!is_finite(report.norm)) {  // it may be beyond doubles, while none of them is
+    constexpr double scale = 0x1p-64;
+    const double scaled = norm_times(scale);
+    if (scaled > max_norm * scale && is_finite(scaled)) {
+      report.factor = max_norm * scale / scaled;
+      report.norm = std::numeric_limits<double>::max();
+    }
+  }
+}
+
+/// Throws Error unless a norm to clip at is positive.
+inline void require_positive_norm(double max_norm) {
+  require(max_norm > 0, [&] {
+    return "clip_by_global_norm: max_norm is " + std::to_string(max_norm) + "; it must be positive";
+  });
+}
+
+}  // namespace detail
+
 /// Clips by the global norm for the next step: the gradients of all parameters whose rules depend on the
 /// gradient's scale (AdamW, DualNorm, Identity) are multiplied by min(1, max_norm / norm), with the Frobenius
 /// norm of all of these together. A rule that normalizes does not depend on it; clipping its gradient would
@@ -37,9 +65,7 @@ inline std::ostream& operator<<(std::ostream& out, const ClipReport& report) {
 /// positive.
 template <class Scalar>
 ClipReport clip_by_global_norm(BasicLayerwiseOptimizer<Scalar>& stack, double max_norm) {
-  if (!(max_norm > 0)) {
-    throw Error("clip_by_global_norm: max_norm is " + std::to_string(max_norm) + "; it must be positive");
-  }
+  detail::require_positive_norm(max_norm);
   ClipReport report;
   const auto& parameters = detail::StateAccess::parameters(stack);
   for (const auto& parameter : parameters) {
@@ -47,24 +73,14 @@ ClipReport clip_by_global_norm(BasicLayerwiseOptimizer<Scalar>& stack, double ma
     if (!parameter->has_gradient()) continue;
     (parameter->facts().is_scale_free ? report.scale_free : report.clipped).push_back(parameter->name());
   }
-  const auto norm_times = [&](double scale) {
+  detail::clip(report, max_norm, [&](double scale) {
     double norm = 0;
     for (const auto& parameter : parameters)
       if (parameter->has_gradient() && !parameter->facts().is_scale_free)
-        norm = std::hypot(norm, parameter->gradient_norm(scale));
+        for (std::size_t b = 0; b < parameter->block_count(); ++b)
+          norm = std::hypot(norm, parameter->gradient_norm(b, scale));
     return norm;
-  };
-  report.norm = norm_times(1);
-  if (report.norm > max_norm && detail::is_finite(report.norm)) {
-    report.factor = max_norm / report.norm;
-  } else if (!detail::is_finite(report.norm)) {  // it may be beyond doubles, while none of them is
-    constexpr double scale = 0x1p-64;
-    const double scaled = norm_times(scale);
-    if (scaled > max_norm * scale && detail::is_finite(scaled)) {
-      report.factor = max_norm * scale / scaled;
-      report.norm = std::numeric_limits<double>::max();
-    }
-  }
+  });
   for (const auto& parameter : parameters)
     if (!parameter->facts().is_scale_free) parameter->set_gradient_factor(report.factor);
   return report;

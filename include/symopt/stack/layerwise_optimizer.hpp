@@ -2,16 +2,18 @@
 #pragma once
 
 #include <symopt/error.hpp>
-#include <symopt/stack/first_steps.hpp>
+#include <symopt/finite.hpp>
 #include <symopt/stack/numbered_names.hpp>
 #include <symopt/stack/pair_role.hpp>
 #include <symopt/stack/parameter_list.hpp>
 #include <symopt/stack/parameter_maker.hpp>
+#include <symopt/stack/parameter_rows.hpp>
 #include <symopt/stack/plan.hpp>
 #include <symopt/stack/role.hpp>
 #include <symopt/stack/routing.hpp>
 #include <symopt/stack/stack_report.hpp>
 #include <symopt/stack/step_schedule.hpp>
+#include <symopt/stack/stack_step.hpp>
 #include <symopt/stack/tensor_argument.hpp>
 
 #include <algorithm>
@@ -142,17 +144,15 @@ class BasicLayerwiseOptimizer {
     parameters_.require_apart();
     StackReport report = inspect();
     if (!report.non_finite.empty()) return report;
-    const auto has_gradient = [](const Parameter& parameter) { return parameter->has_gradient(); };
-    if (std::ranges::none_of(parameters_.all(), has_gradient)) return report;
-    for (const Parameter& parameter : parameters_.all()) parameter->prepare(schedule_, steps_, inputs_);
-    const auto step = [this](auto& parameter) { parameter.step(schedule_, steps_, inputs_); };
-    if (const auto* refused = detail::step_those_that_may_fail(parameters_.all(), step)) {
+    if (!detail::any_has_gradient(parameters_.all())) return report;
+    detail::StackStep<Scalar> step{parameters_.all(), inputs_, schedule_, steps_};
+    step.prepare();
+    if (const auto* refused = step.take_those_that_may_fail()) {
       report.non_finite.push_back(refused->name());
       if (refused->options().non_finite == NonFinite::skip) return report;
       fail(report, detail::joined({"of '", refused->name(), "' ", detail::out_of_range}));
     }
-    for (const Parameter& parameter : parameters_.all())
-      if (parameter->has_gradient() && !parameter->may_fail()) step(*parameter);
+    for (const Parameter& parameter : parameters_.all()) step.take(*parameter);
     report.applied = true;
     report.step = ++steps_;
     return report;
@@ -161,15 +161,10 @@ class BasicLayerwiseOptimizer {
   /// Looks at all gradients, and reports the parameters whose gradients are not finite. Changes nothing.
   /// Errors: std::invalid_argument if the options of one of these say throw_error.
   StackReport inspect() const {
-    StackReport report{.step = steps_, .schedule_factor = schedule_.factor};
-    bool must_throw = false;
-    for (const Parameter& parameter : parameters_.all()) {
-      const NonFinite policy = parameter->options().non_finite;
-      if (policy == NonFinite::unchecked || parameter->gradient_is_finite()) continue;
-      report.non_finite.push_back(parameter->name());
-      must_throw = must_throw || policy == NonFinite::throw_error;
-    }
-    if (must_throw)
+    auto found = detail::non_finite_gradients(parameters_.all());
+    const StackReport report{
+        .step = steps_, .schedule_factor = schedule_.factor, .non_finite = std::move(found.parameters)};
+    if (found.is_error)
       fail(report, "the gradient of " + detail::listed(report.non_finite) + " has an Inf or NaN");
     return report;
   }
@@ -257,7 +252,7 @@ class BasicLayerwiseOptimizer {
   /// The plan of all parameters: blocks, rule, scale and rate of each, for reading and for printing.
   Plan plan() const {
     std::vector<PlanRow> rows;
-    for (const Parameter& parameter : parameters_.all()) rows.push_back(parameter->plan_row());
+    for (const Parameter& parameter : parameters_.all()) rows.push_back(detail::plan_row(*parameter));
     return Plan(std::move(rows));
   }
 
@@ -306,11 +301,15 @@ class BasicLayerwiseOptimizer {
   }
 
   StackOptions options_{};
+
+  /// \cond the parts with which a stack over several processes does its own steps
+ protected:
   detail::ParameterMaker<Scalar> maker_;
   detail::ParameterList<Scalar> parameters_;
   std::vector<detail::StepInput<Scalar>> inputs_;  // of the blocks of one parameter after another
   detail::StepSchedule schedule_;
   std::int64_t steps_ = 0;
+  /// \endcond
 };
 
 /// The stack of float models.

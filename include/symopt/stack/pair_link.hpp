@@ -77,12 +77,28 @@ class PairLink {
       throw Error(error.text, name);
     }
     Half half{name, side, options.non_finite, plan.shapes, plan.orientation};
-    for (const Shape shape : plan.shapes) half.momenta.emplace_back(shape);
     half.weights.reserve(plan.shapes.size());
     half.inputs.reserve(plan.shapes.size());
     halves_.push_back(std::move(half));
     if (--missing_ == 0) connect(name);
+    hold(halves_.size() - 1, !plan.held.empty());
     return halves_.size() - 1;
+  }
+  /// Takes the memory of a parameter's blocks, as new, or leaves it; that of the step is there while any is.
+  void hold(std::size_t number, bool is_held) {
+    Half& half = halves_[number];
+    half.momenta.clear();
+    if (is_held)
+      for (const Shape shape : half.shapes) half.momenta.emplace_back(shape);
+    const bool is_needed =
+        std::any_of(halves_.begin(), halves_.end(), [](const Half& any) { return !any.momenta.empty(); });
+    if (!is_needed) {
+      step_.reset();
+    } else if (missing_ == 0 && !step_) {
+      step_.emplace(extents_, options_.is_horizontal);
+      a_.blocks.reserve(static_cast<std::size_t>(extents_.count_of_a));
+      b_.blocks.reserve(static_cast<std::size_t>(extents_.count_of_b));
+    }
   }
   /// A parameter was taken away; the others may not step without it.
   void remove(std::size_t number) { halves_[number].is_gone = true; }
@@ -156,9 +172,6 @@ class PairLink {
                      ", and neither count is a multiple of the other; count the heads in both layouts";
             });
     extents_ = {{of_a.rows, of_b.rows, of_a.cols}, count_a / pairs_, count_b / pairs_};
-    step_.emplace(extents_, options_.is_horizontal);
-    a_.blocks.reserve(static_cast<std::size_t>(extents_.count_of_a));
-    b_.blocks.reserve(static_cast<std::size_t>(extents_.count_of_b));
   }
 
   /// The inputs of pair number `pair` on one side; the length of the product's step.
@@ -223,7 +236,8 @@ class PairHalf final : public AnyBlocks<Scalar> {
     return std::all_of(momenta().begin(), momenta().end(),
                        [](const auto& momentum) { return all_entries_finite(momentum.view()); });
   }
-  bool is_paired() const override { return true; }
+  void hold(const std::vector<std::size_t>& numbers) override { link_->hold(number_, !numbers.empty()); }
+  const void* pair() const override { return link_.get(); }
   std::vector<kernel::WeightsView<Scalar>>* announce(bool steps) override {
     return link_->announce(number_, steps);
   }

@@ -5,17 +5,16 @@
 #include <symopt/memory/blocks.hpp>
 #include <symopt/optimizer/kept_weights.hpp>
 #include <symopt/stack/hidden_rule.hpp>
-#include <symopt/stack/plan.hpp>
-#include <symopt/stack/state_table.hpp>
 #include <symopt/stack/step_schedule.hpp>
 #include <symopt/stack/stored_gradient.hpp>
 #include <symopt/stack/stored_weights.hpp>
 
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <numeric>
 #include <optional>
-#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -26,9 +25,9 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 template <class Scalar>
 class Parameter {
  public:
-  /// Takes all memory that its steps need.
+  /// Takes all memory that its steps need; none, where its blocks are held elsewhere or by hold().
   Parameter(HiddenRule<Scalar> rule, OptimizerOptions options, Layout layout, RowMask mask,
-            WeightsTensors<Scalar> weights, std::shared_ptr<ScratchPool> pool)
+            WeightsTensors<Scalar> weights, std::shared_ptr<ScratchPool> pool, Holding holding)
       : rule_(std::move(rule)),
         options_(std::move(options)),
         layout_(std::move(layout)),
@@ -36,7 +35,10 @@ class Parameter {
         pool_(std::move(pool)),
         tensors_(std::move(weights)),
         weights_(split(tensors_)),
-        orientation_(orientation_of_blocks()) {
+        orientation_(orientation_of_blocks()),
+        numbers_(weights_.count()) {
+    std::iota(numbers_.begin(), numbers_.end(), std::size_t{0});
+    if (holding == Holding::all) held_ = numbers_;
     take_blocks(mask_);
   }
   Parameter(const Parameter&) = delete;
@@ -45,29 +47,55 @@ class Parameter {
   const std::string& name() const { return options_.parameter; }
   const OptimizerOptions& options() const { return options_; }
   const RuleFacts& facts() const { return facts_; }
+  const HiddenRule<Scalar>& rule() const { return rule_; }
   const WeightsTensors<Scalar>& tensors() const { return tensors_; }
+  const StoredWeights<Scalar>& weights() const { return weights_; }
   AnyBlocks<Scalar>& blocks() { return *blocks_; }
+  const std::shared_ptr<AnyBlocks<Scalar>>& shared_blocks() const { return blocks_; }
+  const Layout& layout() const { return layout_; }
   const RowMask& mask() const { return mask_; }
   Orientation orientation() const { return orientation_; }
+  const std::vector<Shape>& shapes() const { return shapes_; }
+  const std::optional<double>& ratio() const { return ratio_; }
   std::size_t block_count() const { return shapes_.size(); }
   /// The factor of a scale on the direction of one of the blocks.
   double scale_factor(Scale scale, std::size_t block) const {
     return rule_.scale_factor(scale, shapes_[block]);
   }
 
+  /// The blocks that have a state and step in this process: all, or some of a stack over several.
+  const std::vector<std::size_t>& held() const { return held_; }
+  /// Takes the state of these blocks, as new, and leaves that of all others.
+  void hold(std::vector<std::size_t> numbers) {
+    blocks_->hold(numbers);
+    held_ = std::move(numbers);
+  }
+
   bool has_gradient() const { return gradient_.count() > 0 || shapes_.empty(); }
   /// One read of a gradient of a usual size, of which a step then makes use.
   bool gradient_is_finite() {
-    const bool is_usual = gradient_.passes(mask_, kernel::is_usual<Scalar>);
+    const bool is_usual = stepped().pass(held_, mask_, kernel::is_usual<Scalar>);
     largest_gradient_ = is_usual ? usual_gradient<Scalar> : unbounded;
-    return is_usual || gradient_.passes(mask_, kernel::all_finite<Scalar>);
+    return is_usual || stepped().pass(held_, mask_, kernel::all_finite<Scalar>);
   }
-  double gradient_norm(double scale) const { return gradient_.norm(mask_, scale); }
-  const std::optional<TensorAddresses>& gradient_addresses() const { return gradient_.addresses; }
+  /// The norm of the gradient of a held block, times `scale`.
+  double gradient_norm(std::size_t b, double scale) const { return stepped().norm(b, mask_, scale); }
+  /// The gradient as the trainer gave it.
+  const StoredGradient<Scalar>& gradient() const { return gradient_; }
+  bool given_gradient_is_finite() const {
+    return gradient_.pass(numbers_, mask_, kernel::all_finite<Scalar>);
+  }
+  /// Sets what the held blocks step with in place of that: one view for each block.
+  void set_average(std::vector<BlockView<const Scalar>> blocks) { average_.values = std::move(blocks); }
 
   /// Sets the memory that the gradient is read from; none for a parameter without a gradient.
   template <class Stored>
   void set_gradient(const std::optional<TensorView<const Stored>>& gradient) {
+    gradient_ = stored_gradient(gradient);
+  }
+  /// The blocks of a tensor that could be the gradient. Errors: Error for another shape than the weights'.
+  template <class Stored>
+  StoredGradient<Scalar> stored_gradient(const std::optional<TensorView<const Stored>>& gradient) const {
     StoredGradient<Scalar> blocks;
     if (gradient) {
       require_shape("gradient", *gradient);
@@ -78,7 +106,7 @@ class Parameter {
       }
       blocks.addresses.emplace(*gradient);
     }
-    gradient_ = std::move(blocks);
+    return blocks;
   }
   /// Sets the factor on the gradient in the next step.
   void set_gradient_factor(double factor) { gradient_factor_ = factor; }
@@ -138,8 +166,8 @@ class Parameter {
         is_scaled && (!facts_.takes_factor || !is_normal(static_cast<Scalar>(gradient_factor_)));
     scaled_.clear();
     if (is_copied) scaled_.reserve(shapes_);
-    for (std::size_t b = 0; b < shapes_.size(); ++b) {
-      const kernel::GradientView<Scalar> gradient = gradient_.view(b, mask_);
+    for (const std::size_t b : held_) {
+      const kernel::GradientView<Scalar> gradient = stepped().view(b, mask_);
       inputs.push_back({is_copied ? scaled_.added(gradient, gradient_factor_) : gradient,
                         weights_.view(b, mask_, rounder(b, step)),
                         schedule.coefficients(options, scale_factor(options.scale, b)),
@@ -158,7 +186,7 @@ class Parameter {
   void prepare(const StepSchedule& schedule, std::int64_t step, std::vector<StepInput<Scalar>>& inputs) {
     require_factors(schedule);
     if (auto* views = blocks_->announce(has_gradient()))
-      weights_.for_each_view(mask_, [&](const auto& view) { views->push_back(view); });
+      weights_.for_each_view(numbers_, mask_, [&](const auto& view) { views->push_back(view); });
     may_leave_range_ = false;
     if (options_.non_finite == NonFinite::unchecked) {
       largest_gradient_ = unbounded;
@@ -169,7 +197,7 @@ class Parameter {
     }
   }
   /// Tests whether the next step may fail, so that what it changes has to be kept.
-  bool may_fail() const { return has_gradient() && (may_leave_range_ || facts_.may_throw); }
+  bool may_fail() const { return has_gradient() && !held_.empty() && (may_leave_range_ || facts_.may_throw); }
 
   /// One step; only with a gradient, and not without a check of it.
   void step(const StepSchedule& schedule, std::int64_t step, std::vector<StepInput<Scalar>>& inputs) {
@@ -183,12 +211,13 @@ class Parameter {
   void keep() {
     was_finite_ = !may_leave_range_ || is_finite();
     kept_weights_.clear();
-    weights_.for_each_view(mask_, [&](const auto& view) { kept_weights_.keep(view); });
+    weights_.for_each_view(held_, mask_, [&](const auto& view) { kept_weights_.keep(view); });
     blocks_->keep(kept_);
   }
   void put_back() noexcept {
     std::size_t next = 0;
-    weights_.for_each_view(mask_, [&](const auto& view) { next = kept_weights_.put_back(view, next); });
+    weights_.for_each_view(held_, mask_,
+                           [&](const auto& view) { next = kept_weights_.put_back(view, next); });
     blocks_->put_back(kept_);
   }
   bool has_left_range() const {
@@ -196,45 +225,11 @@ class Parameter {
   }
   ///@}
 
-  PlanRow plan_row() const {
-    std::ostringstream scale;
-    scale << to_string(options_.scale);
-    if (options_.scale != Scale::none && !shapes_.empty()) scale << " " << scale_factor(options_.scale, 0);
-    std::optional<double> entry;
-    if (!shapes_.empty()) entry = rule_.root_mean_square(shapes_.front());
-    if (entry) *entry *= options_.learning_rate * scale_factor(options_.scale, 0);
-    return {.name = name(),
-            .shape = tensors_.shape_text(),
-            .layout = to_string(layout_) + (mask_.is_all() ? "" : ", " + mask_.to_string()),
-            .blocks = blocks_text(shapes_),
-            .group = facts_.group,
-            .rule = facts_.rule,
-            .method = facts_.method,
-            .scale = scale.str(),
-            .rate = options_.learning_rate,
-            .ratio = ratio_,
-            .entry = entry,
-            .momentum = facts_.keeps_state ? bare_options(facts_.options) : momentum_text(options_),
-            .weight_decay = options_.weight_decay,
-            .decay = options_.decay};
-  }
-
-  SavedParameter saved() const {
-    return {.name = name(),
-            .sizes = tensors_.sizes(),
-            .scalar = dtype_of<Scalar>(),
-            .layout = to_string(layout_),
-            .rows = mask_.signature(),
-            .group = facts_.group,
-            .rule = facts_.rule,
-            .rule_options = facts_.options,
-            .options = options_,
-            .state = blocks_};
-  }
-
  private:
   /// Tests whether weights and states are finite.
-  bool is_finite() const { return blocks_->is_finite() && weights_.are_finite(mask_); }
+  bool is_finite() const { return blocks_->is_finite() && weights_.are_finite(held_, mask_); }
+  /// The gradient that the held blocks step with.
+  const StoredGradient<Scalar>& stepped() const { return average_.count() > 0 ? average_ : gradient_; }
 
   /// The orientation of all blocks: along rows for a vector, and for a mask of scattered rows.
   Orientation orientation_of_blocks() const {
@@ -246,6 +241,7 @@ class Parameter {
   /// New blocks, with memory of zeros. Nothing has changed where that throws.
   void take_blocks(const RowMask& mask) {
     BlocksPlan plan{.shapes = {},
+                    .held = held_,
                     .rows = mask,
                     .orientation = orientation_,
                     .may_gather = !mask.is_prefix() || pairs_neurons(layout_),
@@ -304,10 +300,12 @@ class Parameter {
   WeightsTensors<Scalar> tensors_;
   StoredWeights<Scalar> weights_;
   Orientation orientation_;
-  std::vector<Shape> shapes_;  // of each block's rows that exist
+  std::vector<std::size_t> numbers_;  // of all blocks
+  std::vector<std::size_t> held_;     // of those that step in this process
+  std::vector<Shape> shapes_;         // of each block's rows that exist
   std::shared_ptr<AnyBlocks<Scalar>> blocks_;
   RuleFacts facts_{};
-  StoredGradient<Scalar> gradient_;
+  StoredGradient<Scalar> gradient_, average_;
   double gradient_factor_ = 1;
   double largest_gradient_ = unbounded;  // what no entry exceeds, by the last look at it
   bool may_leave_range_ = false, was_finite_ = true;

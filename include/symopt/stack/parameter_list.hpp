@@ -33,8 +33,12 @@ class ParameterList {
     return *found->second;
   }
 
+  /// From now on insert() and remove() throw Error with that text.
+  void close(const char* reason) { closed_ = reason; }
+
   /// Adds all of them. Errors: Error for a name or memory that is there already; none is added then.
   void insert(std::vector<Pointer> added) {
+    require_open();
     ByName names;
     for (const Pointer& parameter : added)
       require(!contains(parameter->name()) && names.emplace(parameter->name(), parameter.get()).second,
@@ -55,6 +59,7 @@ class ParameterList {
 
   /// Takes one away. Errors: as find.
   void remove(const std::string& name) {
+    require_open();
     const Parameter<Scalar>* removed = &find(name);
     by_name_.erase(name);
     std::erase_if(parameters_, [&](const Pointer& parameter) { return parameter.get() == removed; });
@@ -69,6 +74,10 @@ class ParameterList {
  private:
   using ByName = std::unordered_map<std::string, Parameter<Scalar>*>;
 
+  void require_open() const {
+    if (closed_ != nullptr) throw Error(closed_);
+  }
+
   std::string nearest(const std::string& name) const {
     const auto found = std::ranges::min_element(
         parameters_, {}, [&](const Pointer& parameter) { return edit_distance(parameter->name(), name); });
@@ -79,6 +88,7 @@ class ParameterList {
   std::vector<Pointer> parameters_;
   ByName by_name_;
   WrittenMemory<Scalar> memory_;
+  const char* closed_ = nullptr;
 };
 
 /// A clip's factor is for one step, whatever becomes of it.

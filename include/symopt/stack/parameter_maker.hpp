@@ -24,12 +24,15 @@ class ParameterMaker {
  public:
   using Pointer = std::unique_ptr<Parameter<Scalar>>;
 
+  /// The parameters that are made have no memory for a state before Parameter::hold() says for which blocks.
+  void leave_states_out() { holding_ = Holding::none; }
+
   /// A parameter without a gradient yet. Errors: Error for memory or a layout that does not fit.
   Pointer make(const std::string& name, WeightsTensors<Scalar> weights, const BasicRole<Scalar>& role,
                const StackOptions& options) {
     require_usable(name, weights);
     if (!scratch_) scratch_ = std::make_shared<SharedScratch>();
-    return role.make(name, std::move(weights), options, scratch_);
+    return role.make(name, std::move(weights), options, scratch_, holding_);
   }
 
   /// Gives a parameter the memory that its gradient is read from; std::nullopt for none.
@@ -90,6 +93,7 @@ class ParameterMaker {
   }
 
   std::shared_ptr<ScratchPool> scratch_;  // made with the first parameter
+  Holding holding_ = Holding::all;
 };
 
 }}}  // namespace symopt::detail

@@ -78,15 +78,16 @@ class BasicRole {
   /// The parameter of that name in this role, whose steps work in that memory.
   std::unique_ptr<detail::Parameter<Scalar>> make(std::string name, detail::WeightsTensors<Scalar> weights,
                                                   const StackOptions& stack,
-                                                  std::shared_ptr<detail::ScratchPool> pool) const {
+                                                  std::shared_ptr<detail::ScratchPool> pool,
+                                                  detail::Holding holding = detail::Holding::all) const {
     detail::require(options_.has_value() || rule_.states_size, {name},
                     "without options of its own it takes the stack's, in AdamW's units, but this rule does "
                     "not state the size of its steps; give the parameter OptimizerOptions, or the rule a "
                     "member `double root_mean_square(Shape) const`");
     OptimizerOptions named = options(stack);
     named.parameter = std::move(name);
-    auto parameter = std::make_unique<detail::Parameter<Scalar>>(rule_, std::move(named), layout_, mask_,
-                                                                 std::move(weights), std::move(pool));
+    auto parameter = std::make_unique<detail::Parameter<Scalar>>(
+        rule_, std::move(named), layout_, mask_, std::move(weights), std::move(pool), holding);
     if (!options_) parameter->set_ratio(stack.ratios.*rule_.ratio);
     return parameter;
   }

@@ -5,6 +5,7 @@
 #include <symopt/optimizer/optimizer.hpp>
 #include <symopt/pair/pair_optimizer.hpp>
 #include <symopt/stack/layerwise_optimizer.hpp>
+#include <symopt/stack/parameter_rows.hpp>
 #include <symopt/stack/state_table.hpp>
 
 #include <concepts>
@@ -74,7 +75,7 @@ struct StateAccess {
   template <class Scalar>
   static StateTable table(const BasicLayerwiseOptimizer<Scalar>& stack) {
     StateTable table{.steps = stack.steps_, .schedule_factor = stack.schedule_.factor};
-    for (const auto& parameter : parameters(stack)) table.parameters.push_back(parameter->saved());
+    for (const auto& parameter : parameters(stack)) table.parameters.push_back(saved(*parameter));
     return table;
   }
   template <class Rule, class Scalar>

@@ -23,7 +23,8 @@ struct SavedParameter {
   std::string rule;                         ///< as in the plan
   std::string rule_options;                 ///< "AdamW.beta1=0.9, ..."
   OptimizerOptions options;                 ///< the conventions and the rate
-  std::shared_ptr<detail::AnyState> state;  ///< of all blocks; the optimizer's own
+  std::shared_ptr<detail::AnyState> state;  ///< of the blocks that this process holds; the optimizer's own
+  std::vector<std::size_t> elsewhere{};     ///< the blocks whose state other processes hold
 };
 
 /// All of an optimizer.

@@ -40,33 +40,30 @@ struct StoredGradient {
     return {mask.existing(values[b])};
   }
 
-  /// Tests whether the rows of all blocks pass `test`.
-  bool passes(const RowMask& mask, bool (*test)(const kernel::GradientView<Scalar>&)) const {
-    for (std::size_t b = 0; b < count(); ++b)
-      if (!test(view(b, mask))) return false;
-    return true;
+  /// Tests whether the rows of these blocks pass `test`; true where there is no gradient.
+  bool pass(const std::vector<std::size_t>& numbers, const RowMask& mask,
+            bool (*test)(const kernel::GradientView<Scalar>&)) const {
+    return count() == 0 || std::ranges::all_of(numbers, [&](std::size_t b) { return test(view(b, mask)); });
   }
 
-  /// The Frobenius norm of all blocks together, without overflow or underflow of squares, times `scale`.
-  double norm(const RowMask& mask, double scale) const {
+  /// The Frobenius norm of a block, without overflow or underflow of squares, times `scale`.
+  double norm(std::size_t b, const RowMask& mask, double scale) const {
     double norm = 0;
-    const auto add = [&](const auto& blocks) {
-      for (const auto& block : blocks)
-        for_each_segment(mask.existing(block), [&](Index, Index, const auto& segment) {
-          double largest = 0;
-          for (Index k = 0; k < segment.size(); ++k)
-            largest = std::max(largest, std::abs(as_double(segment.coeff(k))));
-          if (!(largest > 0)) return;  // a NaN is found by the check of the step
-          double sum = 0;
-          for (Index k = 0; k < segment.size(); ++k) {
-            const double part = as_double(segment.coeff(k)) / largest;
-            sum += part * part;
-          }
-          norm = std::hypot(norm, largest * scale * std::sqrt(sum));
-        });
+    const auto add = [&](const auto& block) {
+      for_each_segment(mask.existing(block), [&](Index, Index, const auto& segment) {
+        double largest = 0;
+        for (Index k = 0; k < segment.size(); ++k)
+          largest = std::max(largest, std::abs(as_double(segment.coeff(k))));
+        if (!(largest > 0)) return;  // a NaN is found by the check of the step
+        double sum = 0;
+        for (Index k = 0; k < segment.size(); ++k) {
+          const double part = as_double(segment.coeff(k)) / largest;
+          sum += part * part;
+        }
+        norm = std::hypot(norm, largest * scale * std::sqrt(sum));
+      });
     };
-    add(values);
-    add(bf16);
+    bf16.empty() ? add(values[b]) : add(bf16[b]);
     return norm;
   }
 };

@@ -69,13 +69,13 @@ struct StoredWeights {
     return {mask.existing(values[b])};
   }
 
-  /// call(view) for the rows that exist of every block, for what does not round.
-  void for_each_view(const RowMask& mask, const auto& call) const {
-    for (std::size_t b = 0; b < count(); ++b) call(view(b, mask, {}));
+  /// call(view) for the rows that exist of each of these blocks, for what does not round.
+  void for_each_view(const std::vector<std::size_t>& numbers, const RowMask& mask, const auto& call) const {
+    for (const std::size_t b : numbers) call(view(b, mask, {}));
   }
-  bool are_finite(const RowMask& mask) const {
+  bool are_finite(const std::vector<std::size_t>& numbers, const RowMask& mask) const {
     bool good = true;
-    for_each_view(mask, [&](const auto& view) { good = good && detail::are_finite(view); });
+    for_each_view(numbers, mask, [&](const auto& view) { good = good && detail::are_finite(view); });
     return good;
   }
 };

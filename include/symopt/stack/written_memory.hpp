@@ -46,7 +46,7 @@ class WrittenMemory {
     if (!is_compared_) note_all(all, true);
     is_compared_ = true;
     for (const auto& parameter : all)
-      if (const auto& gradient = parameter->gradient_addresses())
+      if (const auto& gradient = parameter->gradient().addresses)
         require_apart_from_noted(*parameter, "gradient", gradient->get(), true);
     is_apart_ = true;
   }

@@ -6,7 +6,9 @@
 #include <symopt/stack/state_table.hpp>
 #include <symopt/state/safetensors.hpp>
 
+#include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstring>
 #include <functional>
 #include <map>
@@ -54,6 +56,12 @@ struct StateMismatch : Error {
 };
 
 namespace detail {
+
+inline std::string shape_text(const std::vector<Index>& shape) {
+  std::string text;
+  for (const Index extent : shape) text += (text.empty() ? "" : "x") + std::to_string(extent);
+  return text.empty() ? "one number" : text;
+}
 
 inline nlohmann::json conventions_of(const OptimizerOptions& options) {
   nlohmann::json json;
@@ -161,33 +169,53 @@ inline void require_finite(const symopt::detail::SavedParameter& parameter,
   });
 }
 
-/// Writes a file. Everything that can be refused is refused before the first byte.
-inline void write_state(const symopt::detail::StateTable& table, const SaveOptions& options,
-                        const Sink& sink) {
+/// One array of a state, and the number of its parameter.
+struct StateArray {
+  std::size_t parameter;
+  symopt::detail::StateField field;
+};
+
+/// Puts arrays in the order of a file, the widest scalars first, so that all are aligned.
+void sort_by_width(auto& arrays, const auto& width) {
+  std::ranges::stable_sort(arrays, std::greater<>(), width);
+}
+
+/// The arrays of a table in the order of a file. Errors: Error for those that may not be saved.
+inline std::vector<StateArray> arrays_of(const symopt::detail::StateTable& table,
+                                         const SaveOptions& options) {
+  std::vector<StateArray> arrays;
+  for (std::size_t p = 0; p < table.parameters.size(); ++p)
+    for (symopt::detail::StateField& field : fields_of(table.parameters[p])) {
+      if (!options.allow_non_finite) require_finite(table.parameters[p], field);
+      arrays.push_back({p, std::move(field)});
+    }
+  sort_by_width(arrays, [](const StateArray& array) { return array.field.scalar_size; });
+  return arrays;
+}
+
+/// The beginning of a file with these arrays.
+inline std::string header_of(const symopt::detail::StateTable& table,
+                             const std::vector<TensorToSave>& tensors) {
   std::map<std::string, std::string> notes{{"format", "symopt"},
                                            {"symopt_state", "1"},
                                            {"steps", std::to_string(table.steps)},
                                            {"schedule_factor", nlohmann::json(table.schedule_factor).dump()}};
-  std::vector<std::vector<symopt::detail::StateField>> all;
-  for (const symopt::detail::SavedParameter& parameter : table.parameters) {
+  for (const symopt::detail::SavedParameter& parameter : table.parameters)
     notes["parameter/" + parameter.name] = description_of(parameter).dump();
-    all.push_back(fields_of(parameter));
-    if (!options.allow_non_finite)
-      for (const symopt::detail::StateField& field : all.back()) require_finite(parameter, field);
-  }
-  std::vector<const symopt::detail::StateField*> fields;
+  return safetensors_header(tensors, notes);
+}
+
+/// Writes a file. Everything that can be refused is refused before the first byte.
+inline void write_state(const symopt::detail::StateTable& table, const SaveOptions& options,
+                        const Sink& sink) {
+  const std::vector<StateArray> arrays = arrays_of(table, options);
   std::vector<TensorToSave> tensors;
-  for (const std::size_t size : {8UL, 4UL, 2UL, 1UL})  // the widest first, so that all are aligned
-    for (std::size_t p = 0; p < all.size(); ++p)
-      for (const symopt::detail::StateField& field : all[p]) {
-        if (field.scalar_size != size) continue;
-        fields.push_back(&field);
-        tensors.push_back({table.parameters[p].name + "/" + field.name, field.dtype, field.shape});
-      }
-  const std::string header = safetensors_header(tensors, notes);
+  for (const auto& [p, field] : arrays)
+    tensors.push_back({table.parameters[p].name + "/" + field.name, field.dtype, field.shape});
+  const std::string header = header_of(table, tensors);
   sink(header.data(), header.size());
-  for (const symopt::detail::StateField* field : fields)
-    for_each_packed_row(*field, [&](std::span<const std::byte> row) { sink(row.data(), row.size()); });
+  for (const StateArray& array : arrays)
+    for_each_packed_row(array.field, [&](std::span<const std::byte> row) { sink(row.data(), row.size()); });
 }
 
 }  // namespace detail

@@ -9,12 +9,6 @@
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace interop::detail {
 
-inline std::string shape_text(const std::vector<Index>& shape) {
-  std::string text;
-  for (const Index extent : shape) text += (text.empty() ? "" : "x") + std::to_string(extent);
-  return text.empty() ? "one number" : text;
-}
-
 /// Compares a file with the optimizer that is to be given its state, and then copies: first everything is
 /// looked at, and only when nothing is wrong does anything change. All that is wrong is said at once. A state
 /// that may refuse what is loaded into it goes first, and is put back when one does.
@@ -25,15 +19,45 @@ class StateReader {
 
   /// Loads the states of the table, in which it puts steps, factor and rates.
   LoadReport load(symopt::detail::StateTable& table) {
+    check(table);
+    load_those_that_may_refuse();
+    return load_the_rest();
+  }
+
+  /// The parts of that, in order; where several processes load together, they speak to each other in between.
+  ///@{
+  /// Looks at everything, puts steps, factor and rates into the table, and changes no state.
+  void check(symopt::detail::StateTable& table) {
     read_header(table);
     for (symopt::detail::SavedParameter& parameter : table.parameters) check_parameter(parameter);
     find_unknown(table);
     refuse();
-    load_those_that_may_refuse();
+  }
+  /// Puts everything back where one of them refuses.
+  void load_those_that_may_refuse() {
+    try {
+      for (const Load& load : loads_) {
+        if (!load.may_refuse) continue;
+        auto& [state, memory] = kept_.emplace_back(load.parameter->state.get(), nullptr);
+        state->keep(memory);
+        load_checked(*load.parameter);
+      }
+      refuse();
+    } catch (...) {
+      put_back();
+      throw;
+    }
+  }
+  void put_back() noexcept {
+    for (auto& [state, memory] : kept_) state->put_back(memory);
+    kept_.clear();
+  }
+  LoadReport load_the_rest() {
     for (const Load& load : loads_)
       if (!load.may_refuse) fill(*load.parameter);
     return report_;
   }
+  ///@}
 
  private:
   /// A state to be loaded, once nothing is wrong with any.
@@ -234,13 +258,17 @@ class StateReader {
               "' is not in this optimizer; LoadOptions::allow_unknown would pass over it");
       }
     }
+    std::unordered_set<std::string> elsewhere;  // PARAMETER/BLOCK
+    for (const symopt::detail::SavedParameter& parameter : table.parameters)
+      for (const std::size_t block : parameter.elsewhere)
+        elsewhere.insert(parameter.name + "/" + std::to_string(block));
     for (const auto& [name, tensor] : file_.tensors())
-      if (!used_.contains(name) && !belongs_to(name, passed_over))
+      if (!used_.contains(name) && !belongs_to(name, passed_over) && !belongs_to(name, elsewhere))
         wrong("'" + name + "' belongs to no parameter here");
   }
 
-  /// Tests whether a name is PARAMETER/BLOCK/FIELD of one of the parameters, whose names may have slashes
-  /// too.
+  /// Tests whether a name is PARAMETER/BLOCK/FIELD of one of the parameters, or of one of such blocks;
+  /// names of parameters may have slashes too.
   static bool belongs_to(const std::string& name, const std::unordered_set<std::string>& parameters) {
     if (parameters.empty()) return false;
     for (std::size_t slash = name.find('/'); slash != std::string::npos; slash = name.find('/', slash + 1))
@@ -248,21 +276,6 @@ class StateReader {
     return false;
   }
 
-  void load_those_that_may_refuse() {
-    std::vector<std::pair<symopt::detail::AnyState*, std::shared_ptr<void>>> kept;
-    try {
-      for (const Load& load : loads_) {
-        if (!load.may_refuse) continue;
-        auto& [state, memory] = kept.emplace_back(load.parameter->state.get(), nullptr);
-        state->keep(memory);
-        load_checked(*load.parameter);
-      }
-      refuse();
-    } catch (...) {
-      for (auto& [state, memory] : kept) state->put_back(memory);
-      throw;
-    }
-  }
   void load_checked(const symopt::detail::SavedParameter& parameter) {
     try {
       fill(parameter);
@@ -301,6 +314,7 @@ class StateReader {
   std::vector<std::string> wrong_;
   std::unordered_set<std::string> used_;
   std::vector<Load> loads_;
+  std::vector<std::pair<symopt::detail::AnyState*, std::shared_ptr<void>>> kept_;  // of those that may refuse
 };
 
 }}}  // namespace symopt::interop::detail
