@@ -9,6 +9,7 @@
 #include <bit>
 #include <cmath>
 #include <cstdint>
+#include <initializer_list>
 #include <vector>
 
 namespace rows_test { namespace {
@@ -18,19 +19,21 @@ using namespace symopt_test;
 
 const Shape many_chunks{600, 230};   // five: some for each of four ranks
 const Shape three_chunks{400, 170};  // fewer than ranks
-const Shape one_piece{90, 40}, one_row{1, 9}, few_rows{3, 5}, no_rows{0, 4}, no_columns{5, 0};
+const Shape one_piece{60, 25}, one_row{1, 9}, few_rows{3, 5}, no_rows{0, 4}, no_columns{5, 0};
 
+/// Steps of gradients of these kinds, one after the other.
 template <class Rule, class Scalar>
-void check_bits(Shape shape, const Split& split, const OptimizerOptions& options, int kinds) {
+void check_bits(Shape shape, const Split& split, const OptimizerOptions& options,
+                std::initializer_list<int> kinds) {
   CAPTURE(symopt::to_string(shape));
-  for (int kind = 0; kind < kinds; ++kind) {
+  Twins<Rule, Scalar> twins(shape, split, options);
+  for (const int kind : kinds) {
     CAPTURE(kind);
-    Twins<Rule, Scalar> twins(shape, split, options);
-    for (const int of_step : {kind, 0}) twins.step(gradient_of_kind<Scalar>(of_step, shape, twins.random));
+    twins.step(gradient_of_kind<Scalar>(kind, shape, twins.random));
     CHECK(twins.have_same_weights());
-    CHECK(twins.have_same_state());
-    CHECK(twins.alone.steps() == twins.split_up.steps());
   }
+  CHECK(twins.have_same_state());
+  CHECK(twins.alone.steps() == twins.split_up.steps());
 }
 
 const OptimizerOptions plain{.learning_rate = 0.1, .weight_decay = 0.1};
@@ -38,17 +41,17 @@ const OptimizerOptions plain{.learning_rate = 0.1, .weight_decay = 0.1};
 /// Where rows need each other: the promised split.
 template <class Rule, class Scalar = float>
 void check_promised(const OptimizerOptions& options = plain) {
-  check_bits<Rule, Scalar>(many_chunks, promised_split(many_chunks), options, 1);
-  check_bits<Rule, Scalar>(three_chunks, promised_split(three_chunks), options, gradient_kinds);
-  for (const Shape shape : {one_piece, one_row, few_rows, no_rows, no_columns})
-    check_bits<Rule, Scalar>(shape, promised_split(shape), options, gradient_kinds);
+  check_bits<Rule, Scalar>(many_chunks, promised_split(many_chunks), options, {0});
+  check_bits<Rule, Scalar>(three_chunks, promised_split(three_chunks), options, {3, 0});
+  for (const Shape shape : {one_piece, one_row, no_rows, no_columns})
+    check_bits<Rule, Scalar>(shape, promised_split(shape), options, {0, 2});
 }
 /// Where they do not: any split.
 template <class Rule, class Scalar = float>
 void check_any(const OptimizerOptions& options = plain) {
   for (const Shape shape : {one_piece, one_row, few_rows, no_rows, no_columns})
     for (const Split& split : {uneven_split(shape), lopsided_split(shape), promised_split(shape)})
-      check_bits<Rule, Scalar>(shape, split, options, gradient_kinds);
+      check_bits<Rule, Scalar>(shape, split, options, {1, 2, 3, 4, 0});
 }
 
 OptimizerOptions with_nesterov() {
@@ -76,14 +79,12 @@ TEST_CASE("a shared shift: the bits of one process") {
   check_promised<Update<LmHead>>(with_nesterov());
   check_promised<Update<Router>, double>(with_horizontal_decay());
   check_promised<Adaptive<LmHead>>(with_horizontal_decay());
-  check_promised<Adaptive<LmHead>, double>();
 }
 
 TEST_CASE("norms and second moments of columns and of the block: the bits of one process") {
   check_promised<Update<SwigluOutput>>(with_nesterov());
   check_promised<Update<SwigluOutput>, double>();
-  check_promised<Update<HiddenMatrix, FrobeniusNorm>>(with_nesterov());
-  check_promised<Update<HiddenMatrix, FrobeniusNorm>, double>();
+  check_promised<Update<HiddenMatrix, FrobeniusNorm>, double>(with_nesterov());
   check_promised<Adaptive<SwigluOutput>>();
   check_promised<Adaptive<HiddenMatrix, moments::Block>, double>();
 }

@@ -72,8 +72,7 @@ Matrix<Scalar> quick_block(Shape shape, Random& random) {
   return block;
 }
 
-/// Gradients on the edge of what a step has to stand, by number; the first is an ordinary one.
-inline constexpr int gradient_kinds = 5;
+/// Gradients on the edge of what a step has to stand, by number from 1 to 4; 0 is an ordinary one.
 template <class Scalar>
 Matrix<Scalar> gradient_of_kind(int kind, Shape shape, Random& random) {
   if (kind == 0) return quick_block<Scalar>(shape, random);
