@@ -35,7 +35,7 @@ double distance(Shape shape, const Split& split, double scale = 1) {
   return twins.distance(start);
 }
 
-/// What rounding may make of three steps.
+/// A bound on what rounding makes of three steps.
 template <class Scalar>
 inline constexpr double bound = sizeof(Scalar) == 4 ? 2e-3 : 1e-8;
 

@@ -147,7 +147,7 @@ class RowOptimizer {
   const auto& state() const requires is_stateful { return block_.memory(); }
 
  private:
-  /// What a rank finds of its part of a step: the worst of it decides for all.
+  /// The findings of a rank on its part of a step: the worst of all ranks decides.
   enum Severity : int { fine, careful, out_of_range, not_finite, wrong };
 
   double scale_factor() const { return symopt::detail::scale_factor_of(rule(), options_.scale, whole()); }

@@ -31,9 +31,9 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace mpi::detail {
 ///   continued    8 n from the rank before (but for the first), and 8 n in a broadcast
 ///   sum_lower    s k (k + 1) / 2 for a k x k square in a broadcast, as much from a rank in a reduction
 ///   turned       s n_r (m - m_r) there and s m_r (n - n_r) back, for its m_r rows and n_r columns of m x n
-/// Memory: C + 1 lines, at most 65 + p; for polar factors k (k + 1) / 2 numbers, and the columns of a block that
-/// turns, taken at the first step.
-/// MPI is called by the thread that steps: MPI_THREAD_FUNNELED is enough.
+/// Memory: C + 1 lines, at most 65 + p; for polar factors k (k + 1) / 2 numbers, and the columns of a block
+/// that turns, taken at the first step. MPI is called by the thread that steps: MPI_THREAD_FUNNELED is
+/// enough.
 template <class Scalar>
 class RowReduction {
  public:
