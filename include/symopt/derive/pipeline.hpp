@@ -75,6 +75,13 @@ class Pipeline {
     hana::for_each(steps,
                    Runner<Scalar, std::remove_reference_t<decltype(workspace)>>{*this, block, workspace});
   }
+  /// The steps on the rows that one process has of a block, where every stage takes the reduction.
+  template <class Scalar>
+  void apply(MatrixRef<Scalar> block, auto& workspace, const auto& reduction) const {
+    hana::for_each(steps, [&](auto step) {
+      Runner<Scalar, std::remove_reference_t<decltype(workspace)>>{*this, block, workspace}(step, reduction);
+    });
+  }
 
   template <std::size_t i>
   const auto& map() const {
@@ -97,10 +104,13 @@ class Pipeline {
     MatrixRef<Scalar>& block;
     W& workspace;
 
-    void operator()(Project) const { Projection{}.template apply<Scalar>(block, workspace.projection); }
+    void operator()(Project, const auto&... reduction) const {
+      Projection{}.template apply<Scalar>(block, workspace.projection, reduction...);
+    }
     template <std::size_t i, class Map>
-    void operator()(Stage<i, Map>) const {
-      apply_map<Map, Scalar>(pipeline.maps_[hana::size_c<i>], block, workspace.maps[hana::size_c<i>]);
+    void operator()(Stage<i, Map>, const auto&... reduction) const {
+      apply_map<Map, Scalar>(pipeline.maps_[hana::size_c<i>], block, workspace.maps[hana::size_c<i>],
+                             reduction...);
     }
   };
 

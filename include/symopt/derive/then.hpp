@@ -49,8 +49,9 @@ struct Then {
     return applied(*this, block);
   }
   template <class Scalar>
-  void apply(MatrixRef<Scalar> block, auto& workspace) const {
-    detail::Pipeline<HorizontalProjection<>, First, Rest...>(stages).template apply<Scalar>(block, workspace);
+  void apply(MatrixRef<Scalar> block, auto& workspace, const auto&... reduction) const {
+    const detail::Pipeline<HorizontalProjection<>, First, Rest...> pipeline(stages);
+    pipeline.template apply<Scalar>(block, workspace, reduction...);
   }
   auto mirrored() const {
     return boost::hana::unpack(stages, [](const auto&... stage) {

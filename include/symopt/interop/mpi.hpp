@@ -6,6 +6,7 @@
 
 #include <symopt/interop/mpi/communicator.hpp>
 #include <symopt/interop/mpi/distributed_optimizer.hpp>
+#include <symopt/interop/mpi/row_optimizer.hpp>
 
 #if __has_include(<nlohmann/json.hpp>)
 #include <symopt/interop/mpi/state.hpp>

@@ -11,7 +11,8 @@
 // this one. They are called as
 //   run(streams, roots, coefficients, own, check, memory)
 // with the roots of the mean squares, which advance like the momentum; beta and gradient_weight of the
-// coefficients are those of the momentum. Else they are as the steps of kernel/step.hpp.
+// coefficients are those of the momentum. Else they are as the steps of kernel/step.hpp. Those here need
+// nothing of other rows, and do not use a reduction.
 namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
 /// The root of beta2 root^2 + second_weight x^2, whose squares may be out of range.
@@ -45,7 +46,7 @@ struct AdaptiveRowsStep {
 
   template <class Scalar>
   static bool run(const Streams<Scalar>& streams, double* roots, const StepCoefficients& coefficients,
-                  const AdamWCoefficients& own, Check check, auto&) {
+                  const AdamWCoefficients& own, Check check, auto&, const auto&...) {
     if (!passes(check, streams)) return false;
     const Average<Scalar> average(coefficients);
     const Lanes<Scalar> keep(static_cast<Scalar>(1.0 - coefficients.decay));
@@ -98,7 +99,8 @@ struct AdaptiveEntriesStep {
 
   template <class Scalar>
   static bool run(const Streams<Scalar>& streams, const BlockView<Scalar>& roots,
-                  const StepCoefficients& coefficients, const AdamWCoefficients& own, Check check, auto&) {
+                  const StepCoefficients& coefficients, const AdamWCoefficients& own, Check check, auto&,
+                  const auto&...) {
     using L = Lanes<Scalar>;
     if (!passes(check, streams)) return false;
     const auto lanes = [](double x) { return L(static_cast<Scalar>(x)); };

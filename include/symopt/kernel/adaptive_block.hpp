@@ -2,6 +2,7 @@
 #pragma once
 
 #include <symopt/kernel/adaptive.hpp>
+#include <symopt/kernel/reduction.hpp>
 #include <symopt/memory/buffer.hpp>
 
 #include <atomic>
@@ -17,13 +18,13 @@ struct AdaptiveBlockStep {
     Buffer<double> squares;
   };
 
-  template <class Scalar>
+  template <class Scalar, class Reduction = NoReduction>
   static bool run(const Streams<Scalar>& streams, double* root, const StepCoefficients& coefficients,
-                  const AdamWCoefficients& own, Check check, auto& memory) {
+                  const AdamWCoefficients& own, Check check, auto& memory, const Reduction& reduction = {}) {
     using L = Lanes<Scalar>;
-    const Shape shape = streams.shape();
-    if (shape.rows == 0 || shape.cols == 0) return true;
-    const Chunks chunks = reduction_chunks(shape);
+    const Shape shape = streams.shape(), whole = reduction.whole(shape);
+    if (whole.rows == 0 || whole.cols == 0) return true;
+    const Chunks chunks = reduction.chunks(shape);
     std::atomic<bool> passes = true;
     parallel_sweep(chunks.count, [&](Index chunk) {
       LargeMarks<Scalar> marks(streams.gradient_exponent);
@@ -40,13 +41,14 @@ struct AdaptiveBlockStep {
     });
     if (check == Check::gradient && !passes) return false;
 
-    double sum = 0;
-    for (Index chunk = 0; chunk < chunks.count; ++chunk) sum += memory.squares.data()[chunk];
-    const Norm norm = norm_from<Scalar>(sum, [&](auto&& visit) {
+    const double sum = sum_of(reduction.gathered({memory.squares.data(), chunks.count, 1, 1}));
+    const auto entries = [&](auto&& show) {
       for (Index i = 0; i < shape.rows; ++i)
-        for (Index j = 0; j < shape.cols; ++j) visit(streams.gradient.at(i, j));
-    });
-    *root = next_root(*root, root_mean_square(norm, shape.rows * shape.cols, coefficients), own);
+        for (Index j = 0; j < shape.cols; ++j) show(streams.gradient.at(i, j));
+    };
+    const Norm norm =
+        norm_from<Scalar>(sum, [&](auto&& visit) { reduction.template scan<Scalar>(entries, visit); });
+    *root = next_root(*root, root_mean_square(norm, whole.rows * whole.cols, coefficients), own);
     const auto factors = factors_of_root<Scalar>(*root, own, coefficients.step_size);
     StepCoefficients scaled = coefficients;
     scaled.step_size = static_cast<double>(factors.factor);

@@ -30,26 +30,28 @@ struct CentredAdaptiveRowsStep {
     Buffer<Scalar> scale, factor;    ///< of each row
   };
 
-  template <class Scalar>
+  template <class Scalar, class Reduction = NoReduction>
   static bool run(const Streams<Scalar>& streams, double* roots, const StepCoefficients& coefficients,
-                  const AdamWCoefficients& own, Check check, auto& memory) {
-    const Shape shape = streams.shape();
-    if (shape.rows == 0 || shape.cols == 0) return true;
+                  const AdamWCoefficients& own, Check check, auto& memory, const Reduction& reduction = {}) {
+    const Shape shape = streams.shape(), whole = reduction.whole(shape);
+    if (whole.rows == 0 || whole.cols == 0) return true;
     std::atomic<bool> passes = true;
-    const double* sums = memory.sums.over(shape, [&](Range rows, double* line) {
+    const auto add = [&](Range rows, double* line) {
       if (!add_gradient(streams, rows, line)) passes.store(false, std::memory_order_relaxed);
-    });
+    };
+    const double* sums = memory.sums.over(shape, add, reduction);
     if (check == Check::gradient && !passes) return false;
     for (Index j = 0; j < shape.cols; ++j) {
-      const double mean = sums[j] / static_cast<double>(shape.rows);
+      const double mean = sums[j] / static_cast<double>(whole.rows);
       memory.mean.data()[j] = static_cast<Scalar>(mean);
       memory.mean_rest.data()[j] = static_cast<Scalar>(mean - static_cast<double>(memory.mean.data()[j]));
     }
 
-    sums = memory.sums.over(shape, [&](Range rows, double* line) {
+    const auto add_rule = [&](Range rows, double* line) {
       add_directions(streams, roots, coefficients, own, memory, rows, line);
-    });
-    set_shift(streams, coefficients, sums, memory);
+    };
+    sums = memory.sums.over(shape, add_rule, reduction);
+    set_shift(streams, coefficients, sums, memory, reduction);
     for_each_chunk(chunks_of(shape), [&](Range rows) { move(streams, coefficients, memory, rows); });
     return true;
   }
@@ -144,19 +146,20 @@ struct CentredAdaptiveRowsStep {
   /// and that of the decay.
   template <class Scalar>
   static void set_shift(const Streams<Scalar>& streams, const StepCoefficients& coefficients,
-                        const double* direction_sums, auto& memory) {
+                        const double* direction_sums, auto& memory, const auto& reduction) {
     const Shape shape = streams.shape();
-    const double rows = static_cast<double>(shape.rows);
+    const double rows = static_cast<double>(reduction.whole(shape).rows);
     Scalar* shift = memory.shift.data();
     for (Index j = 0; j < shape.cols; ++j)
       shift[j] = static_cast<Scalar>(coefficients.step_size * (direction_sums[j] / rows));
     if (coefficients.decay == 0 || !coefficients.decay_is_horizontal) return;
-    const double* sums = memory.weight_sums.over(shape, [&](Range of_rows, double* line) {
+    const auto add = [&](Range of_rows, double* line) {
       sweep(
           of_rows, streams.columns(),
           [](Lanes<Scalar> w, DoubleLanes<Scalar>& sum) SYMOPT_INLINE_LAMBDA { sum.add(w); },
           in(streams.weights), column_sums(line));
-    });
+    };
+    const double* sums = memory.weight_sums.over(shape, add, reduction);
     for (Index j = 0; j < shape.cols; ++j)
       shift[j] = static_cast<Scalar>(static_cast<double>(shift[j]) + coefficients.decay * (sums[j] / rows));
   }

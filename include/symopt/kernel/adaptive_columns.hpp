@@ -26,15 +26,15 @@ struct AdaptiveColumnsStep {
     Buffer<double> means;  ///< of the gradient's rows
   };
 
-  template <class Scalar>
+  template <class Scalar, class Reduction = NoReduction>
   static bool run(const Streams<Scalar>& streams, double* roots, const StepCoefficients& coefficients,
-                  const AdamWCoefficients& own, Check check, auto& memory) {
-    const Shape shape = streams.shape();
-    if (shape.rows == 0 || shape.cols == 0) return true;
+                  const AdamWCoefficients& own, Check check, auto& memory, const Reduction& reduction = {}) {
+    const Shape shape = streams.shape(), whole = reduction.whole(shape);
+    if (whole.rows == 0 || whole.cols == 0) return true;
     if (!passes(check, streams)) return false;
-    const double* squares = memory.sums.over(
-        shape, [&](Range rows, double* line) { advance(streams, coefficients, memory, rows, line); });
-    const bool is_scaled = advance_roots(streams, coefficients, own, memory, squares, roots);
+    const auto add = [&](Range rows, double* line) { advance(streams, coefficients, memory, rows, line); };
+    const double* squares = memory.sums.over(shape, add, reduction);
+    const bool is_scaled = advance_roots(streams, coefficients, own, memory, squares, roots, reduction);
     for_each_chunk(chunks_of(shape), [&](Range rows) {
       if (is_scaled) {
         move(streams, coefficients, memory, rows, per_column<Scalar>(memory.scale.data()));
@@ -103,18 +103,20 @@ struct AdaptiveColumnsStep {
   /// Returns whether any scale is not 1.
   template <class Scalar>
   static bool advance_roots(const Streams<Scalar>& streams, const StepCoefficients& coefficients,
-                            const AdamWCoefficients& own, auto& memory, const double* squares,
-                            double* roots) {
-    const Shape shape = streams.shape();
+                            const AdamWCoefficients& own, auto& memory, const double* squares, double* roots,
+                            const auto& reduction) {
+    const Shape shape = streams.shape(), whole = reduction.whole(shape);
     bool is_scaled = false;
     for (Index j = 0; j < shape.cols; ++j) {
-      const Norm norm = norm_from<Scalar>(squares[j], [&](auto&& visit) {
+      const auto column = [&](auto&& show) {
         for (Index i = 0; i < shape.rows; ++i) {
           const double mean = is_centred ? memory.means.data()[i] : 0;
-          visit(static_cast<Scalar>(static_cast<double>(streams.gradient.at(i, j)) - mean));
+          show(static_cast<Scalar>(static_cast<double>(streams.gradient.at(i, j)) - mean));
         }
-      });
-      roots[j] = next_root(roots[j], root_mean_square(norm, shape.rows, coefficients), own);
+      };
+      const Norm norm = norm_from<Scalar>(
+          squares[j], [&](auto&& visit) { reduction.template scan<Scalar>(column, visit); });
+      roots[j] = next_root(roots[j], root_mean_square(norm, whole.rows, coefficients), own);
       const auto factors = factors_of_root<Scalar>(roots[j], own, coefficients.step_size);
       memory.scale.data()[j] = factors.scale;
       memory.minus_factor.data()[j] = -factors.factor;

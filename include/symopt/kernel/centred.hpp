@@ -42,28 +42,31 @@ struct CentredRowNormStep {
     Buffer<Scalar> scale, factor;    ///< of each row
   };
 
-  template <class Scalar>
-  bool run(const Streams<Scalar>& streams, const StepCoefficients& coefficients, Check check,
-           auto& memory) const {
-    const Shape shape = streams.shape();
-    if (shape.rows == 0 || shape.cols == 0) return true;
+  template <class Scalar, class Reduction = NoReduction>
+  bool run(const Streams<Scalar>& streams, const StepCoefficients& coefficients, Check check, auto& memory,
+           const Reduction& reduction = {}) const {
+    const Shape shape = streams.shape(), whole = reduction.whole(shape);
+    if (whole.rows == 0 || whole.cols == 0) return true;
 
     MomentumSums& momentum_sums = kept(streams, memory);
     if (!momentum_sums.is_valid())
-      momentum_sums.set(summed_rows<Scalar>(streams.momentum, shape, memory.sums), shape.cols);
+      momentum_sums.set(summed_rows<Scalar>(streams.momentum, shape, memory.sums, reduction), shape.cols);
     std::atomic<bool> passes = true;
-    const double* sums = memory.sums.over(shape, [&](Range rows, double* line) {
+    const auto add = [&](Range rows, double* line) {
       if (!add_gradient(streams, rows, line)) passes.store(false, std::memory_order_relaxed);
-    });
+    };
+    const double* sums = memory.sums.over(shape, add, reduction);
     if (check == Check::gradient && !passes) return false;
-    set_mean<Scalar>(coefficients, momentum_sums.data(), sums, shape, memory);
+    set_mean<Scalar>(coefficients, momentum_sums.data(), sums, whole, memory);
 
-    sums = memory.sums.over(
-        shape, [&](Range rows, double* line) { normalize(streams, coefficients, memory, rows, line); });
-    set_shift(streams, coefficients, sums, memory);
+    const auto add_normalized_rows = [&](Range rows, double* line) {
+      normalize(streams, coefficients, memory, rows, line);
+    };
+    sums = memory.sums.over(shape, add_normalized_rows, reduction);
+    set_shift(streams, coefficients, sums, memory, reduction);
 
-    sums = memory.sums.over(
-        shape, [&](Range rows, double* line) { move(streams, coefficients, memory, rows, line); });
+    const auto add_moved = [&](Range rows, double* line) { move(streams, coefficients, memory, rows, line); };
+    sums = memory.sums.over(shape, add_moved, reduction);
     momentum_sums.set(sums, shape.cols);
     return true;
   }
@@ -77,13 +80,14 @@ struct CentredRowNormStep {
   }
 
   template <class Scalar>
-  static const double* summed_rows(const auto& block, Shape shape, ColumnSums& sums) {
-    return sums.over(shape, [&](Range rows, double* line) {
+  static const double* summed_rows(const auto& block, Shape shape, ColumnSums& sums, const auto& reduction) {
+    const auto add = [&](Range rows, double* line) {
       sweep(
           rows, {0, shape.cols},
           [](Lanes<Scalar> x, DoubleLanes<Scalar>& sum) SYMOPT_INLINE_LAMBDA { sum.add(x); }, in(block),
           column_sums(line));
-    });
+    };
+    return sums.over(shape, add, reduction);
   }
 
   /// Returns whether the gradient passes a check.
@@ -204,14 +208,14 @@ struct CentredRowNormStep {
   /// sums, and that of the decay.
   template <class Scalar>
   static void set_shift(const Streams<Scalar>& streams, const StepCoefficients& coefficients,
-                        const double* normalized_sums, auto& memory) {
+                        const double* normalized_sums, auto& memory, const auto& reduction) {
     const Shape shape = streams.shape();
-    const double rows = static_cast<double>(shape.rows);
+    const double rows = static_cast<double>(reduction.whole(shape).rows);
     Scalar* shift = memory.shift.data();
     for (Index j = 0; j < shape.cols; ++j)
       shift[j] = static_cast<Scalar>(coefficients.step_size * (normalized_sums[j] / rows));
     if (coefficients.decay == 0 || !coefficients.decay_is_horizontal) return;
-    const double* sums = summed_rows<Scalar>(streams.weights, shape, memory.weight_sums);
+    const double* sums = summed_rows<Scalar>(streams.weights, shape, memory.weight_sums, reduction);
     for (Index j = 0; j < shape.cols; ++j)
       shift[j] = static_cast<Scalar>(static_cast<double>(shift[j]) + coefficients.decay * (sums[j] / rows));
   }

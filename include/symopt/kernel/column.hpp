@@ -16,36 +16,38 @@ struct ColumnNormStep {
 
   template <class Scalar>
   struct Memory {
-    Memory(Shape shape, ScratchOptions)
-        : sums(strip_width<Scalar>(shape) > 0 ? Shape{} : shape),
-          scale(strip_width<Scalar>(shape) > 0 ? 0 : padded(shape.cols)),
+    Memory(Shape shape, ScratchOptions options)
+        : sums(goes_by_strips<Scalar>(shape, options) ? Shape{} : shape),
+          scale(goes_by_strips<Scalar>(shape, options) ? 0 : padded(shape.cols)),
           minus_factor(scale.size()) {}
 
     ColumnSums sums;
     Buffer<Scalar> scale, minus_factor;
   };
 
-  template <class Scalar>
-  bool run(const Streams<Scalar>& streams, const StepCoefficients& coefficients, Check check,
-           auto& memory) const {
+  template <class Scalar, class Reduction = NoReduction>
+  bool run(const Streams<Scalar>& streams, const StepCoefficients& coefficients, Check check, auto& memory,
+           const Reduction& reduction = {}) const {
     if (!passes(check, streams)) return false;
     const Shape shape = streams.shape();
-    const Index width = strip_width<Scalar>(shape);
+    const Index width = reduction.is_split() ? 0 : strip_width<Scalar>(shape);
     if (width > 0) {
       parallel_sweep((shape.cols + width - 1) / width, [&](Index strip) {
         alignas(64) double squares[widest_strip + line_padding] = {};
         alignas(64) Scalar scale[widest_strip], minus_factor[widest_strip];
         const Range columns{strip * width, std::min(shape.cols, (strip + 1) * width)};
         advance(streams, coefficients, streams.rows(), columns, squares);
-        const bool is_scaled = set_factors(streams, coefficients, columns, squares, scale, minus_factor);
+        const bool is_scaled =
+            set_factors(streams, coefficients, columns, squares, scale, minus_factor, reduction);
         move(streams, coefficients, streams.rows(), columns, is_scaled ? scale : nullptr, minus_factor);
       });
-    } else if (shape.rows > 0) {
+    } else if (reduction.whole(shape).rows > 0) {
       const Range columns = streams.columns();
-      const double* squares = memory.sums.over(
-          shape, [&](Range rows, double* line) { advance(streams, coefficients, rows, columns, line); });
+      const auto add = [&](Range rows, double* line) { advance(streams, coefficients, rows, columns, line); };
+      const double* squares = memory.sums.over(shape, add, reduction);
       Scalar *scale = memory.scale.data(), *minus_factor = memory.minus_factor.data();
-      if (!set_factors(streams, coefficients, columns, squares, scale, minus_factor)) scale = nullptr;
+      if (!set_factors(streams, coefficients, columns, squares, scale, minus_factor, reduction))
+        scale = nullptr;
       for_each_chunk(chunks_of(shape),
                      [&](Range rows) { move(streams, coefficients, rows, columns, scale, minus_factor); });
     }
@@ -62,6 +64,11 @@ struct ColumnNormStep {
     constexpr Index cache = Index{256} * 1024;
     const bool fits = shape.rows * shape.cols * static_cast<Index>(sizeof(Scalar)) <= cache;
     return fits ? widest_strip : 0;
+  }
+
+  template <class Scalar>
+  static bool goes_by_strips(Shape shape, ScratchOptions options) {
+    return options.whole_rows == 0 && strip_width<Scalar>(shape) > 0;
   }
 
   /// Advances the momentum and adds up squares. A group of rows reads and writes the sums once for all of
@@ -91,14 +98,15 @@ struct ColumnNormStep {
   /// Returns whether any scale is not 1.
   template <class Scalar>
   bool set_factors(const Streams<Scalar>& streams, const StepCoefficients& coefficients, Range columns,
-                   const double* squares, Scalar* scale, Scalar* minus_factor) const {
+                   const double* squares, Scalar* scale, Scalar* minus_factor, const auto& reduction) const {
     bool is_scaled = false;
     for (Index j = columns.begin; j < columns.end; ++j) {
       const Index k = j - columns.begin;
-      const Norm norm = norm_from<Scalar>(squares[k], [&](auto&& visit) {
-        for (Index i = 0; i < streams.shape().rows; ++i)
-          scan_row(streams, coefficients, i, {j, j + 1}, visit);
-      });
+      const auto column = [&](auto&& show) {
+        for (Index i = 0; i < streams.shape().rows; ++i) scan_row(streams, coefficients, i, {j, j + 1}, show);
+      };
+      const Norm norm = norm_from<Scalar>(
+          squares[k], [&](auto&& visit) { reduction.template scan<Scalar>(column, visit); });
       const NormFactors<Scalar> factors(norm, eps, coefficients.step_size);
       scale[k] = factors.scale;
       minus_factor[k] = -factors.factor;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/kernel/chunks.hpp>
+#include <symopt/kernel/reduction.hpp>
 #include <symopt/memory/buffer.hpp>
 
 #include <algorithm>
@@ -17,28 +17,24 @@ inline Index padded(Index cols) {
 }
 
 /// Sums over the rows of a block, one for each column: every chunk of rows adds up a line of its own, and the
-/// lines are added in the order of the chunks, whichever thread made them.
+/// lines are added in the order of the chunks, whichever thread, or process, made them.
 class ColumnSums {
  public:
   ColumnSums() = default;
   explicit ColumnSums(Shape shape)
       : chunks_(reduction_chunks(shape)), stride_(padded(shape.cols)), lines_(chunks_.count * stride_) {}
 
-  /// add(rows, line) for each chunk adds its rows onto a line of zeros; the result is the sum of all.
-  template <class Add>
-  const double* over(Shape shape, Add&& add) {
-    const Chunks chunks = reduction_chunks(shape);
+  /// add(rows, line) for each chunk adds its rows onto a line of zeros; the result is the sum of all, and of
+  /// those of a reduction's other processes. Valid until the next sum.
+  template <class Add, class Reduction = NoReduction>
+  const double* over(Shape shape, Add&& add, const Reduction& reduction = {}) {
+    const Chunks chunks = reduction.chunks(shape);
     parallel_sweep(chunks.count, [&](Index chunk) {
       double* line = lines_.data() + chunk * stride_;
       std::fill(line, line + stride_, 0.0);
       add(chunks[chunk], line);
     });
-    double* total = lines_.data();
-    for (Index chunk = 1; chunk < chunks.count; ++chunk) {
-      const double* line = lines_.data() + chunk * stride_;
-      for (Index j = 0; j < shape.cols; ++j) total[j] += line[j];
-    }
-    return total;
+    return sum_in_place(reduction.gathered({lines_.data(), chunks.count, shape.cols, stride_}));
   }
 
  private:

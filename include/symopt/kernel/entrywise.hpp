@@ -32,7 +32,7 @@ void entrywise_sweep(const Streams<Scalar>& streams, const StepCoefficients& coe
 }
 
 /// Directions that are a function of one entry. One sweep, and one more read of the gradient where it is
-/// checked.
+/// checked. A reduction is not used.
 template <class Map>
 struct EntrywiseStep {
   Map map{};
@@ -41,7 +41,8 @@ struct EntrywiseStep {
   using Memory = NoStepMemory<Scalar>;
 
   template <class Scalar>
-  bool run(const Streams<Scalar>& streams, const StepCoefficients& coefficients, Check check, auto&) const {
+  bool run(const Streams<Scalar>& streams, const StepCoefficients& coefficients, Check check, auto&,
+           const auto&...) const {
     if (!passes(check, streams)) return false;
     entrywise_sweep(streams, coefficients, map);
     return true;

@@ -3,6 +3,7 @@
 
 #include <symopt/kernel/entrywise.hpp>
 #include <symopt/kernel/norm_factors.hpp>
+#include <symopt/kernel/reduction.hpp>
 #include <symopt/memory/buffer.hpp>
 
 #include <atomic>
@@ -18,12 +19,12 @@ struct FrobeniusStep {
     Buffer<double> squares;
   };
 
-  template <class Scalar>
-  bool run(const Streams<Scalar>& streams, const StepCoefficients& coefficients, Check check,
-           auto& memory) const {
+  template <class Scalar, class Reduction = NoReduction>
+  bool run(const Streams<Scalar>& streams, const StepCoefficients& coefficients, Check check, auto& memory,
+           const Reduction& reduction = {}) const {
     using L = Lanes<Scalar>;
     const Shape shape = streams.shape();
-    const Chunks chunks = reduction_chunks(shape);
+    const Chunks chunks = reduction.chunks(shape);
     const Average<Scalar> average(coefficients);
     std::atomic<bool> passes = true;
     parallel_sweep(chunks.count, [&](Index chunk) {
@@ -42,12 +43,13 @@ struct FrobeniusStep {
     });
     if (check == Check::gradient && !passes) return false;
 
-    double sum = 0;
-    for (Index chunk = 0; chunk < chunks.count; ++chunk) sum += memory.squares.data()[chunk];
-    const Norm norm = norm_from<Scalar>(sum, [&](auto&& visit) {
+    const double sum = sum_of(reduction.gathered({memory.squares.data(), chunks.count, 1, 1}));
+    const auto entries = [&](auto&& show) {
       for (Index i = 0; i < shape.rows; ++i)
-        for (Index j = 0; j < shape.cols; ++j) visit(next_entry(streams, average, i, j));
-    });
+        for (Index j = 0; j < shape.cols; ++j) show(next_entry(streams, average, i, j));
+    };
+    const Norm norm =
+        norm_from<Scalar>(sum, [&](auto&& visit) { reduction.template scan<Scalar>(entries, visit); });
     const NormFactors<Scalar> factors(norm, 0, coefficients.step_size);
     StepCoefficients scaled = coefficients;
     scaled.step_size = static_cast<double>(factors.factor);

@@ -69,17 +69,22 @@ void normalize_columns(const BlockView<Scalar>& block, Eps eps) {
   });
 }
 
-/// The block over its Frobenius norm; a zero block stays zero. Every row is added up alone.
-template <class Scalar>
-void normalize_block(const BlockView<Scalar>& block) {
+/// The block over its Frobenius norm; a zero block stays zero. The squares of a reduction's processes are
+/// added in no known order.
+template <class Scalar, class Reduction = NoReduction>
+void normalize_block(const BlockView<Scalar>& block, const Reduction& reduction = {}) {
   const Shape shape = symopt::detail::shape_of(block);
   const Range columns{0, shape.cols};
   DoubleLanes<Scalar> squares;
   add_squares(block, {0, shape.rows}, columns, accumulate(squares));
-  const Norm norm = norm_from<Scalar>(squares.sum(), [&](auto&& visit) {
+  const auto entries = [&](auto&& show) {
     for (Index i = 0; i < shape.rows; ++i)
-      for (Index j = 0; j < shape.cols; ++j) visit(block.row(i)[j]);
-  });
+      for (Index j = 0; j < shape.cols; ++j) show(block.row(i)[j]);
+  };
+  double sum = squares.sum();
+  reduction.sum(&sum, 1);
+  const Norm norm =
+      norm_from<Scalar>(sum, [&](auto&& visit) { reduction.template scan<Scalar>(entries, visit); });
   if (norm.scaled == 0) return;
   const NormFactors<Scalar> factors(norm, 0, 1.0);
   for_each_chunk(chunks_of(shape), [&](Range rows) { multiply(block, rows, columns, factors); });

@@ -8,7 +8,7 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
 /// Every row over its norm with eps, row after row with each in the cache: five streams, and one more read of
 /// the gradient where it is checked. Sums of squares in double, of floats exactly: a relative error of at
-/// most cols / lanes * 2^-53 in a norm.
+/// most cols / lanes * 2^-53 in a norm. A reduction is not used: rows need nothing of each other.
 struct RowNormStep {
   Eps eps;
 
@@ -16,7 +16,8 @@ struct RowNormStep {
   using Memory = NoStepMemory<Scalar>;
 
   template <class Scalar>
-  bool run(const Streams<Scalar>& streams, const StepCoefficients& coefficients, Check check, auto&) const {
+  bool run(const Streams<Scalar>& streams, const StepCoefficients& coefficients, Check check, auto&,
+           const auto&...) const {
     if (!passes(check, streams)) return false;
     const Average<Scalar> average(coefficients);
     const Lanes<Scalar> keep(static_cast<Scalar>(1.0 - coefficients.decay));

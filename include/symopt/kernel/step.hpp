@@ -13,7 +13,8 @@
 // that reads gradient, momentum and weights as seldom as it can, and writes momentum and weights. It works in
 // the orientation in which the weights' memory runs along rows. It returns false, and has changed nothing,
 // when it was told to check the gradient and found an Inf, a NaN or a number beyond the exponent given. It
-// throws nothing and allocates nothing. kernel/reference.hpp says the same in plain loops.
+// throws nothing and allocates nothing. kernel/reference.hpp says the same in plain loops. A step that can do
+// with some of the rows takes a reduction behind these arguments (kernel/reduction.hpp).
 namespace symopt { inline namespace SYMOPT_ABI { namespace kernel {
 
 /// The memory of one block. The momentum's rows are contiguous.
@@ -34,6 +35,9 @@ struct Streams {
 /// The options that a step's memory depends on, besides the shape.
 struct ScratchOptions {
   bool decay_is_horizontal = false;
+  Index whole_rows = 0;  ///< of the block of which several processes have rows; 0 where this one has all
+
+  Shape whole(Shape part) const { return {whole_rows > 0 ? whole_rows : part.rows, part.cols}; }
 };
 
 /// The check of a step: it looks for Inf, NaN or too large entries in the gradient and is not taken, or looks

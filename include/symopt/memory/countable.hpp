@@ -7,6 +7,7 @@
 #include <concepts>
 #include <cstddef>
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
@@ -36,6 +37,18 @@ void require_countable(std::span<const Index> sizes, std::span<const Index> stri
                                  "it without EIGEN_DEFAULT_DENSE_INDEX_TYPE"
                                : " is larger than memory can be"});
   });
+}
+
+/// The shape of a block of Scalar, rows without gaps. Throws Error that names the parameter for negative
+/// sizes and for more bytes than there can be.
+template <class Scalar>
+Shape require_block_shape(Shape shape, const std::string& parameter) {
+  require(shape.rows >= 0 && shape.cols >= 0, {parameter},
+          [&] { return "the block cannot be " + to_string(shape); });
+  const Index sizes[] = {shape.rows, shape.cols}, strides[] = {shape.cols, 1};
+  require_countable(sizes, strides, sizeof(Scalar), {parameter},
+                    [&] { return "a block of " + to_string(shape); });
+  return shape;
 }
 
 }}}  // namespace symopt::detail

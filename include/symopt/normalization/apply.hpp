@@ -78,11 +78,13 @@ const Map& validated_for(const std::string& parameter, const Map& map) {
   }
 }
 
-/// block <- map(block) on a row-major view; the workspace is the map's or its mirror's.
+/// block <- map(block) on a row-major view; the workspace is the map's or its mirror's. `reduction`: nothing,
+/// or one for a map that takes it (SplitMap).
 template <class Map, class Scalar>
-void apply_map(const Map& map, MatrixRef<Scalar> block, [[maybe_unused]] auto& workspace) {
+void apply_map(const Map& map, MatrixRef<Scalar> block, [[maybe_unused]] auto& workspace,
+               const auto&... reduction) {
   if constexpr (InPlaceMap<Map, Scalar>) {
-    map.apply(block, workspace);
+    map.apply(block, workspace, reduction...);
   } else {
     const Matrix<Scalar> result = map(block);
     if (result.rows() != block.rows() || result.cols() != block.cols())

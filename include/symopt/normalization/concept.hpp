@@ -45,6 +45,15 @@ concept InPlaceMap = requires(const Map& map, MatrixRef<Scalar> block,
   map.apply(block, workspace);
 };
 
+/// A map that works in place on the rows of a block that one process has, where others have the rest: it is
+/// handed a reduction for what depends on all of them (kernel/reduction.hpp), or does without. Its workspace
+/// is that of the whole block.
+template <class Map, class Scalar, class Reduction>
+concept SplitMap = requires(const Map& map, MatrixRef<Scalar> block,
+                            typename Map::template Workspace<Scalar>& workspace, const Reduction& reduction) {
+  map.apply(block, workspace, reduction);
+};
+
 /// A map that is called with a dense expression and returns one of the same size.
 template <class Map, class Scalar>
 concept CallableMap = requires(const Map& map, const Matrix<Scalar>& block) {

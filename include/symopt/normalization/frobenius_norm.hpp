@@ -25,8 +25,8 @@ struct FrobeniusNorm {
     return applied(*this, block);
   }
   template <class Scalar>
-  void apply(MatrixRef<Scalar> block, NoWorkspace&) const {
-    kernel::normalize_block(detail::BlockView<Scalar>(block));
+  void apply(MatrixRef<Scalar> block, NoWorkspace&, const auto&... reduction) const {
+    kernel::normalize_block(detail::BlockView<Scalar>(block), reduction...);
   }
   /// The nominal size of an entry of the output; see root_mean_square.hpp.
   double root_mean_square(Shape shape) const {

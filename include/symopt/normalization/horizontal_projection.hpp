@@ -35,8 +35,9 @@ struct HorizontalProjection {
     return applied(*this, block);
   }
   template <class Scalar>
-  void apply(MatrixRef<Scalar> block, NoWorkspace&) const {
-    if constexpr (projects(Side::left)) kernel::subtract_mean_row(detail::BlockView<Scalar>(block));
+  void apply(MatrixRef<Scalar> block, NoWorkspace&, const auto&... reduction) const {
+    if constexpr (projects(Side::left))
+      kernel::subtract_mean_row(detail::BlockView<Scalar>(block), reduction...);
     if constexpr (projects(Side::right)) kernel::subtract_mean_column(detail::BlockView<Scalar>(block));
   }
   HorizontalProjection<opposite(sides)...> mirrored() const { return {}; }

@@ -20,7 +20,7 @@ struct Identity {
     return applied(*this, block);
   }
   template <class Scalar>
-  void apply(const MatrixRef<Scalar>&, NoWorkspace&) const {}
+  void apply(const MatrixRef<Scalar>&, NoWorkspace&, const auto&...) const {}
   /// A bound on the entries of the output, from the bound `input` on those of the input.
   double largest_entry(Shape, double input) const { return input; }
   Identity mirrored() const { return {}; }

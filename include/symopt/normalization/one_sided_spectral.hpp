@@ -39,6 +39,13 @@ struct OneSidedSpectral {
   void apply(MatrixRef<Scalar> block, typename Method::template Workspace<Scalar>& workspace) const {
     method.template apply<Scalar>(block, gram_side, workspace);
   }
+  /// block <- the rows of the polar factor, of a block of which other processes have the other rows.
+  template <class Scalar, class Reduction>
+  void apply(MatrixRef<Scalar> block, typename Method::template Workspace<Scalar>& workspace,
+             const Reduction& reduction) const requires requires(const Method& by) {
+    by.template apply<Scalar>(block, gram_side, workspace, reduction);
+  }
+  { detail::apply_to_rows<Scalar>(method, block, gram_side, workspace, reduction); }
   OneSidedSpectral<opposite(gram_side), Method> mirrored() const { return {method}; }
 };
 

@@ -50,6 +50,8 @@ struct PerHead {
     return all;
   }();
   static constexpr bool is_scale_free = is_scale_free_v<N>;
+  /// So many consecutive rows are not parted between processes: the rows of a head.
+  static constexpr Index rows_together = side == Side::left ? head_size : 1;
   static constexpr bool keeps_horizontal(Side asked) {
     return asked != side && symopt::detail::keeps_horizontal<N>(asked);
   }
@@ -96,6 +98,11 @@ struct PerHead {
     for (Index i = 0; i < block.rows(); i += head.rows)
       for (Index j = 0; j < block.cols(); j += head.cols)
         detail::apply_map<N, Scalar>(normalization, block.block(i, j, head.rows, head.cols), workspace);
+  }
+  /// block <- N of each head, of a block of which other processes have the other heads.
+  template <class Scalar>
+  void apply(MatrixRef<Scalar> block, auto& workspace, const auto&) const requires(side == Side::left) {
+    apply(block, workspace);
   }
   auto mirrored() const {
     const auto inner = detail::mirror(normalization);

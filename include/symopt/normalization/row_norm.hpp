@@ -64,7 +64,7 @@ struct RowNorm {
     return applied(*this, block);
   }
   template <class Scalar>
-  void apply(MatrixRef<Scalar> block, NoWorkspace&) const {
+  void apply(MatrixRef<Scalar> block, NoWorkspace&, const auto&...) const {
     kernel::normalize_rows(detail::BlockView<Scalar>(block), {eps, divisor});
   }
   ColumnNorm mirrored() const;

@@ -24,7 +24,7 @@ struct Sign {
     return applied(*this, block);
   }
   template <class Scalar>
-  void apply(MatrixRef<Scalar> block, NoWorkspace&) const {
+  void apply(MatrixRef<Scalar> block, NoWorkspace&, const auto&...) const {
     kernel::take_signs(detail::BlockView<Scalar>(block));
   }
   /// The nominal size of an entry of the output; see root_mean_square.hpp.

@@ -18,6 +18,21 @@ constexpr Side smaller_gram(Shape shape) {
   return shape.rows <= shape.cols ? Side::left : Side::right;
 }
 
+/// The polar factor of the rows that one process has of a block, by the Gram matrix of that side. Where that
+/// is of the rows, they are turned first: the process then has all rows of some columns.
+template <class Scalar>
+void apply_to_rows(const auto& method, MatrixRef<Scalar> block, Side gram_side, auto& workspace,
+                   const auto& reduction) {
+  const auto apply = [&](MatrixRef<Scalar> part) {
+    method.template apply<Scalar>(part, gram_side, workspace, reduction);
+  };
+  if (gram_side == Side::left && reduction.is_split()) {
+    reduction.turned(block, apply);
+  } else {
+    apply(block);
+  }
+}
+
 /// The root mean square of the entries of a polar factor: r singular values of 1 among m n entries, where r
 /// is the rank of blocks whose rows and columns span spaces of the dimensions `span`.
 inline double root_mean_square_of_polar_factor(Shape shape, Shape span) {
@@ -62,6 +77,16 @@ struct Spectral {
   template <class Scalar>
   void apply(MatrixRef<Scalar> block, Workspace<Scalar>& workspace) const {
     method.template apply<Scalar>(block, detail::smaller_gram(detail::shape_of(block)), workspace);
+  }
+  /// block <- the rows of the polar factor, of a block of which other processes have the other rows.
+  template <class Scalar, class Reduction>
+  void apply(MatrixRef<Scalar> block, Workspace<Scalar>& workspace, const Reduction& reduction) const requires
+      requires(const Method& by) {
+    by.template apply<Scalar>(block, Side::left, workspace, reduction);
+  }
+  {
+    const Side side = detail::smaller_gram(reduction.whole(detail::shape_of(block)));
+    detail::apply_to_rows<Scalar>(method, block, side, workspace, reduction);
   }
   Spectral mirrored() const { return *this; }
 };

@@ -100,10 +100,10 @@ struct AdamW {
 
   /// The whole step in one sweep, on memory that runs along rows: the transposed block where its orientation
   /// is along columns. False, with nothing changed, for a gradient that was to be checked and is
-  /// not finite, or beyond the bound that is given.
+  /// not finite, or beyond the bound that is given. A reduction is not used.
   template <class Scalar>
   bool fused_step(const detail::StepInput<Scalar>& lines, detail::Orientation orientation,
-                  State<Scalar>& state) const {
+                  State<Scalar>& state, const auto&...) const {
     if (lines.check == kernel::Check::gradient &&
         !kernel::all_below(lines.gradient_exponent(), lines.gradient))
       return false;

@@ -103,20 +103,21 @@ struct Adaptive {
 
   /// The whole step, on memory that runs along rows: the transposed block where the orientation is along
   /// columns. False, with nothing changed, for a gradient that was to be checked and is not finite, or
-  /// beyond the bound that is given.
+  /// beyond the bound that is given. `reduction`: nothing, or one for rows that several processes share.
   template <detail::Orientation orientation, class Scalar>
   bool fused_step(const detail::StepInput<Scalar>& lines, State<Scalar>& state,
-                  StepMemory<Scalar, orientation>& memory) const {
+                  StepMemory<Scalar, orientation>& memory, const auto&... reduction) const {
     using Step = detail::AdaptiveStepAlong<Moments, projection, orientation>;
     kernel::StepCoefficients own = lines.coefficients;
     own.beta = beta1;
     own.gradient_weight = 1.0 - beta1;
     own.nesterov = false;
     const detail::BlockView<Scalar> momentum = state.momentum_for(orientation);
-    const bool is_applied = Step::template run<Scalar>(
-        {lines.gradient, detail::along_rows<orientation>(momentum), lines.weights, nullptr,
-         lines.gradient_exponent()},
-        state.template root_lines_for<orientation>(), own, coefficients(state.step + 1), lines.check, memory);
+    const bool is_applied =
+        Step::template run<Scalar>({lines.gradient, detail::along_rows<orientation>(momentum), lines.weights,
+                                    nullptr, lines.gradient_exponent()},
+                                   state.template root_lines_for<orientation>(), own,
+                                   coefficients(state.step + 1), lines.check, memory, reduction...);
     if (!is_applied) return false;
     constexpr double projected_twice = 4;
     ++state.step;

@@ -45,22 +45,22 @@ struct AdaptiveStep {
   template <class Scalar>
   static bool run(const kernel::Streams<Scalar>& streams, auto roots,
                   const kernel::StepCoefficients& coefficients, const kernel::AdamWCoefficients& own,
-                  kernel::Check check, Memory<Scalar>& memory) {
+                  kernel::Check check, Memory<Scalar>& memory, const auto&... reduction) {
     using kernel::Check;
     MatrixRef<Scalar> direction = memory.direction.as(streams.shape());
     const BlockView<Scalar> view(direction);
     if (!kernel::passes(check, streams)) return false;
     kernel::copy_block(streams.gradient, view);
     NoWorkspace none;
-    Projection{}.template apply<Scalar>(direction, none);
+    Projection{}.template apply<Scalar>(direction, none, reduction...);
     kernel::StepCoefficients replacing = coefficients;
     replacing.decay = 1;
     replacing.step_size = -1;
     Plain::run(kernel::Streams<Scalar>{BlockView<const Scalar>(view), streams.momentum, view}, roots,
-               replacing, own, Check::nothing, memory.plain);
-    Projection{}.template apply<Scalar>(direction, none);
+               replacing, own, Check::nothing, memory.plain, reduction...);
+    Projection{}.template apply<Scalar>(direction, none, reduction...);
     move_along<Projection>(kernel::Streams<Scalar>{streams.gradient, {}, streams.weights}, coefficients, view,
-                           memory.decayed);
+                           memory.decayed, reduction...);
     return true;
   }
 };

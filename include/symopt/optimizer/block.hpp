@@ -79,9 +79,10 @@ class Block {
   /// One step. Returns false, and has changed nothing but a state, where the gradient was to be checked and
   /// is not finite, or so large, or the direction, that the step may leave the range. What a rule throws is
   /// passed on: the weights are then as they were, and so is a momentum; a state may not be. The orientation
-  /// is that of the weights; a template, so that a program compiles the ones in use.
+  /// is that of the weights; a template, so that a program compiles the ones in use. `reduction`: nothing, or
+  /// one for rows that several processes share (kernel/reduction.hpp), of a block along rows.
   template <Orientation orientation>
-  bool step(const BlockRule<Rule, Scalar>& rule, const StepInput<Scalar>& input) {
+  bool step(const BlockRule<Rule, Scalar>& rule, const StepInput<Scalar>& input, const auto&... reduction) {
     reserve<orientation>();
     const StepInput<Scalar>& lines = along_rows<orientation>(input);
     if constexpr (!is_stateful) {
@@ -90,16 +91,17 @@ class Block {
       if (!steps_.template run<orientation>(rule,
                                             {lines.gradient, along_rows<orientation>(momentum), lines.weights,
                                              &memory_.sums(), lines.gradient_exponent()},
-                                            lines))
+                                            lines, reduction...))
         return false;
       memory_.advance_bound(c.beta, std::abs(c.weight_of_stored_gradient()), lines.largest_gradient);
       return true;
     } else if constexpr (has_kernel) {
-      return steps_.template run<orientation>(rule.rule, lines, memory_);
+      return steps_.template run<orientation>(rule.rule, lines, memory_, reduction...);
     } else {
       if (input.check == kernel::Check::gradient &&
           !kernel::all_below(input.gradient_exponent(), input.gradient))
         return false;
+      static_assert(sizeof...(reduction) == 0, "a rule without a kernel needs all rows");
       return steps_.template run<orientation>(rule.rule, memory_, lines, source_);
     }
   }

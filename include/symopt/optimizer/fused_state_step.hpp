@@ -25,13 +25,13 @@ class FusedStateStep {
   /// One step, on memory that runs along rows. Returns false, and has changed nothing, where the gradient was
   /// to be checked and is not finite.
   template <Orientation orientation>
-  bool run(const Rule& rule, const StepInput<Scalar>& lines, auto& state) {
+  bool run(const Rule& rule, const StepInput<Scalar>& lines, auto& state, const auto&... reduction) {
     if constexpr (FusedStateWithMemory<Rule, Scalar>) {
       using Memory = typename Rule::template StepMemory<Scalar, orientation>;
-      return rule.template fused_step<orientation>(lines, state,
-                                                   scratch_along(orientation).template as<Memory>());
+      auto& memory = scratch_along(orientation).template as<Memory>();
+      return rule.template fused_step<orientation>(lines, state, memory, reduction...);
     } else {
-      return rule.fused_step(lines, orientation, state);
+      return rule.fused_step(lines, orientation, state, reduction...);
     }
   }
 

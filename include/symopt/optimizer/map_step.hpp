@@ -105,9 +105,10 @@ class MapStep {
   /// to be checked and is not finite.
   template <Orientation orientation>
   bool run(const OrientedMap<Rule>& maps, const kernel::Streams<Scalar>& streams,
-           const StepInput<Scalar>& lines) {
+           const StepInput<Scalar>& lines, const auto&... reduction) {
     auto& memory = scratch_along(orientation).template as<ScratchMemory<orientation>>();
-    return step_of(maps.template along<orientation>()).run(streams, lines.coefficients, lines.check, memory);
+    return step_of(maps.template along<orientation>())
+        .run(streams, lines.coefficients, lines.check, memory, reduction...);
   }
 
  private:

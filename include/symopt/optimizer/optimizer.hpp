@@ -71,7 +71,8 @@ class Optimizer {
   Optimizer(Index rows, Index cols, OptimizerOptions options = {}, Rule rule = {})
       : options_(std::move(options)),
         rule_(std::move(rule)),
-        block_(checked({rows, cols}), {detail::scratch_options(options_)}) {
+        block_(detail::require_block_shape<Scalar>({rows, cols}, options_.parameter),
+               {detail::scratch_options(options_)}) {
     block_.template reserve<detail::Orientation::along_rows>();
     detail::validate_for_rule<Rule, Scalar>(options_);
     detail::validated_in<Scalar>(rule_.rule);
@@ -89,7 +90,7 @@ class Optimizer {
   template <class Weights, class Gradient>
   StepReport step(Weights&& weights, const Eigen::MatrixBase<Gradient>& gradient) {
     using Given = detail::StepWeights<Scalar, std::remove_cvref_t<Weights>>;
-    static_assert(are_storable<Weights, Gradient>());  // a constant, so that its sentences come first
+    static_assert(detail::are_storable<Scalar, Weights, Gradient>());  // first, as are its sentences
     if constexpr (detail::is_memory_v<Gradient>) {
       const Given given(weights, [this](std::uint64_t seed) { return rounder(seed); });
       given.memory.require_usable(shape(), detail::memory_of("gradient", gradient.derived()),
@@ -150,43 +151,12 @@ class Optimizer {
 
   double scale_factor() const { return detail::scale_factor_of(rule(), options_.scale, shape()); }
 
-  Shape checked(Shape shape) const {
-    if (shape.rows < 0 || shape.cols < 0)
-      detail::fail({options_.parameter}, "the block cannot be " + to_string(shape));
-    const Index sizes[] = {shape.rows, shape.cols}, strides[] = {shape.cols, 1};
-    detail::require_countable(sizes, strides, sizeof(Scalar), {options_.parameter},
-                              [&] { return "a block of " + to_string(shape); });
-    return shape;
-  }
-
   void change(auto set) {
     OptimizerOptions changed = options_;
     set(changed);
     detail::validate_for_rule<Rule, Scalar>(changed);
     detail::require_factors_in_range<Scalar>(changed, schedule_factor_, scale_factor());
     options_ = std::move(changed);
-  }
-
-  /// The storage types that a step accepts.
-  template <class Weights, class Gradient>
-  static constexpr bool are_storable() {
-    using Storage = typename detail::StepWeights<Scalar, std::remove_cvref_t<Weights>>::Storage;
-    using W = typename Storage::Scalar;
-    using G = typename Gradient::Scalar;
-    static_assert(detail::is_writable_memory_v<Storage>,
-                  "the weights must be memory to update: a Matrix, Map, Ref or Block");
-    static_assert(!std::is_const_v<std::remove_reference_t<Weights>>,
-                  "the weights are const, and a step changes them");
-    static_assert(
-        detail::outlives_expression_v<Weights>,
-        "the weights are a temporary that ends with the call, and the step with it: pass the matrix that "
-        "is trained, or a Map, Ref or Block of it");
-    constexpr bool takes_bfloat16 = std::same_as<Scalar, float>;
-    static_assert(
-        (std::same_as<Scalar, W> || (takes_bfloat16 && std::same_as<W, bfloat16>)) &&
-            (std::same_as<Scalar, G> || (takes_bfloat16 && std::same_as<G, bfloat16>)),
-        "weights and gradient must have the optimizer's scalar: Optimizer<Rule, double> for double");
-    return true;
   }
 
   kernel::Rounder rounder(std::uint64_t seed) const {

@@ -182,4 +182,25 @@ struct StepWeights<Scalar, WithCopy<Weights, Copy>> {
   }
 };
 
+/// Stops the compiler, with a sentence, at weights and gradients whose types no step takes.
+template <class Scalar, class Weights, class Gradient>
+constexpr bool are_storable() {
+  using Storage = typename StepWeights<Scalar, std::remove_cvref_t<Weights>>::Storage;
+  using W = typename Storage::Scalar;
+  using G = typename Gradient::Scalar;
+  static_assert(is_writable_memory_v<Storage>,
+                "the weights must be memory to update: a Matrix, Map, Ref or Block");
+  static_assert(!std::is_const_v<std::remove_reference_t<Weights>>,
+                "the weights are const, and a step changes them");
+  static_assert(
+      outlives_expression_v<Weights>,
+      "the weights are a temporary that ends with the call, and the step with it: pass the matrix that "
+      "is trained, or a Map, Ref or Block of it");
+  constexpr bool takes_bfloat16 = std::same_as<Scalar, float>;
+  static_assert((std::same_as<Scalar, W> || (takes_bfloat16 && std::same_as<W, bfloat16>)) &&
+                    (std::same_as<Scalar, G> || (takes_bfloat16 && std::same_as<G, bfloat16>)),
+                "weights and gradient must have the optimizer's scalar: Optimizer<Rule, double> for double");
+  return true;
+}
+
 }}}  // namespace symopt::detail

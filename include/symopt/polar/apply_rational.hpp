@@ -2,6 +2,7 @@
 #pragma once
 
 #include <symopt/finite.hpp>
+#include <symopt/kernel/reduction.hpp>
 #include <symopt/polar/rational_map.hpp>
 #include <symopt/product/inverse_sum.hpp>
 #include <symopt/product/products.hpp>
@@ -111,15 +112,16 @@ void evaluate(MatrixRef<Scalar> square, double trace, const ScaledMap& chosen,
 /// M. The block is first scaled by a power of two, so that the result does not depend on its magnitude. A
 /// shift that the precision of the Gram matrix cannot carry is raised: to two units of roundoff of the trace,
 /// and where a Cholesky factorization fails fourfold until it does not. What lies below its root comes out
-/// smaller then. A zero block stays zero; one that is not finite becomes NaN.
+/// smaller then. A zero block stays zero; one that is not finite becomes NaN. Of a block whose other lines
+/// along the Gram matrix other processes have, the reduction adds up the Gram matrices.
 /// Cost: 3 k^2 n + terms * k^3 flops.
-template <class Scalar, class Choose>
+template <class Scalar, class Choose, class Reduction = kernel::NoReduction>
 void apply_rational(MatrixRef<Scalar> block, Side gram_side, RationalWorkspace<Scalar>& workspace,
-                    Choose&& choose) {
+                    Choose&& choose, const Reduction& reduction = {}) {
   const Index size = extent(symopt::detail::shape_of(block), gram_side);
   const double lanes = static_cast<double>(size);
   kernel::with_team(lanes * (3 * static_cast<double>(block.size()) + 3 * lanes * lanes), [&] {
-    const Scalar largest = kernel::largest_entry<Scalar>(block);
+    const Scalar largest = reduction.largest(kernel::largest_entry<Scalar>(block));
     if (largest == Scalar(0)) return;
     if (!symopt::detail::is_finite(largest)) {
       block.setConstant(std::numeric_limits<Scalar>::quiet_NaN());
@@ -128,6 +130,7 @@ void apply_rational(MatrixRef<Scalar> block, Side gram_side, RationalWorkspace<S
     MatrixRef<Scalar> square = workspace.square.as({size, kernel::square_stride(size)}).leftCols(size);
     const Scalar scale = kernel::power_of_two_scale(largest);
     kernel::lower_gram<Scalar>(block, gram_side, square, workspace.products, scale);
+    reduction.sum_lower(square);
     const GramNorms norms = detail::norms_of<Scalar>(square, workspace.diagonal);
     detail::evaluate<Scalar>(square, norms.trace, choose(norms), workspace);
     kernel::multiply_square<Scalar>(square, block, gram_side, workspace.products, scale);

@@ -18,6 +18,10 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace polar {
 ///                                             that side; allocates nothing of its own; a zero block stays
 ///                                             zero
 ///   validate()                                throws std::invalid_argument on an option out of range
+/// Optional:
+///   apply(block, gram_side, workspace, reduction)    on the lines along the Gram matrix that one process
+///   has,
+///                                             where others have the rest: kernel/reduction.hpp
 ///
 /// Laws: apply commutes with orthogonal matrices on both sides, and both gram sides agree, each up
 /// to rounding; the row space and the column space of the result lie in those of the input.

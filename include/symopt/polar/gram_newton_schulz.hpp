@@ -48,27 +48,29 @@ struct GramNewtonSchulz {
       throw Error("GramNewtonSchulz::restart_after is a number of steps, 0 for never, or where_needed");
   }
 
-  template <class Scalar>
-  void apply(MatrixRef<Scalar> block, Side gram_side, Workspace<Scalar>& workspace) const {
-    const Scalar largest = kernel::max_abs(block);
+  template <class Scalar, class Reduction = kernel::NoReduction>
+  void apply(MatrixRef<Scalar> block, Side gram_side, Workspace<Scalar>& workspace,
+             const Reduction& reduction = {}) const {
+    const Scalar largest = reduction.largest(kernel::max_abs(block));
     if (largest == Scalar(0)) return;
     const Scalar scale = kernel::power_of_two_scale(largest);
     block *= scale;
-    block /= static_cast<Scalar>(kernel::norm(block) * safety + eps * double(scale));
+    block /= static_cast<Scalar>(reduction.norm(kernel::norm(block)) * safety + eps * double(scale));
     const int wanted = restart_after != where_needed ? restart_after : std::same_as<Scalar, float> ? 2 : 0;
     const int first = wanted > 0 && wanted < steps ? wanted : steps;
     const double flops = 3.0 * static_cast<double>(extent(symopt::detail::shape_of(block), gram_side)) *
                          static_cast<double>(block.size());
     kernel::with_team(flops, [&] {
-      run<Scalar>(block, gram_side, 0, first, workspace);
-      if (first < steps) run<Scalar>(block, gram_side, first, steps, workspace);
+      run<Scalar>(block, gram_side, 0, first, workspace, reduction);
+      if (first < steps) run<Scalar>(block, gram_side, first, steps, workspace, reduction);
     });
   }
 
  private:
   /// block <- the steps [begin, end) of it.
   template <class Scalar>
-  void run(MatrixRef<Scalar> block, Side gram_side, int begin, int end, Workspace<Scalar>& workspace) const {
+  void run(MatrixRef<Scalar> block, Side gram_side, int begin, int end, Workspace<Scalar>& workspace,
+           const auto& reduction) const {
     const Index size = extent(symopt::detail::shape_of(block), gram_side);
     const auto view = [&](kernel::Buffer<Scalar>& buffer) {
       return MatrixRef<Scalar>(buffer.as({size, kernel::square_stride(size)}).leftCols(size));
@@ -76,7 +78,9 @@ struct GramNewtonSchulz {
     MatrixRef<Scalar> gram = view(workspace.gram), z = view(workspace.step), q = view(workspace.factor),
                       product = view(workspace.product);
     kernel::ProductMemory<Scalar>& products = workspace.products;
-    kernel::gram<Scalar>(block, gram_side, gram, products);
+    kernel::lower_gram<Scalar>(block, gram_side, gram, products);
+    reduction.sum_lower(gram);
+    kernel::symmetrize_from_lower<Scalar>(gram);
     for (int step = begin; step < end; ++step) {
       const Quintic& coefficient = coefficients[step];
       kernel::symmetric_product<Scalar>(gram, gram, z, products);

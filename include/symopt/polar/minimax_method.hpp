@@ -45,17 +45,19 @@ struct MinimaxMethod {
 
   void validate() const {}
 
-  template <class Scalar>
-  void apply(MatrixRef<Scalar> block, Side gram_side, Workspace<Scalar>& workspace) const {
-    if (choice(symopt::detail::shape_of(block), gram_side).terms == 0) {
-      kernel::normalize_block(symopt::detail::BlockView<Scalar>(block));
+  template <class Scalar, class Reduction = kernel::NoReduction>
+  void apply(MatrixRef<Scalar> block, Side gram_side, Workspace<Scalar>& workspace,
+             const Reduction& reduction = {}) const {
+    if (choice(reduction.whole(symopt::detail::shape_of(block)), gram_side).terms == 0) {
+      kernel::normalize_block(symopt::detail::BlockView<Scalar>(block), reduction);
       return;
     }
-    apply_rational<Scalar>(block, gram_side, workspace, [](const GramNorms& norms) -> ScaledMap {
+    const auto choose = [](const GramNorms& norms) -> ScaledMap {
       // Beyond 1 the map falls: the bound must hold also for a norm that was rounded.
       const double bound = norms.norm * (1 + 1e-4);
       return {minimax_map<Scalar, terms>(1e-3 * std::sqrt(norms.trace / bound)), bound};
-    });
+    };
+    apply_rational<Scalar>(block, gram_side, workspace, choose, reduction);
   }
 };
 

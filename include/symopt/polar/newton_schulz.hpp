@@ -24,8 +24,9 @@ struct NewtonSchulz {
   void validate() const { validate_iteration("NewtonSchulz", steps, safety, eps); }
 
   template <class Scalar>
-  void apply(MatrixRef<Scalar> block, Side gram_side, IterationWorkspace<Scalar>& workspace) const {
-    iterate<Scalar>(block, gram_side, coefficients, steps, safety, eps, workspace);
+  void apply(MatrixRef<Scalar> block, Side gram_side, IterationWorkspace<Scalar>& workspace,
+             const auto&... reduction) const {
+    iterate<Scalar>(block, gram_side, coefficients, steps, safety, eps, workspace, reduction...);
   }
 };
 

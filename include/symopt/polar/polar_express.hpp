@@ -23,8 +23,9 @@ struct PolarExpress {
   void validate() const { validate_iteration("PolarExpress", steps, safety, eps); }
 
   template <class Scalar>
-  void apply(MatrixRef<Scalar> block, Side gram_side, IterationWorkspace<Scalar>& workspace) const {
-    iterate<Scalar>(block, gram_side, coefficients, steps, safety, eps, workspace);
+  void apply(MatrixRef<Scalar> block, Side gram_side, IterationWorkspace<Scalar>& workspace,
+             const auto&... reduction) const {
+    iterate<Scalar>(block, gram_side, coefficients, steps, safety, eps, workspace, reduction...);
   }
 
   /// The five steps, safety 1.02 and eps 1e-6 of the published Muon. Band [0.84, 1.15].

@@ -3,6 +3,7 @@
 
 #include <symopt/error.hpp>
 #include <symopt/finite.hpp>
+#include <symopt/kernel/reduction.hpp>
 #include <symopt/polar/concept.hpp>
 #include <symopt/product/products.hpp>
 #include <symopt/scaling.hpp>
@@ -120,24 +121,27 @@ struct IterationWorkspace {
 
 /// block <- the iteration's polynomial of block / (safety * Frobenius norm + eps).
 /// The block is first scaled by a power of two, so that the result does not depend on its magnitude.
+/// A reduction adds up norms and Gram matrices, as for apply_rational.
 /// Cost per step for a k x k Gram of a block with k n entries: 3 k^2 n + k^3 flops.
-template <class Scalar>
+template <class Scalar, class Reduction = kernel::NoReduction>
 void iterate(MatrixRef<Scalar> block, Side gram_side, const QuinticList& steps, int count, double safety,
-             double eps, IterationWorkspace<Scalar>& workspace) {
+             double eps, IterationWorkspace<Scalar>& workspace, const Reduction& reduction = {}) {
   const Index size = extent(symopt::detail::shape_of(block), gram_side);
   const double flops = 3.0 * count * static_cast<double>(size) * static_cast<double>(block.size());
   kernel::with_team(flops, [&] {
-    const Scalar largest = kernel::max_abs(block);
+    const Scalar largest = reduction.largest(kernel::max_abs(block));
     if (largest == Scalar(0)) return;
     const Scalar scale = kernel::power_of_two_scale(largest);
     block *= scale;
-    block /= static_cast<Scalar>(kernel::norm(block) * safety + eps * double(scale));
+    block /= static_cast<Scalar>(reduction.norm(kernel::norm(block)) * safety + eps * double(scale));
 
     MatrixRef<Scalar> gram = workspace.gram.as({size, size});
     MatrixRef<Scalar> polynomial = workspace.polynomial.as({size, size});
     for (int step = 0; step < count; ++step) {
       const Quintic& q = steps[step];
-      kernel::gram<Scalar>(block, gram_side, gram, workspace.products);
+      kernel::lower_gram<Scalar>(block, gram_side, gram, workspace.products);
+      reduction.sum_lower(gram);
+      kernel::symmetrize_from_lower<Scalar>(gram);
       kernel::symmetric_product<Scalar>(gram, gram, polynomial, workspace.products);
       polynomial = Scalar(q.c) * polynomial + Scalar(q.b) * gram;
       polynomial.diagonal().array() += Scalar(q.a);

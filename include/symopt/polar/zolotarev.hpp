@@ -49,12 +49,14 @@ struct Zolotarev {
       throw Error("Zolotarev::upper_bound must lie in [2 lower_bound, 1]");
   }
 
-  template <class Scalar>
-  void apply(MatrixRef<Scalar> block, Side gram_side, Workspace<Scalar>& workspace) const {
+  template <class Scalar, class Reduction = kernel::NoReduction>
+  void apply(MatrixRef<Scalar> block, Side gram_side, Workspace<Scalar>& workspace,
+             const Reduction& reduction = {}) const {
     compute_coefficients<Scalar>(workspace);
-    apply_rational<Scalar>(block, gram_side, workspace, [&](const GramNorms& norms) -> ScaledMap {
+    const auto choose = [&](const GramNorms& norms) -> ScaledMap {
       return {workspace.coefficients, upper_bound * upper_bound * norms.trace};
-    });
+    };
+    apply_rational<Scalar>(block, gram_side, workspace, choose, reduction);
   }
 
  private:
