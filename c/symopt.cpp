@@ -224,6 +224,8 @@ symopt::Role role_of(const symopt_block& block, const symopt::StackOptions& stac
       return role_of<symopt::Adaptive<symopt::SwigluOutput>>(block, stack);
     case SYMOPT_ADAPTIVE_ROUTER:
       return role_of<symopt::Adaptive<symopt::Router>>(block, stack);
+    case SYMOPT_ADAPTIVE_HIDDEN_MATRIX:
+      return role_of<symopt::Adaptive<symopt::HiddenMatrix>>(block, stack);
     default:
       throw symopt::Error("role is " + std::to_string(block.role) + "; it must be a symopt_role", block.name);
   }

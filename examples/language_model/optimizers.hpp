@@ -85,10 +85,14 @@ struct Kinds {
   Kind embedding = Kind::map;
   Kind head = Kind::map;
   Kind router = Kind::map;
+  Kind attention = Kind::map;
 };
 
 inline constexpr Kinds second_moments{
     .embedding = Kind::moments, .head = Kind::moments, .router = Kind::moments};
+/// And full ones for attention: a matrix for each head, or for each of the dense model's.
+inline constexpr Kinds moments_of_attention_too{
+    .embedding = Kind::moments, .head = Kind::moments, .router = Kind::moments, .attention = Kind::moments};
 
 /// Who gets which update, by name, in a stack of that scalar. None but the gains has options of its own.
 template <class Scalar>
@@ -109,17 +113,18 @@ class Routes {
   }
   /// The role of a class; `ratio` is that of its rate to the stack's.
   template <class Class>
-  static symopt::BasicRole<Scalar> role_of(Kind kind, const Settings& settings, double ratio) {
+  static symopt::BasicRole<Scalar> role_of(Kind kind, const Settings& settings, double ratio,
+                                           symopt::Layout layout = {}) {
     switch (kind) {
       case Kind::moments:
         return symopt::role<symopt::Adaptive<Class>, Scalar>(
-            symopt::Layout{}, {}, {.beta1 = settings.beta1, .beta2 = settings.beta2});
+            std::move(layout), {}, {.beta1 = settings.beta1, .beta2 = settings.beta2});
       case Kind::adamw:
         return adamw(settings, settings.learning_rate * ratio, settings.weight_decay);
       case Kind::map:
         break;
     }
-    return role<Class>();
+    return role<Class>(std::move(layout));
   }
 };
 
@@ -128,17 +133,19 @@ symopt::BasicRouting<Scalar> Routes<Scalar>::make(const ModelShape& shape, const
                                                   const Settings& settings) {
   using namespace symopt;
   BasicRouting<Scalar> routing;
+  const auto attention = [&](Layout layout) {
+    return role_of<HiddenMatrix>(kinds.attention, settings, 1, std::move(layout));
+  };
   routing.add("embedding.weight", role_of<Embedding>(kinds.embedding, settings, settings.embedding));
   routing.add("head.weight", role_of<LmHead>(kinds.head, settings, settings.head));
   if (shape.is_dense()) {
-    routing.add("layers.*.attention.*.weight", role<HiddenMatrix>());
+    routing.add("layers.*.attention.*.weight", attention({}));
     routing.add("layers.*.swiglu.{gate,up}.weight", role<SwigluInput>());
     routing.add("layers.*.swiglu.down.weight", role<SwigluOutput>());
   } else {
     const Layout neurons = layout::gate_up(GateUp::concatenated, Neurons::paired);
-    routing.add("layers.*.attention.{query,key,value}.weight",
-                role<HiddenMatrix>(layout::row_heads(shape.heads)));
-    routing.add("layers.*.attention.output.weight", role<HiddenMatrix>(layout::column_heads(shape.heads)));
+    routing.add("layers.*.attention.{query,key,value}.weight", attention(layout::row_heads(shape.heads)));
+    routing.add("layers.*.attention.output.weight", attention(layout::column_heads(shape.heads)));
     routing.add("layers.*.mixture.gate_up", role<SwigluInput>(layout::experts(neurons)));
     routing.add("layers.*.mixture.down", role<SwigluOutput>(layout::experts()));
     routing.add("layers.*.mixture.router.weight", role_of<Router>(kinds.router, settings, 1));

@@ -71,7 +71,9 @@ typedef enum symopt_role {
   SYMOPT_VALUE_OUTPUT = 16,     /**< A o [width, heads * size], B v */
   SYMOPT_QUERY_KEY = 17,        /**< A q [width, heads * size], B k; planes of neighbouring columns */
   SYMOPT_QUERY_KEY_HALVES = 18, /**< planes that pair the halves of a head */
-  SYMOPT_NEURON_PAIR = 19       /**< A up [width, neurons], B down */
+  SYMOPT_NEURON_PAIR = 19,      /**< A up [width, neurons], B down */
+  /* Adam with full second moments on the shorter side, of each head where the block has heads. */
+  SYMOPT_ADAPTIVE_HIDDEN_MATRIX = 20 /**< attention and plain matrices, [out, in] */
 } symopt_role;
 
 /** The layout of a block in memory. */
