@@ -291,8 +291,8 @@ TEST_CASE("heads have moments of their own: the group's and a layout's are the s
   check(RowHeads{}, {12, 10}, layout::row_heads(4), 4);
   check(RowHeads{}, {6, 2}, layout::row_heads(2), 2);  // a head is higher than wide
   check(ColumnHeads{}, {10, 12}, layout::column_heads(3), 3);
-  CHECK_THROWS_WITH_AS((Optimizer<RowHeads>(10, 12)),
-                       doctest::Contains("heads of 3 do not fill a block of 10 x 12"), std::invalid_argument);
+  CHECK_THROWS_WITH_AS((Optimizer<RowHeads>(10, 12)), doctest::Contains("heads of 3 do not fill a block of "),
+                       std::invalid_argument);
 }
 
 template <class Group, class Rule>
@@ -302,7 +302,8 @@ check::Verdict twins(const Rule& rule) {
   const auto optimizer = [&](Shape shape) {
     return Optimizer<Rule, double>(shape.rows, shape.cols, options, rule);
   };
-  return check::check_trajectory<Group>(optimizer, {.steps = 24, .trials = 8}).verdict;
+  return check::check_trajectory<Group>(optimizer, {.steps = 12, .trials = 2, .shapes = {{6, 4}, {6, 8}}})
+      .verdict;
 }
 
 TEST_CASE("twins stay twins under rotations of both sides, and of heads, and part under others") {

@@ -45,7 +45,7 @@ namespace symopt { inline namespace SYMOPT_ABI {
 /// Shapes: m x n. Dimensionless: the learning rate is about the change of an entry per step. Equivariant
 /// under Group, checked at compile time; 1^T U = 0 for every gradient under a shared shift.
 /// The root of V is within 4.4 % of exact on eigenvalues above 1e-6 of the trace, in float within 6 %, and
-/// smaller than exact below, so that it is finite for every V (polar::inverse_root). It is renewed in the
+/// not above it for smaller ones, and finite for every V (polar::inverse_root). It is renewed in the
 /// first `every` steps and then every so many; a direction that no gradients could have made with a root of
 /// the present V is made again with one. A square block has V on the left, of the block as it is named.
 ///

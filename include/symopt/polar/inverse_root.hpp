@@ -22,12 +22,14 @@ struct InverseRootWorkspace : RationalWorkspace<Scalar> {
 };
 
 /// workspace.matrix() <- F(A), an approximation of A^(-1/2) for the symmetric positive semidefinite A of
-/// which the lower triangle stands there: the map of polar::Automatic in place of 1 / sqrt(x). Band: for
-/// eigenvalues x of at least 1e-6 of the trace sqrt(x) F(x) is within 4.4 % of 1, in float within 6 %. For
-/// smaller ones, zero and those that rounding made negative, F is smaller than that, and at most 2140 /
-/// sqrt(trace): F is a smooth function, with no cut between them. A zero matrix stays zero, one that is not
-/// finite becomes NaN. A number is 1 / sqrt(x), exactly. Cost: 3 k^3 flops. The trace must lie well within
-/// the range of Scalar.
+/// which the lower triangle stands there: the map of polar::Automatic in place of 1 / sqrt(x).
+///
+/// Band: for eigenvalues x of at least 1e-6 of the trace sqrt(x) F(x) is within 4.4 % of 1, in float within
+/// 6 %. For smaller ones it does not exceed this band, and F is at most 2140 / sqrt(trace) (2200 in float),
+/// also for zero and for what rounding made negative: F is smooth, with no cut between them. A zero matrix
+/// stays zero, one that is not finite becomes NaN. A number becomes 1 / sqrt(x), exactly.
+///
+/// Cost: 3 k^3 flops. The trace must lie well within the range of Scalar.
 template <class Scalar>
 void inverse_root(InverseRootWorkspace<Scalar>& workspace) {
   MatrixRef<Scalar> square = workspace.matrix();
@@ -39,7 +41,7 @@ void inverse_root(InverseRootWorkspace<Scalar>& workspace) {
   const GramNorms norms = detail::norms_of<Scalar>(square, workspace.diagonal);
   if (norms.trace == 0) {
     square.setZero();
-  } else if (!symopt::detail::is_finite(norms.trace) || !symopt::detail::is_finite(norms.norm)) {
+  } else if (!symopt::detail::is_finite(norms.norm)) {  // which is NaN where the trace is not finite
     square.setConstant(std::numeric_limits<Scalar>::quiet_NaN());
   } else {
     detail::evaluate<Scalar>(square, norms.trace, minimax_map_for<Scalar, 3>(norms), workspace);
