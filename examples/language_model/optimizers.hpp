@@ -133,19 +133,19 @@ symopt::BasicRouting<Scalar> Routes<Scalar>::make(const ModelShape& shape, const
                                                   const Settings& settings) {
   using namespace symopt;
   BasicRouting<Scalar> routing;
-  const auto attention = [&](Layout layout) {
+  const auto hidden_matrix = [&](Layout layout) {
     return role_of<HiddenMatrix>(kinds.attention, settings, 1, std::move(layout));
   };
   routing.add("embedding.weight", role_of<Embedding>(kinds.embedding, settings, settings.embedding));
   routing.add("head.weight", role_of<LmHead>(kinds.head, settings, settings.head));
   if (shape.is_dense()) {
-    routing.add("layers.*.attention.*.weight", attention({}));
+    routing.add("layers.*.attention.*.weight", hidden_matrix({}));
     routing.add("layers.*.swiglu.{gate,up}.weight", role<SwigluInput>());
     routing.add("layers.*.swiglu.down.weight", role<SwigluOutput>());
   } else {
     const Layout neurons = layout::gate_up(GateUp::concatenated, Neurons::paired);
-    routing.add("layers.*.attention.{query,key,value}.weight", attention(layout::row_heads(shape.heads)));
-    routing.add("layers.*.attention.output.weight", attention(layout::column_heads(shape.heads)));
+    routing.add("layers.*.attention.{query,key,value}.weight", hidden_matrix(layout::row_heads(shape.heads)));
+    routing.add("layers.*.attention.output.weight", hidden_matrix(layout::column_heads(shape.heads)));
     routing.add("layers.*.mixture.gate_up", role<SwigluInput>(layout::experts(neurons)));
     routing.add("layers.*.mixture.down", role<SwigluOutput>(layout::experts()));
     routing.add("layers.*.mixture.router.weight", role_of<Router>(kinds.router, settings, 1));

@@ -12,7 +12,7 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 /// The steps between the roots of full second moments where the rule names none.
 inline constexpr int usual_steps_between_roots = 10;
 
-/// What a step does about the root of its second moments.
+/// The decision of a step about the root of its second moments.
 struct RootRenewal {
   bool is_due = true;  ///< a new one
   /// c: with the root of the present moments |U|_F^2 <= c k n holds for the direction U, k x n.
