@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The default spectral step and its peers, momentum and apply included: five Newton-Schulz steps by the GEMM
-// of a BLAS, the same by Eigen, the same in libtorch; other methods of symopt; one thread against two; small
+// of a BLAS, the same by Eigen, the same in libtorch; other methods of symopt; full second moments on the
+// shorter side, and one-sided Shampoo by an eigendecomposition in libtorch; one thread against two; small
 // blocks of a stack. Times of one run compare; nothing else does.
 #include "spectral_benchmark.hpp"
 #include "gemm.hpp"
@@ -106,6 +107,14 @@ void run_torch([[maybe_unused]] benchmark::State& state, [[maybe_unused]] int th
 #endif
 }
 
+void run_torch_shampoo([[maybe_unused]] benchmark::State& state, [[maybe_unused]] int threads,
+                       [[maybe_unused]] Shape shape, [[maybe_unused]] int every) {
+#ifdef SYMOPT_WITH_TORCH
+  auto peer = symopt_benchmark::torch_shampoo(shape.rows, shape.cols, every, threads);
+  for (auto _ : state) peer->step();
+#endif
+}
+
 void run_stack(benchmark::State& state, int threads, Index blocks, Shape shape) {
   const int before = omp_get_max_threads();
   omp_set_num_threads(threads);
@@ -134,6 +143,16 @@ auto symopt_step() {
       [](Shape shape) { return Optimizer<Update<HiddenMatrix, Spectral<Method>>>(shape.rows, shape.cols); };
 }
 
+/// Full second moments with a root every so many steps, past the first ones, which all have one.
+auto one_sided_step(int every) {
+  return [every](Shape shape) {
+    Optimizer<Adaptive<HiddenMatrix>> optimizer(shape.rows, shape.cols, {}, {.every = every});
+    Problem problem(shape.rows, shape.cols);
+    for (int step = 0; step < every; ++step) optimizer.step(problem.weights, problem.gradient);
+    return optimizer;
+  };
+}
+
 void register_all(int threads) {
   for (const Shape shape :
        {Shape{768, 768}, Shape{768, 3072}, Shape{1024, 1024}, Shape{2048, 2048}, Shape{50304, 768}}) {
@@ -159,6 +178,15 @@ void register_all(int threads) {
     add("newton_schulz_eigen" + what, [=](auto& state) {
       run(state, threads, shape, [](Shape s) { return NewtonSchulzByHand<ByEigen>(s.rows, s.cols); });
     });
+    for (const int every : {1, 10}) {
+      const std::string steps = every == 1 ? "every_step" : "every_" + std::to_string(every);
+      add("one_sided_" + steps + what,
+          [=](auto& state) { run(state, threads, shape, one_sided_step(every)); });
+#ifdef SYMOPT_WITH_TORCH
+      add("shampoo_torch_" + steps + what,
+          [=](auto& state) { run_torch_shampoo(state, threads, shape, every); });
+#endif
+    }
 #ifdef SYMOPT_WITH_TORCH
     add("newton_schulz_torch" + what, [=](auto& state) { run_torch(state, threads, 1, shape, true); });
 #endif

@@ -3,13 +3,15 @@
 
 #include <torch/torch.h>
 
+#include <algorithm>
+
 namespace symopt_benchmark {
 
 namespace {
 
-class Step final : public TorchNewtonSchulz {
+class NewtonSchulz final : public TorchStep {
  public:
-  Step(long blocks, long rows, long cols, bool batched)
+  NewtonSchulz(long blocks, long rows, long cols, bool batched)
       : batched_(batched),
         weights_(torch::randn({blocks, rows, cols})),
         gradient_(torch::randn({blocks, rows, cols})),
@@ -48,12 +50,45 @@ class Step final : public TorchNewtonSchulz {
   torch::Tensor weights_, gradient_, momentum_;
 };
 
+class Shampoo final : public TorchStep {
+ public:
+  Shampoo(long rows, long cols, int every)
+      : every_(every),
+        is_tall_(rows > cols),
+        weights_(torch::randn({rows, cols})),
+        gradient_(torch::randn({rows, cols})),
+        momentum_(torch::zeros({rows, cols})),
+        moments_(torch::zeros({std::min(rows, cols), std::min(rows, cols)})) {}
+
+  void step() override {
+    const torch::NoGradGuard guard;
+    momentum_.lerp_(gradient_, 0.1);
+    const torch::Tensor g = is_tall_ ? gradient_.mT() : gradient_;
+    moments_.mul_(0.99).addmm_(g, g.mT(), 1, 0.01 / static_cast<double>(g.size(1)));
+    if (steps_++ % every_ == 0) {
+      const auto [values, vectors] = torch::linalg_eigh(moments_);
+      root_ = torch::matmul(vectors * values.clamp_min(1e-16).rsqrt(), vectors.mT());
+    }
+    weights_.add_(is_tall_ ? torch::matmul(momentum_, root_) : torch::matmul(root_, momentum_), -1e-3);
+  }
+
+ private:
+  int every_;
+  bool is_tall_;
+  long steps_ = 0;
+  torch::Tensor weights_, gradient_, momentum_, moments_, root_;
+};
+
 }  // namespace
 
-std::unique_ptr<TorchNewtonSchulz> torch_newton_schulz(long blocks, long rows, long cols, bool batched,
-                                                       int threads) {
+std::unique_ptr<TorchStep> torch_shampoo(long rows, long cols, int every, int threads) {
   at::set_num_threads(threads);
-  return std::make_unique<Step>(blocks, rows, cols, batched);
+  return std::make_unique<Shampoo>(rows, cols, every);
+}
+
+std::unique_ptr<TorchStep> torch_newton_schulz(long blocks, long rows, long cols, bool batched, int threads) {
+  at::set_num_threads(threads);
+  return std::make_unique<NewtonSchulz>(blocks, rows, cols, batched);
 }
 
 }  // namespace symopt_benchmark

@@ -188,6 +188,8 @@ symopt::Role role_of(const symopt_block& block, const symopt::StackOptions& stac
       return role_of<symopt::Adaptive<symopt::Router>>(block, stack);
     case SYMOPT_POSITIONS:
       return role_of<symopt::Update<symopt::RightOrthogonal, symopt::RowNorm>>(block, stack);
+    case SYMOPT_ADAPTIVE_HIDDEN_MATRIX:
+      return role_of<symopt::Adaptive<symopt::HiddenMatrix>>(block, stack);
     default:
       throw symopt::Error("role is " + std::to_string(block.role) + "; it must be a symopt_role", block.name);
   }

@@ -59,11 +59,12 @@ void search(const Corpus& corpus, const TrainingPlan& plan, const Options& optio
 
 /// @returns whether all losses fell.
 bool demonstrate(const Corpus& corpus, const TrainingPlan& plan, const Options& options) {
-  const std::vector<Side> sides = columns();
+  const std::vector<Side> sides = columns(options.attention);
+  const Kinds& kinds = options.attention ? moments_of_attention_too : second_moments;
   at::set_num_threads(std::max(1, options.threads / static_cast<int>(sides.size())));
   print_introduction(std::cout, corpus, plan, sides.size());
   std::cout << "\nThe last column, " << sides.back().name << ", by parameter:\n"
-            << make_stack(Transformer{plan.shape, plan.seed}, plan.shape, second_moments, {})->plan() << '\n';
+            << make_stack(Transformer{plan.shape, plan.seed}, plan.shape, kinds, {})->plan() << '\n';
   std::vector<Entrant> entrants;
   for (const Side& side : sides)
     entrants.push_back({.name = side.name, .train = [&](const StepObserver& observe) {

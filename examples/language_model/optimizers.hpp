@@ -87,11 +87,15 @@ struct Kinds {
   Kind embedding = Kind::map;
   Kind head = Kind::map;
   Kind router = Kind::map;
+  Kind attention = Kind::map;
   bool has_pairs = false;  ///< query and key, value and output, and up and down of the dense model
 };
 
 inline constexpr Kinds second_moments{
     .embedding = Kind::moments, .head = Kind::moments, .router = Kind::moments};
+/// And full ones for attention: a matrix for each head, or for each of the dense model's.
+inline constexpr Kinds moments_of_attention_too{
+    .embedding = Kind::moments, .head = Kind::moments, .router = Kind::moments, .attention = Kind::moments};
 inline constexpr Kinds gauge_pairs{.has_pairs = true};
 
 /// Query and key of a head under rotary positions, which turn the planes (i, i + size/2).
@@ -111,7 +115,7 @@ class Routes {
     return symopt::role<Class, Scalar>(std::move(layout));
   }
   static void add_attention(symopt::BasicRouting<Scalar>& routing, const ModelShape& shape,
-                            const Kinds& kinds);
+                            const Kinds& kinds, const Settings& settings);
   static void add_neurons(symopt::BasicRouting<Scalar>& routing, const ModelShape& shape, const Kinds& kinds);
   /// AdamW; belongs to no class, so that it has to be told its rate.
   static symopt::BasicRole<Scalar> adamw(const Settings& settings, double rate, double weight_decay) {
@@ -120,17 +124,18 @@ class Routes {
   }
   /// The role of a class; `ratio` is that of its rate to the stack's.
   template <class Class>
-  static symopt::BasicRole<Scalar> role_of(Kind kind, const Settings& settings, double ratio) {
+  static symopt::BasicRole<Scalar> role_of(Kind kind, const Settings& settings, double ratio,
+                                           symopt::Layout layout = {}) {
     switch (kind) {
       case Kind::moments:
         return symopt::role<symopt::Adaptive<Class>, Scalar>(
-            symopt::Layout{}, {}, {.beta1 = settings.beta1, .beta2 = settings.beta2});
+            std::move(layout), {}, {.beta1 = settings.beta1, .beta2 = settings.beta2});
       case Kind::adamw:
         return adamw(settings, settings.learning_rate * ratio, settings.weight_decay);
       case Kind::map:
         break;
     }
-    return role<Class>();
+    return role<Class>(std::move(layout));
   }
 };
 
@@ -141,7 +146,7 @@ symopt::BasicRouting<Scalar> Routes<Scalar>::make(const ModelShape& shape, const
   BasicRouting<Scalar> routing;
   routing.add("embedding.weight", role_of<Embedding>(kinds.embedding, settings, settings.embedding));
   routing.add("head.weight", role_of<LmHead>(kinds.head, settings, settings.head));
-  add_attention(routing, shape, kinds);
+  add_attention(routing, shape, kinds, settings);
   add_neurons(routing, shape, kinds);
   if (!shape.is_dense())
     routing.add("layers.*.mixture.router.weight", role_of<Router>(kinds.router, settings, 1));
@@ -151,8 +156,11 @@ symopt::BasicRouting<Scalar> Routes<Scalar>::make(const ModelShape& shape, const
 
 template <class Scalar>
 void Routes<Scalar>::add_attention(symopt::BasicRouting<Scalar>& routing, const ModelShape& shape,
-                                   const Kinds& kinds) {
+                                   const Kinds& kinds, const Settings& settings) {
   using namespace symopt;
+  const auto hidden_matrix = [&](Layout layout) {
+    return role_of<HiddenMatrix>(kinds.attention, settings, 1, std::move(layout));
+  };
   if (kinds.has_pairs) {
     const Layout heads = layout::row_heads(shape.heads, layout::transposed());
     routing.add_pair("layers.*.attention.query.weight", "layers.*.attention.key.weight",
@@ -160,11 +168,10 @@ void Routes<Scalar>::add_attention(symopt::BasicRouting<Scalar>& routing, const 
     routing.add_pair("layers.*.attention.output.weight", "layers.*.attention.value.weight",
                      pair_role<ValueOutput, Scalar>({.a = layout::column_heads(shape.heads), .b = heads}));
   } else if (shape.is_dense()) {
-    routing.add("layers.*.attention.*.weight", role<HiddenMatrix>());
+    routing.add("layers.*.attention.*.weight", hidden_matrix({}));
   } else {
-    routing.add("layers.*.attention.{query,key,value}.weight",
-                role<HiddenMatrix>(layout::row_heads(shape.heads)));
-    routing.add("layers.*.attention.output.weight", role<HiddenMatrix>(layout::column_heads(shape.heads)));
+    routing.add("layers.*.attention.{query,key,value}.weight", hidden_matrix(layout::row_heads(shape.heads)));
+    routing.add("layers.*.attention.output.weight", hidden_matrix(layout::column_heads(shape.heads)));
   }
 }
 

@@ -18,7 +18,7 @@ namespace language_model {
 struct Options {
   static constexpr std::string_view usage =
       "usage: language_model [--steps N] [--seed N] [--output DIR] [--threads N]\n"
-      "                      [--architecture dense|mixture] [--quick]\n"
+      "                      [--architecture dense|mixture] [--quick] [--attention]\n"
       "                      [--search] [--parts] [--twins] [--help]\n"
       "\n"
       "Trains one small mixture-of-experts transformer three times on the King James\n"
@@ -34,8 +34,10 @@ struct Options {
       "                dense has one SwiGLU in each layer in place of the experts; so\n"
       "                has --dense\n"
       "  --quick       a tiny model, in seconds: tests that all losses fall\n"
+      "  --attention   a fourth column, with second moments for attention, too: full\n"
+      "                matrices on the shorter side of each head\n"
       "  --search      repeat the search of the learning rates: three seeds, minutes\n"
-      "                for each grid point\n"
+      "                for each grid point, with the fourth column\n"
       "  --parts       tell apart, at AdamW's own numbers, what the third column owes\n"
       "                to which part: three seeds\n"
       "  --twins       train pairs of models that a symmetry turns into each other, and\n"
@@ -48,6 +50,7 @@ struct Options {
   int threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   bool dense = false;
   bool quick = false;
+  bool attention = false;
   bool search = false;
   bool parts = false;
   bool twins = false;
@@ -77,6 +80,8 @@ inline Options parse_options(std::span<char* const> words) {
       options.dense = architecture == "dense";
     } else if (name == "--quick") {
       options.quick = true;
+    } else if (name == "--attention") {
+      options.attention = true;
     } else if (name == "--search") {
       options.search = true;
     } else if (name == "--parts") {

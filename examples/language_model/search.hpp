@@ -25,10 +25,11 @@ struct Candidate {
   std::vector<double> validation_losses{};  ///< one for each seed
 };
 
-/// Equally many rates for all columns, each twice the one before.
+/// Equally many rates for all columns, also that with full second moments for attention, each twice the one
+/// before.
 inline std::vector<Candidate> search_grid() {
   std::vector<Candidate> grid;
-  for (const Side& side : columns())
+  for (const Side& side : columns(true))
     for (const double rate : {0.375e-3, 0.75e-3, 1.5e-3, 3e-3, 6e-3})
       grid.push_back({.side = side, .settings = {.learning_rate = rate}});
   return grid;

@@ -36,10 +36,12 @@ inline Side stack_side(std::string name, const Kinds& kinds,
           }};
 }
 
-/// The columns of the table.
-inline std::vector<Side> columns() {
-  return {adamw_side("AdamW", warmup_cosine), stack_side("derived", {}),
-          stack_side("second moments", second_moments)};
+/// The columns of the table, and where that is asked for one with second moments for attention, too.
+inline std::vector<Side> columns(bool attention = false) {
+  std::vector<Side> sides{adamw_side("AdamW", warmup_cosine), stack_side("derived", {}),
+                          stack_side("second moments", second_moments)};
+  if (attention) sides.push_back(stack_side("attention too", moments_of_attention_too));
+  return sides;
 }
 
 /// Sides that show which part of the last column does what: second moments or AdamW for embedding and head,

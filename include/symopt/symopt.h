@@ -72,7 +72,9 @@ typedef enum symopt_role {
   SYMOPT_QUERY_KEY = 17,        /**< A q [width, heads * size], B k; planes of neighbouring columns */
   SYMOPT_QUERY_KEY_HALVES = 18, /**< planes that pair the halves of a head */
   SYMOPT_NEURON_PAIR = 19,      /**< A up [width, neurons], B down */
-  SYMOPT_POSITIONS = 20         /**< learned positions, [length, width]: rows in an order of their own */
+  SYMOPT_POSITIONS = 20,        /**< learned positions, [length, width]: rows in an order of their own */
+  /* Adam with full second moments on the shorter side, of each head where the block has heads. */
+  SYMOPT_ADAPTIVE_HIDDEN_MATRIX = 21 /**< attention and plain matrices, [out, in] */
 } symopt_role;
 
 /** The layout of a block in memory. */

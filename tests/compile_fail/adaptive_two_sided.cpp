@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// expect: moments::OneSided and moments::TwoSided are not there yet: name moments::Block, or use Update
+// expect: moments::TwoSided is not there yet: name moments::OneSided or moments::Block, or use Update
 #include <symopt/symopt.hpp>
 
 using namespace symopt;
@@ -7,5 +7,5 @@ using namespace symopt;
 #ifdef WRONG
 Adaptive<HiddenMatrix, moments::TwoSided> rule;
 #else
-Adaptive<HiddenMatrix, moments::Block> rule;
+Adaptive<HiddenMatrix> rule;
 #endif

@@ -96,6 +96,7 @@ TEST_CASE("sizes are those of the formulas") {
   is(Sign{}, {4, 9}, 1);
   is(AdamW{}, {4, 9}, 0.2);
   is(Adaptive<LmHead>{}, {4, 9}, 0.2);
+  is(Adaptive<HiddenMatrix>{}, {4, 9}, 0.2);
   is(Spectral<>{}, {4, 9}, 1.0 / 3);
   is(LeftSpectral<>{}, {9, 4}, 1.0 / 3);
   is(HeadSpectral<Side::left, 2>{}, {8, 16}, 1.0 / 4);
@@ -148,6 +149,36 @@ TEST_CASE("match_rms makes the entries of every rule's step 0.2 times the rate")
           moved_by(FrobeniusNorm{}), moved_by(Spectral<>{}), moved_by(Update<LmHead>{})})
       CHECK(moved == doctest::Approx(0.5 * 0.2).epsilon(0.04));
   }
+}
+
+/// The root mean square of the direction that a rule makes of noise, at last.
+template <class Rule>
+double of_noise(const Rule& rule, Shape shape) {
+  Random random(default_seed);
+  Optimizer<Rule, double> optimizer(shape.rows, shape.cols, {.learning_rate = 1}, rule);
+  Matrix<double> weights = Matrix<double>::Zero(shape.rows, shape.cols);
+  double sum = 0;
+  constexpr int steps = 300, last = 100;
+  for (int step = 0; step < steps; ++step) {
+    weights.setZero();
+    optimizer.step(weights, gaussian_block(shape, random));
+    if (step >= steps - last) sum += weights.squaredNorm() / static_cast<double>(weights.size()) / last;
+  }
+  return std::sqrt(sum);
+}
+
+TEST_CASE(
+    "rules with second moments make directions of noise as large as AdamW's: sqrt((1 - b1) / (1 + b1))") {
+  CAPTURE(default_seed);
+  using Heads = Product<HeadRotations<Side::left, 8>, RightOrthogonal>;
+  for (const Shape shape : {Shape{24, 36}, Shape{32, 8}, Shape{24, 24}})
+    for (const double size :
+         {of_noise(AdamW{.beta2 = 0.99}, shape), of_noise(Adaptive<Embedding>{}, shape),
+          of_noise(Adaptive<HiddenMatrix, moments::Block>{}, shape),
+          of_noise(Adaptive<HiddenMatrix>{}, shape), of_noise(Adaptive<Heads>{}, shape)}) {
+      CAPTURE(shape.rows);
+      CHECK(size == doctest::Approx(std::sqrt(0.1 / 1.9)).epsilon(0.07));
+    }
 }
 
 TEST_CASE("match_rms is refused for a rule of unknown size, and the error says what to do") {

@@ -165,7 +165,7 @@ TEST_CASE("the page of rules has every option and its default") {
                                                  {"RowNorm", shown_by(RowNorm{})},
                                                  {"ColumnNorm", shown_by(ColumnNorm{})},
                                                  {"DualNorm", shown_by(DualNorm<RowNorm>{})},
-                                                 {"Adaptive", shown_by(Adaptive<Embedding>{})},
+                                                 {"Adaptive", shown_by(Adaptive<HiddenMatrix>{})},
                                                  {"AdamW", shown_by(AdamW{})},
                                                  {"polar methods", of_polar_methods()},
                                                  {"FrameOptions", of_frames()},

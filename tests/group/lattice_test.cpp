@@ -139,6 +139,7 @@ TEST_CASE("maps of the momentum that rotations of both sides leave") {
   check_row("spectral norm scaling", spectral_scaling, "O | O, E y H y I n, degree 0 exact");
   check_row("nuclear norm scaling", nuclear_scaling, "O | O, E y H y I n, degree 0 exact");
   check_row("Adaptive, one rate", Adaptive<HiddenMatrix, moments::Block>{}, "O | O, E y H y I n");
+  check_row("Adaptive, one-sided", Adaptive<HiddenMatrix>{}, "O | O, E y H y I n");
   check_row("FrobeniusNorm", FrobeniusNorm{}, "O | O, E y H y I n, degree 0 exact");
   check_row("Spectral", Spectral<>{}, "O | O, E y H y I n, degree 0 exact");
   check_row("LeftSpectral", LeftSpectral<>{}, "O | O, E y H y I n, degree 0 exact");
@@ -163,6 +164,9 @@ TEST_CASE("maps that see the lines of one side") {
   check_row("Adaptive, rows", Adaptive<Embedding>{}, "B | O, E y H n I n");
   check_row("Adaptive, columns", Adaptive<SwigluOutput>{}, "O | B, E y H y I n");
   check_row("Adaptive, rows of a head", Adaptive<LmHead>{}, "+-S | O, E y H y I y");
+  check_row("Adaptive, one-sided within heads",
+            Adaptive<Product<HeadRotations<Side::left, 2>, RightOrthogonal>>{}, "R_2 | O, E y H n I n", 2);
+  check_row("Adaptive, one-sided of a head", Adaptive<LmHead, moments::OneSided>{}, "St | O, E y H y I y");
   check_row("ColumnNorm", ColumnNorm{.eps = 0}, "O | B, E y H y I n, degree 0 exact");
   check_row("HeadSpectral", HeadSpectral<Side::left, 2>{}, "R_2 | O, E y H n I n, degree 0 exact", 2);
   check_row("heads over their norms", PerHead<Side::left, 2, FrobeniusNorm>{},

@@ -139,7 +139,9 @@ TEST_CASE("the direction of a square head is a polar factor times the rate and t
 }
 
 TEST_CASE("roles with second moments step a matrix at AdamW's rate, and entry by entry a vector too") {
-  for (int role = SYMOPT_ADAPTIVE_ENTRIES; role <= SYMOPT_ADAPTIVE_ROUTER; ++role) {
+  std::vector<int> roles{SYMOPT_ADAPTIVE_HIDDEN_MATRIX};
+  for (int role = SYMOPT_ADAPTIVE_ENTRIES; role <= SYMOPT_ADAPTIVE_ROUTER; ++role) roles.push_back(role);
+  for (const int role : roles) {
     CAPTURE(role);
     std::vector<float> weights(12, 0.0F), gradients{1, -1, 1, 1, -1, 1, -1, -1, -1, 1, 1, -1};
     symopt_block one = block("w", 0, 4, 3, static_cast<symopt_role>(role));

@@ -160,23 +160,29 @@ TEST_CASE("symopt's AdamW agrees with torch's") {
 TEST_CASE("a torch parameter under second moments moves as the same Eigen block does") {
   torch::manual_seed(14);
   torch::Tensor head = random_parameter(9, 4), gain = torch::randn({7}).requires_grad_();
-  Matrix<float> weights = as_matrix(head);
+  torch::Tensor hidden = random_parameter(6, 8);
+  Matrix<float> weights = as_matrix(head), of_hidden = as_matrix(hidden);
   Matrix<float> line = as_matrix(gain.reshape({1, 7}));
   const OptimizerOptions options{.learning_rate = 0.1, .weight_decay = 0.2};
   Groups groups;
   groups.push_back(parameter_group<Adaptive<LmHead>>({head}, options));
   groups.push_back(parameter_group<Adaptive<Trivial>>({gain}, options));
+  groups.push_back(parameter_group<Adaptive<HiddenMatrix>>({hidden}, options));
   TorchOptimizer optimizer(std::move(groups));
   Optimizer<Adaptive<LmHead>> reference(9, 4, options);
   Optimizer<Adaptive<Trivial>> of_gain(1, 7, options);
+  Optimizer<Adaptive<HiddenMatrix>> full(6, 8, options);
   for (int step = 0; step < 3; ++step) {
     head.mutable_grad() = torch::randn({9, 4});
     gain.mutable_grad() = torch::randn({7});
+    hidden.mutable_grad() = torch::randn({6, 8});
+    full.step(of_hidden, as_matrix(hidden.grad()));
     reference.step(weights, as_matrix(head.grad()));
     of_gain.step(line, as_matrix(gain.grad().reshape({1, 7})));
     optimizer.step();
   }
   CHECK((as_matrix(head) - weights).cwiseAbs().maxCoeff() == 0.0F);
+  CHECK((as_matrix(hidden) - of_hidden).cwiseAbs().maxCoeff() == 0.0F);
   CHECK((as_matrix(gain.reshape({1, 7})) - line).cwiseAbs().maxCoeff() == 0.0F);
 }
 

@@ -174,6 +174,7 @@ TEST_CASE("one, two, three and eight threads give the same bits") {
   check<Adaptive<Embedding>>(plain);
   check<Adaptive<LmHead>>({.learning_rate = 0.1, .weight_decay = 0.1, .decay = Decay::horizontal});
   check<Adaptive<HiddenMatrix, moments::Block>>(plain);
+  check<Adaptive<HiddenMatrix>>(plain);
   check<Update<LmHead, Then<RowNorm, FrobeniusNorm>>>();  // through the general step
 }
 

@@ -17,6 +17,7 @@ TEST_CASE_TEMPLATE("polar factors allocate nothing, whatever the size", Scalar, 
   for (const Shape shape : {small, transposed(small), large, Shape{1, 9}, Shape{9, 1}}) {
     check_steps<Update<HiddenMatrix>, Scalar>(shape, usual, {});
     check_steps<Update<Router, LeftSpectral<>>, Scalar>(shape, horizontal, {});
+    check_steps<Adaptive<HiddenMatrix>, Scalar>(shape, {.weight_decay = 0.1}, {});
     check_steps<Spectral<polar::GramNewtonSchulz>, Scalar>(shape, usual, {});
     check_steps<Spectral<polar::PolarExpress>, Scalar>(shape, usual, {});
   }

@@ -77,9 +77,10 @@ TEST_CASE("rules with a kernel take the momentum and some lines, in either order
 }
 
 TEST_CASE("a rule without a kernel takes the momentum, a direction and the rule's workspace") {
-  // The Gram matrix and what the polar method makes of it are as large as the shorter edge squared: little
-  // here.
+  // The Gram matrix, second moments and what the polar method makes of them are as large as the shorter edge
+  // squared: little here.
   check_memory<Update<HiddenMatrix>>({64, 20000}, 2, {2.4, 2.4});
+  check_memory<Adaptive<HiddenMatrix>>({64, 20000}, 2, {2.4, 3.4});  // one of its own for columns
   check_memory<Update<LmHead, Identity>>({2000, 300}, 2, {2.1, 2.1});
 }
 

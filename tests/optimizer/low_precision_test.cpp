@@ -150,6 +150,7 @@ TEST_CASE("every storage steps as floats do: row rules, AdamW, and a rule withou
   check_storages<Adaptive<LmHead>>();
   check_storages<Adaptive<SwigluOutput>>();
   check_storages<Adaptive<LmHead, moments::Block>>();  // with a direction in memory
+  check_storages<Adaptive<HiddenMatrix>>();
   check_storages<Update<LmHead, Then<RowNorm, FrobeniusNorm>>>();
 }
 

@@ -65,6 +65,7 @@ TEST_CASE_TEMPLATE("empty blocks, single entries and single lines are blocks", S
   check(std::type_identity<Adaptive<LmHead>>{}, Decay::horizontal);
   check(std::type_identity<Adaptive<BothShifts>>{}, Decay::horizontal);
   check(std::type_identity<Adaptive<SwigluOutput>>{}, Decay::all);
+  check(std::type_identity<Adaptive<HiddenMatrix>>{}, Decay::all);
 }
 
 TEST_CASE("a single entry moves by the learning rate against its gradient") {

@@ -118,7 +118,8 @@ TEST_CASE_TEMPLATE("rules of a user, and entry by entry, do not see how blocks a
 }
 
 TEST_CASE_TEMPLATE("second moments do not see how blocks are stored, nor other blocks", Rule, AdaptiveEntries,
-                   AdaptiveRows, AdaptiveHead, AdaptiveColumns, AdaptiveBlock) {
+                   AdaptiveRows, AdaptiveHead, AdaptiveColumns, AdaptiveBlock, AdaptiveOneSided,
+                   AdaptiveHeads) {
   check_in_double<Rule>();
 }
 

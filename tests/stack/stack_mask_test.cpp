@@ -141,7 +141,7 @@ TEST_CASE_TEMPLATE("absent rows are not seen by polar factors", Rule, DerivedPol
 
 TEST_CASE_TEMPLATE("absent rows are not seen by other rules", Rule, DerivedRows, DerivedHead, DerivedColumns,
                    BentNeurons, Lopsided, Sign, AdamW, AdaptiveEntries, AdaptiveRows, AdaptiveHead,
-                   AdaptiveColumns, AdaptiveBlock) {
+                   AdaptiveColumns, AdaptiveBlock, AdaptiveOneSided) {
   check_masks(any_rule<Rule, double>(), 1e-11);
 }
 

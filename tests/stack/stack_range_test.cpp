@@ -158,11 +158,11 @@ TEST_CASE_TEMPLATE("finite in, finite out, or refused with nothing changed: norm
 }
 TEST_CASE_TEMPLATE("finite in, finite out, or refused with nothing changed: rules with a state", Rule, AdamW,
                    SumUnderShift, AdaptiveEntries, AdaptiveRows, AdaptiveHead, AdaptiveColumns, AdaptiveBlock,
-                   ClippedMean) {
+                   AdaptiveOneSided, AdaptiveHeads, ClippedMean) {
   check_range<Rule, double>();
 }
 TEST_CASE_TEMPLATE("finite in, finite out, or refused with nothing changed: in float", Rule, DerivedHead,
-                   DerivedPolar, Lopsided, AdamW, AdaptiveHead, Sign) {
+                   DerivedPolar, Lopsided, AdamW, AdaptiveHead, AdaptiveOneSided, Sign) {
   check_range<Rule, float>();
 }
 

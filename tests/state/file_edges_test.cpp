@@ -173,6 +173,7 @@ TEST_CASE("a state that no step makes is refused, and the one that was there sta
   refuses(AdamW{}, -1e-3F, true, "state second is negative");
   refuses(AdamW{}, std::int64_t{-4}, false, "step' is -4");
   refuses(Adaptive<LmHead>{}, -1e-3, false, "root_mean_squares is negative");
+  refuses(Adaptive<HiddenMatrix>{}, -1e-3, false, "mean square in its state is negative");
   refuses(Adaptive<Trivial>{}, -1e-3F, true, "root_mean_squares is negative");
 }
 

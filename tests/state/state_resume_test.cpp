@@ -36,6 +36,7 @@ std::vector<NamedRole> all_roles() {
           {"second moments of a head", plain_role<AdaptiveHead>()},
           {"of columns", plain_role<AdaptiveColumns>()},
           {"of entries", plain_role<AdaptiveEntries>()},
+          {"of the shorter side", plain_role<AdaptiveOneSided>()},
           {"visited", plain_role<VisitedLion>()},
           {"adapted", plain_role<AdaptedSum>()},
           {"sized late", plain_role<LateSum>()}};

@@ -72,6 +72,8 @@ using AdaptiveEntries = symopt::Adaptive<symopt::Trivial>;
 using AdaptiveRows = symopt::Adaptive<symopt::Embedding>;
 using AdaptiveHead = symopt::Adaptive<symopt::LmHead>;
 using AdaptiveColumns = symopt::Adaptive<symopt::SwigluOutput>;
+using AdaptiveOneSided = symopt::Adaptive<symopt::HiddenMatrix>;
+using AdaptiveHeads = symopt::Adaptive<HeadsOfTwo>;
 using AdaptiveBlock = symopt::Adaptive<symopt::HiddenMatrix, symopt::moments::Block>;
 
 /// A rule with a state, of a group with a shift, which its decay may respect.

@@ -10,6 +10,7 @@
 #include <symopt/normalization/horizontal_projection.hpp>
 #include <symopt/optimizer/direction_step.hpp>
 #include <symopt/optimizer/moments.hpp>
+#include <symopt/optimizer/one_sided_step.hpp>
 
 #include <type_traits>
 
@@ -73,6 +74,13 @@ struct AdaptiveStep<moments::Rows, HorizontalProjection<Side::left>> : kernel::C
 template <>
 struct AdaptiveStep<moments::Columns, HorizontalProjection<Side::right>> : kernel::AdaptiveColumnsStep<true> {
 };
+/// Full moments, with any projection and none.
+template <int head_rows, int head_columns, Side side_of_squares, class Projection>
+struct AdaptiveStep<OneSidedWithin<head_rows, head_columns, side_of_squares>, Projection>
+    : OneSidedStep<OneSidedWithin<head_rows, head_columns, side_of_squares>, Projection> {};
+template <int head_rows, int head_columns, Side side_of_squares>
+struct AdaptiveStep<OneSidedWithin<head_rows, head_columns, side_of_squares>, HorizontalProjection<>>
+    : OneSidedStep<OneSidedWithin<head_rows, head_columns, side_of_squares>, HorizontalProjection<>> {};
 
 template <class Moments, class Projection, Orientation orientation>
 struct AdaptiveStepAlong : AdaptiveStep<Moments, Projection> {};

@@ -30,7 +30,8 @@ struct Columns {
 struct Block {
   static constexpr Families families{detail::all_rotations, detail::all_rotations};
 };
-/// All matrices on the shorter side, scalars on the other. Not there yet.
+/// All matrices on the shorter side, scalars on the other: a k x k matrix of mean products, k the shorter
+/// edge; one for each head where the group rotates within heads. Of a square block: on the left.
 struct OneSided {
   static constexpr Families families{detail::all_rotations, detail::all_rotations};
 };
@@ -76,7 +77,7 @@ constexpr ProposedAlgebra proposed_algebra(const SideFamilies& linear) {
 }
 
 /// Two diagonals, or no proposal: both diagonal. A diagonal beside anything else: with scalars there. Full
-/// blocks beside none or full ones: full on the shorter side.
+/// blocks beside none or full ones: full on the shorter side, within heads where there are heads.
 template <Families families>
 constexpr auto default_moments() {
   using enum ProposedAlgebra;
@@ -102,8 +103,7 @@ using default_moments_t = typename decltype(detail::default_moments<families_of<
 namespace detail {
 
 template <class Moments>
-inline constexpr bool are_full_moments =
-    std::same_as<Moments, moments::OneSided> || std::same_as<Moments, moments::TwoSided>;
+inline constexpr bool are_full_moments = std::same_as<Moments, moments::OneSided>;
 
 /// One static_assert for each way to be wrong, so that the first line of the error is the reason.
 template <class Group, class Moments>
@@ -115,11 +115,8 @@ struct RequireMoments {
                 "no second moments are equivariant under positive scalings of rows or columns: a gradient "
                 "scales by the inverse of what its weights scale by; see docs/derivation.md");
 
-  static_assert(!are_full_moments<Moments> || !std::same_as<Moments, default_moments_t<Group>>,
-                "the second moments that this group derives are full matrices (moments::OneSided), which are "
-                "not there yet: name moments::Block, or use Update; see docs/derivation.md");
-  static_assert(!are_full_moments<Moments> || std::same_as<Moments, default_moments_t<Group>>,
-                "moments::OneSided and moments::TwoSided are not there yet: name moments::Block, or use "
+  static_assert(!std::same_as<Moments, moments::TwoSided>,
+                "moments::TwoSided is not there yet: name moments::OneSided or moments::Block, or use "
                 "Update; see docs/derivation.md");
 
   static_assert(!group.left.rotations || own.left.rotations,

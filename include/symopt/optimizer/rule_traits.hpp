@@ -3,6 +3,7 @@
 
 #include <symopt/derive/pipeline.hpp>
 #include <symopt/group/group_text.hpp>
+#include <symopt/memory/block_view.hpp>
 #include <symopt/normalization/root_mean_square.hpp>
 #include <symopt/normalization/scale_free.hpp>
 #include <symopt/optimizer/options.hpp>
@@ -106,9 +107,17 @@ double scale_factor_of(const Rule& rule, Scale scale, Shape block) {
   return scale_factor(scale, block, 0);
 }
 
+/// A rule whose step is a kernel with scratch: that throws nothing, whatever a call of the rule may do.
+template <class Rule, class Scalar>
+concept HasStepMemory = requires {
+  typename Rule::template StepMemory<Scalar, Orientation::along_rows>;
+};
+
 template <class Rule, class Scalar>
 constexpr bool may_throw() {
-  if constexpr (StatefulRule<Rule, Scalar>) {
+  if constexpr (HasStepMemory<Rule, Scalar>) {
+    return false;
+  } else if constexpr (StatefulRule<Rule, Scalar>) {
     using State = typename Rule::template State<Scalar>;
     return !noexcept(std::declval<const Rule&>()(std::declval<const Matrix<Scalar>&>(),
                                                  std::declval<const Matrix<Scalar>&>(),

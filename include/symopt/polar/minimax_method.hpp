@@ -26,6 +26,14 @@ struct MinimaxChoice {
   }
 };
 
+/// The best map with `terms` shifted inverses for a block with those norms of its Gram matrix.
+template <class Scalar, int terms>
+ScaledMap minimax_map_for(const GramNorms& norms) {
+  // Beyond 1 the map falls: the bound must hold also for a norm that was rounded.
+  const double bound = norms.norm * (1 + 1e-4);
+  return {minimax_map<Scalar, terms>(1e-3 * std::sqrt(norms.trace / bound)), bound};
+}
+
 /// The polar factor by the best rational map with `terms` shifted inverses and a linear part,
 ///   M -> (constant I + linear A + sum_j weight_j (A + shift_j I)^-1) M,   A = M M^T,
 /// on the interval that the Gram matrix shows: no singular value exceeds the root of |A|, the Frobenius norm
@@ -52,12 +60,7 @@ struct MinimaxMethod {
       kernel::normalize_block(symopt::detail::BlockView<Scalar>(block), reduction);
       return;
     }
-    const auto choose = [](const GramNorms& norms) -> ScaledMap {
-      // Beyond 1 the map falls: the bound must hold also for a norm that was rounded.
-      const double bound = norms.norm * (1 + 1e-4);
-      return {minimax_map<Scalar, terms>(1e-3 * std::sqrt(norms.trace / bound)), bound};
-    };
-    apply_rational<Scalar>(block, gram_side, workspace, choose, reduction);
+    apply_rational<Scalar>(block, gram_side, workspace, minimax_map_for<Scalar, terms>, reduction);
   }
 };
 
