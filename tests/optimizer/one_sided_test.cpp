@@ -302,7 +302,7 @@ check::Verdict twins(const Rule& rule) {
   const auto optimizer = [&](Shape shape) {
     return Optimizer<Rule, double>(shape.rows, shape.cols, options, rule);
   };
-  return check::check_trajectory<Group>(optimizer, {.steps = 12, .trials = 2, .shapes = {{6, 4}, {6, 8}}})
+  return check::check_trajectory<Group>(optimizer, {.steps = 7, .trials = 2, .shapes = {{6, 4}, {6, 8}}})
       .verdict;
 }
 
