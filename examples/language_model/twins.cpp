@@ -49,7 +49,7 @@ struct Trainer {
   std::function<std::string(const Parameters& parameters, const ModelShape& shape,
                             const std::vector<ParameterGap>& gaps)>
       groups;
-  /// Whether its rules have the groups that keep a symmetry.
+  /// Tests whether its rules have the groups that keep a symmetry.
   std::function<bool(KeptBy)> keeps;
 };
 
