@@ -78,11 +78,11 @@ TEST_CASE_TEMPLATE("an optimizer's steps have the divisor of their rule, in eith
 }
 
 TEST_CASE("the text of options names the divisor where it is not the sum, as files of states do") {
-  CHECK(detail::rule_options_text(Update<LmHead>()) == "RowNorm.eps=1e-08");
-  CHECK(detail::rule_options_text(Update<LmHead>(RowNorm{0.5, Divisor::max_of_norm_and_eps})) ==
+  CHECK(symopt::detail::rule_options_text(Update<LmHead>()) == "RowNorm.eps=1e-08");
+  CHECK(symopt::detail::rule_options_text(Update<LmHead>(RowNorm{0.5, Divisor::max_of_norm_and_eps})) ==
         "RowNorm.eps=0.5, RowNorm.max_of_norm_and_eps=1");
-  CHECK(detail::rule_options_text(Update<SwigluOutput>(ColumnNorm{0.5, Divisor::max_of_norm_and_eps})) ==
-        "ColumnNorm.eps=0.5, ColumnNorm.max_of_norm_and_eps=1");
+  CHECK(symopt::detail::rule_options_text(Update<SwigluOutput>(ColumnNorm{
+            0.5, Divisor::max_of_norm_and_eps})) == "ColumnNorm.eps=0.5, ColumnNorm.max_of_norm_and_eps=1");
   CHECK(RowNorm{.divisor = Divisor::max_of_norm_and_eps}.mirrored().divisor == Divisor::max_of_norm_and_eps);
   CHECK(ColumnNorm{.divisor = Divisor::max_of_norm_and_eps}.mirrored().divisor ==
         Divisor::max_of_norm_and_eps);
