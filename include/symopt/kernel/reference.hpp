@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/divisor.hpp>
 #include <symopt/kernel/adamw.hpp>
+#include <symopt/kernel/norm_factors.hpp>
 #include <symopt/kernel/step.hpp>
 #include <symopt/memory/block_view.hpp>
 

@@ -12,8 +12,8 @@
 #include <symopt/stack/role.hpp>
 #include <symopt/stack/routing.hpp>
 #include <symopt/stack/stack_report.hpp>
-#include <symopt/stack/step_schedule.hpp>
 #include <symopt/stack/stack_step.hpp>
+#include <symopt/stack/step_schedule.hpp>
 #include <symopt/stack/tensor_argument.hpp>
 
 #include <algorithm>
@@ -162,7 +162,7 @@ class BasicLayerwiseOptimizer {
   /// Errors: std::invalid_argument if the options of one of these say throw_error.
   StackReport inspect() const {
     auto found = detail::non_finite_gradients(parameters_.all());
-    const StackReport report{
+    StackReport report{
         .step = steps_, .schedule_factor = schedule_.factor, .non_finite = std::move(found.parameters)};
     if (found.is_error)
       fail(report, "the gradient of " + detail::listed(report.non_finite) + " has an Inf or NaN");

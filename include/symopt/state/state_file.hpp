@@ -210,6 +210,7 @@ inline void write_state(const symopt::detail::StateTable& table, const SaveOptio
                         const Sink& sink) {
   const std::vector<StateArray> arrays = arrays_of(table, options);
   std::vector<TensorToSave> tensors;
+  tensors.reserve(arrays.size());
   for (const auto& [p, field] : arrays)
     tensors.push_back({table.parameters[p].name + "/" + field.name, field.dtype, field.shape});
   const std::string header = header_of(table, tensors);
