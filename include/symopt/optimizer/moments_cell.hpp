@@ -105,16 +105,17 @@ class MomentsCell {
   static std::int64_t half(int exponent) { return exponent / 2 - (exponent % 2 < 0 ? 1 : 0); }
 
   /// The unit of the next moments: the present one, unless the larger of what was and what is added has moved
-  /// far away from it.
+  /// most_apart away from it.
   static std::int64_t unit_of(double before, std::int64_t unit, double added, std::int64_t unit_of_added) {
-    constexpr std::int64_t far = 64;
+    constexpr std::int64_t most_apart = 64;
     std::int64_t level = std::numeric_limits<std::int64_t>::min();
     const auto raise = [&](double trace, std::int64_t exponent) {
       if (trace > 0 && is_finite(trace)) level = std::max(level, exponent + half(std::ilogb(trace)));
     };
     raise(before, unit);
     raise(added, unit_of_added);
-    const bool is_near = level == std::numeric_limits<std::int64_t>::min() || std::abs(level - unit) <= far;
+    const bool is_near =
+        level == std::numeric_limits<std::int64_t>::min() || std::abs(level - unit) <= most_apart;
     return is_near ? unit : level;
   }
 
