@@ -105,7 +105,7 @@ class MomentsCell {
   static std::int64_t half(int exponent) { return exponent / 2 - (exponent % 2 < 0 ? 1 : 0); }
 
   /// The unit of the next moments: the present one, unless the larger of what was and what is added has moved
-  /// most_apart away from it.
+  /// far away from it.
   static std::int64_t unit_of(double before, std::int64_t unit, double added, std::int64_t unit_of_added) {
     constexpr std::int64_t most_apart = 64;
     std::int64_t level = std::numeric_limits<std::int64_t>::min();
