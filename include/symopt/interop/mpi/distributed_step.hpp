@@ -8,8 +8,8 @@
 #include <symopt/interop/mpi/owned_block.hpp>
 #include <symopt/stack/parameter_list.hpp>
 #include <symopt/stack/stack_report.hpp>
-#include <symopt/stack/step_schedule.hpp>
 #include <symopt/stack/stack_step.hpp>
+#include <symopt/stack/step_schedule.hpp>
 
 #include <algorithm>
 #include <cmath>
