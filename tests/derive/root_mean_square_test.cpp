@@ -6,6 +6,7 @@
 
 #include <symopt/derive/dual_norm.hpp>
 #include <symopt/frame/frame_average.hpp>
+#include <symopt/group/head_rotations.hpp>
 #include <symopt/group/named_groups.hpp>
 #include <symopt/normalization/column_norm.hpp>
 #include <symopt/normalization/frobenius_norm.hpp>

@@ -2,6 +2,7 @@
 // A stack that changes while it trains: parameters come and go, and so do options.
 #include "support/named_model.hpp"
 
+#include <symopt/optimizer/schedule.hpp>
 #include <symopt/stack/clip.hpp>
 #include <symopt/stack/layerwise_optimizer.hpp>
 #include <symopt/state/state.hpp>

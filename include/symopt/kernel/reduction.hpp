@@ -3,9 +3,10 @@
 
 #include <symopt/kernel/chunks.hpp>
 
-// What a step needs of the rows that it does not have. A kernel whose numbers depend on several rows takes a
-// Reduction after its other arguments. With NoReduction, the default, the process has all rows, and nothing
-// is compiled for it; mpi::RowOptimizer has one for rows that several processes share. The members of either:
+// A reduction brings a step the sums over rows that other processes have. A kernel whose numbers depend on
+// several rows takes one after its other arguments. With NoReduction, the default, the process has all rows,
+// and nothing is compiled for it; mpi::RowOptimizer has one for rows that several processes share. The
+// members of either:
 //
 //   whole(part)            the shape of the whole block, of which the process has the rows `part`
 //   is_split()             more than one process has rows: only then are the others asked for anything

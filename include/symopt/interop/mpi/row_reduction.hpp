@@ -194,7 +194,7 @@ class RowReduction {
   Index rows_in_chunk_ = 1, chunk_count_ = 0, last_row_ = 0;
   bool is_split_ = false;
   std::vector<Index> first_rows_, first_chunks_;  // of each rank, and of one after the last
-  // What messages are made in: it means nothing between two calls.
+  // Scratch for messages; its contents mean nothing between two calls.
   mutable kernel::Buffer<double> lines_, line_;
   mutable kernel::Buffer<Scalar> triangle_, turned_;
   mutable std::vector<int> counts_, places_;
