@@ -2,11 +2,12 @@
 #pragma once
 
 #include <symopt/error.hpp>
+#include <symopt/interop/torch/stack_tensors.hpp>
+#include <symopt/interop/torch/tensor_stack.hpp>
 #include <symopt/interop/torch_groups.hpp>
-#include <symopt/interop/torch_tensor.hpp>
 #include <symopt/stack/layerwise_optimizer.hpp>
 #if __has_include(<nlohmann/json.hpp>)
-#include <symopt/state/state.hpp>
+#include <symopt/interop/torch/joint_state.hpp>
 #endif
 
 #include <torch/optim/optimizer.h>
@@ -33,29 +34,28 @@ struct NoDefaultOptions : torch::optim::OptimizerCloneableOptions<NoDefaultOptio
 /// For headers beside this one: see torch_diagnostics.hpp.
 struct TorchStackAccess;
 
-/// The memory of a tensor as a stack was last told of it.
-struct BoundTensor {
-  torch::Tensor tensor{};  // held, so that its address is not another's
-  std::string name{};
-  std::vector<std::int64_t> sizes{}, strides{};
-  const void* weights = nullptr;
-  const void* gradient = nullptr;
-  std::vector<std::int64_t> gradient_strides{};
-};
-
 }  // namespace detail
 
+/// The options of a TorchOptimizer.
+struct TorchOptions {
+  /// Tensors in CPU memory, too, step by libtorch's operations, as those of other devices do: to compare.
+  bool by_operations = false;
+};
+
 /// symopt as an optimizer of libtorch: a LayerwiseOptimizer over the parameters' memory, updated in place.
-/// Learning rates are read from the groups' options at every step, so torch's schedulers drive them. All
-/// gradients are looked at before any parameter moves. A parameter without a gradient is left alone, decay
-/// included. Errors: std::invalid_argument at construction for a tensor that its role cannot take, and for
-/// two parameters in the same memory; at a step those of LayerwiseOptimizer, with the tensor named.
+/// Tensors in CPU memory step by the kernels of this library, and those on other devices by libtorch's
+/// operations, with the same rules, options and state: docs/devices.md says what differs. Learning rates are
+/// read from the groups' options at every step, so torch's schedulers drive them. All gradients are looked at
+/// before any parameter moves. A parameter without a gradient is left alone, decay included. Errors:
+/// std::invalid_argument at construction for a tensor that its role cannot take, and for two parameters in
+/// the same memory; at a step those of LayerwiseOptimizer, with the tensor named.
 class TorchOptimizer : public torch::optim::Optimizer {
  public:
   /// Binds all tensors of the groups. Errors: std::invalid_argument for a tensor that its role cannot take,
   /// and for two parameters in the same memory.
-  explicit TorchOptimizer(std::vector<torch::optim::OptimizerParamGroup> groups)
-      : torch::optim::Optimizer(std::move(groups), std::make_unique<detail::NoDefaultOptions>()) {
+  explicit TorchOptimizer(std::vector<torch::optim::OptimizerParamGroup> groups, TorchOptions options = {})
+      : torch::optim::Optimizer(std::move(groups), std::make_unique<detail::NoDefaultOptions>()),
+        options_(options) {
     bind_all();
   }
 
@@ -68,21 +68,30 @@ class TorchOptimizer : public torch::optim::Optimizer {
     }
     const torch::NoGradGuard no_gradients;
     bind_all();
-    // A stack looks at its own gradients; where there are two, at the other's too before one moves.
-    const bool is_one_stack = floats_.size() == 0 || doubles_.size() == 0;
-    if (is_one_stack || (floats_.inspect().non_finite.empty() && doubles_.inspect().non_finite.empty())) {
-      floats_.step();
-      doubles_.step();
-    }
+    // A stack looks at its own gradients; where there are several, at the others' too before one moves.
+    std::size_t stacks = 0;
+    for_each_stack(*this, [&](const auto& stack) { stacks += stack.size() > 0 ? 1 : 0; });
+    bool are_finite = true;
+    if (stacks > 1)
+      for_each_stack(*this, [&](const auto& stack) {
+        are_finite = are_finite && (stack.size() == 0 || stack.inspect().non_finite.empty());
+      });
+    if (!are_finite) return loss;
+    floats_.step();
+    doubles_.step();
+    if (float_tensors_.size() > 0) float_tensors_.step(stacks > 1);
+    if (double_tensors_.size() > 0) double_tensors_.step(stacks > 1);
     return loss;
   }
 
   /// The plan of all parameters, those in float before those in double: blocks, rule, scale and rate of each.
   Plan plan() const {
-    std::vector<PlanRow> rows = floats_.plan().rows();
-    const Plan doubles = doubles_.plan();
-    rows.insert(rows.end(), doubles.rows().begin(), doubles.rows().end());
-    return Plan(std::move(rows));
+    std::vector<PlanRow> all;
+    for_each_stack(*this, [&](const auto& stack) {
+      const Plan plan = stack.plan();
+      all.insert(all.end(), plan.rows().begin(), plan.rows().end());
+    });
+    return Plan(std::move(all));
   }
 
 #if __has_include(<nlohmann/json.hpp>)
@@ -91,8 +100,8 @@ class TorchOptimizer : public torch::optim::Optimizer {
   /// one nothing has changed.
   ///@{
   void save(torch::serialize::OutputArchive& archive) const override {
-    archive.write("symopt.float", as_tensor(state_bytes(floats_)), true);
-    archive.write("symopt.double", as_tensor(state_bytes(doubles_)), true);
+    archive.write("symopt.float", as_tensor(float_state().bytes()), true);
+    archive.write("symopt.double", as_tensor(double_state().bytes()), true);
     archive.write("symopt.rates", rates(),
                   true);  // the groups', which a scheduler may have set since the step
   }
@@ -105,12 +114,12 @@ class TorchOptimizer : public torch::optim::Optimizer {
       throw Error("the archive is not of a TorchOptimizer");
     if (!(torch::isfinite(saved_rates) & (saved_rates >= 0)).all().item<bool>())
       throw Error("a rate of the archive is not finite or is negative");
-    const torch::Tensor before = as_tensor(state_bytes(floats_, {.allow_non_finite = true}));
-    load_state_bytes(floats_, bytes_of(floats), {}, "archive");
+    const torch::Tensor before = as_tensor(float_state().bytes({.allow_non_finite = true}));
+    float_state().load(bytes_of(floats));
     try {
-      load_state_bytes(doubles_, bytes_of(doubles), {}, "archive");
+      double_state().load(bytes_of(doubles));
     } catch (...) {
-      load_state_bytes(floats_, bytes_of(before), {.allow_non_finite = true}, "archive");
+      float_state().load(bytes_of(before), {.allow_non_finite = true});
       throw;
     }
     for (std::size_t g = 0; g < param_groups_.size(); ++g)
@@ -132,7 +141,24 @@ class TorchOptimizer : public torch::optim::Optimizer {
  private:
   friend struct detail::TorchStackAccess;
 
+  /// visit(stack) for those in float before those in double.
+  static void for_each_stack(auto& self, const auto& visit) {
+    visit(self.floats_);
+    visit(self.float_tensors_);
+    visit(self.doubles_);
+    visit(self.double_tensors_);
+  }
+
 #if __has_include(<nlohmann/json.hpp>)
+  // Saving reads, but for the states of other devices, which are in memory of the CPU for that time.
+  detail::JointState<float> float_state() const {
+    auto& self = const_cast<TorchOptimizer&>(*this);
+    return {self.floats_, self.float_tensors_};
+  }
+  detail::JointState<double> double_state() const {
+    auto& self = const_cast<TorchOptimizer&>(*this);
+    return {self.doubles_, self.double_tensors_};
+  }
   static torch::Tensor as_tensor(const std::string& bytes) {
     torch::Tensor tensor = torch::empty({static_cast<std::int64_t>(bytes.size())}, torch::kByte);
     std::copy(bytes.begin(), bytes.end(), static_cast<char*>(tensor.data_ptr()));
@@ -164,10 +190,15 @@ class TorchOptimizer : public torch::optim::Optimizer {
       const GroupOptions& options = options_of(g);
       std::vector<torch::Tensor>& tensors = param_groups_[g].params();
       for (std::size_t t = 0; t < tensors.size(); ++t) {
+        const bool is_native = tensors[t].device().is_cpu() && !options_.by_operations;
+        const std::string name = options.name_of(g, t);
+        const std::optional<Role> role = options.role();
         if (tensors[t].scalar_type() == torch::kDouble) {
-          bind(doubles_, options.double_role(), options, tensors[t], options.name_of(g, t));
+          is_native ? bind(doubles_, options.double_role(), options, tensors[t], name)
+                    : bind(double_tensors_, options.double_role(), options, tensors[t], name);
         } else {
-          bind(floats_, std::optional<Role>(options.role()), options, tensors[t], options.name_of(g, t));
+          is_native ? bind(floats_, role, options, tensors[t], name)
+                    : bind(float_tensors_, role, options, tensors[t], name);
         }
       }
     }
@@ -198,44 +229,50 @@ class TorchOptimizer : public torch::optim::Optimizer {
     std::erase_if(bound_, [&](const auto& entry) {
       if (held.contains(entry.first)) return false;
       const std::string& name = entry.second.name;
-      if (floats_.contains(name)) floats_.remove(name);
-      if (doubles_.contains(name)) doubles_.remove(name);
+      for_each_stack(*this, [&](auto& stack) {
+        if (stack.contains(name)) stack.remove(name);
+      });
       return true;
     });
   }
 
-  template <class Scalar>
-  void bind(BasicLayerwiseOptimizer<Scalar>& stack, const std::optional<BasicRole<Scalar>>& role,
-            const GroupOptions& options, const torch::Tensor& tensor, const std::string& name) {
+  template <class Scalar, class Stack>
+  void bind(Stack& stack, const std::optional<BasicRole<Scalar>>& role, const GroupOptions& options,
+            const torch::Tensor& tensor, const std::string& name) {
     const auto found = bound_.find(tensor.unsafeGetTensorImpl());
     detail::BoundTensor& bound = found != bound_.end() ? found->second : add(stack, role, tensor, name);
     symopt::detail::require(
         tensor.sizes().vec() == bound.sizes && tensor.strides().vec() == bound.strides, {bound.name},
         "its sizes or strides are others than when it was bound, and its state fits the old ones; put a new "
         "tensor in its place in the group");
+    symopt::detail::require(stack.contains(bound.name), {bound.name},
+                            "it lies on another device than when it was bound, and its state does not; make "
+                            "the optimizer after the model has moved, and load the state into that one");
     if (bound.weights != tensor.data_ptr()) {
-      stack.set_weights(bound.name, tensor_view<Scalar>(tensor));
+      detail::set_weights(stack, bound.name, tensor);
       bound.weights = tensor.data_ptr();
     }
-    bind_gradient(stack, bound, tensor.grad());
+    bind_gradient<Scalar>(stack, bound, tensor.grad());
     if (stack.options(bound.name).learning_rate != options.get_lr())
       stack.set_learning_rate(bound.name, options.get_lr());
   }
 
-  template <class Scalar>
-  detail::BoundTensor& add(BasicLayerwiseOptimizer<Scalar>& stack,
-                           const std::optional<BasicRole<Scalar>>& role, const torch::Tensor& tensor,
-                           std::string name) {
-    symopt::detail::require(tensor.device().is_cpu() && tensor.layout() == torch::kStrided, {name},
-                            "symopt updates dense tensors in CPU memory");
+  template <class Scalar, class Stack>
+  detail::BoundTensor& add(Stack& stack, const std::optional<BasicRole<Scalar>>& role,
+                           const torch::Tensor& tensor, std::string name) {
+    symopt::detail::require(tensor.layout() == torch::kStrided, {name}, "symopt updates dense tensors");
     symopt::detail::require(
         role.has_value() && tensor.scalar_type() == torch::CppTypeToScalarType<Scalar>::value, {name},
         "symopt updates float and double tensors");
     // Places in a group move up when a tensor leaves it, and names do not.
     const std::string place = name;
-    for (int i = 2; floats_.contains(name) || doubles_.contains(name); ++i)
-      name = place + " (" + std::to_string(i) + ")";
-    stack.add(name, *role, tensor_view<Scalar>(tensor), std::nullopt);
+    const auto is_taken = [&] {
+      bool taken = false;
+      for_each_stack(*this, [&](const auto& any) { taken = taken || any.contains(name); });
+      return taken;
+    };
+    for (int i = 2; is_taken(); ++i) name = place + " (" + std::to_string(i) + ")";
+    detail::add_to(stack, name, *role, tensor);
     detail::BoundTensor& bound = bound_[tensor.unsafeGetTensorImpl()];
     bound.tensor = tensor;
     bound.name = std::move(name);
@@ -245,9 +282,8 @@ class TorchOptimizer : public torch::optim::Optimizer {
     return bound;
   }
 
-  template <class Scalar>
-  static void bind_gradient(BasicLayerwiseOptimizer<Scalar>& stack, detail::BoundTensor& bound,
-                            const torch::Tensor& gradient) {
+  template <class Scalar, class Stack>
+  static void bind_gradient(Stack& stack, detail::BoundTensor& bound, const torch::Tensor& gradient) {
     const void* memory = nullptr;
     std::vector<std::int64_t> strides;
     if (gradient.defined()) {
@@ -258,17 +294,16 @@ class TorchOptimizer : public torch::optim::Optimizer {
       strides = gradient.strides().vec();
     }
     if (memory == bound.gradient && strides == bound.gradient_strides) return;
-    if (memory == nullptr) {
-      stack.set_gradient(bound.name, std::nullopt);
-    } else {
-      stack.set_gradient(bound.name, tensor_view<const Scalar>(gradient));
-    }
+    detail::set_gradient(stack, bound.name, gradient);
     bound.gradient = memory;
     bound.gradient_strides = std::move(strides);
   }
 
+  TorchOptions options_;
   BasicLayerwiseOptimizer<float> floats_;
   BasicLayerwiseOptimizer<double> doubles_;
+  detail::TensorStack<float> float_tensors_;
+  detail::TensorStack<double> double_tensors_;
   std::unordered_map<const c10::TensorImpl*, detail::BoundTensor> bound_;
 };
 

@@ -46,6 +46,7 @@ class QuinticList {
   constexpr const Quintic& operator[](int step) const {
     return steps_[static_cast<std::size_t>(std::min(step, size_ - 1))];
   }
+  friend bool operator==(const QuinticList&, const QuinticList&) = default;
 
  private:
   std::array<Quintic, capacity> steps_{};

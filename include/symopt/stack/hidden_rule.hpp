@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/optimizer/rule_form.hpp>
 #include <symopt/stack/any_blocks.hpp>
 #include <symopt/stack/stack_options.hpp>
 
@@ -25,6 +26,8 @@ struct HiddenRule {
   std::function<double(Scale, Shape)> scale_factor;
   /// The nominal root mean square of the direction's entries there, where the rule states it.
   std::function<std::optional<double>(Shape)> root_mean_square;
+  /// The rule as data, for steps by other means than blocks.
+  std::function<form::Rule()> form;
 };
 
 }}}  // namespace symopt::detail

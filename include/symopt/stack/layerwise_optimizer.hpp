@@ -160,14 +160,7 @@ class BasicLayerwiseOptimizer {
 
   /// Looks at all gradients, and reports the parameters whose gradients are not finite. Changes nothing.
   /// Errors: std::invalid_argument if the options of one of these say throw_error.
-  StackReport inspect() const {
-    auto found = detail::non_finite_gradients(parameters_.all());
-    StackReport report{
-        .step = steps_, .schedule_factor = schedule_.factor, .non_finite = std::move(found.parameters)};
-    if (found.is_error)
-      fail(report, "the gradient of " + detail::listed(report.non_finite) + " has an Inf or NaN");
-    return report;
-  }
+  StackReport inspect() const { return report_of(detail::non_finite_gradients(parameters_.all())); }
 
   /// The factor on all learning rates from now on; see schedule.hpp. It and the two below change no options,
   /// and nothing that is saved of options. Errors: std::invalid_argument for a number out of range.
@@ -302,8 +295,17 @@ class BasicLayerwiseOptimizer {
 
   StackOptions options_{};
 
-  /// \cond the parts with which a stack over several processes does its own steps
+  /// \cond the parts with which a stack over several processes, or on another device, does its own steps
  protected:
+  /// Errors: NonFiniteGradient where the options of one of them say so.
+  StackReport report_of(detail::NonFiniteGradients found) const {
+    StackReport report{
+        .step = steps_, .schedule_factor = schedule_.factor, .non_finite = std::move(found.parameters)};
+    if (found.is_error)
+      fail(report, "the gradient of " + detail::listed(report.non_finite) + " has an Inf or NaN");
+    return report;
+  }
+
   detail::ParameterMaker<Scalar> maker_;
   detail::ParameterList<Scalar> parameters_;
   std::vector<detail::StepInput<Scalar>> inputs_;  // of the blocks of one parameter after another

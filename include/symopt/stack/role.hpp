@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/optimizer/form_of_rule.hpp>
 #include <symopt/optimizer/rule_traits.hpp>
 #include <symopt/stack/parameter.hpp>
 #include <symopt/stack/role_rule.hpp>
@@ -109,7 +110,8 @@ class BasicRole {
         },
         .scale_factor = [rule](Scale scale,
                                Shape block) { return detail::scale_factor_of(rule, scale, block); },
-        .root_mean_square = [rule](Shape block) { return detail::nominal_size(rule, block); }};
+        .root_mean_square = [rule](Shape block) { return detail::nominal_size(rule, block); },
+        .form = [rule] { return detail::form_of_rule(rule); }};
   }
 
   std::optional<OptimizerOptions> options_;

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <symopt/interop/torch/batch.hpp>
+#include <symopt/interop/torch/bound_parameter.hpp>
+#include <symopt/interop/torch_tensor.hpp>
+#include <symopt/stack/layerwise_optimizer.hpp>
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace symopt { inline namespace SYMOPT_ABI { namespace interop { namespace detail {
+
+/// Products of float matrices in float while this lives, whatever the program allows: TF32 has too few digits
+/// for Gram matrices.
+class FullPrecision {
+ public:
+  FullPrecision() : before_(at::globalContext().float32MatmulPrecision()) {
+    if (before_ != at::Float32MatmulPrecision::HIGHEST)
+      at::globalContext().setFloat32MatmulPrecision(at::Float32MatmulPrecision::HIGHEST);
+  }
+  ~FullPrecision() {
+    if (before_ != at::Float32MatmulPrecision::HIGHEST)
+      at::globalContext().setFloat32MatmulPrecision(before_);
+  }
+  FullPrecision(const FullPrecision&) = delete;
+  FullPrecision& operator=(const FullPrecision&) = delete;
+
+ private:
+  at::Float32MatmulPrecision before_;
+};
+
+/// A stack whose steps are libtorch's operations, on whatever device the tensors lie. Names, options,
+/// layouts, plans and errors are a LayerwiseOptimizer's, whose blocks here have no memory; the states lie
+/// beside the tensors, and are in the CPU's memory only while they are saved or loaded. One look by the host
+/// in each step, at whether all gradients are finite, and none where all options say unchecked; one more for
+/// full second moments. A step whose numbers leave the range of Scalar is not taken back.
+template <class Scalar>
+class TensorStack : private BasicLayerwiseOptimizer<Scalar> {
+  using Base = BasicLayerwiseOptimizer<Scalar>;
+  using Parameter = symopt::detail::Parameter<Scalar>;
+
+ public:
+  TensorStack() { this->maker_.leave_states_out(); }
+
+  using Base::contains;
+  using Base::options;
+  using Base::plan;
+  using Base::set_learning_rate;
+  using Base::size;
+  using Base::steps;
+
+  const Base& base() const { return *this; }
+  Base& base() { return *this; }
+  const std::vector<std::unique_ptr<Parameter>>& parameters() const { return this->parameters_.all(); }
+  BoundParameter& bound(const std::string& name) { return bound_.at(name); }
+
+  /// Errors: those of LayerwiseOptimizer::add, and for a rule that has no form by operations.
+  void add(const std::string& name, const BasicRole<Scalar>& role, const at::Tensor& tensor) {
+    Base::add(name, role, tensor_view<Scalar>(tensor), std::nullopt);
+    try {
+      const Parameter& parameter = this->parameters_.find(name);
+      BoundParameter bound{.weights = tensor, .rule = form_of(parameter)};
+      const auto blocks = existing(parameter.weights().values, parameter);
+      bound.runs = runs_of(blocks, 0, blocks.size(), tensor.data_ptr<Scalar>());
+      if (!blocks.empty() && blocks.front().selected_rows != nullptr)
+        bound.selected_rows =
+            at::tensor(at::ArrayRef<Index>(blocks.front().selected_rows,
+                                           static_cast<std::size_t>(blocks.front().selected_count)),
+                       at::kLong)
+                .to(tensor.device());
+      std::size_t first = 0;
+      for (const BlockRun& run : bound.runs) {
+        bound.first_blocks.push_back(first);
+        first += static_cast<std::size_t>(run.count());
+      }
+      bound.states.resize(bound.runs.size());
+      bound_.insert_or_assign(name, std::move(bound));
+    } catch (...) {
+      Base::remove(name);
+      throw;
+    }
+    are_batched_ = false;
+  }
+  void remove(const std::string& name) {
+    Base::remove(name);
+    bound_.erase(name);
+    are_batched_ = false;
+  }
+  void set_weights(const std::string& name, const at::Tensor& tensor) {
+    Base::set_weights(name, tensor_view<Scalar>(tensor));
+    bound_.at(name).weights = tensor;
+  }
+  /// Without a tensor for none.
+  void set_gradient(const std::string& name, const at::Tensor& gradient) {
+    BoundParameter& bound = bound_.at(name);
+    bound.gradient = at::Tensor();
+    bound.gradient_runs.clear();
+    if (!gradient.defined()) return Base::set_gradient(name, std::nullopt);
+    symopt::detail::require(gradient.device() == bound.weights.device(), {name},
+                            "the gradient lies on another device than the weights");
+    Base::set_gradient(name, tensor_view<const Scalar>(gradient));
+    const Parameter& parameter = this->parameters_.find(name);
+    const auto blocks = existing(parameter.gradient().values, parameter);
+    const Scalar* const start = gradient.data_ptr<Scalar>();
+    for (std::size_t run = 0; run < bound.runs.size(); ++run) {
+      const std::size_t begin = bound.first_blocks[run];
+      bound.gradient_runs.push_back(
+          runs_of(blocks, begin, begin + static_cast<std::size_t>(bound.runs[run].count()), start));
+    }
+    bound.gradient = gradient;
+  }
+
+  /// Looks at all gradients. Errors: NonFiniteGradient where options say so.
+  StackReport inspect() const {
+    std::vector<at::Tensor> largest;
+    std::vector<const Parameter*> looked_at;
+    for (const auto& parameter : parameters()) {
+      const BoundParameter& bound = bound_.at(parameter->name());
+      const bool is_checked = parameter->options().non_finite != NonFinite::unchecked;
+      if (!is_checked || !bound.gradient.defined() || bound.gradient.numel() == 0) continue;
+      for (const at::Tensor& blocks : seen_of(*parameter, bound)) {
+        largest.push_back(blocks);
+        looked_at.push_back(parameter.get());
+      }
+    }
+    symopt::detail::NonFiniteGradients found;
+    if (!largest.empty()) {
+      const std::vector<at::Tensor> norms =
+          at::_foreach_norm(largest, std::numeric_limits<double>::infinity());
+      const at::Tensor are_finite = at::stack(norms).isfinite();
+      if (!are_finite.all().template item<bool>())
+        for (std::size_t i = 0; i < looked_at.size(); ++i) {
+          const bool is_new = found.parameters.empty() || found.parameters.back() != looked_at[i]->name();
+          if (is_new && !are_finite[static_cast<std::int64_t>(i)].template item<bool>())
+            found.add(*looked_at[i]);
+        }
+    }
+    return this->report_of(std::move(found));
+  }
+
+  /// One step of every parameter that has a gradient. `is_inspected`: inspect() has found nothing. Errors:
+  /// those of LayerwiseOptimizer::step.
+  StackReport step(bool is_inspected = false) {
+    this->parameters_.require_apart();
+    StackReport report;
+    if (!is_inspected) report = inspect();
+    if (!report.non_finite.empty() || !symopt::detail::any_has_gradient(parameters())) return report;
+    for (const auto& parameter : parameters()) prepare(*parameter);
+    const FullPrecision full;
+    form_batches();
+    for (Batch& batch : batches_) batch.step();
+    for (auto& [name, bound] : bound_)
+      if (bound.gradient.defined()) ++bound.steps;
+    report.applied = true;
+    report.step = ++this->steps_;
+    return report;
+  }
+
+  /// After states were loaded.
+  void invalidate_batches() { are_batched_ = false; }
+  /// Takes the states' memory, as of new blocks where there is none.
+  void form_batches() {
+    if (are_batched_) return;
+    std::vector<Batch> batches;
+    for (const auto& parameter : parameters()) {
+      BoundParameter& bound = bound_.at(parameter->name());
+      for (std::size_t run = 0; run < bound.runs.size(); ++run) {
+        if (bound.entries_of(run) == 0) continue;
+        const BatchKey key = key_of(*parameter, bound, run);
+        auto batch = std::ranges::find(batches, key, &Batch::key);
+        if (batch == batches.end()) batch = batches.insert(batch, Batch(key));
+        batch->add(bound, run);
+      }
+    }
+    for (Batch& batch : batches) batch.take_states(at::CppTypeToScalarType<Scalar>::value);
+    batches_ = std::move(batches);
+    are_batched_ = true;
+  }
+
+ private:
+  static symopt::detail::form::Rule form_of(const Parameter& parameter) {
+    namespace form = symopt::detail::form;
+    const auto& make = parameter.rule().form;
+    form::Rule rule;
+    if (make) rule = make();
+    symopt::detail::require(!std::holds_alternative<form::Unknown>(rule.value), {parameter.name()}, [&] {
+      return "the rule " + parameter.facts().rule +
+             " has no form by libtorch's operations, which step what does not lie in CPU memory; " +
+             (parameter.facts().keeps_state
+                  ? "a rule with a state of its own steps in CPU memory alone"
+                  : "give each of its maps a member `void torch_apply(at::Tensor& blocks) const`");
+    });
+    return rule;
+  }
+
+  template <class Element>
+  static std::vector<symopt::detail::BlockView<Element>> existing(
+      std::vector<symopt::detail::BlockView<Element>> blocks, const Parameter& parameter) {
+    for (auto& block : blocks) block = parameter.mask().existing(block);
+    return blocks;
+  }
+
+  /// What is looked at of a gradient: all of it, or the rows that exist.
+  static std::vector<at::Tensor> seen_of(const Parameter& parameter, const BoundParameter& bound) {
+    if (parameter.mask().is_all()) return {bound.gradient};
+    std::vector<at::Tensor> blocks;
+    for (std::size_t run = 0; run < bound.runs.size(); ++run)
+      if (bound.entries_of(run) > 0) blocks.push_back(bound.gradient_blocks(run));
+    return blocks;
+  }
+
+  static BatchKey key_of(const Parameter& parameter, const BoundParameter& bound, std::size_t run) {
+    const kernel::StepCoefficients c = symopt::detail::step_coefficients(parameter.options(), 0, 1);
+    const bool maps = std::holds_alternative<symopt::detail::form::Map>(bound.rule.value);
+    const bool is_flat = is_entrywise(bound.rule);
+    return {.rule = bound.rule,
+            .device = bound.weights.device(),
+            .rows = is_flat ? 0 : bound.rows_of(run),
+            .cols = is_flat ? 0 : bound.runs[run].cols(),
+            .beta = maps ? c.beta : 0,
+            .gradient_weight = maps ? c.gradient_weight : 0,
+            .nesterov = maps && c.nesterov};
+  }
+
+  void prepare(const Parameter& parameter) {
+    parameter.require_factors(this->schedule_);
+    BoundParameter& bound = bound_.at(parameter.name());
+    bound.coefficients.clear();
+    for (const std::size_t block : bound.first_blocks)
+      bound.coefficients.push_back(this->schedule_.coefficients(
+          parameter.options(), parameter.scale_factor(parameter.options().scale, block)));
+  }
+
+  std::unordered_map<std::string, BoundParameter> bound_;  // nodes: batches hold their addresses
+  std::vector<Batch> batches_;
+  bool are_batched_ = false;
+};
+
+}}}}  // namespace symopt::interop::detail
