@@ -5,6 +5,7 @@
 #include <symopt/polar/quintic.hpp>
 #include <symopt/side.hpp>
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <type_traits>
@@ -155,6 +156,18 @@ struct Adaptive {
   friend bool operator==(const Adaptive&, const Adaptive&) = default;
 };
 
+/// A rule for pairs of blocks of some rank: its normalization, and the algebra that the pair does not see.
+struct Pair {
+  bool is_full = false;                        ///< all r x r matrices; else those of the numbers below
+  std::vector<std::int64_t> numbers{};         ///< of each column the number of a positive element
+  std::vector<std::int64_t> first{}, second{};  ///< the two columns of each plane, where there are planes
+  bool is_in_order = true;                     ///< planes of neighbours
+  std::vector<Stage> stages{};                 ///< N
+  double damping = 0;
+  bool is_horizontal = false;
+  friend bool operator==(const Pair&, const Pair&) = default;
+};
+
 /// A rule that is no list of these.
 struct Unknown {
   friend bool operator==(const Unknown&, const Unknown&) = default;
@@ -162,7 +175,7 @@ struct Unknown {
 
 /// A rule and the projection P of its group, which horizontal decay uses and Adaptive beside it.
 struct Rule {
-  std::variant<Unknown, Map, AdamW, Adaptive> value{};
+  std::variant<Unknown, Map, AdamW, Adaptive, Pair> value{};
   Projection projection{};
   friend bool operator==(const Rule&, const Rule&) = default;
 };

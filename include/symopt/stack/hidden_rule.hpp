@@ -3,6 +3,7 @@
 
 #include <symopt/optimizer/rule_form.hpp>
 #include <symopt/stack/any_blocks.hpp>
+#include <symopt/stack/pair_side.hpp>
 #include <symopt/stack/stack_options.hpp>
 
 #include <functional>
@@ -28,6 +29,8 @@ struct HiddenRule {
   std::function<std::optional<double>(Shape)> root_mean_square;
   /// The rule as data, for steps by other means than blocks.
   std::function<form::Rule()> form;
+  /// Of one block of a pair.
+  std::optional<PairSide> side{};
 };
 
 }}}  // namespace symopt::detail

@@ -5,6 +5,7 @@
 #include <symopt/pair/pair_options.hpp>
 #include <symopt/pair/pair_update.hpp>
 #include <symopt/stack/any_blocks.hpp>
+#include <symopt/stack/pair_side.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -19,13 +20,6 @@
 // Their blocks know each other by a link. The half that steps first leaves its inputs there, the last one
 // steps all.
 namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
-
-/// The side of a pair that a parameter is.
-enum class PairSide { a, b };
-
-constexpr const char* to_string(PairSide side) {
-  return side == PairSide::a ? "A" : "B";
-}
 
 /// The link between the parameters of one pair, or of several pairs of one size, as the heads of an
 /// attention. Blocks number k of the one side and of the other are a pair; where the one side has a multiple

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/pair/form_of_pair.hpp>
 #include <symopt/stack/pair_link.hpp>
 #include <symopt/stack/role.hpp>
 
@@ -63,7 +64,13 @@ HiddenRule<Scalar> hidden_half(const std::shared_ptr<PairLink<Rule, Scalar>>& li
             return std::make_unique<PairHalf<Rule, Scalar>>(link, side, options, plan);
           },
           .scale_factor = [link](Scale scale, Shape) { return pair_scale_factor(scale, link->shape()); },
-          .root_mean_square = [](Shape) { return std::optional<double>(); }};
+          .root_mean_square = [](Shape) { return std::optional<double>(); },
+          .form =
+              [link] {
+                const Index rank = link->half(0).shapes.front().cols;
+                return form_of_pair(link->rule(), link->options(), rank);
+              },
+          .side = side};
 }
 
 }  // namespace detail

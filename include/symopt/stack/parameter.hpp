@@ -50,7 +50,7 @@ class Parameter {
   const HiddenRule<Scalar>& rule() const { return rule_; }
   const WeightsTensors<Scalar>& tensors() const { return tensors_; }
   const StoredWeights<Scalar>& weights() const { return weights_; }
-  AnyBlocks<Scalar>& blocks() { return *blocks_; }
+  AnyBlocks<Scalar>& blocks() const { return *blocks_; }
   const std::shared_ptr<AnyBlocks<Scalar>>& shared_blocks() const { return blocks_; }
   const Layout& layout() const { return layout_; }
   const RowMask& mask() const { return mask_; }

@@ -35,6 +35,7 @@ struct BatchArrays {
 
   std::vector<BatchArray> operator()(const form::Unknown&) const { return {}; }
   std::vector<BatchArray> operator()(const form::Map&) const { return {block("momentum")}; }
+  std::vector<BatchArray> operator()(const form::Pair&) const { return {block("momentum")}; }
   std::vector<BatchArray> operator()(const form::AdamW&) const { return {block("first"), block("second")}; }
   std::vector<BatchArray> operator()(const form::Adaptive& rule) const {
     const auto numbers = [](std::int64_t count) {
@@ -86,6 +87,7 @@ struct RuleStep {
   at::Tensor operator()() const { return std::visit(*this, rule.value); }
 
   at::Tensor operator()(const form::Unknown&) const { return gradient; }
+  at::Tensor operator()(const form::Pair&) const { return gradient; }  // by PairBatch
   at::Tensor operator()(const form::Map& map) const {
     at::Tensor& average = state[0];
     average.mul_(momentum.beta).add_(gradient, momentum.gradient_weight);

@@ -3,6 +3,7 @@
 
 #include <symopt/interop/torch/batch.hpp>
 #include <symopt/interop/torch/bound_parameter.hpp>
+#include <symopt/interop/torch/pair_batch.hpp>
 #include <symopt/interop/torch_tensor.hpp>
 #include <symopt/stack/layerwise_optimizer.hpp>
 
@@ -160,6 +161,7 @@ class TensorStack : private BasicLayerwiseOptimizer<Scalar> {
     const FullPrecision full;
     form_batches();
     for (Batch& batch : batches_) batch.step();
+    for (PairBatch& batch : pair_batches_) batch.step();
     for (auto& [name, bound] : bound_)
       if (bound.gradient.defined()) ++bound.steps;
     report.applied = true;
@@ -173,8 +175,13 @@ class TensorStack : private BasicLayerwiseOptimizer<Scalar> {
   void form_batches() {
     if (are_batched_) return;
     std::vector<Batch> batches;
+    std::vector<LinkedParameters> links;
     for (const auto& parameter : parameters()) {
       BoundParameter& bound = bound_.at(parameter->name());
+      if (parameter->blocks().is_paired()) {
+        join_link(*parameter, bound, links);
+        continue;
+      }
       for (std::size_t run = 0; run < bound.runs.size(); ++run) {
         if (bound.entries_of(run) == 0) continue;
         const BatchKey key = key_of(*parameter, bound, run);
@@ -185,6 +192,18 @@ class TensorStack : private BasicLayerwiseOptimizer<Scalar> {
     }
     for (Batch& batch : batches) batch.take_states(at::CppTypeToScalarType<Scalar>::value);
     batches_ = std::move(batches);
+    pair_batches_.clear();
+    for (const LinkedParameters& link : links) {
+      if (link.a.empty() || link.b.empty()) continue;  // refused by a step
+      const auto& pair = std::get<symopt::detail::form::Pair>(link.a.front()->rule.value);
+      const auto batch =
+          std::ranges::find_if(pair_batches_, [&](const PairBatch& each) { return each.takes(pair, link); });
+      if (batch != pair_batches_.end()) {
+        batch->add(link);
+      } else {
+        pair_batches_.emplace_back(pair, link);
+      }
+    }
     are_batched_ = true;
   }
 
@@ -233,7 +252,22 @@ class TensorStack : private BasicLayerwiseOptimizer<Scalar> {
             .nesterov = maps && c.nesterov};
   }
 
-  void prepare(const Parameter& parameter) {
+  /// A parameter of a pair, its momenta in memory of their own.
+  void join_link(const Parameter& parameter, BoundParameter& bound, std::vector<LinkedParameters>& links) {
+    for (std::size_t run = 0; run < bound.runs.size(); ++run)
+      if (bound.states[run].empty())
+        bound.states[run].push_back(
+            at::zeros({bound.runs[run].count(), bound.runs[run].rows(), bound.runs[run].cols()},
+                      at::TensorOptions().dtype(bound.weights.dtype()).device(bound.weights.device())));
+    const void* const pair = parameter.blocks().pair();
+    auto link = std::ranges::find(links, pair, &LinkedParameters::link);
+    if (link == links.end()) link = links.insert(link, LinkedParameters{pair, {}, {}});
+    const bool is_a = parameter.rule().side == symopt::detail::PairSide::a;
+    (is_a ? link->a : link->b).push_back(&bound);
+  }
+
+  void prepare(Parameter& parameter) {
+    parameter.blocks().announce(parameter.has_gradient());  // a pair that is not whole is refused
     parameter.require_factors(this->schedule_);
     BoundParameter& bound = bound_.at(parameter.name());
     bound.coefficients.clear();
@@ -244,6 +278,7 @@ class TensorStack : private BasicLayerwiseOptimizer<Scalar> {
 
   std::unordered_map<std::string, BoundParameter> bound_;  // nodes: batches hold their addresses
   std::vector<Batch> batches_;
+  std::vector<PairBatch> pair_batches_;
   bool are_batched_ = false;
 };
 
