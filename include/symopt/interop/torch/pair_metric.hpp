@@ -63,7 +63,7 @@ class TensorMetric {
                                                          : std::numeric_limits<float>::epsilon());
       // Floats have no more digits than a Gram matrix in double carries; doubles need a factor.
       is_factor_ = weights.scalar_type() == at::kDouble;
-      form_ = is_factor_ ? std::get<1>(at::linalg_qr(lines, "r")) : gram_matrices(lines, Side::right);
+      form_ = is_factor_ ? factor_of(lines) : gram_matrices(lines, Side::right);
       invert();
     } else {
       lengths_ = at::linalg_vector_norm(lines, 2, {{-2}});
@@ -78,7 +78,7 @@ class TensorMetric {
     if (plan_->pair.is_full) {
       const at::Tensor added = partner.root_ * damping.unsqueeze(-1);
       if (is_factor_) {
-        result.form_ = std::get<1>(at::linalg_qr(at::cat({form_, added.transpose(-2, -1)}, -2), "r"));
+        result.form_ = factor_of(at::cat({form_, added.transpose(-2, -1)}, -2));
       } else {
         result.form_ = form_ + added.matmul(added.transpose(-2, -1));
       }
@@ -115,6 +115,12 @@ class TensorMetric {
   const at::Tensor& root() const { return root_; }
 
  private:
+  /// R, r x r, with R^T R = B^T B.
+  static at::Tensor factor_of(const at::Tensor& lines) {
+    const std::int64_t missing = lines.size(-1) - lines.size(-2);
+    const at::Tensor enough = missing > 0 ? at::constant_pad_nd(lines, {0, 0, 0, missing}) : lines;
+    return std::get<1>(at::linalg_qr(enough, "r"));
+  }
   void invert_lengths() {
     const at::Tensor is_zero = lengths_ == 0;
     root_ = lengths_.reciprocal().masked_fill_(is_zero, 0);
