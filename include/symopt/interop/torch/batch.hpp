@@ -66,12 +66,12 @@ class Batch {
   /// of steps among neighbours.
   void step() {
     for (std::size_t begin = 0; begin < pieces_.size();) {
-      if (!pieces_[begin].parameter->gradient.defined()) {
+      if (!pieces_[begin].parameter->has_gradient()) {
         ++begin;
         continue;
       }
       std::size_t end = begin + 1;
-      while (end < pieces_.size() && pieces_[end].parameter->gradient.defined() &&
+      while (end < pieces_.size() && pieces_[end].parameter->has_gradient() &&
              pieces_[end].parameter->steps == pieces_[begin].parameter->steps)
         ++end;
       step(begin, end);
@@ -98,10 +98,7 @@ class Batch {
 
   void step(std::size_t begin, std::size_t end) {
     std::vector<at::Tensor> gradients;
-    for (std::size_t p = begin; p < end; ++p) {
-      const at::Tensor blocks = pieces_[p].parameter->gradient_blocks(pieces_[p].run);
-      gradients.push_back(key_.is_entrywise() ? blocks.reshape({-1}) : blocks);
-    }
+    for (std::size_t p = begin; p < end; ++p) pieces_[p].parameter->add_gradient(pieces_[p].run, gradients);
     const std::int64_t first = pieces_[begin].begin;
     const std::int64_t length = pieces_[end - 1].begin + pieces_[end - 1].length - first;
     const at::Tensor gradient = gradients.size() == 1 ? gradients.front() : at::cat(gradients);
@@ -116,32 +113,32 @@ class Batch {
 
   /// W <- W - decay W (or decay P W) - step size * direction.
   void move_along(const at::Tensor& direction, std::size_t begin, std::size_t end) {
+    std::vector<std::int64_t> lengths;
+    for (std::size_t p = begin; p < end; ++p) lengths.push_back(pieces_[p].length);
+    const std::vector<at::Tensor> parts = direction.split_with_sizes(lengths);
     std::vector<at::Tensor> weights, directions;
     std::vector<at::Scalar> keeps, step_sizes;
     bool decays = false, are_alike = true;
     for (std::size_t p = begin; p < end; ++p) {
-      const Piece& piece = pieces_[p];
-      const kernel::StepCoefficients& c = piece.parameter->coefficients[piece.run];
-      const BlockRun& run = piece.parameter->runs[piece.run];
-      const at::Tensor part = direction.narrow(0, piece.begin - pieces_[begin].begin, piece.length);
-      if (c.decay != 0 && c.decay_is_horizontal) {
-        const at::Tensor decaying =
-            projected(piece.parameter->weight_blocks(piece.run), key_.rule.projection);
-        piece.parameter->subtract(piece.run, decaying * c.decay);
-      }
-      const double keep = c.decay_is_horizontal ? 1.0 : 1.0 - c.decay;
-      if (piece.parameter->selected_rows.defined()) {
-        const at::Tensor blocks = piece.parameter->weight_blocks(piece.run);
-        const at::Tensor moved = (blocks * keep).sub_(part.reshape(blocks.sizes()), c.step_size);
-        piece.parameter->replace(piece.run, moved);
+      BoundParameter& parameter = *pieces_[p].parameter;
+      const std::size_t run = pieces_[p].run;
+      const at::Tensor& part = parts[p - begin];
+      const kernel::StepCoefficients& c = parameter.coefficients[run];
+      const bool is_horizontal = c.decay != 0 && c.decay_is_horizontal;
+      if (is_horizontal || parameter.selected_rows.defined()) {
+        const at::Tensor blocks = parameter.weight_blocks(run);
+        const at::Tensor kept = is_horizontal ? blocks - projected(blocks, key_.rule.projection) * c.decay
+                                              : blocks * (1.0 - c.decay);
+        parameter.replace(run, kept.sub(part.reshape(blocks.sizes()), c.step_size));
         continue;
       }
-      weights.push_back(run.of(piece.parameter->weights));
-      directions.push_back(run.shaped(part));
-      keeps.emplace_back(keep);
+      const at::Tensor& place = parameter.place(run);
+      weights.push_back(place);
+      directions.push_back(part.sizes() == place.sizes() ? part : part.reshape(place.sizes()));
+      keeps.emplace_back(1.0 - c.decay);
       step_sizes.emplace_back(c.step_size);
-      decays = decays || keep != 1.0;
-      are_alike = are_alike && step_sizes.back().toDouble() == step_sizes.front().toDouble();
+      decays = decays || c.decay != 0;
+      are_alike = are_alike && c.step_size == step_sizes.front().toDouble();
     }
     if (weights.empty()) return;
     if (decays) at::_foreach_mul_(weights, keeps);

@@ -36,21 +36,22 @@ struct LinkedParameters {
   bool is_any_moved() const {
     return std::ranges::any_of(a, has_gradient) || std::ranges::any_of(b, has_gradient);
   }
-  static bool has_gradient(const BoundParameter* parameter) { return parameter->gradient.defined(); }
+  static bool has_gradient(const BoundParameter* parameter) { return parameter->has_gradient(); }
 };
 
 /// Pairs of one rule and of blocks of one size, that step as one batch.
 class PairBatch {
  public:
   PairBatch(const form::Pair& pair, const LinkedParameters& first)
-      : plan_(pair, first.a.front()->weights.device()), links_{first} {}
+      : plan_(pair, first.a.front()->weights().device()), links_{first} {}
 
   /// Tests whether pairs of that rule may join the batch.
   bool takes(const form::Pair& pair, const LinkedParameters& link) const {
     const LinkedParameters& own = links_.front();
     const auto is_alike = [](const BoundParameter* x, const BoundParameter* y) {
       return x->runs.front().rows() == y->runs.front().rows() &&
-             x->runs.front().cols() == y->runs.front().cols() && x->weights.device() == y->weights.device();
+             x->runs.front().cols() == y->runs.front().cols() &&
+             x->weights().device() == y->weights().device();
     };
     return pair == plan_.pair && is_alike(own.a.front(), link.a.front()) &&
            is_alike(own.b.front(), link.b.front()) && each(own.a, own) == each(link.a, link) &&
@@ -112,12 +113,12 @@ class PairBatch {
       return joined(parameter, [&](std::size_t run) { return parameter.weight_blocks(run); });
     };
     const auto momenta_of = [](const BoundParameter& parameter) {
-      if (!parameter.gradient.defined()) return at::Tensor();
+      if (!parameter.has_gradient()) return at::Tensor();
       return joined(parameter, [&](std::size_t run) {
         const kernel::StepCoefficients& c = parameter.coefficients[run];
         const at::Tensor& average = parameter.states[run].front();
         if (!c.nesterov) return average;
-        return (average * c.beta).add_(parameter.gradient_blocks(run), c.gradient_weight);
+        return (average * c.beta).add_(gradient_of(parameter, run), c.gradient_weight);
       });
     };
     const PairDirections directions =
@@ -130,10 +131,15 @@ class PairBatch {
     move_along(links, &LinkedParameters::b, directions.b);
   }
 
+  static at::Tensor gradient_of(const BoundParameter& parameter, std::size_t run) {
+    std::vector<at::Tensor> parts;
+    parameter.add_gradient(run, parts);
+    return parts.size() == 1 ? parts.front() : at::cat(parts);
+  }
   static void advance(BoundParameter& parameter) {
     for (std::size_t run = 0; run < parameter.runs.size(); ++run) {
       const kernel::StepCoefficients& c = parameter.coefficients[run];
-      parameter.states[run].front().mul_(c.beta).add_(parameter.gradient_blocks(run), c.gradient_weight);
+      parameter.states[run].front().mul_(c.beta).add_(gradient_of(parameter, run), c.gradient_weight);
     }
   }
 
@@ -152,7 +158,7 @@ class PairBatch {
       are_alike = are_alike && each.back() == each.front();
     }
     const auto options =
-        at::TensorOptions().dtype(at::kDouble).device(links.front()->a.front()->weights.device());
+        at::TensorOptions().dtype(at::kDouble).device(links.front()->a.front()->weights().device());
     if (are_alike) return at::full({1, 1}, each.front(), options);
     return at::tensor(each, at::kDouble).unsqueeze(1).to(options.device());
   }
@@ -175,7 +181,7 @@ class PairBatch {
         for (std::size_t run = 0; run < parameter->runs.size(); ++run) {
           const auto c = symopt::detail::of_one_block(parameter->coefficients[run]);
           const std::int64_t count = parameter->runs[run].count();
-          weights.push_back(parameter->runs[run].of(parameter->weights));
+          weights.push_back(parameter->place(run));
           steps.push_back(parameter->runs[run].shaped(blocks.narrow(0, begin, count)));
           keeps.emplace_back(1.0 - c.decay);
           step_sizes.emplace_back(c.step_size);

@@ -71,21 +71,17 @@ class TensorStack : private BasicLayerwiseOptimizer<Scalar> {
     Base::add(name, role, tensor_view<Scalar>(tensor), std::nullopt);
     try {
       const Parameter& parameter = this->parameters_.find(name);
-      BoundParameter bound{.weights = tensor, .rule = form_of(parameter)};
+      const symopt::detail::form::Rule rule = form_of(parameter);
       const auto blocks = existing(parameter.weights().values, parameter);
-      bound.runs = runs_of(blocks, 0, blocks.size(), tensor.data_ptr<Scalar>());
+      at::Tensor selected;
       if (!blocks.empty() && blocks.front().selected_rows != nullptr)
-        bound.selected_rows =
-            at::tensor(at::ArrayRef<Index>(blocks.front().selected_rows,
-                                           static_cast<std::size_t>(blocks.front().selected_count)),
-                       at::kLong)
-                .to(tensor.device());
-      std::size_t first = 0;
-      for (const BlockRun& run : bound.runs) {
-        bound.first_blocks.push_back(first);
-        first += static_cast<std::size_t>(run.count());
-      }
-      bound.states.resize(bound.runs.size());
+        selected = at::tensor(at::ArrayRef<Index>(blocks.front().selected_rows,
+                                                  static_cast<std::size_t>(blocks.front().selected_count)),
+                              at::kLong)
+                       .to(tensor.device());
+      BoundParameter bound(rule, is_entrywise(rule),
+                           runs_of(blocks, 0, blocks.size(), tensor.data_ptr<Scalar>()), selected);
+      bound.set_weights(tensor);
       bound_.insert_or_assign(name, std::move(bound));
     } catch (...) {
       Base::remove(name);
@@ -100,26 +96,29 @@ class TensorStack : private BasicLayerwiseOptimizer<Scalar> {
   }
   void set_weights(const std::string& name, const at::Tensor& tensor) {
     Base::set_weights(name, tensor_view<Scalar>(tensor));
-    bound_.at(name).weights = tensor;
+    bound_.at(name).set_weights(tensor);
   }
   /// Without a tensor for none.
   void set_gradient(const std::string& name, const at::Tensor& gradient) {
     BoundParameter& bound = bound_.at(name);
-    bound.gradient = at::Tensor();
-    bound.gradient_runs.clear();
-    if (!gradient.defined()) return Base::set_gradient(name, std::nullopt);
-    symopt::detail::require(gradient.device() == bound.weights.device(), {name},
+    if (!gradient.defined()) {
+      bound.set_gradient(gradient, {});
+      Base::set_gradient(name, std::nullopt);
+      return;
+    }
+    symopt::detail::require(gradient.device() == bound.weights().device(), {name},
                             "the gradient lies on another device than the weights");
     Base::set_gradient(name, tensor_view<const Scalar>(gradient));
     const Parameter& parameter = this->parameters_.find(name);
     const auto blocks = existing(parameter.gradient().values, parameter);
     const Scalar* const start = gradient.data_ptr<Scalar>();
+    std::vector<std::vector<BlockRun>> runs;
     for (std::size_t run = 0; run < bound.runs.size(); ++run) {
       const std::size_t begin = bound.first_blocks[run];
-      bound.gradient_runs.push_back(
+      runs.push_back(
           runs_of(blocks, begin, begin + static_cast<std::size_t>(bound.runs[run].count()), start));
     }
-    bound.gradient = gradient;
+    bound.set_gradient(gradient, std::move(runs));
   }
 
   /// Looks at all gradients. Errors: NonFiniteGradient where options say so.
@@ -129,7 +128,7 @@ class TensorStack : private BasicLayerwiseOptimizer<Scalar> {
     for (const auto& parameter : parameters()) {
       const BoundParameter& bound = bound_.at(parameter->name());
       const bool is_checked = parameter->options().non_finite != NonFinite::unchecked;
-      if (!is_checked || !bound.gradient.defined() || bound.gradient.numel() == 0) continue;
+      if (!is_checked || !bound.has_gradient() || bound.gradient().numel() == 0) continue;
       for (const at::Tensor& blocks : seen_of(*parameter, bound)) {
         largest.push_back(blocks);
         looked_at.push_back(parameter.get());
@@ -163,7 +162,7 @@ class TensorStack : private BasicLayerwiseOptimizer<Scalar> {
     for (Batch& batch : batches_) batch.step();
     for (PairBatch& batch : pair_batches_) batch.step();
     for (auto& [name, bound] : bound_)
-      if (bound.gradient.defined()) ++bound.steps;
+      if (bound.has_gradient()) ++bound.steps;
     report.applied = true;
     report.step = ++this->steps_;
     return report;
@@ -232,10 +231,10 @@ class TensorStack : private BasicLayerwiseOptimizer<Scalar> {
 
   /// What is looked at of a gradient: all of it, or the rows that exist.
   static std::vector<at::Tensor> seen_of(const Parameter& parameter, const BoundParameter& bound) {
-    if (parameter.mask().is_all()) return {bound.gradient};
+    if (parameter.mask().is_all()) return {bound.gradient()};
     std::vector<at::Tensor> blocks;
     for (std::size_t run = 0; run < bound.runs.size(); ++run)
-      if (bound.entries_of(run) > 0) blocks.push_back(bound.gradient_blocks(run));
+      if (bound.entries_of(run) > 0) bound.add_gradient(run, blocks);
     return blocks;
   }
 
@@ -244,7 +243,7 @@ class TensorStack : private BasicLayerwiseOptimizer<Scalar> {
     const bool maps = std::holds_alternative<symopt::detail::form::Map>(bound.rule.value);
     const bool is_flat = is_entrywise(bound.rule);
     return {.rule = bound.rule,
-            .device = bound.weights.device(),
+            .device = bound.weights().device(),
             .rows = is_flat ? 0 : bound.rows_of(run),
             .cols = is_flat ? 0 : bound.runs[run].cols(),
             .beta = maps ? c.beta : 0,
@@ -258,7 +257,7 @@ class TensorStack : private BasicLayerwiseOptimizer<Scalar> {
       if (bound.states[run].empty())
         bound.states[run].push_back(
             at::zeros({bound.runs[run].count(), bound.runs[run].rows(), bound.runs[run].cols()},
-                      at::TensorOptions().dtype(bound.weights.dtype()).device(bound.weights.device())));
+                      at::TensorOptions().dtype(bound.weights().dtype()).device(bound.weights().device())));
     const void* const pair = parameter.blocks().pair();
     auto link = std::ranges::find(links, pair, &LinkedParameters::link);
     if (link == links.end()) link = links.insert(link, LinkedParameters{pair, {}, {}});
