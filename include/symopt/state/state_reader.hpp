@@ -173,7 +173,7 @@ class StateReader {
 
   /// Tests whether the name in a file is that of the rule here. Files of version 0.1 may spell a default.
   static bool names_one_rule(const nlohmann::json& found, const nlohmann::json& here) {
-    return found.is_string() && symopt::detail::without_default_method(found.get<std::string>()) == here;
+    return found.is_string() && here == symopt::detail::without_default_method(found.get<std::string>());
   }
 
   void changed(const symopt::detail::SavedParameter& parameter, const std::string& difference) {

@@ -28,11 +28,12 @@ class FullPrecision {
  public:
   FullPrecision() : before_(at::globalContext().float32MatmulPrecision()) {
     if (before_ != at::Float32MatmulPrecision::HIGHEST)
-      at::globalContext().setFloat32MatmulPrecision(at::Float32MatmulPrecision::HIGHEST);
+      at::globalContext().setFloat32MatmulPrecision("highest");
   }
   ~FullPrecision() {
     if (before_ != at::Float32MatmulPrecision::HIGHEST)
-      at::globalContext().setFloat32MatmulPrecision(before_);
+      at::globalContext().setFloat32MatmulPrecision(
+          before_ == at::Float32MatmulPrecision::HIGH ? "high" : "medium");
   }
   FullPrecision(const FullPrecision&) = delete;
   FullPrecision& operator=(const FullPrecision&) = delete;
