@@ -40,6 +40,8 @@ struct TorchStackAccess;
 struct TorchOptions {
   /// Tensors in CPU memory, too, step by libtorch's operations, as those of other devices do: to compare.
   bool by_operations = false;
+  /// Of the tensors that step by operations.
+  PolarProducts polar_products = PolarProducts::as_weights;
 };
 
 /// symopt as an optimizer of libtorch: a LayerwiseOptimizer over the parameters' memory, updated in place.
@@ -55,7 +57,9 @@ class TorchOptimizer : public torch::optim::Optimizer {
   /// and for two parameters in the same memory.
   explicit TorchOptimizer(std::vector<torch::optim::OptimizerParamGroup> groups, TorchOptions options = {})
       : torch::optim::Optimizer(std::move(groups), std::make_unique<detail::NoDefaultOptions>()),
-        options_(options) {
+        options_(options),
+        float_tensors_(options.polar_products),
+        double_tensors_(options.polar_products) {
     bind_all();
   }
 

@@ -3,7 +3,7 @@
 
 #include <symopt/memory/tensor_view.hpp>
 
-#include <torch/types.h>
+#include <ATen/ATen.h>
 
 #include <type_traits>
 
@@ -11,7 +11,7 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace interop {
 
 /// The memory of a CPU tensor, with its shape and strides. Scalar: that of the tensor, or const.
 template <class Scalar>
-TensorView<Scalar> tensor_view(const torch::Tensor& tensor) {
+TensorView<Scalar> tensor_view(const at::Tensor& tensor) {
   return TensorView<Scalar>(tensor.data_ptr<std::remove_const_t<Scalar>>(),
                             {tensor.sizes().begin(), tensor.sizes().end()},
                             {tensor.strides().begin(), tensor.strides().end()});

@@ -52,10 +52,19 @@ concept HasTorchApply = requires(const Map& map, at::Tensor& blocks) {
   map.torch_apply(blocks);
 };
 
-/// A way to a polar factor as data; nothing for one of a user's.
+/// A way to a polar factor of a user's that computes itself by libtorch's operations: a member
+///   void torch_apply(at::Tensor& blocks, Side gram_side) const
+template <class Method>
+concept HasTorchPolar = requires(const Method& method, at::Tensor& blocks) {
+  method.torch_apply(blocks, Side::left);
+};
+
+/// A way to a polar factor as data; nothing for one that is only known by its code.
 template <class Method>
 std::optional<form::PolarMethod> form_of_polar_method([[maybe_unused]] const Method& method) {
-  if constexpr (std::same_as<Method, polar::Zolotarev>) {
+  if constexpr (HasTorchPolar<Method>) {
+    return form::TorchPolar(method);
+  } else if constexpr (std::same_as<Method, polar::Zolotarev>) {
     return form::Zolotarev{method.terms, method.lower_bound, method.upper_bound};
   } else if constexpr (std::same_as<Method, polar::NewtonSchulz> ||
                        std::same_as<Method, polar::PolarExpress>) {

@@ -67,13 +67,32 @@ struct Iteration {
   polar::QuinticList coefficients{{1, 0, 0}};
   double safety = 1, eps = 0;
   std::optional<int> restart_after{};  ///< in Gram space
+  bool in_bfloat16 = false;            ///< the products, where they are libtorch's
   friend bool operator==(const Iteration&, const Iteration&) = default;
 };
 struct Exact {
   double cutoff = 0;
   friend bool operator==(const Exact&, const Exact&) = default;
 };
-using PolarMethod = std::variant<Minimax, Zolotarev, Iteration, Exact>;
+/// One of a user's with a member torch_apply.
+class TorchPolar {
+ public:
+  template <class Method>
+  explicit TorchPolar(const Method& method)
+      : method_(std::make_shared<const Method>(method)),
+        apply_([](const void* any, at::Tensor& blocks, Side gram_side) {
+          static_cast<const Method*>(any)->torch_apply(blocks, gram_side);
+        }) {}
+
+  /// blocks, batch x m x n, <- their polar factors.
+  void operator()(at::Tensor& blocks, Side gram_side) const { apply_(method_.get(), blocks, gram_side); }
+  friend bool operator==(const TorchPolar& a, const TorchPolar& b) { return a.method_ == b.method_; }
+
+ private:
+  std::shared_ptr<const void> method_;
+  void (*apply_)(const void*, at::Tensor&, Side);
+};
+using PolarMethod = std::variant<Minimax, Zolotarev, Iteration, Exact, TorchPolar>;
 ///@}
 
 /// The polar factor, through the Gram matrix of that side; of the shorter one where none is named.

@@ -223,13 +223,20 @@ inline at::Tensor polar_factors(const at::Tensor& blocks, const form::PolarFacto
   const bool is_line = blocks.size(-2) <= 1 || blocks.size(-1) <= 1;
   if (const auto* exact = std::get_if<form::Exact>(&polar.method))
     return exact_polar_factors(blocks, side, exact->cutoff);
+  if (const auto* own = std::get_if<form::TorchPolar>(&polar.method)) {
+    at::Tensor factors = blocks.clone();
+    (*own)(factors, side);
+    return factors;
+  }
   const at::Tensor largest = largest_entries(blocks), scaled = blocks / largest;
   if (const auto* iteration = std::get_if<form::Iteration>(&polar.method)) {
     const at::Tensor norms =
         frobenius_norms(scaled) * iteration->safety + iteration->eps / largest.to(at::kDouble);
-    const at::Tensor x = scaled / norms.masked_fill(norms == 0, 1).to(blocks.scalar_type());
-    return iteration->restart_after ? iterated_in_gram_space(x, side, *iteration)
-                                    : iterated(x, side, *iteration);
+    at::Tensor x = scaled / norms.masked_fill(norms == 0, 1).to(blocks.scalar_type());
+    if (iteration->in_bfloat16) x = x.to(at::kBFloat16);
+    x = iteration->restart_after ? iterated_in_gram_space(x, side, *iteration)
+                                 : iterated(x, side, *iteration);
+    return x.to(blocks.scalar_type());
   }
   const auto* minimax = std::get_if<form::Minimax>(&polar.method);
   if (minimax != nullptr && is_line) return over_frobenius_norms(blocks);

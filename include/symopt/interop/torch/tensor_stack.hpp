@@ -4,6 +4,7 @@
 #include <symopt/interop/torch/batch.hpp>
 #include <symopt/interop/torch/bound_parameter.hpp>
 #include <symopt/interop/torch/pair_batch.hpp>
+#include <symopt/interop/torch/polar_products.hpp>
 #include <symopt/interop/torch_tensor.hpp>
 #include <symopt/stack/layerwise_optimizer.hpp>
 
@@ -53,7 +54,9 @@ class TensorStack : private BasicLayerwiseOptimizer<Scalar> {
   using Parameter = symopt::detail::Parameter<Scalar>;
 
  public:
-  TensorStack() { this->maker_.leave_states_out(); }
+  explicit TensorStack(PolarProducts products = PolarProducts::as_weights) : products_(products) {
+    this->maker_.leave_states_out();
+  }
 
   using Base::contains;
   using Base::options;
@@ -208,7 +211,7 @@ class TensorStack : private BasicLayerwiseOptimizer<Scalar> {
   }
 
  private:
-  static symopt::detail::form::Rule form_of(const Parameter& parameter) {
+  symopt::detail::form::Rule form_of(const Parameter& parameter) const {
     namespace form = symopt::detail::form;
     const auto& make = parameter.rule().form;
     form::Rule rule;
@@ -220,6 +223,7 @@ class TensorStack : private BasicLayerwiseOptimizer<Scalar> {
                   ? "a rule with a state of its own steps in CPU memory alone"
                   : "give each of its maps a member `void torch_apply(at::Tensor& blocks) const`");
     });
+    if (products_ == PolarProducts::bfloat16) rule = with_products_in_bfloat16(std::move(rule));
     return rule;
   }
 
@@ -276,6 +280,7 @@ class TensorStack : private BasicLayerwiseOptimizer<Scalar> {
           parameter.options(), parameter.scale_factor(parameter.options().scale, block)));
   }
 
+  PolarProducts products_;
   std::unordered_map<std::string, BoundParameter> bound_;  // nodes: batches hold their addresses
   std::vector<Batch> batches_;
   std::vector<PairBatch> pair_batches_;
