@@ -1,18 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
-// The same step by libtorch: the published rules in tensor operations, and AdamW for everything.
+// The same step by libtorch: the published rules in tensor operations, AdamW for everything, and symopt's
+// rules in the operations by which it steps tensors on other devices. On the device of
+// SYMOPT_BENCHMARK_DEVICE, "cuda", or the CPU.
 #include "qwen3_shapes.hpp"
 
+#include <symopt/interop/torch.hpp>
+#include <symopt/optimizer/adaptive.hpp>
+#include <symopt/stack/rule_sets/qwen3.hpp>
+
 #include <benchmark/benchmark.h>
+#include <torch/cuda.h>
 #include <torch/optim/adamw.h>
 #include <torch/types.h>
 
 #include <cmath>
+#include <cstdlib>
 #include <string>
 #include <vector>
 
 namespace {
 
 constexpr double rate = 1e-3, beta = 0.95, eps = 1e-8;
+
+torch::Device device() {
+  const char* name = std::getenv("SYMOPT_BENCHMARK_DEVICE");
+  return name != nullptr && *name != '\0' ? torch::Device(name) : torch::Device(torch::kCPU);
+}
+/// Waits for what was asked of the device.
+void finish() {
+  if (device().is_cuda()) torch::cuda::synchronize();
+}
 
 struct Parameter {
   std::string name;
@@ -22,9 +39,10 @@ struct Parameter {
 std::vector<Parameter> parameters(Qwen3Part part) {
   std::vector<Parameter> all;
   for (const Qwen3Parameter& parameter : qwen3_shape::parameters(part)) {
-    const torch::Tensor weights = torch::randn(parameter.sizes) * 0.02;
-    all.push_back({parameter.name, weights, torch::randn(parameter.sizes) * 1e-3, torch::zeros_like(weights),
-                   torch::zeros_like(weights)});
+    const torch::Tensor weights = (torch::randn(parameter.sizes) * 0.02).to(device());
+    const torch::Tensor gradient = (torch::randn(parameter.sizes) * 1e-3).to(device());
+    all.push_back(
+        {parameter.name, weights, gradient, torch::zeros_like(weights), torch::zeros_like(weights)});
   }
   return all;
 }
@@ -76,6 +94,7 @@ void published(benchmark::State& state, Qwen3Part part) {
         parameter.weights.add_(direction(parameter), -rate);
       }
     }
+    finish();
   }
   state.SetItemsProcessed(state.iterations() * size);
 }
@@ -90,7 +109,34 @@ void adamw(benchmark::State& state, Qwen3Part part) {
     weights.push_back(tensor);
   }
   torch::optim::AdamW optimizer(weights, torch::optim::AdamWOptions(rate));
-  for (auto _ : state) optimizer.step();
+  for (auto _ : state) {
+    optimizer.step();
+    finish();
+  }
+  state.SetItemsProcessed(state.iterations() * size);
+}
+
+/// The shipped rule set by operations.
+void operations(benchmark::State& state, Qwen3Part part) {
+  using namespace symopt;
+  torch::OrderedDict<std::string, torch::Tensor> model;
+  std::int64_t size = 0;
+  for (const Parameter& parameter : parameters(part)) {
+    torch::Tensor tensor = parameter.weights.set_requires_grad(true);
+    tensor.mutable_grad() = parameter.gradient;
+    size += tensor.numel();
+    model.insert(parameter.name, tensor);
+  }
+  const torch::Tensor gain = torch::ones({qwen3_shape::width}).to(device());  // which the rule set asks for
+  model.insert("model.norm.weight", gain);
+  const AttentionHeads heads{.query = qwen3_shape::query_heads, .key_value = qwen3_shape::key_value_heads};
+  interop::TorchOptimizer optimizer(
+      interop::parameter_groups(model, qwen3(heads, Embeddings::tied), {.learning_rate = rate}),
+      {.by_operations = true});
+  for (auto _ : state) {
+    optimizer.step();
+    finish();
+  }
   state.SetItemsProcessed(state.iterations() * size);
 }
 
@@ -102,6 +148,7 @@ int registered = [] {
     const std::string what = std::string("/") + to_string(part) + "/qwen3_4_layers";
     add("libtorch" + what, published, part);
     add("libtorch_adamw" + what, adamw, part);
+    if (part == Qwen3Part::all) add("symopt_operations" + what, operations, part);
   }
   return 0;
 }();

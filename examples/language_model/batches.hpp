@@ -17,6 +17,8 @@ namespace language_model {
 struct Batch {
   torch::Tensor inputs;
   torch::Tensor targets;
+
+  Batch on(const torch::Device& device) const { return {inputs.to(device), targets.to(device)}; }
 };
 
 /// A run of context + 1 tokens inside one block.

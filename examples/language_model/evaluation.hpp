@@ -32,7 +32,7 @@ inline Evaluation evaluate(Transformer& model, std::span<const Window> windows) 
   RouterObserver routers(model);
   for (std::size_t begin = 0; begin < windows.size(); begin += at_once) {
     const std::size_t count = std::min(at_once, windows.size() - begin);
-    const Batch batch = make_batch(windows.subspan(begin, count));
+    const Batch batch = make_batch(windows.subspan(begin, count)).on(model->head->weight.device());
     const torch::Tensor logits = model(batch.inputs);
     sum.loss += static_cast<double>(count) * next_token_loss(logits, batch.targets).item<double>();
     sum.mean_logit += static_cast<double>(count) * logits.mean().item<double>();

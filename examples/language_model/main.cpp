@@ -12,6 +12,7 @@
 #include <iostream>
 #include <span>
 #include <stdexcept>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -32,6 +33,17 @@ namespace {
 
 using namespace language_model;
 
+/// @throws std::invalid_argument for a device that this libtorch does not have.
+torch::Device device_of(const Options& options) {
+  if (options.device == "cpu") return torch::kCPU;
+  if (options.device != "cuda" && !options.device.starts_with("cuda:"))
+    throw std::invalid_argument("--device is cpu or cuda, not '" + options.device + "'");
+  if (!torch::cuda::is_available())
+    throw std::invalid_argument(
+        "--device cuda: this libtorch sees no such device; Debian's has none, that of pytorch.org does");
+  return torch::Device(options.device);
+}
+
 TrainingPlan plan_for(const Options& options) {
   TrainingPlan plan;
   if (options.quick) {
@@ -45,6 +57,7 @@ TrainingPlan plan_for(const Options& options) {
   }
   if (options.steps != 0) plan.steps = options.steps;
   plan.seed = options.seed;
+  plan.device = device_of(options);
   return plan;
 }
 

@@ -54,7 +54,7 @@ struct MixtureImpl : torch::nn::Module {
       sum = sum.index_add(0, token, result * share.unsqueeze(1));
     }
 
-    last.load = torch::tensor(load, torch::kFloat);
+    last.load = torch::tensor(load, torch::kFloat).to(logits.device());
     last.logits = logits.detach();
     // Source: Fedus et al., "Switch Transformers", arXiv 2101.03961, equation 4. It sees probabilities only,
     // so the shared shift of the router's rows stays a symmetry of the loss.

@@ -24,18 +24,17 @@ struct RmsNormImpl : torch::nn::Module {
 TORCH_MODULE(RmsNorm);
 
 /// Rotary position embedding: turns the pair (i, i + size/2) of every head by position * 10000^(-2i/size).
-class Rotation {
- public:
-  Rotation(std::int64_t context, std::int64_t head_size) {
+struct RotationImpl : torch::nn::Module {
+  RotationImpl(std::int64_t context, std::int64_t head_size) {
     const torch::Tensor frequency =
         torch::pow(10'000.0, torch::arange(0, head_size, 2) / -static_cast<double>(head_size));
     const torch::Tensor angle = torch::outer(torch::arange(context), frequency);
-    cosine_ = angle.cos();
-    sine_ = angle.sin();
+    cosine_ = register_buffer("cosine", angle.cos());
+    sine_ = register_buffer("sine", angle.sin());
   }
 
   /// `x` is [batch, heads, context, head_size].
-  torch::Tensor operator()(const torch::Tensor& x) const {
+  torch::Tensor forward(const torch::Tensor& x) const {
     const std::vector<torch::Tensor> half = x.chunk(2, -1);
     return torch::cat({half[0] * cosine_ - half[1] * sine_, half[0] * sine_ + half[1] * cosine_}, -1);
   }
@@ -44,6 +43,7 @@ class Rotation {
   torch::Tensor cosine_;
   torch::Tensor sine_;
 };
+TORCH_MODULE(Rotation);
 
 struct AttentionImpl : torch::nn::Module {
   explicit AttentionImpl(const ModelShape& shape)
@@ -52,8 +52,8 @@ struct AttentionImpl : torch::nn::Module {
         value{register_module("value", linear(shape.width, shape.width))},
         output{register_module("output", linear(shape.width, shape.width))},
         heads_{shape.heads},
-        rotation_{shape.context, shape.width / shape.heads},
-        future_{torch::full({shape.context, shape.context}, -INFINITY).triu(1)} {}
+        rotation_{register_module("rotation", Rotation{shape.context, shape.width / shape.heads})},
+        future_{register_buffer("future", torch::full({shape.context, shape.context}, -INFINITY).triu(1))} {}
 
   torch::Tensor forward(const torch::Tensor& x) {
     const auto by_head = [&](const torch::Tensor& y) {

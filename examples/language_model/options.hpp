@@ -19,6 +19,7 @@ struct Options {
   static constexpr std::string_view usage =
       "usage: language_model [--steps N] [--seed N] [--output DIR] [--threads N]\n"
       "                      [--architecture dense|mixture] [--quick] [--attention]\n"
+      "                      [--device NAME]\n"
       "                      [--search] [--parts] [--twins] [--help]\n"
       "\n"
       "Trains one small mixture-of-experts transformer three times on the King James\n"
@@ -33,6 +34,7 @@ struct Options {
       "  --architecture dense|mixture\n"
       "                dense has one SwiGLU in each layer in place of the experts; so\n"
       "                has --dense\n"
+      "  --device NAME where the tensors lie: cpu, or cuda where libtorch has it\n"
       "  --quick       a tiny model, in seconds: tests that all losses fall\n"
       "  --attention   a fourth column, with second moments for attention, too: full\n"
       "                matrices on the shorter side of each head\n"
@@ -48,6 +50,7 @@ struct Options {
   std::uint64_t seed = 1;
   std::filesystem::path output = "build/language_model";
   int threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  std::string device = "cpu";
   bool dense = false;
   bool quick = false;
   bool attention = false;
@@ -70,6 +73,8 @@ inline Options parse_options(std::span<char* const> words) {
       options.output = arguments.value();
     } else if (name == "--threads") {
       options.threads = arguments.number(1, 1'024);
+    } else if (name == "--device") {
+      options.device = arguments.value();
     } else if (name == "--dense") {
       options.dense = true;
     } else if (name == "--architecture") {

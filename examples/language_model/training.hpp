@@ -28,6 +28,7 @@ struct TrainingPlan {
   std::int64_t sequences = 16;  ///< per step
   std::int64_t steps = 700;
   std::uint64_t seed = 1;  ///< of the weights and of the order of the batches
+  torch::Device device = torch::kCPU;
 
   std::int64_t tokens_per_step() const { return sequences * shape.context; }
 };
@@ -85,6 +86,10 @@ inline TrainingResult train(
     return evaluate(model, windows);
   };
 
+  const auto now = [&] {
+    if (plan.device.is_cuda()) torch::cuda::synchronize();
+    return Clock::now();
+  };
   BatchStream batches{corpus.training, static_cast<std::size_t>(plan.sequences), context, plan.seed};
 
   TrainingResult result;
@@ -97,17 +102,17 @@ inline TrainingResult train(
       result.validation.push_back({.step = step, .loss = evaluated(held_out_sample).loss});
     }
 
-    const auto begin = Clock::now();
-    const Batch batch = batches.next();
+    const auto begin = now();
+    const Batch batch = batches.next().on(plan.device);
     optimizer.zero_grad();
     before_forward();
     const torch::Tensor loss = next_token_loss(model(batch.inputs), batch.targets);
     result.training_loss.push_back(loss.item<double>());
     if (!std::isfinite(result.training_loss.back())) break;
     (model->is_mixture() ? loss + balance_weight * model->balance_loss() : loss).backward();
-    const auto update_begin = Clock::now();
+    const auto update_begin = now();
     optimizer.step();
-    const auto end = Clock::now();
+    const auto end = now();
 
     updating += end - update_begin;
     total += end - begin;
@@ -127,6 +132,7 @@ inline TrainingResult train(
 inline TrainingResult train(const Corpus& corpus, const TrainingPlan& plan,
                             const OptimizerFactory& make_optimizer, const StepObserver& observe = {}) {
   Transformer model{plan.shape, plan.seed};
+  model->to(plan.device);
   ScheduledOptimizer optimizer = make_optimizer(model, plan.steps);
   return train(model, optimizer, corpus, plan, observe);
 }

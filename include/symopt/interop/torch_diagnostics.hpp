@@ -2,6 +2,7 @@
 #pragma once
 
 #include <symopt/diagnostics/diagnostics.hpp>
+#include <symopt/error.hpp>
 #include <symopt/interop/torch.hpp>
 
 #include <torch/utils.h>
@@ -18,6 +19,10 @@ struct TorchStackAccess {
   static Diagnostics diagnose(TorchOptimizer& optimizer, const DiagnosticsOptions& options) {
     const torch::NoGradGuard no_gradients;
     optimizer.bind_all();
+    if (optimizer.float_tensors_.size() + optimizer.double_tensors_.size() > 0)
+      throw Error(
+          "diagnose looks at parameters that kernels step; those on other devices it does not see. Give it "
+          "an optimizer of a copy of the model in CPU memory, with the state of this one loaded");
     const Diagnostics floats = symopt::diagnose(optimizer.floats_, options);
     const Diagnostics doubles = symopt::diagnose(optimizer.doubles_, options);
     std::vector<ParameterDiagnostics> rows = floats.rows();
@@ -29,7 +34,8 @@ struct TorchStackAccess {
 }  // namespace detail
 
 /// A report on the next step of each tensor that has a gradient, at the groups' rates: symopt::diagnose, to
-/// be called between backward() and step(). Changes no weight and no state. Cost and errors: those of that.
+/// be called between backward() and step(). Changes no weight and no state. Cost and errors: those of that,
+/// and Error for parameters that libtorch's operations step.
 inline Diagnostics diagnose(TorchOptimizer& optimizer, const DiagnosticsOptions& options = {}) {
   return detail::TorchStackAccess::diagnose(optimizer, options);
 }
