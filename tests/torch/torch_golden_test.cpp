@@ -96,7 +96,6 @@ struct ByOperations {
 };
 
 TEST_CASE("published trajectories replay by operations, to 1e-9 in double and 2e-5 in float") {
-  const at::NoGradGuard no_gradients;
   replay_all<ByOperations>();
 }
 

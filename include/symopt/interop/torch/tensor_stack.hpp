@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -33,8 +34,8 @@ class FullPrecision {
   }
   ~FullPrecision() {
     if (before_ != at::Float32MatmulPrecision::HIGHEST)
-      at::globalContext().setFloat32MatmulPrecision(
-          before_ == at::Float32MatmulPrecision::HIGH ? "high" : "medium");
+      at::globalContext().setFloat32MatmulPrecision(before_ == at::Float32MatmulPrecision::HIGH ? "high"
+                                                                                                : "medium");
   }
   FullPrecision(const FullPrecision&) = delete;
   FullPrecision& operator=(const FullPrecision&) = delete;
@@ -42,6 +43,18 @@ class FullPrecision {
  private:
   at::Float32MatmulPrecision before_;
 };
+
+/// Loads libtorch's linear algebra of a device, once: it does so at its first use, and fails where two
+/// threads are the first.
+inline void load_linear_algebra(const at::Device& device) {
+  if (device.is_cpu()) return;
+  static std::mutex one_at_a_time;
+  static std::vector<at::Device> loaded;
+  const std::lock_guard lock(one_at_a_time);
+  if (std::ranges::find(loaded, device) != loaded.end()) return;
+  (void)at::linalg_cholesky_ex(at::ones({1, 1, 1}, at::TensorOptions().device(device)));
+  loaded.push_back(device);
+}
 
 /// A stack whose steps are libtorch's operations, on whatever device the tensors lie. Names, options,
 /// layouts, plans and errors are a LayerwiseOptimizer's, whose blocks here have no memory; the states lie
@@ -86,6 +99,7 @@ class TensorStack : private BasicLayerwiseOptimizer<Scalar> {
       BoundParameter bound(rule, is_entrywise(rule),
                            runs_of(blocks, 0, blocks.size(), tensor.data_ptr<Scalar>()), selected);
       bound.set_weights(tensor);
+      load_linear_algebra(tensor.device());
       bound_.insert_or_assign(name, std::move(bound));
     } catch (...) {
       Base::remove(name);
