@@ -12,6 +12,7 @@
 #include <torch/serialize.h>
 
 #include <cmath>
+#include <limits>
 #include <memory>
 #include <sstream>
 #include <stdexcept>
@@ -509,6 +510,57 @@ TEST_CASE("an optimizer saved to an archive and loaded goes on bit for bit, with
   std::stringstream again;
   torch::save(*before.optimizer, again);
   CHECK_THROWS_AS(torch::load(*other.optimizer, again), interop::StateMismatch);
+}
+
+TEST_CASE("training goes on by operations where kernels left it, and back, from an archive") {
+  torch::manual_seed(29);
+  const torch::Tensor start = torch::randn({6, 4}), start_of_gain = torch::randn({4}, torch::kDouble);
+  struct Run {
+    torch::Tensor head, gain;
+    std::unique_ptr<TorchOptimizer> optimizer;
+  };
+  const auto make = [&](bool by_operations) {
+    Run run{start.clone().requires_grad_(), start_of_gain.clone().requires_grad_(), nullptr};
+    Groups groups;
+    groups.push_back(parameter_group<Adaptive<LmHead>>({run.head}, {.learning_rate = 0.1}));
+    groups.push_back(parameter_group<AdamW>({run.gain}, {.learning_rate = 0.01}));
+    run.optimizer = std::make_unique<TorchOptimizer>(std::move(groups),
+                                                     interop::TorchOptions{.by_operations = by_operations});
+    return run;
+  };
+  const auto steps = [](Run& run, int count) {
+    for (int step = 0; step < count; ++step) {
+      run.optimizer->zero_grad();
+      ((run.head - 1).pow(2).sum() + (run.gain - 1).pow(2).sum()).backward();
+      run.optimizer->step();
+    }
+  };
+  for (const bool first_by_operations : {false, true}) {
+    Run through = make(!first_by_operations), before = make(first_by_operations),
+        after = make(!first_by_operations);
+    CHECK((std::ostringstream() << through.optimizer->plan()).str() ==
+          (std::ostringstream() << before.optimizer->plan()).str());
+    steps(through, 10);
+    steps(before, 5);
+    std::stringstream file;
+    torch::save(*before.optimizer, file);
+    {
+      const torch::NoGradGuard no_gradients;
+      after.head.copy_(before.head);
+      after.gain.copy_(before.gain);
+    }
+    torch::load(*after.optimizer, file);
+    steps(after, 5);
+    CHECK(torch::allclose(after.head.detach(), through.head.detach(), 1e-5, 1e-6));
+    CHECK(torch::allclose(after.gain.detach(), through.gain.detach(), 1e-13, 1e-14));
+
+    // No gradient of either scalar may be not finite; and a report reads what kernels step.
+    after.head.mutable_grad()[0][0] = std::numeric_limits<float>::quiet_NaN();
+    const torch::Tensor kept = after.gain.detach().clone();
+    CHECK_THROWS_AS(after.optimizer->step(), NonFiniteGradient);
+    CHECK(torch::equal(after.gain.detach(), kept));
+    if (!first_by_operations) CHECK_THROWS_AS(interop::diagnose(*after.optimizer), Error);
+  }
 }
 
 TEST_CASE("an archive with a rate that cannot be is refused, and nothing of it is loaded") {

@@ -58,9 +58,7 @@ class TensorMetric {
   TensorMetric(const PairPlan& plan, const at::Tensor& weights) : plan_(&plan) {
     const at::Tensor lines = weights.to(at::kDouble);
     if (plan.pair.is_full) {
-      tolerance_ = 4 * static_cast<double>(lines.size(-1)) *
-                   (weights.scalar_type() == at::kDouble ? std::numeric_limits<double>::epsilon()
-                                                         : std::numeric_limits<float>::epsilon());
+      tolerance_ = 4 * static_cast<double>(lines.size(-1)) * roundoff_of(weights.scalar_type());
       // Floats have no more digits than a Gram matrix in double carries; doubles need a factor.
       is_factor_ = weights.scalar_type() == at::kDouble;
       form_ = is_factor_ ? factor_of(lines) : gram_matrices(lines, Side::right);

@@ -22,6 +22,12 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace interop { namespace d
 
 namespace form = symopt::detail::form;
 
+/// The unit of roundoff of a scalar, as epsilon() has it.
+inline double roundoff_of(at::ScalarType type) {
+  return type == at::kDouble ? std::numeric_limits<double>::epsilon()
+                             : static_cast<double>(std::numeric_limits<float>::epsilon());
+}
+
 /// A batch of numbers as factors of blocks.
 inline at::Tensor as_factors(const at::Tensor& numbers, const at::Tensor& like) {
   return numbers.to(like.scalar_type()).reshape({-1, 1, 1});
@@ -67,8 +73,7 @@ struct RationalMaps {
   /// F(A) of the Gram matrices, whose traces are given. A shift that their precision does not carry is raised
   /// to four units of roundoff of the trace. Where a factorization fails nevertheless, F is 1 / |X|_F.
   at::Tensor of(const at::Tensor& grams, const at::Tensor& traces) const {
-    const double roundoff = grams.scalar_type() == at::kDouble ? std::numeric_limits<double>::epsilon()
-                                                               : std::numeric_limits<float>::epsilon();
+    const double roundoff = roundoff_of(grams.scalar_type());
     const at::Tensor lowest = (4 * roundoff * traces).unsqueeze(1);
     const at::Tensor raised = at::maximum(shifts * units.unsqueeze(1), lowest).to(grams.scalar_type());
     at::Tensor shifted = grams.unsqueeze(1).repeat({1, shifts.size(1), 1, 1});
@@ -203,8 +208,7 @@ inline at::Tensor exact_polar_factors(const at::Tensor& blocks, Side side, doubl
   const at::Tensor scaled = (blocks / largest_entries(blocks)).to(at::kDouble);
   const at::Tensor x = side == Side::left ? scaled : scaled.transpose(-2, -1);
   const double lines = static_cast<double>(x.size(-2)), longer = static_cast<double>(x.size(-1));
-  const double roundoff = blocks.scalar_type() == at::kDouble ? std::numeric_limits<double>::epsilon()
-                                                              : std::numeric_limits<float>::epsilon();
+  const double roundoff = roundoff_of(blocks.scalar_type());
   const double relative = cutoff > 0 ? cutoff
                                      : std::max(std::max(lines, longer) * roundoff,
                                                 std::sqrt(lines * std::numeric_limits<double>::epsilon()));
