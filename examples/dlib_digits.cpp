@@ -30,16 +30,14 @@ struct Samples {
 
 /// The share of held-out digits that a network reads right, trained with that solver.
 template <class Solver>
-double accuracy(const Samples& training, const Samples& held_out, const Solver& solver) {
+double accuracy(Net& net, const Solver& solver, const Samples& training, const Samples& held_out) {
   std::srand(1);  // dlib draws the first weights with it
-  Net net;
   dlib::dnn_trainer<Net, Solver> trainer(net, solver);
   trainer.set_learning_rate(3e-3);
   trainer.set_mini_batch_size(32);
   trainer.set_max_num_epochs(12);
   trainer.train(training.images, training.labels);
-  if constexpr (requires { solver.plan(); })
-    std::cout << symopt::interop::plan(trainer.get_solvers()) << '\n';
+  if constexpr (requires { plan(trainer.get_solvers()); }) std::cout << plan(trainer.get_solvers()) << '\n';
   const std::vector<unsigned long> read = net(held_out.images);
   double right = 0;
   for (std::size_t i = 0; i < read.size(); ++i) right += read[i] == held_out.labels[i] ? 1 : 0;
@@ -54,11 +52,12 @@ int main(int count, char** arguments) try {
   const Digits digits = read_digits(arguments[1]);
   const Samples training(digits.training), held_out(digits.held_out);
 
+  Net net, net_of_adam;
   symopt::interop::DlibSolver solver({.weight_decay = 0.1});
-  solver.assign<dlib::fc_<10, dlib::FC_HAS_BIAS>>(symopt::role<symopt::LmHead>());
+  solver.assign(net.subnet().layer_details(), symopt::role<symopt::LmHead>());  // the layer below the loss
 
-  const double by_symopt = accuracy(training, held_out, solver);
-  const double by_adam = accuracy(training, held_out, dlib::adam());
+  const double by_symopt = accuracy(net, solver, training, held_out);
+  const double by_adam = accuracy(net_of_adam, dlib::adam(), training, held_out);
   std::cout << "accuracy on " << held_out.labels.size() << " held-out digits: symopt " << by_symopt
             << ", dlib::adam " << by_adam << '\n';
   return by_symopt > 0.95 ? 0 : 1;

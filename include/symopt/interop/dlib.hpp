@@ -31,7 +31,7 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace interop {
 
 /// A solver of dlib's dnn_trainer, in the place of dlib::sgd or dlib::adam:
 ///   DlibSolver solver({.weight_decay = 0.1});
-///   solver.assign<dlib::fc_<10, dlib::FC_HAS_BIAS>>(role<LmHead>());
+///   solver.assign(net.subnet().layer_details(), role<LmHead>());    the layer below the loss
 ///   dlib::dnn_trainer<Net, DlibSolver> trainer(net, solver);
 ///   trainer.set_learning_rate(3e-3);
 ///   trainer.train(images, labels);
@@ -72,10 +72,10 @@ class DlibSolver {
   ~DlibSolver() = default;
   ///@}
 
-  /// Gives the weights of all layers of that type a role: of a matrix outputs x inputs, whichever way dlib
-  /// stores it. Errors: Error after the first step.
+  /// Gives the weights of that layer, and of all layers of the same type, a role: that of a matrix outputs x
+  /// inputs, whichever way dlib stores it. Errors: Error after the first step.
   template <class Layer>
-  DlibSolver& assign(Role role) {
+  DlibSolver& assign(const Layer&, Role role) {
     symopt::detail::require(!stack_, [] {
       return "DlibSolver: assign() comes before the first step; this solver trains a layer already";
     });
