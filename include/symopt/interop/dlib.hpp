@@ -46,8 +46,8 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace interop {
 /// adds it. Cost: that of a LayerwiseOptimizer's step and two sweeps over the layer's parameters. Memory: the
 /// state, and one copy of the parameters. In a build of dlib with CUDA all of it is done in the host's
 /// memory, to and from which dlib copies parameters, gradient and step. Errors: those of LayerwiseOptimizer,
-/// and Error for another layer than the first one; the trainer throws them at one of its next calls. Needs
-/// dlib and nlohmann-json.
+/// and Error for a layer of another size than the first; the trainer throws them at one of its next calls.
+/// Needs dlib and nlohmann-json.
 class DlibSolver {
  public:
   /// A solver with these options for all layers; `loading`: how a state that deserialize() reads may differ.
