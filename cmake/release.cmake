@@ -51,7 +51,7 @@ group that acts on a weight block is a type; projection and normalization of
 an equivariant update are derived from it at compile time.")
 set(CPACK_DEBIAN_CXX_PACKAGE_ARCHITECTURE all)
 set(CPACK_DEBIAN_CXX_PACKAGE_DEPENDS "libeigen3-dev (>= 3.4), libboost-dev (>= 1.74)")
-set(CPACK_DEBIAN_CXX_PACKAGE_SUGGESTS "libtorch-dev, libopenblas-openmp-dev, nlohmann-json3-dev, libopenmpi-dev")
+set(CPACK_DEBIAN_CXX_PACKAGE_SUGGESTS "libtorch-dev, libopenblas-openmp-dev, nlohmann-json3-dev, libopenmpi-dev, libdlib-dev")
 
 # The package of the C library is named by its SONAME, so that two of them may be installed beside each other.
 if(SYMOPT_BUILD_C_LIBRARY)
