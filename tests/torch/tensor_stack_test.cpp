@@ -40,10 +40,6 @@ using interop::detail::TensorStack;
 template <class Scalar>
 constexpr double rounding = 200 * static_cast<double>(std::numeric_limits<Scalar>::epsilon());
 
-at::Tensor random(at::IntArrayRef sizes, at::ScalarType type) {
-  return at::randn(sizes, type);
-}
-
 /// A copy elsewhere with the same strides.
 at::Tensor moved(const at::Tensor& tensor) {
   return tensor.to(device_under_test(), false, true, at::MemoryFormat::Preserve);

@@ -17,8 +17,8 @@ struct CoupledByTorch : Method {
     at::Tensor y = gram_matrices(blocks, side);
     const at::Tensor identity = at::eye(y.size(-1), y.options());
     y = y + identity * this->eps;
-    const double factor = is_express ? 1.02 : 1.0, eps = is_express ? this->eps : 0.0;
-    const at::Tensor scale = at::linalg_vector_norm(y, 2, {{-2, -1}}, true) * factor + eps;
+    const double factor = is_express ? 1.02 : 1.0, added = is_express ? this->eps : 0.0;
+    const at::Tensor scale = at::linalg_vector_norm(y, 2, {{-2, -1}}, true) * factor + added;
     y = y / scale;
     at::Tensor z = identity.expand_as(y);
     for (int step = 0; step < this->steps; ++step) {
