@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "torch/device.hpp"
+
 #include <symopt/interop/torch.hpp>
 #include <symopt/interop/torch_diagnostics.hpp>
 #include <symopt/optimizer/adaptive.hpp>
@@ -604,14 +606,14 @@ TEST_CASE("an archive with a rate that cannot be is refused, and nothing of it i
   }
 }
 
-TEST_CASE("a small torch model learns") {
+TEST_CASE("a small torch model learns, on the device where it lies") {
   torch::manual_seed(14);
+  const torch::Device device = symopt_test::device_under_test();
   torch::nn::Linear head(torch::nn::LinearOptions(6, 10).bias(false));
-  const torch::Tensor x = torch::randn({200, 6});
-  const torch::Tensor y = torch::matmul(x, torch::randn({6, 10})).argmax(1);
-  Groups groups;
-  groups.push_back(parameter_group<Update<LmHead>>({head->weight}, {.learning_rate = 0.2}));
-  TorchOptimizer optimizer(std::move(groups));
+  const torch::Tensor x = torch::randn({200, 6}).to(device);
+  const torch::Tensor y = torch::matmul(x, torch::randn({6, 10}).to(device)).argmax(1);
+  head->to(device);
+  TorchOptimizer optimizer({parameter_group<LmHead>({head->weight}, {.learning_rate = 0.2})});
   double first = 0, last = 0;
   for (int step = 0; step < 60; ++step) {
     optimizer.zero_grad();

@@ -35,8 +35,8 @@ using interop::PolarProducts;
 using interop::tensor_view;
 using interop::detail::TensorStack;
 
-/// What a float or double step of kernels and one of operations may differ by, in units of roundoff and of
-/// the largest weight, times what a rule amplifies.
+/// The most that steps of kernels and of operations differ by, in units of the largest weight; a rule may
+/// amplify it.
 template <class Scalar>
 constexpr double rounding = 200 * static_cast<double>(std::numeric_limits<Scalar>::epsilon());
 

@@ -16,7 +16,7 @@
 /// \cond a class of libtorch, here by name alone
 namespace at {
 class Tensor;
-}
+}  // namespace at
 /// \endcond
 
 // A rule as data: its stages and their options without their types, for whoever computes steps by other means
@@ -177,11 +177,11 @@ struct Adaptive {
 
 /// A rule for pairs of blocks of some rank: its normalization, and the algebra that the pair does not see.
 struct Pair {
-  bool is_full = false;                        ///< all r x r matrices; else those of the numbers below
-  std::vector<std::int64_t> numbers{};         ///< of each column the number of a positive element
+  bool is_full = false;                         ///< all r x r matrices; else those of the numbers below
+  std::vector<std::int64_t> numbers{};          ///< of each column the number of a positive element
   std::vector<std::int64_t> first{}, second{};  ///< the two columns of each plane, where there are planes
-  bool is_in_order = true;                     ///< planes of neighbours
-  std::vector<Stage> stages{};                 ///< N
+  bool is_in_order = true;                      ///< planes of neighbours
+  std::vector<Stage> stages{};                  ///< N
   double damping = 0;
   bool is_horizontal = false;
   friend bool operator==(const Pair&, const Pair&) = default;

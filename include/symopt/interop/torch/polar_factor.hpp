@@ -182,7 +182,7 @@ inline at::Tensor iterated(at::Tensor blocks, Side side, const form::Iteration& 
   }
   return blocks;
 }
-/// The same through the Gram matrix, as polar::GramNewtonSchulz.
+/// Odd polynomials of the blocks by way of their Gram matrices, as polar::GramNewtonSchulz.
 inline at::Tensor iterated_in_gram_space(at::Tensor blocks, Side side, const form::Iteration& method) {
   const int wanted = *method.restart_after >= 0            ? *method.restart_after
                      : blocks.scalar_type() == at::kDouble ? 0

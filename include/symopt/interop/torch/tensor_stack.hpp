@@ -248,7 +248,7 @@ class TensorStack : private BasicLayerwiseOptimizer<Scalar> {
     return blocks;
   }
 
-  /// What is looked at of a gradient: all of it, or the rows that exist.
+  /// The gradient as a check sees it: all of it, or the rows that exist.
   static std::vector<at::Tensor> seen_of(const Parameter& parameter, const BoundParameter& bound) {
     if (parameter.mask().is_all()) return {bound.gradient()};
     std::vector<at::Tensor> blocks;
