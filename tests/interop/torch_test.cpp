@@ -556,6 +556,14 @@ TEST_CASE("training goes on by operations where kernels left it, and back, from 
     CHECK(torch::allclose(after.head.detach(), through.head.detach(), 1e-5, 1e-6));
     CHECK(torch::allclose(after.gain.detach(), through.gain.detach(), 1e-13, 1e-14));
 
+    // A step by operations does not keep the gradient that it was given.
+    if (!first_by_operations) {
+      const torch::Tensor gradient = after.head.grad();
+      after.head.mutable_grad() = torch::Tensor();
+      CHECK(gradient.use_count() == 1);
+      after.head.mutable_grad() = gradient;
+    }
+
     // No gradient of either scalar may be not finite; and a report reads what kernels step.
     after.head.mutable_grad()[0][0] = std::numeric_limits<float>::quiet_NaN();
     const torch::Tensor kept = after.gain.detach().clone();

@@ -60,6 +60,7 @@ class TorchOptimizer : public torch::optim::Optimizer {
         options_(options),
         float_tensors_(options.polar_products),
         double_tensors_(options.polar_products) {
+    const torch::NoGradGuard no_gradients;
     bind_all();
   }
 
@@ -85,6 +86,7 @@ class TorchOptimizer : public torch::optim::Optimizer {
     doubles_.step();
     if (float_tensors_.size() > 0) float_tensors_.step(stacks > 1);
     if (double_tensors_.size() > 0) double_tensors_.step(stacks > 1);
+    release_gradients();
     return loss;
   }
 
@@ -206,6 +208,16 @@ class TorchOptimizer : public torch::optim::Optimizer {
         }
       }
     }
+  }
+
+  /// The stacks of tensors hold the gradients that they are given, and not beyond a step.
+  void release_gradients() {
+    if (float_tensors_.size() + double_tensors_.size() == 0) return;
+    float_tensors_.release_gradients();
+    double_tensors_.release_gradients();
+    for (auto& [tensor, bound] : bound_)
+      if (float_tensors_.contains(bound.name) || double_tensors_.contains(bound.name))
+        bound.gradient = nullptr;
   }
 
   const GroupOptions& options_of(std::size_t group) const {

@@ -139,6 +139,14 @@ class TensorStack : private BasicLayerwiseOptimizer<Scalar> {
     bound.set_gradient(gradient, std::move(runs));
   }
 
+  /// Lets go of all gradients: whoever drops them before each backward pass gets their memory back.
+  void release_gradients() {
+    for (auto& [name, bound] : bound_) {
+      bound.set_gradient({}, {});
+      Base::set_gradient(name, std::nullopt);
+    }
+  }
+
   /// Looks at all gradients. Errors: NonFiniteGradient where options say so.
   StackReport inspect() const {
     std::vector<at::Tensor> largest;
