@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+// The largest group, E, H, I and the degree of whole optimizers: where a state matters, trajectories tell
+// what one gradient, repeated, does not.
+#include <symopt/check/laws/classify.hpp>
+#include <symopt/check/laws/classify_optimizer.hpp>
+#include <symopt/symopt.hpp>
+
+#include <doctest/doctest.h>
+
+#include <symopt/check/doctest.hpp>
+
+#include <sstream>
+#include <string>
+
+namespace classify_optimizer_test { namespace {
+
+using namespace symopt;
+using namespace symopt::check;
+
+std::string yes_or_no(Verdict verdict) {
+  return verdict == Verdict::holds ? "y" : verdict == Verdict::violated ? "n" : to_string(verdict);
+}
+
+/// "B | O, E y H n I n, degree 0"
+std::string row_of(const Classification& row) {
+  std::string text = row.group() + ", E " + yes_or_no(row.equivariant) + " H " + yes_or_no(row.horizontal) +
+                     " I " + yes_or_no(row.shift_invariant);
+  if (!row.degree) return text;
+  std::ostringstream degree;
+  degree << *row.degree;
+  return text + ", degree " + degree.str();
+}
+
+const OptimizerOptions plain{.learning_rate = 0.1};
+
+template <class Rule>
+Classification classified(OptimizerOptions options = plain, const Rule& rule = {}, int head_size = 0) {
+  const auto factory = [&](Shape shape) {
+    return Optimizer<Rule, double>(shape.rows, shape.cols, options, rule);
+  };
+  return classify_optimizer(factory, {.seed = 7, .steps = 6, .trials = 4}, head_size);
+}
+
+TEST_CASE("the rows of the library's own optimizers are those of their rules") {
+  CHECK(row_of(classified<Identity>()) == "O | O, E y H y I n, degree 1");
+  CHECK(row_of(classified<AdamW>()) == "B | B, E y H n I n");
+  CHECK(row_of(classified<Update<Embedding, RowNorm>>(
+            plain, Update<Embedding, RowNorm>{RowNorm{.eps = 0}})) == "B | O, E y H n I n, degree 0");
+  CHECK(row_of(classified<Update<LmHead>>()) == "+-S | O, E y H y I y");
+  CHECK(row_of(classified<Adaptive<Embedding>>()) == "B | O, E y H n I n");
+}
+
+TEST_CASE("heads are tried where the optimizer has some") {
+  CHECK(row_of(classified<PerHead<Side::left, 2, FrobeniusNorm>>(plain, {}, 2)) ==
+        "R_2 | O, E y H n I n, degree 0");
+}
+
+TEST_CASE("decay counts: it does not move with a shift, and adds a term of degree 0") {
+  OptimizerOptions decaying = plain;
+  decaying.weight_decay = 0.5;
+  CHECK(row_of(classified<Identity>(decaying)) == "O | O, E n H n I n");
+  CHECK(row_of(classified<FrobeniusNorm>(decaying)) == "O | O, E n H n I n, degree 0");
+  decaying.decay = Decay::horizontal;
+  CHECK(row_of(classified<Update<LmHead>>(decaying)) == "+-S | O, E y H y I y");
+}
+
+/// Adam along the axes in which the first gradient lies: nothing of it shows while the gradient stays.
+struct FirstAxes {
+  template <class Scalar>
+  struct State {
+    explicit State(Shape shape) : steps(0), squares(Matrix<Scalar>::Zero(shape.rows, shape.cols)) {}
+    int steps;
+    Matrix<Scalar> first, squares;
+  };
+  template <class Scalar>
+  void operator()(const auto&, const auto& gradient, State<Scalar>& state, auto& direction) const {
+    if (state.steps++ == 0) state.first = gradient;
+    state.squares += (gradient - state.first).cwiseAbs2();
+    direction = gradient.array() / (1 + state.squares.array());
+  }
+};
+
+TEST_CASE("a state that one repeated gradient hides") {
+  CHECK(classify(FirstAxes{}, {.trials = 8}).group() == "O | O");
+  const Classification row = classified<FirstAxes>();
+  CHECK(row_of(row) == "B | B, E y H n I n");
+  std::ostringstream text;
+  text << row;
+  INFO(text.str());
+  CHECK(text.str().find(": B | B, in trajectories of 6 steps\n  using largest_group = "
+                        "Product<SignedRowPermutation, SignedColumnPermutation>;\n") != std::string::npos);
+  CHECK(text.str().find("\n  not homogeneous\n  not left rotations: left rotation (0,1) by ") !=
+        std::string::npos);
+}
+
+/// The gradient in the first three steps; then the shift shows.
+struct LateSign {
+  template <class Scalar>
+  struct State {
+    int steps = 0;
+  };
+  template <class Scalar>
+  void operator()(const auto&, const auto& gradient, State<Scalar>& state, auto& direction) const {
+    direction = state.steps++ < 3 ? Matrix<Scalar>(gradient) : Matrix<Scalar>(gradient.cwiseSign());
+  }
+};
+
+TEST_CASE("what begins late is found") {
+  const Classification row = classified<LateSign>();
+  CHECK(row_of(row) == "B | B, E y H n I n");
+  for (const Report& report : row.reports) {
+    if (report.group != "left rotations" || !report.law.ends_with("trajectory")) continue;
+    SYMOPT_CHECK_VERDICT(Verdict::violated, report);
+    for (const char* early : {"step 1:", "step 2:", "step 3:"})
+      CHECK(report.reason.find(early) == std::string::npos);
+    CHECK(
+        report.reproduce.starts_with("SYMOPT_REPRODUCE=\"equivariance in a trajectory|Optimizer<LateSign, "
+                                     "double>|left rotations|seed=7 "));
+  }
+}
+
+TEST_CASE("an optimizer that stands still is vacuous, one for float is classified in float") {
+  CHECK(classified<Identity>({.learning_rate = 0}).group() == "vacuous");
+  struct InFloat {
+    void step(Matrix<float>& weights, const Matrix<float>& gradient) { weights -= gradient.cwiseSign(); }
+  };
+  const Classification row =
+      classify_optimizer([](Shape) { return InFloat{}; }, {.steps = 6, .trials = 8, .name = "signs"});
+  CHECK(row_of(row) == "B | B, E y H n I n, degree 0");
+  CHECK(row.rule == "signs");
+}
+
+TEST_CASE("the kinds of gradients are chosen by name") {
+  const auto factory = [](Shape shape) { return Optimizer<Identity, double>(shape.rows, shape.cols, plain); };
+  const Report report = check_trajectory<LeftOrthogonal>(
+      factory, {.steps = 3, .trials = 4, .inputs = {"gaussian", "outlier", "ones"}});
+  SYMOPT_CHECK(report);
+  REQUIRE(report.inputs.size() == 3);
+  CHECK(report.inputs[0].input == "gaussian");
+  CHECK_THROWS_AS(check_trajectory<LeftOrthogonal>(factory, {.inputs = {"gausian"}}), Error);
+}
+
+}}  // namespace classify_optimizer_test
