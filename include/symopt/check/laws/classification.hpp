@@ -127,7 +127,7 @@ namespace detail {
 
 SYMOPT_CHECK_INLINE std::vector<Shape> classification_shapes(int head_size) {
   const Index unit = std::max(1, head_size);
-  std::vector<Shape> shapes{{2, 2}, {1, 3}, {3, 1}, {4, 3}, {2, 4}};
+  std::vector<Shape> shapes{{2, 2}, {1, 3}, {3, 1}, {4, 3}, {3, 5}};
   for (Shape& shape : shapes) shape = {shape.rows * unit, shape.cols * unit};
   return shapes;
 }

@@ -69,8 +69,8 @@ class OptimizerClassifier final : public Classifier {
 
   /// Those that tell most. None is of a size that an optimizer in float may refuse, its squares out of range.
   static std::vector<std::string> kinds_of_first_steps() {
-    return {"gaussian",  "integers",  "condition-3", "rank-1",     "half-rank",  "zero-row", "equal-rows",
-            "tied-rows", "one-entry", "horizontal",  "scale-1e-3", "scale-1e-6", "outlier"};
+    return {"gaussian",  "integers",  "condition-3", "rank-1",     "half-rank",  "zero-row",   "equal-rows",
+            "tied-rows", "one-entry", "ones",        "horizontal", "scale-1e-3", "scale-1e-6", "outlier"};
   }
 
   /// From the third step of a run that starts at zero, whose weights hardly round the steps.
