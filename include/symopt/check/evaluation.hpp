@@ -51,7 +51,7 @@ class Evaluation {
   bool is_function() const { return !answers_; }
   /// Calls the rule on the input once more.
   void call_again() { compare_answers(direction, weights, gradient); }
-  /// What the weights' own rounding makes of a direction that is their change; 0 for other rules.
+  /// The rounding of the weights in a direction that is their change; 0 for other rules.
   double rounding_of_weights() const {
     if (!rule_->is_change_of_weights) return 0;
     return roundoff(precision) * steps_of_state * static_cast<double>(norm(weights));
