@@ -56,6 +56,17 @@ TEST_CASE("the rows of the library's own optimizers are those of their rules") {
   CHECK(row_of(classified<Adaptive<Embedding>>()) == "B | O, E y H n I n");
 }
 
+TEST_CASE("a small rate, whose steps the weights round, loses no degree") {
+  CHECK(row_of(classified<Identity>({.learning_rate = 1e-6})) == "O | O, E y H y I n, degree 1");
+}
+
+TEST_CASE("a head of one row never moves: what the weights round there is no violation") {
+  const OptimizerOptions horizontal{.learning_rate = 0.1, .weight_decay = 0.5, .decay = Decay::horizontal};
+  const auto head = factory_of<Update<LmHead>>(horizontal);
+  SYMOPT_CHECK(
+      check_equivariance<SharedShift>(head, {.seed = 7, .trials = 8, .shapes = {{1, 3}, {3, 4}, {4, 3}}}));
+}
+
 TEST_CASE("heads are tried where the optimizer has some, and shapes are chosen where none are given") {
   const auto heads = factory_of<PerHead<Side::left, 2, FrobeniusNorm>>(plain);
   const Classification row =
