@@ -24,7 +24,7 @@ Classification classify_optimizer(const AnyOptimizerFactory& factory, Trajectory
 }  // namespace detail
 
 /// The row of an optimizer in the table of docs/derivation.md. Every law of classify is asked twice: of its
-/// first three steps with one gradient, of a dozen kinds, whose failures are made small; then of
+/// first three steps with one gradient, of fourteen kinds, whose failures are made small; then of
 /// trajectories, whose gradients change from step to step, so that the state counts. E, H and I are about
 /// every step of a run; the degree is that of all its steps when all its gradients are scaled by one number.
 /// Factory and options: those of check_trajectory, with small shapes where none are given. Decay, scale and
