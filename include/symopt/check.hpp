@@ -3,6 +3,7 @@
 
 // Checks of groups, rules and whole models, framework-free: each returns a report.
 #include <symopt/check/laws/classify.hpp>
+#include <symopt/check/laws/classify_optimizer.hpp>
 #include <symopt/check/laws/conserved.hpp>
 #include <symopt/check/laws/equivariance.hpp>
 #include <symopt/check/laws/group_laws.hpp>

@@ -51,6 +51,11 @@ class Evaluation {
   bool is_function() const { return !answers_; }
   /// Calls the rule on the input once more.
   void call_again() { compare_answers(direction, weights, gradient); }
+  /// The rounding of the weights in a direction that is their change; 0 for other rules.
+  double rounding_of_weights() const {
+    if (!rule_->is_change_of_weights) return 0;
+    return roundoff(precision) * steps_of_state * static_cast<double>(norm(weights));
+  }
   /// The two answers of a rule that is not a function of its input.
   const std::pair<WideMatrix, WideMatrix>& answers() const { return *answers_; }
 
@@ -101,7 +106,7 @@ SYMOPT_CHECK_INLINE Evaluation::Evaluation(const AnyRule& rule, Precision in, co
       rule_(&rule) {
   // Numbers below the normal range are rounded to a multiple of the smallest.
   change = least_number(in) * std::sqrt(static_cast<double>(direction.size()));
-  if (rule.is_change_of_weights) change += roundoff(in) * steps_of_state * static_cast<double>(norm(weights));
+  change += rounding_of_weights();
   constexpr int draws = 4;
   look_around(draws, engine);
   if (is_finite && in == Precision::in_double && rule.in_float)

@@ -222,11 +222,10 @@ SYMOPT_CHECK_INLINE std::vector<const InputKind*> detail::chosen_kinds(
   for (const std::string& name : names) {
     const auto is_named = [&](const InputKind& kind) { return kind.name == name; };
     symopt::detail::require(std::any_of(input_kinds().begin(), input_kinds().end(), is_named), [&] {
-      return symopt::detail::joined(
-          {"CheckOptions::inputs: there is no kind '", name, "'; known are ", known});
+      return symopt::detail::joined({"the option inputs: there is no kind '", name, "'; known are ", known});
     });
   }
-  throw Error("CheckOptions::inputs names a kind twice");
+  throw Error("the option inputs names a kind twice");
 }
 
 SYMOPT_CHECK_INLINE const InputKind& detail::kind_named(std::string_view name) {

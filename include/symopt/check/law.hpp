@@ -27,6 +27,8 @@ struct Law {
   bool is_about_motion = true;          ///< vacuous when nothing that the rule sees moves
   bool is_to_the_bit = false;           ///< nothing is allowed for rounding
   bool stops_at_first_failure = false;  ///< for those who want the verdict alone
+  /// The violation where a trajectory shows it after its first step alone; empty: as in the first.
+  std::string later_violation{};
 };
 
 /// A trial of a law of motions.

@@ -115,6 +115,13 @@ SYMOPT_CHECK_INLINE bool agrees_on_multiples(const Evaluation& still, const Eval
   return distance(actual, expected) <= allowed * std::max(norm(actual), norm(expected));
 }
 
+/// How much a motion stretches the rounding of weights that a direction has when it is their change; 1 for
+/// other rules, whose own rounding at the moved input says it.
+SYMOPT_CHECK_INLINE double stretch(const AnyRule& rule, const WideMatrix& output, const WideMatrix& moved) {
+  if (!rule.is_change_of_weights || !(norm(moved) > norm(output)) || !(norm(output) > 0)) return 1;
+  return static_cast<double>(norm(moved) / norm(output));
+}
+
 /// The most that rounding excuses on integers, relative to the direction: a rule that breaks a tie by
 /// rounding errs by far more.
 inline constexpr double most_on_integers = 0x1p-20;
@@ -145,13 +152,18 @@ SYMOPT_CHECK_INLINE Comparison compare(Evaluation still, const Motion& motion, c
       const double size =
           static_cast<double>(std::max({norm(result.output), norm(result.expected), norm(result.actual)}));
       const double unit = roundoff(still.precision);
-      result.outcome = outcome_of(violation, size, std::max(still.change, moved.change), unit);
+      const double stretched = stretch(still.rule(), result.output, result.expected);
+      const double change = std::max(still.change * stretched, moved.change);
+      result.outcome = outcome_of(violation, size, change, unit);
       if (judgement.is_to_the_bit || is_exact) {
-        const double change = std::max(still.change, moved.change);
         const double amplified = size > 0 ? std::min(change / size, most_on_integers) : 0;
+        const double of_weights =
+            size > 0 ? std::max(still.rounding_of_weights() * stretched, moved.rounding_of_weights()) / size
+                     : 0;
         result.outcome.is_ill_posed = false;
-        result.outcome.error = tolerance.error(
-            result.outcome.relative, judgement.is_to_the_bit ? 0 : std::max(std::sqrt(unit), amplified));
+        result.outcome.error =
+            tolerance.error(result.outcome.relative,
+                            judgement.is_to_the_bit ? 0 : std::max({std::sqrt(unit), amplified, of_weights}));
       }
     }
     result.outcome.has_moved = has_moved;

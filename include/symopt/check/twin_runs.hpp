@@ -20,7 +20,8 @@ class TwinRuns {
   TwinRuns(const AnyOptimizerFactory& factory, const Motion& motion, const WideMatrix& weights,
            bool free_running);
 
-  /// One step with a gradient, and the difference of the twins then: gW_t and the twin's weights.
+  /// One step with a gradient, and the difference of the twins then: gW_t + Dg U_t, which is gW_(t+1), and
+  /// the twin's weights.
   Comparison step(const WideMatrix& gradient, std::mt19937_64& engine);
 
   /// The weights that the last step started from, before the element moved them.
@@ -127,12 +128,20 @@ SYMOPT_CHECK_INLINE Comparison TwinRuns::comparison(double change, const WideMat
   if (!outcome.is_finite) return result;
   outcome.is_function = is_equal(plain_.weights, again_.weights);
   result.actual = outcome.is_function ? moved_.weights : again_.weights;
-  result.expected = outcome.is_function ? motion_.on_weights(plain_.weights) : plain_.weights;
-  // Weights are rounded where they stand, however little they move.
+  const WideMatrix moved_step = motion_.on_update(result.output);
+  if (!outcome.is_function) {
+    result.expected = plain_.weights;
+  } else {
+    result.expected =
+        free_running_ ? motion_.on_weights(plain_.weights) : sum(motion_.on_weights(start_), moved_step, 1);
+  }
+  // Weights are rounded where they stand, however little they move, and a motion may stretch what is rounded.
+  const Wide moved_by_one = norm(result.output), moved_by_other = norm(moved_step);
+  const Wide stretch = moved_by_other > moved_by_one && moved_by_one > 0 ? moved_by_other / moved_by_one : 1;
   const double rounding =
       roundoff(precision_) *
-      static_cast<double>(std::max(norm(plain_.weights), norm(moved_.weights)) + norm(twin_before));
-  const double moved_by = static_cast<double>(norm(result.output));
+      static_cast<double>(std::max(stretch * norm(plain_.weights), norm(moved_.weights)) + norm(twin_before));
+  const double moved_by = static_cast<double>(std::max(moved_by_one, moved_by_other));
   const double violation = static_cast<double>(distance(result.expected, result.actual));
   const double steps = free_running_ ? static_cast<double>(plain_history_.size()) : 1;
   outcome.relative = violation == 0 ? 0 : violation / std::max(moved_by, rounding);

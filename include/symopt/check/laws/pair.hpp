@@ -51,7 +51,8 @@ Report expect_violation(const Rule& rule, CheckOptions options = {}) {
 template <PairGroup Group, class Factory>
 Report check_trajectory(const Factory& factory, TrajectoryOptions options = {}) {
   const AnyOptimizerFactory any = detail::any_pair_optimizer_factory(factory);
-  return detail::check_trajectory(ErasedPairGroup<Group>(detail::most_condition(any.precision)), any,
+  const ErasedPairGroup<Group> group(detail::most_condition(any.precision));
+  return detail::check_trajectory(detail::trajectory_law(group), group, any,
                                   detail::with_pair_shapes<Group>(std::move(options)));
 }
 

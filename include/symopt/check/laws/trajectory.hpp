@@ -3,6 +3,8 @@
 
 #include <symopt/check/any_optimizer.hpp>
 #include <symopt/check/inputs.hpp>
+#include <symopt/check/law.hpp>
+#include <symopt/check/laws/equivariance.hpp>
 #include <symopt/check/trials.hpp>
 #include <symopt/check/twin_runs.hpp>
 
@@ -24,12 +26,20 @@ struct TrajectoryOptions {
   int trials = 32;                      ///< with random elements; every generator is tried anyway
   bool free_running = false;            ///< let the twins' weights drift apart by rounding, too
   std::vector<Shape> shapes{};          ///< of the blocks; empty: small ones that the group fits, and large
-  std::string name{};                   ///< of the optimizer in the report; empty: that of its type
+  /// Names of the kinds of gradients (see input_kinds), one for each run; every generator meets the first
+  /// two. Empty: eight, among them one that changes from step to step. For an optimizer whose domain is
+  /// smaller.
+  std::vector<std::string> inputs{};
+  std::string name{};  ///< of the optimizer in the report; empty: that of its type
 };
 
 namespace detail {
 
-Report check_trajectory(const AnyGroup& group, const AnyOptimizerFactory& factory, TrajectoryOptions options);
+/// Twin weights that stay related by an element of the group.
+Law trajectory_law(const AnyGroup& group);
+/// Tries an optimizer on a law of motions, in twin runs.
+Report check_trajectory(const Law& law, const AnyGroup& group, const AnyOptimizerFactory& factory,
+                        TrajectoryOptions options);
 
 }  // namespace detail
 
@@ -42,8 +52,9 @@ Report check_trajectory(const AnyGroup& group, const AnyOptimizerFactory& factor
 /// (generators and random elements) x steps, and two in float where the optimizer is one of ours in double.
 template <SymmetryGroup Group, class Factory>
 Report check_trajectory(const Factory& factory, TrajectoryOptions options = {}) {
-  return detail::check_trajectory(ErasedGroup<Group>(), detail::any_optimizer_factory(std::cref(factory)),
-                                  std::move(options));
+  const ErasedGroup<Group> group;
+  return detail::check_trajectory(detail::trajectory_law(group), group,
+                                  detail::any_optimizer_factory(std::cref(factory)), std::move(options));
 }
 
 #ifdef SYMOPT_CHECK_DEFINITIONS
@@ -52,12 +63,14 @@ namespace detail {
 /// The run of check_trajectory. Every step of a run is a trial, and the run repeats it.
 class TrajectoryRun {
  public:
-  TrajectoryRun(const AnyGroup& group, const AnyOptimizerFactory& factory, TrajectoryOptions options)
-      : group_(group),
+  TrajectoryRun(const Law& law, const AnyGroup& group, const AnyOptimizerFactory& factory,
+                TrajectoryOptions options)
+      : law_(law),
         factory_(factory),
         options_(std::move(options)),
+        kinds_(chosen_gradients(options_.inputs)),
         shapes_(chosen_shapes(options_.shapes, group)),
-        trials_({.law = "trajectory",
+        trials_({.law = law.name,
                  .rule = options_.name.empty() ? factory.name : options_.name,
                  .group = group.name(),
                  .precision = to_string(factory.precision),
@@ -73,15 +86,16 @@ class TrajectoryRun {
 
   Report run() && {
     for (const Shape shape : shapes_) {
-      for (const SimpleMove& move : simple_moves(group_, shape)) run_first_kinds(move.motion(), shape);
-      for (const Motion& generator : generator_motions(group_, shape)) run_first_kinds(generator, shape);
+      for (const SimpleMove& move : law_.simple_moves(shape)) run_first_kinds(move.motion(), shape);
+      for (const Motion& generator : law_.generators(shape)) run_first_kinds(generator, shape);
     }
     shapes_.insert(shapes_.end(), large_shapes_.begin(), large_shapes_.end());
     for (int t = 0; t < options_.trials && !shapes_.empty(); ++t) {
       std::mt19937_64 engine = engine_for(trials_.seed(), "trajectory", static_cast<std::uint64_t>(t));
       const Shape shape = shapes_[static_cast<std::size_t>(t) % shapes_.size()];
-      run_twins(motion_of(group_, group_.random(shape, engine), "random element " + std::to_string(t)), shape,
-                kinds[static_cast<std::size_t>(t) % kinds.size()]);
+      Motion motion = law_.random(shape, engine);
+      motion.name = "random element " + std::to_string(t);
+      run_twins(motion, shape, kinds_[static_cast<std::size_t>(t) % kinds_.size()]);
     }
     return std::move(trials_).conclude();
   }
@@ -89,11 +103,17 @@ class TrajectoryRun {
  private:
   /// The gradients of one run, by their names in input_kinds; integers first, for a failure on them is the
   /// easiest to read. The last is another kind at each step.
-  static constexpr std::array<std::string_view, 8> kinds{"integers", "changing",   "gaussian",   "half-rank",
-                                                         "zero-row", "equal-rows", "horizontal", "outlier"};
+  static constexpr std::array<std::string_view, 8> all_kinds{
+      "integers", "changing", "gaussian", "half-rank", "zero-row", "equal-rows", "horizontal", "outlier"};
   static constexpr std::array<std::string_view, 11> changing{
       "zero",     "rank-1",     "half-rank",     "gaussian",  "scale-1e3", "zero",
       "integers", "equal-rows", "equal-columns", "scale-1e6", "outlier"};
+
+  static std::vector<std::string_view> chosen_gradients(const std::vector<std::string>& names) {
+    if (names.empty()) return {all_kinds.begin(), all_kinds.end()};
+    chosen_kinds(names);  // refuses unknown ones
+    return {names.begin(), names.end()};
+  }
 
   static const InputKind& kind_at(std::string_view kind, int step) {
     const std::string_view name =
@@ -102,11 +122,13 @@ class TrajectoryRun {
   }
 
   void run_first_kinds(const Motion& motion, Shape shape) {
-    for (const std::string_view kind : {kinds[0], kinds[1]}) run_twins(motion, shape, kind);
+    for (std::size_t k = 0; k < std::min<std::size_t>(2, kinds_.size()); ++k)
+      run_twins(motion, shape, kinds_[k]);
   }
 
   void run_twins(const Motion& motion, Shape shape, std::string_view kind) {
     ++runs_;
+    if (law_.stops_at_first_failure && trials_.has_failed()) return;
     const TrialId id{
         "shape=" + to_string(shape) + " gradients=" + std::string(kind) + " element=" + motion.name,
         std::string(kind)};
@@ -117,8 +139,9 @@ class TrajectoryRun {
     const InputKind& of_weights = kind_named(weight_kinds()[start]);
     TwinRuns twins(factory_, motion, widened(of_weights.draw(shape, engine)), options_.free_running);
     for (int step = 0; step < options_.steps; ++step) {
-      const WideMatrix gradient = widened(kind_at(kind, step).draw(shape, engine));
+      const WideMatrix gradient = law_.prepare(widened(kind_at(kind, step).draw(shape, engine)));
       Comparison comparison = twins.step(gradient, engine);
+      comparison.outcome.has_moved = comparison.outcome.has_moved || !law_.is_about_motion;
       const bool is_violation = comparison.outcome.is_violation();
       const bool may_part = comparison.outcome.is_ill_posed && options_.free_running;
       if (is_violation)
@@ -130,43 +153,52 @@ class TrajectoryRun {
     }
   }
 
-  static Failure failure_of(const Motion& motion, const WideMatrix& gradient, int step,
-                            const WideMatrix& start, const Comparison& comparison) {
+  Failure failure_of(const Motion& motion, const WideMatrix& gradient, int step, const WideMatrix& start,
+                     const Comparison& comparison) const {
     const Outcome& outcome = comparison.outcome;
     const std::string when = "step " + std::to_string(step + 1);
-    return {
-        .reason =
-            !outcome.is_finite     ? "the weights are not finite after " + when
-            : !outcome.is_function ? "not a function of its input: two optimizers that were made alike and "
-                                     "given the same part in " +
-                                         when
-            : step == 0
-                ? "the twins part in step 1: a rule or a start of its state that does not move with them"
-                : "the twins part in " + when + ", not before: the state does not move with the gradients",
-        .counterexample =
-            Counterexample{.element = outcome.is_function ? motion.name : "two made alike",
-                           .input = converted<double>(gradient),
-                           .error = outcome.is_finite ? outcome.relative : infinity,
-                           .weights = converted<double>(start),
-                           .of_moved = outcome.is_function ? "the twin's weights after the step"
-                                                           : "the other's weights after the step",
-                           .actual = converted<double>(comparison.actual),
-                           .should_be = outcome.is_function ? "the moved weights" : "the one's weights",
-                           .expected = converted<double>(comparison.expected)}};
+    return {.reason = !outcome.is_finite ? "the weights are not finite after " + when
+                      : !outcome.is_function
+                          ? "not a function of its input: two optimizers that were made alike and "
+                            "given the same part in " +
+                                when
+                      : step == 0 || law_.later_violation.empty()
+                          ? "the twins part in " + when + ": " + law_.violation
+                          : "the twins part in " + when + ", not before: " + law_.later_violation,
+            .counterexample = Counterexample{
+                .element = outcome.is_function ? motion.name : "two made alike",
+                .input = converted<double>(gradient),
+                .error = outcome.is_finite ? outcome.relative : infinity,
+                .weights = converted<double>(start),
+                .of_moved = outcome.is_function ? law_.of_moved : "the other's weights after the step",
+                .actual = converted<double>(comparison.actual),
+                .should_be = outcome.is_function ? law_.should_be : "the one's weights",
+                .expected = converted<double>(comparison.expected)}};
   }
 
-  const AnyGroup& group_;
+  const Law& law_;
   const AnyOptimizerFactory& factory_;
   TrajectoryOptions options_;
+  std::vector<std::string_view> kinds_;
   std::vector<Shape> shapes_;
   Trials trials_;
   std::vector<Shape> large_shapes_;
   std::size_t runs_ = 0;
 };
 
-SYMOPT_CHECK_INLINE Report check_trajectory(const AnyGroup& group, const AnyOptimizerFactory& factory,
-                                            TrajectoryOptions options) {
-  return TrajectoryRun(group, factory, std::move(options)).run();
+SYMOPT_CHECK_INLINE Law trajectory_law(const AnyGroup& group) {
+  Law law = equivariance_law(group);
+  law.name = "trajectory";
+  law.violation = "a rule or a start of its state that does not move with them";
+  law.later_violation = "the state does not move with the gradients, or the rule not with this one";
+  law.of_moved = "the twin's weights after the step";
+  law.should_be = "the moved weights";
+  return law;
+}
+
+SYMOPT_CHECK_INLINE Report check_trajectory(const Law& law, const AnyGroup& group,
+                                            const AnyOptimizerFactory& factory, TrajectoryOptions options) {
+  return TrajectoryRun(law, group, factory, std::move(options)).run();
 }
 
 }  // namespace detail
