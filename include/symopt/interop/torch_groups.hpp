@@ -73,7 +73,7 @@ class GroupOptions : public torch::optim::OptimizerCloneableOptions<GroupOptions
 
 /// A parameter group in one role: parameter_group<LmHead>({w}, {.learning_rate = 0.05}), or under a rule such
 /// as AdamW. Arguments as those of LayerwiseOptimizer::add; without options those of a stack without any, in
-/// AdamW's units. Tensors are float or double, in CPU memory; with more or less than two dimensions as the
+/// AdamW's units. Tensors are float or double, on any device; with more or less than two dimensions as the
 /// layout and the rule allow.
 ///@{
 template <class ClassOrRule>
