@@ -70,7 +70,7 @@ TrainingPlan plan_for(const Architecture& architecture, const Options& options) 
 
 /// The trainings of the paper's architectures are kept with the example.
 std::filesystem::path table_of(const Options& options) {
-  const bool is_kept = is_of_the_paper(options) && !options.has_output;
+  const bool is_kept = is_of_the_paper(options) && !options.has_output && !options.quick;
   return is_kept ? "examples/language_model/search.csv" : options.output / "search.csv";
 }
 

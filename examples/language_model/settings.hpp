@@ -10,7 +10,7 @@ struct Settings {
   double learning_rate = 1.5e-3;  ///< of the layers and gains: the one number to tune
   double embedding = 45;          ///< the embedding's rate over the layers'
   double head = 9;                ///< the head's rate over the layers'
-  double tied_embedding = 9;      ///< the rate of an embedding that is also the head, over the layers'
+  double tied_embedding = 27;     ///< the rate of an embedding that is also the head, over the layers'
   double weight_decay = 0.1;      ///< of the matrices; the norm gains have none
   double beta1 = 0.9;             ///< of AdamW and of second moments
   double beta2 = 0.99;            ///< of the same

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/error.hpp>
+
 #include <torch/torch.h>
 
 #include <chrono>
@@ -67,8 +69,8 @@ using ModelFactory =
 using OptimizerFactory = std::function<ScheduledOptimizer(const LanguageModel& model, std::int64_t steps)>;
 using StepObserver = std::function<void(std::int64_t steps_done, double loss)>;
 
-/// Trains a model; stops early when the loss is no longer finite. `before_forward` is called before every
-/// forward pass: where weights are made of others, it makes them.
+/// Trains a model; stops early when the loss or a gradient is no longer finite. `before_forward` is called
+/// before every forward pass: where weights are made of others, it makes them.
 inline TrainingResult train(
     LanguageModel& model, ScheduledOptimizer& optimizer, const Corpus& corpus, const TrainingPlan& plan,
     const StepObserver& observe = {}, const std::function<void()>& before_forward = [] {}) {
@@ -108,7 +110,12 @@ inline TrainingResult train(
     if (!std::isfinite(result.training_loss.back())) break;
     model.with_router_loss(loss).backward();
     const auto update_begin = Clock::now();
-    optimizer.step();
+    try {
+      optimizer.step();
+    } catch (const symopt::NonFiniteGradient&) {  // refused by symopt, where torch's optimizers go on
+      result.training_loss.back() = std::numeric_limits<double>::quiet_NaN();
+      break;
+    }
     const auto end = Clock::now();
 
     updating += end - update_begin;
@@ -117,6 +124,7 @@ inline TrainingResult train(
   }
 
   result.end = evaluated(held_out);
+  if (!std::isfinite(result.training_loss.back())) result.end.loss = std::numeric_limits<double>::quiet_NaN();
   result.validation.push_back({.step = plan.steps, .loss = evaluated(held_out_sample).loss});
   result.mean_row_drift = (model.head_weight().detach().mean(0) - mean_row).norm().item<double>();
   result.seconds_per_step = total.count() / static_cast<double>(plan.steps);

@@ -9,6 +9,7 @@
 #include <language_model/architectures/symmetries.hpp>
 #include <language_model/planned_trainings.hpp>
 #include <language_model/search_table.hpp>
+#include <language_model/training.hpp>
 #include <language_model/twin_model.hpp>
 
 #include <symopt/check/model.hpp>
@@ -399,6 +400,43 @@ TEST_CASE(
   CHECK(biased.verdict == Verdict::violated);
   for (const auto& gap : biased.trainings.front().left_first)
     CHECK(gap.name.find("bias") != std::string::npos);
+}
+
+/// A text of words in turn, which a model can learn.
+Corpus counting_text(std::int64_t vocabulary) {
+  std::vector<std::string> tokens;
+  for (std::size_t i = 0; i < 20 * Corpus::block_length; ++i)
+    tokens.push_back("w" + std::to_string(i % std::size_t(vocabulary - 1)));
+  return make_corpus(tokens, vocabulary);
+}
+
+TrainingResult trained(Family family, Rule rule, double rate) {
+  const TrainingPlan plan{.shape = tiny(family), .sequences = 4, .steps = 25, .validations = 0};
+  const auto make = [&](const ModelShape& shape, std::uint64_t seed) {
+    return make_model(family, shape, seed);
+  };
+  return train(
+      counting_text(plan.shape.vocabulary), plan, make, [&](const LanguageModel& model, std::int64_t) {
+        std::unique_ptr<torch::optim::Optimizer> stack =
+            make_stack(model, family, plan.shape, rule, {.learning_rate = rate});
+        std::vector<Schedule> schedules(stack->param_groups().size(), [](std::int64_t) { return 1.0; });
+        return ScheduledOptimizer(std::move(stack), std::move(schedules));
+      });
+}
+
+TEST_CASE(
+    "a short training of each architecture learns, and one at an absurd rate is said to have diverged") {
+  for (const Family family : all_families) {
+    CAPTURE(name_of(family));
+    const TrainingResult result = trained(family, Rule::paper, 5e-3);
+    CHECK(result.improved());
+    CHECK(result.end.loss < result.start.loss - 0.2);
+    CHECK(result.state_bytes > 0);
+    CHECK((result.end.routers.load_entropy > 0) == !tiny(family).is_dense());
+  }
+  const TrainingResult diverged = trained(Family::qwen3, Rule::derived, 1e30);
+  CHECK(std::isnan(diverged.end.loss));
+  CHECK(!diverged.improved());
 }
 
 /// Trainings that do nothing but count how often they ran; that of `failing` throws.
