@@ -25,7 +25,7 @@ class LanguageModel : public torch::nn::Module {
   virtual torch::Tensor forward(const torch::Tensor& tokens) = 0;
   /// The routing of every layer in the latest forward pass; none in a dense model.
   virtual std::vector<const RouterPass*> routers() const = 0;
-  /// What the routers add to the loss of the next token, weights included.
+  /// The part of the loss that the routers add to that of the next token, weights included.
   virtual torch::Tensor router_loss() const = 0;
   /// The matrix [vocabulary, width] whose rows make the logits.
   virtual torch::Tensor head_weight() const = 0;

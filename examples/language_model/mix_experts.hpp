@@ -8,7 +8,7 @@
 
 namespace language_model {
 
-/// What the experts of a mixture make of tokens.
+/// The output of a mixture of experts for some tokens.
 struct MixedExperts {
   torch::Tensor sum;   ///< [tokens, width]
   torch::Tensor load;  ///< [experts], tokens that chose each of them
