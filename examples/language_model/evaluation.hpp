@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "batches.hpp"
-#include "model.hpp"
+#include "language_model.hpp"
 #include "routers.hpp"
 
 namespace language_model {
@@ -25,23 +25,21 @@ struct Evaluation {
   RouterDiagnostics routers{};  ///< all zero in a dense model
 };
 
-inline Evaluation evaluate(Transformer& model, std::span<const Window> windows) {
+inline Evaluation evaluate(LanguageModel& model, std::span<const Window> windows) {
   constexpr std::size_t at_once = 32;
   const torch::NoGradGuard no_grad;
   Evaluation sum;
-  RouterObserver routers(model);
+  RouterObserver routers;
   for (std::size_t begin = 0; begin < windows.size(); begin += at_once) {
     const std::size_t count = std::min(at_once, windows.size() - begin);
-    const Batch batch = make_batch(windows.subspan(begin, count)).on(model->head->weight.device());
-    const torch::Tensor logits = model(batch.inputs);
+    const Batch batch = make_batch(windows.subspan(begin, count)).on(model.head_weight().device());
+    const torch::Tensor logits = model.forward(batch.inputs);
     sum.loss += static_cast<double>(count) * next_token_loss(logits, batch.targets).item<double>();
     sum.mean_logit += static_cast<double>(count) * logits.mean().item<double>();
-    if (model->is_mixture()) routers.observe(model);
+    routers.observe(model);
   }
   const auto total = static_cast<double>(windows.size());
-  return {.loss = sum.loss / total,
-          .mean_logit = sum.mean_logit / total,
-          .routers = model->is_mixture() ? routers.diagnostics() : RouterDiagnostics{}};
+  return {.loss = sum.loss / total, .mean_logit = sum.mean_logit / total, .routers = routers.diagnostics()};
 }
 
 }  // namespace language_model

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Trains one transformer three times on the same text: with AdamW, with symopt's derived updates for each
-// class of its parameters, and with the second moments that the groups of embedding, head and routers derive.
+// Trains one transformer three times on the same text: with AdamW, with symopt's updates for each class of
+// its parameters, and with the second moments that the groups of embedding, head and routers derive. Searches
+// the rates of more rules, and prints the tables of such searches.
 
 #include <torch/torch.h>
 
@@ -10,12 +11,14 @@
 #include <exception>
 #include <filesystem>
 #include <iostream>
+#include <memory>
 #include <span>
 #include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "architecture.hpp"
 #include "corpus.hpp"
 #include "king_james.hpp"
 #include "loss_curves.hpp"
@@ -44,16 +47,33 @@ torch::Device device_of(const Options& options) {
   return torch::Device(options.device);
 }
 
-TrainingPlan plan_for(const Options& options) {
+/// The architectures that the options name.
+std::vector<Architecture> architectures_of(const Options& options) {
+  std::vector<Architecture> architectures;
+  const bool is_dense = options.architecture == "dense";
+  if (is_dense || options.architecture == "mixture")
+    architectures.push_back(own_architecture(is_dense, options.attention));
+  for (const Family family : families_of(options.architecture))
+    architectures.push_back(architecture_of(family));
+  if (architectures.empty() || (architectures.size() > 1 && !options.search && !options.report))
+    throw std::invalid_argument(
+        "--architecture is dense, mixture, qwen3, gemma3, olmoe, gpt-oss, or with "
+        "--search or --report all, not '" +
+        options.architecture + "'");
+  return architectures;
+}
+
+bool is_of_the_paper(const Options& options) {
+  return !families_of(options.architecture).empty();
+}
+
+TrainingPlan plan_for(const Architecture& architecture, const Options& options) {
   TrainingPlan plan;
+  plan.shape = architecture.shape;
+  if (is_of_the_paper(options) || options.quick) plan.sequences = 8;
   if (options.quick) {
-    plan.shape = {.width = 32, .layers = 1, .heads = 2, .experts = 4, .neurons = 48, .context = 32};
-    plan.sequences = 8;
+    plan.shape = architecture.quick_shape;
     plan.steps = 60;
-  }
-  if (options.dense) {
-    plan.shape.experts = 0;
-    plan.shape.neurons *= plan.shape.chosen;  // as many for a token
   }
   if (options.steps != 0) plan.steps = options.steps;
   plan.seed = options.seed;
@@ -61,27 +81,48 @@ TrainingPlan plan_for(const Options& options) {
   return plan;
 }
 
-void search(const Corpus& corpus, const TrainingPlan& plan, const Options& options,
-            std::vector<Candidate> grid) {
+/// The trainings of the paper's architectures are kept with the example.
+std::filesystem::path table_of(const Options& options) {
+  const bool is_kept = is_of_the_paper(options) && !options.has_output && !options.quick;
+  return is_kept ? "examples/language_model/search.csv" : options.output / "search.csv";
+}
+
+void search(const Corpus& corpus, const std::vector<Architecture>& architectures, const Options& options) {
   at::set_num_threads(1);  // a core for each training
-  const std::filesystem::path file = options.output / "search.csv";
-  print_search(std::cout,
-               run_search(corpus, plan, static_cast<std::size_t>(options.threads), std::move(grid), file));
-  std::cout << "written: " << file.string() << "; without it a search begins anew\n";
+  const std::filesystem::path table = table_of(options);
+  for (const Architecture& architecture : architectures) {
+    const TrainingPlan plan = plan_for(architecture, options);
+    const Search of_one(corpus, plan, architecture, static_cast<std::size_t>(options.threads), table);
+    if (options.search) of_one.run(rate_lines(architecture));
+    if (!is_of_the_paper(options)) of_one.run(part_lines(plan.shape));
+  }
+  print_report_of(std::cout, table);
+  std::cout << "written: " << table.string() << "; without it a search begins anew\n";
+}
+
+/// The plan of the last column.
+void print_last_plan(const Architecture& architecture, const TrainingPlan& plan, const Options& options) {
+  const std::vector<Family> family = families_of(options.architecture);
+  const std::shared_ptr<LanguageModel> model = architecture.make(plan.shape, plan.seed);
+  const Kinds& kinds = options.attention ? moments_of_attention_too : second_moments;
+  std::cout << "\nThe last column, " << architecture.columns.back().name << ", by parameter:\n"
+            << (family.empty() ? make_stack(*model, plan.shape, kinds, {})
+                               : make_stack(*model, family.front(), plan.shape, Rule::moments, {}))
+                   ->plan()
+            << '\n';
 }
 
 /// @returns whether all losses fell.
-bool demonstrate(const Corpus& corpus, const TrainingPlan& plan, const Options& options) {
-  const std::vector<Side> sides = columns(options.attention);
-  const Kinds& kinds = options.attention ? moments_of_attention_too : second_moments;
+bool demonstrate(const Corpus& corpus, const Architecture& architecture, const Options& options) {
+  const TrainingPlan plan = plan_for(architecture, options);
+  const std::vector<Side>& sides = architecture.columns;
   at::set_num_threads(std::max(1, options.threads / static_cast<int>(sides.size())));
-  print_introduction(std::cout, corpus, plan, sides.size());
-  std::cout << "\nThe last column, " << sides.back().name << ", by parameter:\n"
-            << make_stack(Transformer{plan.shape, plan.seed}, plan.shape, kinds, {})->plan() << '\n';
+  print_introduction(std::cout, corpus, plan, architecture.name, sides.size());
+  print_last_plan(architecture, plan, options);
   std::vector<Entrant> entrants;
   for (const Side& side : sides)
     entrants.push_back({.name = side.name, .train = [&](const StepObserver& observe) {
-                          return train(corpus, plan, side.with(plan.shape, {}), observe);
+                          return train(corpus, plan, architecture.make, side.with(plan.shape, {}), observe);
                         }});
   const Race race = run_race(entrants, plan.steps, options.threads);
   print_table(std::cout, plan, race);
@@ -97,7 +138,7 @@ bool demonstrate(const Corpus& corpus, const TrainingPlan& plan, const Options& 
 /// @returns whether all twins that have to stay together do.
 bool train_twins(const Corpus& corpus, TrainingPlan plan, const Options& options) {
   at::set_num_threads(1);  // the optimizers run side by side
-  plan.sequences = 2;
+  plan.sequences = 1;
   if (options.steps == 0) plan.steps = options.quick ? 20 : 100;
   return show_twins(std::cout, corpus, plan);
 }
@@ -112,14 +153,23 @@ int main(int count, char** arguments) {
       std::cout << Options::usage;
       return EXIT_SUCCESS;
     }
+    const std::vector<Architecture> architectures = architectures_of(options);
+    if (options.report) {
+      print_report_of(std::cout, table_of(options));
+      return EXIT_SUCCESS;
+    }
+    if (is_of_the_paper(options) && (options.twins || options.parts || options.attention))
+      throw std::invalid_argument("--twins, --parts and --attention are for dense and mixture");
     std::filesystem::create_directories(options.output);
-    const TrainingPlan plan = plan_for(options);
-    const Corpus corpus = make_corpus(tokenize(read_king_james()), plan.shape.vocabulary);
-    if (options.twins) return train_twins(corpus, plan, options) ? EXIT_SUCCESS : EXIT_FAILURE;
-    if (options.search) search(corpus, plan, options, search_grid());
-    if (options.search || options.parts) search(corpus, plan, options, parts_grid(plan.shape));
-    if (options.search || options.parts) return EXIT_SUCCESS;
-    return demonstrate(corpus, plan, options) ? EXIT_SUCCESS : EXIT_FAILURE;
+    const Architecture& architecture = architectures.front();
+    const Corpus corpus = make_corpus(tokenize(read_king_james()), architecture.shape.vocabulary);
+    if (options.twins)
+      return train_twins(corpus, plan_for(architecture, options), options) ? EXIT_SUCCESS : EXIT_FAILURE;
+    if (options.search || options.parts) {
+      search(corpus, architectures, options);
+      return EXIT_SUCCESS;
+    }
+    return demonstrate(corpus, architecture, options) ? EXIT_SUCCESS : EXIT_FAILURE;
   } catch (const std::invalid_argument& error) {
     std::cerr << "language_model: " << error.what() << "\n\n" << Options::usage;
   } catch (const std::exception& error) {

@@ -7,8 +7,10 @@
 #include <cstdint>
 #include <vector>
 
+#include "language_model.hpp"
 #include "mixture.hpp"
 #include "model_shape.hpp"
+#include "rotation.hpp"
 
 namespace language_model {
 
@@ -23,28 +25,6 @@ struct RmsNormImpl : torch::nn::Module {
 };
 TORCH_MODULE(RmsNorm);
 
-/// Rotary position embedding: turns the pair (i, i + size/2) of every head by position * 10000^(-2i/size).
-struct RotationImpl : torch::nn::Module {
-  RotationImpl(std::int64_t context, std::int64_t head_size) {
-    const torch::Tensor frequency =
-        torch::pow(10'000.0, torch::arange(0, head_size, 2) / -static_cast<double>(head_size));
-    const torch::Tensor angle = torch::outer(torch::arange(context), frequency);
-    cosine_ = register_buffer("cosine", angle.cos());
-    sine_ = register_buffer("sine", angle.sin());
-  }
-
-  /// `x` is [batch, heads, context, head_size].
-  torch::Tensor forward(const torch::Tensor& x) const {
-    const std::vector<torch::Tensor> half = x.chunk(2, -1);
-    return torch::cat({half[0] * cosine_ - half[1] * sine_, half[0] * sine_ + half[1] * cosine_}, -1);
-  }
-
- private:
-  torch::Tensor cosine_;
-  torch::Tensor sine_;
-};
-TORCH_MODULE(Rotation);
-
 struct AttentionImpl : torch::nn::Module {
   explicit AttentionImpl(const ModelShape& shape)
       : query{register_module("query", linear(shape.width, shape.width))},
@@ -52,7 +32,7 @@ struct AttentionImpl : torch::nn::Module {
         value{register_module("value", linear(shape.width, shape.width))},
         output{register_module("output", linear(shape.width, shape.width))},
         heads_{shape.heads},
-        rotation_{register_module("rotation", Rotation{shape.context, shape.width / shape.heads})},
+        rotation_{shape.context, shape.width / shape.heads},
         future_{register_buffer("future", torch::full({shape.context, shape.context}, -INFINITY).triu(1))} {}
 
   torch::Tensor forward(const torch::Tensor& x) {
@@ -114,7 +94,7 @@ struct LayerImpl : torch::nn::Module {
 TORCH_MODULE(Layer);
 
 /// Decoder-only transformer, pre-norm, no biases, input and output embeddings untied.
-struct TransformerImpl : torch::nn::Module {
+struct TransformerImpl : LanguageModel {
   /// Draws all weights from `seed`, whatever other threads do.
   TransformerImpl(const ModelShape& shape, std::uint64_t seed)
       : embedding{register_module("embedding", torch::nn::Embedding{shape.vocabulary, shape.width})},
@@ -128,23 +108,26 @@ struct TransformerImpl : torch::nn::Module {
     initialize(seed);
   }
 
-  /// Token numbers [batch, context] to logits [batch, context, vocabulary].
-  torch::Tensor forward(const torch::Tensor& tokens) {
+  torch::Tensor forward(const torch::Tensor& tokens) override {
     torch::Tensor x = embedding(tokens);
     for (Layer& layer : layers) x = layer(x);
     return head(final_norm(x));
   }
 
-  bool is_mixture() const { return !layers.empty() && layers.front()->mixture; }
-
-  /// Of the latest forward pass: 1 when all experts of every layer are equally busy; 0 in a dense model.
-  torch::Tensor balance_loss() const {
-    torch::Tensor sum = torch::zeros({});
-    for (const Layer& layer : layers) {
-      if (layer->mixture) sum = sum + layer->mixture->last.balance_loss;
-    }
-    return sum / static_cast<double>(layers.size());
+  std::vector<const RouterPass*> routers() const override {
+    std::vector<const RouterPass*> passes;
+    for (const Layer& layer : layers)
+      if (layer->mixture) passes.push_back(&layer->mixture->last);
+    return passes;
   }
+
+  torch::Tensor router_loss() const override {
+    torch::Tensor sum = torch::zeros({});
+    for (const RouterPass* pass : routers()) sum = sum + pass->balance_loss;
+    return balance_weight * (sum / static_cast<double>(layers.size()));
+  }
+
+  torch::Tensor head_weight() const override { return head->weight; }
 
   torch::nn::Embedding embedding;
   std::vector<Layer> layers;

@@ -12,24 +12,16 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
-#include "model.hpp"
+#include "language_model.hpp"
+#include "model_shape.hpp"
 #include "scheduled_optimizer.hpp"
+#include "settings.hpp"
 
 namespace language_model {
-
-/// The numbers of all trainings, whatever the rules: AdamW's, in AdamW's units, chosen on AdamW.
-struct Settings {
-  double learning_rate = 1.5e-3;  ///< of the layers and gains: the one number to tune
-  double embedding = 45;          ///< the embedding's rate over the layers'
-  double head = 9;                ///< the head's rate over the layers'
-  double weight_decay = 0.1;      ///< of the matrices; the norm gains have none
-  double beta1 = 0.9;             ///< of AdamW and of second moments
-  double beta2 = 0.99;            ///< of the same
-  double momentum = 0.95;         ///< of the derived updates, which keep no second moments
-};
 
 /// 100 steps of warm-up (a tenth of a short run), then a cosine to zero. Source: arXiv 2605.18106.
 inline Schedule warmup_cosine(std::int64_t steps) {
@@ -49,28 +41,33 @@ inline ScheduledOptimizer scheduled(std::unique_ptr<torch::optim::Optimizer> opt
 }
 
 /// torch's AdamW for every parameter.
-inline std::unique_ptr<torch::optim::Optimizer> make_adamw(const Transformer& model,
+inline std::unique_ptr<torch::optim::Optimizer> make_adamw(const LanguageModel& model,
                                                            const Settings& settings) {
-  std::vector<torch::Tensor> embedding, head, matrices, gains;
-  for (const auto& parameter : model->named_parameters()) {
-    if (parameter.key() == "embedding.weight") {
-      embedding.push_back(parameter.value());
-    } else if (parameter.key() == "head.weight") {
-      head.push_back(parameter.value());
-    } else {
-      (parameter.value().dim() == 1 ? gains : matrices).push_back(parameter.value());
+  std::vector<torch::Tensor> embedding, head, tied_embedding, matrices, vectors;
+  for (const auto& parameter : model.named_parameters()) {
+    const std::string& name = parameter.key();
+    const torch::Tensor& weights = parameter.value();
+    const bool is_embedding = name.find("embed") != std::string::npos;
+    if (weights.is_same(model.head_weight())) {
+      (is_embedding ? tied_embedding : head).push_back(weights);
+    } else if (is_embedding) {
+      embedding.push_back(weights);
+    } else {  // the biases of experts are a matrix, a row for each
+      (weights.dim() == 1 || name.ends_with("bias") ? vectors : matrices).push_back(weights);
     }
   }
-  const auto options = [&](double ratio, double weight_decay) {
-    auto result = std::make_unique<torch::optim::AdamWOptions>(settings.learning_rate * ratio);
-    result->betas({settings.beta1, settings.beta2}).weight_decay(weight_decay);
-    return result;
-  };
   std::vector<torch::optim::OptimizerParamGroup> groups;
-  groups.emplace_back(embedding, options(settings.embedding, settings.weight_decay));
-  groups.emplace_back(head, options(settings.head, settings.weight_decay));
-  groups.emplace_back(matrices, options(1, settings.weight_decay));
-  groups.emplace_back(gains, options(1, 0));
+  const auto add = [&](std::vector<torch::Tensor> tensors, double ratio, double weight_decay) {
+    if (tensors.empty()) return;
+    auto options = std::make_unique<torch::optim::AdamWOptions>(settings.learning_rate * ratio);
+    options->betas({settings.beta1, settings.beta2}).weight_decay(weight_decay);
+    groups.emplace_back(std::move(tensors), std::move(options));
+  };
+  add(embedding, settings.embedding, settings.weight_decay);
+  add(head, settings.head, settings.weight_decay);
+  add(tied_embedding, settings.tied_embedding, settings.weight_decay);
+  add(matrices, 1, settings.weight_decay);
+  add(vectors, 1, 0);
   return std::make_unique<torch::optim::AdamW>(std::move(groups));
 }
 
@@ -193,21 +190,13 @@ void Routes<Scalar>::add_neurons(symopt::BasicRouting<Scalar>& routing, const Mo
   }
 }
 
-/// The numbers of a stack: one rate in AdamW's units, and a ratio to it for two classes.
-inline symopt::StackOptions stack_options(const Settings& settings) {
-  return {.learning_rate = settings.learning_rate,
-          .weight_decay = settings.weight_decay,
-          .momentum = settings.momentum,
-          .ratios = {.embedding = settings.embedding, .lm_head = settings.head}};
-}
-
 /// symopt's stack on the model's parameters.
-inline std::unique_ptr<symopt::interop::TorchOptimizer> make_stack(const Transformer& model,
+inline std::unique_ptr<symopt::interop::TorchOptimizer> make_stack(const LanguageModel& model,
                                                                    const ModelShape& shape,
                                                                    const Kinds& kinds,
                                                                    const Settings& settings) {
   return std::make_unique<symopt::interop::TorchOptimizer>(symopt::interop::parameter_groups(
-      model->named_parameters(), Routes<float>::make(shape, kinds, settings), stack_options(settings)));
+      model.named_parameters(), Routes<float>::make(shape, kinds, settings), stack_options(settings)));
 }
 
 }  // namespace language_model

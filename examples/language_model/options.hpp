@@ -18,9 +18,9 @@ namespace language_model {
 struct Options {
   static constexpr std::string_view usage =
       "usage: language_model [--steps N] [--seed N] [--output DIR] [--threads N]\n"
-      "                      [--architecture dense|mixture] [--quick] [--attention]\n"
+      "                      [--architecture NAME] [--quick] [--attention]\n"
       "                      [--device NAME]\n"
-      "                      [--search] [--parts] [--twins] [--help]\n"
+      "                      [--search] [--report] [--parts] [--twins] [--help]\n"
       "\n"
       "Trains one small mixture-of-experts transformer three times on the King James\n"
       "text, with AdamW, with symopt's derived updates, and with the second moments\n"
@@ -31,15 +31,20 @@ struct Options {
       "  --output DIR  for curves and tables (default build/language_model)\n"
       "  --threads N   processor cores to use (default all); the trainings run side by\n"
       "                side, each with its share of them\n"
-      "  --architecture dense|mixture\n"
-      "                dense has one SwiGLU in each layer in place of the experts; so\n"
-      "                has --dense\n"
+      "  --architecture NAME\n"
+      "                mixture, or dense with one SwiGLU in each layer in place of the\n"
+      "                experts, so has --dense; or a small qwen3, gemma3, olmoe or\n"
+      "                gpt-oss; with --search also all, for these four\n"
       "  --device NAME where the tensors lie: cpu, or cuda where libtorch has it\n"
       "  --quick       a tiny model, in seconds: tests that all losses fall\n"
       "  --attention   a fourth column, with second moments for attention, too: full\n"
       "                matrices on the shorter side of each head\n"
-      "  --search      repeat the search of the learning rates: three seeds, minutes\n"
-      "                for each grid point, with the fourth column\n"
+      "  --search      search the learning rates of all rules, with three seeds, minutes\n"
+      "                for each training; goes on where it was stopped. The trainings of\n"
+      "                the four small architectures are kept in the source tree, in\n"
+      "                examples/language_model/search.csv; with --output, and of the\n"
+      "                others, in DIR/search.csv\n"
+      "  --report      only print the tables of the trainings that were searched before\n"
       "  --parts       tell apart, at AdamW's own numbers, what the third column owes\n"
       "                to which part: three seeds\n"
       "  --twins       train pairs of models that a symmetry turns into each other, and\n"
@@ -49,12 +54,14 @@ struct Options {
   std::int64_t steps = 0;  ///< 0: the default of the mode
   std::uint64_t seed = 1;
   std::filesystem::path output = "build/language_model";
+  bool has_output = false;  ///< whether that was given
   int threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  std::string architecture = "mixture";
   std::string device = "cpu";
-  bool dense = false;
   bool quick = false;
   bool attention = false;
   bool search = false;
+  bool report = false;
   bool parts = false;
   bool twins = false;
   bool help = false;
@@ -71,24 +78,23 @@ inline Options parse_options(std::span<char* const> words) {
       options.seed = arguments.number(std::uint64_t{0}, std::numeric_limits<std::uint64_t>::max());
     } else if (name == "--output") {
       options.output = arguments.value();
+      options.has_output = true;
     } else if (name == "--threads") {
       options.threads = arguments.number(1, 1'024);
     } else if (name == "--device") {
       options.device = arguments.value();
     } else if (name == "--dense") {
-      options.dense = true;
+      options.architecture = "dense";
     } else if (name == "--architecture") {
-      const std::string_view architecture = arguments.value();
-      if (architecture != "dense" && architecture != "mixture")
-        throw std::invalid_argument("--architecture is dense or mixture, not '" + std::string(architecture) +
-                                    "'");
-      options.dense = architecture == "dense";
+      options.architecture = arguments.value();
     } else if (name == "--quick") {
       options.quick = true;
     } else if (name == "--attention") {
       options.attention = true;
     } else if (name == "--search") {
       options.search = true;
+    } else if (name == "--report") {
+      options.report = true;
     } else if (name == "--parts") {
       options.parts = true;
     } else if (name == "--twins") {

@@ -2,15 +2,14 @@
 #pragma once
 
 #include <chrono>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 #include <mutex>
-#include <numeric>
 #include <optional>
+#include <ostream>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,6 +24,7 @@ namespace language_model {
 /// One training of a search.
 struct PlannedTraining {
   std::string description;  ///< as its line of the table begins: "AdamW,0.001,dense,700,1,"
+  std::int64_t steps;       ///< for the time that is left
   std::function<TrainingResult(const StepObserver&)> train;
 };
 
@@ -48,12 +48,22 @@ class FinishedTrainings {
   std::vector<std::string> lines_;
 };
 
-/// Runs trainings of `steps` steps, `workers` of them side by side, and returns their validation losses on
-/// all held-out blocks. Results go into a table as they come, and those that stand in it are taken from
-/// there. `columns` names what descriptions have: "side,rate,architecture,steps,seed".
-inline std::vector<double> run_planned(const std::vector<PlannedTraining>& trainings, std::int64_t steps,
-                                       std::size_t workers, const std::filesystem::path& table,
-                                       std::string_view columns) {
+/// The columns of a training's results, after those of its description.
+inline constexpr std::string_view result_columns =
+    "validation_loss,training_loss,diverged,state_bytes,step_ms,update_ms,load_entropy,dead_share";
+
+inline void write_results(std::ostream& out, const TrainingResult& result) {
+  out << result.end.loss << ',' << result.final_training_loss() << ',' << (result.improved() ? 0 : 1) << ','
+      << result.state_bytes << ',' << 1e3 * result.seconds_per_step << ','
+      << 1e3 * result.update_seconds_per_step << ',' << result.end.routers.load_entropy << ','
+      << result.end.routers.dead_fraction;
+}
+
+/// Runs trainings, `workers` of them side by side, and returns their validation losses on all held-out
+/// blocks. Results go into a table as they come, and those that stand in it are taken from there. `columns`
+/// names what descriptions have: "side,rate,architecture,steps,seed".
+inline std::vector<double> run_planned(const std::vector<PlannedTraining>& trainings, std::size_t workers,
+                                       const std::filesystem::path& table, std::string_view columns) {
   std::vector<double> losses(trainings.size());
   std::vector<std::size_t> missing;
   const FinishedTrainings finished(table);
@@ -68,20 +78,19 @@ inline std::vector<double> run_planned(const std::vector<PlannedTraining>& train
 
   std::ofstream file(table, std::ios::app);
   file.exceptions(std::ios::badbit | std::ios::failbit);
-  if (finished.empty()) file << columns << ",validation_loss,training_loss" << std::endl;
+  if (finished.empty()) file << columns << ',' << result_columns << std::endl;
 
   const auto start = std::chrono::steady_clock::now();
   StatusLine line;
   std::mutex mutex;
-  std::int64_t steps_done = 0;
+  double done = 0;  // trainings
   run_side_by_side(missing.size(), workers, [&](std::size_t index) {
     const PlannedTraining& training = trainings[missing[index]];
     const TrainingResult result = training.train([&](std::int64_t, double) {
       const std::lock_guard lock(mutex);
-      ++steps_done;
+      done += 1 / static_cast<double>(training.steps);
       line.update([&] {
         const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-        const double done = static_cast<double>(steps_done) / static_cast<double>(steps);
         return fixed(done, 1) + " of " + std::to_string(missing.size()) + " trainings  " +
                minutes(elapsed.count() * (static_cast<double>(missing.size()) / done - 1)) + " left";
       });
@@ -89,21 +98,11 @@ inline std::vector<double> run_planned(const std::vector<PlannedTraining>& train
 
     const std::lock_guard lock(mutex);
     losses[missing[index]] = result.end.loss;
-    file << training.description << result.end.loss << ',' << result.final_training_loss() << std::endl;
+    file << training.description;
+    write_results(file, result);
+    file << std::endl;
   });
   return losses;
-}
-
-/// The mean of several trainings' losses.
-inline double mean(const std::vector<double>& losses) {
-  return std::reduce(losses.begin(), losses.end()) / static_cast<double>(losses.size());
-}
-
-/// The standard deviation of several trainings' losses around their mean.
-inline double spread(const std::vector<double>& losses) {
-  double sum = 0;
-  for (const double loss : losses) sum += (loss - mean(losses)) * (loss - mean(losses));
-  return std::sqrt(sum / static_cast<double>(losses.size() - 1));
 }
 
 }  // namespace language_model

@@ -17,16 +17,16 @@
 namespace language_model {
 
 inline void print_introduction(std::ostream& out, const Corpus& corpus, const TrainingPlan& plan,
-                               std::size_t trainings) {
+                               const std::string& architecture, std::size_t trainings) {
   const ModelShape& shape = plan.shape;
   out << "King James text: " << grouped(static_cast<std::int64_t>(corpus.training_tokens()))
       << " tokens to train on, " << grouped(static_cast<std::int64_t>(corpus.held_out_tokens()))
       << " held out; vocabulary " << grouped(corpus.vocabulary.size()) << ",\n"
       << fixed(100 * corpus.unknown_share, 1) << " % of the tokens are unknown to it.\n"
-      << "Transformer: " << shape.layers << " layers of width " << shape.width << ", " << shape.heads
-      << " heads, context " << shape.context << ",\n"
-      << (shape.is_dense() ? std::string("one SwiGLU")
-                           : std::to_string(shape.experts) + " SwiGLU experts in each, " +
+      << "Transformer, " << architecture << ": " << shape.layers << " layers of width " << shape.width << ", "
+      << shape.heads << " heads, context " << shape.context << ",\n"
+      << (shape.is_dense() ? std::string("one gated MLP")
+                           : std::to_string(shape.experts) + " experts in each, " +
                                  std::to_string(shape.chosen) + " for a token,")
       << " of " << shape.neurons << " neurons.\n"
       << trainings << " trainings from seed " << plan.seed << ", side by side: " << grouped(plan.steps)

@@ -8,7 +8,7 @@
 #include <cstddef>
 #include <vector>
 
-#include "model.hpp"
+#include "language_model.hpp"
 
 namespace language_model {
 
@@ -23,12 +23,12 @@ struct RouterDiagnostics {
 /// Adds up what the routers of a model do, batch by batch.
 class RouterObserver {
  public:
-  explicit RouterObserver(const Transformer& model) : loads_(model->layers.size()) {}
-
   /// After a forward pass.
-  void observe(const Transformer& model) {
-    for (std::size_t layer = 0; layer < loads_.size(); ++layer) {
-      const RouterPass& pass = model->layers[layer]->mixture->last;
+  void observe(const LanguageModel& model) {
+    const std::vector<const RouterPass*> passes = model.routers();
+    loads_.resize(passes.size());
+    for (std::size_t layer = 0; layer < passes.size(); ++layer) {
+      const RouterPass& pass = *passes[layer];
       loads_[layer] = loads_[layer].defined() ? loads_[layer] + pass.load : pass.load;
       logit_sum_ += pass.logits.sum(torch::kDouble).item<double>();
       logit_count_ += static_cast<double>(pass.logits.numel());
@@ -36,7 +36,9 @@ class RouterObserver {
     }
   }
 
+  /// All zero where there are no routers.
   RouterDiagnostics diagnostics() const {
+    if (loads_.empty()) return {};
     RouterDiagnostics result{.mean_logit = logit_sum_ / logit_count_, .largest_logit = largest_logit_};
     const auto layers = static_cast<double>(loads_.size());
     for (const torch::Tensor& load : loads_) {

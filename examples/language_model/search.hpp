@@ -1,89 +1,124 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
-#include <iomanip>
+#include <fstream>
 #include <ostream>
 #include <sstream>
+#include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "optimizers.hpp"
+#include "architecture.hpp"
 #include "planned_trainings.hpp"
+#include "rate_grid.hpp"
+#include "search_report.hpp"
 #include "sides.hpp"
-#include "text.hpp"
 #include "training.hpp"
 
 namespace language_model {
 
-/// One point of a grid, and what its trainings came to.
-struct Candidate {
+/// The search of one side's rate, each rate with every seed.
+struct SearchLine {
   Side side;
-  Settings settings{};
-  std::vector<double> validation_losses{};  ///< one for each seed
+  RateGrid grid{};
+  Settings settings{};                   ///< all but the rate
+  std::vector<double> losses_by_rate{};  ///< the means over the seeds; filled by the search
 };
 
-/// Equally many rates for all columns, also that with full second moments for attention, each twice the one
-/// before.
-inline std::vector<Candidate> search_grid() {
-  std::vector<Candidate> grid;
-  for (const Side& side : columns(true))
-    for (const double rate : {0.375e-3, 0.75e-3, 1.5e-3, 3e-3, 6e-3})
-      grid.push_back({.side = side, .settings = {.learning_rate = rate}});
-  return grid;
+/// Equally many rates for all sides.
+inline std::vector<SearchLine> rate_lines(const Architecture& architecture) {
+  std::vector<SearchLine> lines;
+  for (const Side& side : architecture.searched) lines.push_back({.side = side});
+  return lines;
 }
 
-/// The columns and the parts of the last one, at AdamW's own numbers, and without their decay.
-inline std::vector<Candidate> parts_grid(const ModelShape& shape) {
-  std::vector<Candidate> grid;
-  for (const Side& side : columns()) grid.push_back({.side = side});
-  for (const Side& side : parts(shape)) grid.push_back({.side = side});
-  const Settings without_decay{.weight_decay = 0};  // the paper's updates have none
-  grid.push_back({.side = stack_side("derived; no decay", {}), .settings = without_decay});
-  grid.push_back({.side = stack_side("second moments; no decay", second_moments), .settings = without_decay});
-  return grid;
+/// The columns of the demo's own model and the parts of the last one, at AdamW's own numbers, and without
+/// their decay.
+inline std::vector<SearchLine> part_lines(const ModelShape& shape) {
+  const Settings usual, without_decay{.weight_decay = 0};  // the paper's updates have none
+  const RateGrid one_rate({usual.learning_rate});
+  std::vector<SearchLine> lines;
+  for (const Side& side : columns()) lines.push_back({.side = side, .grid = one_rate});
+  for (const Side& side : parts(shape)) lines.push_back({.side = side, .grid = one_rate});
+  lines.push_back({.side = stack_side("derived; no decay", {}), .grid = one_rate, .settings = without_decay});
+  lines.push_back({.side = stack_side("second moments; no decay", second_moments),
+                   .grid = one_rate,
+                   .settings = without_decay});
+  return lines;
 }
 
-inline void print_search(std::ostream& out, const std::vector<Candidate>& grid) {
-  out << "validation loss, nats per token: mean and standard deviation over the seeds\n";
-  for (const Candidate& candidate : grid) {
-    const bool best = std::ranges::none_of(grid, [&](const Candidate& other) {
-      return other.side.name == candidate.side.name &&
-             !(mean(candidate.validation_losses) <= mean(other.validation_losses));
-    });
-    out << std::left << std::setw(40) << candidate.side.name << std::right << std::setw(10)
-        << candidate.settings.learning_rate << std::setw(10) << fixed(mean(candidate.validation_losses), 4)
-        << " +- " << fixed(spread(candidate.validation_losses), 4) << (best ? "  best" : "") << '\n';
-  }
-}
+/// Trains a model by all lines with three seeds. Results go into a table as they come, and those that stand
+/// in it are taken from there. The loss is that of the held-out blocks, for all sides alike.
+class Search {
+ public:
+  Search(const Corpus& corpus, const TrainingPlan& plan, const Architecture& architecture,
+         std::size_t workers, std::filesystem::path table)
+      : corpus_(corpus),
+        plan_(plan),
+        architecture_(architecture),
+        workers_(workers),
+        table_(std::move(table)) {}
 
-/// Trains every point of the grid with every seed and returns the grid with its losses. Results go into a
-/// table as they come, and those that stand in it are taken from there. The loss is that of the held-out
-/// blocks, for all sides alike.
-inline std::vector<Candidate> run_search(const Corpus& corpus, const TrainingPlan& plan, std::size_t workers,
-                                         std::vector<Candidate> grid, const std::filesystem::path& table) {
-  constexpr std::size_t seeds = 3;
-  std::vector<PlannedTraining> trainings;
-  for (std::size_t seed = 0; seed < seeds; ++seed) {
-    for (const Candidate& candidate : grid) {
-      TrainingPlan seeded = plan;
-      seeded.seed = plan.seed + seed;
-      std::ostringstream text;
-      text << candidate.side.name << ',' << candidate.settings.learning_rate << ','
-           << (plan.shape.is_dense() ? "dense" : "mixture") << ',' << plan.steps << ',' << seeded.seed << ',';
-      trainings.push_back({.description = text.str(), .train = [&, seeded](const StepObserver& observe) {
-                             return train(corpus, seeded, candidate.side.with(plan.shape, candidate.settings),
-                                          observe);
-                           }});
+  /// Where the best rate of a line is the lowest or the highest, another one beyond it is tried, and so on.
+  void run(std::vector<SearchLine> lines) const {
+    bool is_wider = true;
+    while (is_wider) {
+      train(lines);
+      is_wider = false;
+      for (SearchLine& line : lines) is_wider = line.grid.widen(line.losses_by_rate) || is_wider;
     }
   }
-  const std::vector<double> losses =
-      run_planned(trainings, plan.steps, workers, table, "side,rate,architecture,steps,seed");
-  for (std::size_t i = 0; i < losses.size(); ++i)
-    grid[i % grid.size()].validation_losses.push_back(losses[i]);
-  return grid;
+
+ private:
+  static constexpr std::size_t seeds = 3;
+
+  void train(std::vector<SearchLine>& lines) const {
+    std::vector<PlannedTraining> trainings;
+    for (std::size_t seed = 0; seed < seeds; ++seed)
+      for (const SearchLine& line : lines)
+        for (const double rate : line.grid.rates()) trainings.push_back(training(line, rate, seed));
+    const std::vector<double> losses =
+        run_planned(trainings, workers_, table_, "side,rate,architecture,steps,seed");
+    auto next = losses.begin();
+    for (SearchLine& line : lines) line.losses_by_rate.assign(line.grid.rates().size(), 0);
+    for (std::size_t seed = 0; seed < seeds; ++seed)
+      for (SearchLine& line : lines)
+        for (double& mean_loss : line.losses_by_rate) mean_loss += *next++ / static_cast<double>(seeds);
+  }
+
+  PlannedTraining training(const SearchLine& line, double rate, std::size_t seed) const {
+    TrainingPlan plan = plan_;
+    plan.seed += seed;
+    plan.validations = 0;  // a search looks at the end alone
+    Settings settings = line.settings;
+    settings.learning_rate = rate;
+    std::ostringstream text;
+    text << line.side.name << ',' << rate << ',' << architecture_.name << ',' << plan.steps << ','
+         << plan.seed << ',';
+    return {.description = text.str(),
+            .steps = plan.steps,
+            .train = [this, plan, settings, side = line.side](const StepObserver& observe) {
+              return language_model::train(corpus_, plan, architecture_.make, side.with(plan.shape, settings),
+                                           observe);
+            }};
+  }
+
+  const Corpus& corpus_;
+  TrainingPlan plan_;
+  const Architecture& architecture_;
+  std::size_t workers_;
+  std::filesystem::path table_;
+};
+
+/// Prints the tables of all trainings in a file. @throws std::runtime_error where it cannot be read.
+inline void print_report_of(std::ostream& out, const std::filesystem::path& table) {
+  std::ifstream file(table);
+  if (!file) throw std::runtime_error("cannot read " + table.string() + "; --search writes such a table");
+  print_search_report(out, SearchTable(file).trainings());
 }
 
 }  // namespace language_model

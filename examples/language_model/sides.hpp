@@ -20,7 +20,7 @@ struct Side {
 /// torch's AdamW under a schedule.
 inline Side adamw_side(std::string name, Schedule (*schedule)(std::int64_t steps)) {
   return {.name = std::move(name), .with = [=](const ModelShape&, const Settings& settings) {
-            return [=](const Transformer& model, std::int64_t steps) {
+            return [=](const LanguageModel& model, std::int64_t steps) {
               return scheduled(make_adamw(model, settings), schedule(steps));
             };
           }};
@@ -30,7 +30,7 @@ inline Side adamw_side(std::string name, Schedule (*schedule)(std::int64_t steps
 inline Side stack_side(std::string name, const Kinds& kinds,
                        Schedule (*schedule)(std::int64_t steps) = constant_then_linear) {
   return {.name = std::move(name), .with = [=](const ModelShape& shape, const Settings& settings) {
-            return [=](const Transformer& model, std::int64_t steps) {
+            return [=](const LanguageModel& model, std::int64_t steps) {
               return scheduled(make_stack(model, shape, kinds, settings), schedule(steps));
             };
           }};

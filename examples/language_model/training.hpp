@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/error.hpp>
+
 #include <torch/torch.h>
 
 #include <chrono>
@@ -9,19 +11,18 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <memory>
 #include <numeric>
 #include <vector>
 
 #include "batches.hpp"
 #include "corpus.hpp"
 #include "evaluation.hpp"
-#include "model.hpp"
+#include "language_model.hpp"
+#include "model_shape.hpp"
 #include "scheduled_optimizer.hpp"
 
 namespace language_model {
-
-/// The weight of the routers' balance loss beside the next token's.
-inline constexpr double balance_weight = 0.01;
 
 struct TrainingPlan {
   ModelShape shape;
@@ -29,6 +30,8 @@ struct TrainingPlan {
   std::int64_t steps = 700;
   std::uint64_t seed = 1;  ///< of the weights and of the order of the batches
   torch::Device device = torch::kCPU;
+  std::int64_t validations =
+      20;  ///< on a part of the held-out text, from the start on, beside that of the end
 
   std::int64_t tokens_per_step() const { return sequences * shape.context; }
 };
@@ -62,17 +65,18 @@ struct TrainingResult {
   }
 };
 
-using OptimizerFactory = std::function<ScheduledOptimizer(const Transformer& model, std::int64_t steps)>;
+using ModelFactory =
+    std::function<std::shared_ptr<LanguageModel>(const ModelShape& shape, std::uint64_t seed)>;
+using OptimizerFactory = std::function<ScheduledOptimizer(const LanguageModel& model, std::int64_t steps)>;
 using StepObserver = std::function<void(std::int64_t steps_done, double loss)>;
 
-/// Trains a model; stops early when the loss is no longer finite. `before_forward` is called before every
-/// forward pass: where weights are made of others, it makes them.
+/// Trains a model; stops early when the loss or a gradient is no longer finite. `before_forward` is called
+/// before every forward pass: where weights are made of others, it makes them.
 inline TrainingResult train(
-    Transformer& model, ScheduledOptimizer& optimizer, const Corpus& corpus, const TrainingPlan& plan,
+    LanguageModel& model, ScheduledOptimizer& optimizer, const Corpus& corpus, const TrainingPlan& plan,
     const StepObserver& observe = {}, const std::function<void()>& before_forward = [] {}) {
   using Clock = std::chrono::steady_clock;
   using Seconds = std::chrono::duration<double>;
-  constexpr std::int64_t validations = 20;
   constexpr std::size_t validation_stride = 10;
 
   const auto context = static_cast<std::size_t>(plan.shape.context);
@@ -94,11 +98,11 @@ inline TrainingResult train(
 
   TrainingResult result;
   result.start = evaluated(held_out);
-  const torch::Tensor mean_row = model->head->weight.detach().mean(0);
+  const torch::Tensor mean_row = model.head_weight().detach().mean(0);
   Seconds total{0};
   Seconds updating{0};
   for (std::int64_t step = 0; step < plan.steps; ++step) {
-    if (step * validations / plan.steps != (step - 1) * validations / plan.steps || step == 0) {
+    if (step * plan.validations / plan.steps != (step - 1) * plan.validations / plan.steps || step == 0) {
       result.validation.push_back({.step = step, .loss = evaluated(held_out_sample).loss});
     }
 
@@ -106,12 +110,17 @@ inline TrainingResult train(
     const Batch batch = batches.next().on(plan.device);
     optimizer.zero_grad();
     before_forward();
-    const torch::Tensor loss = next_token_loss(model(batch.inputs), batch.targets);
+    const torch::Tensor loss = next_token_loss(model.forward(batch.inputs), batch.targets);
     result.training_loss.push_back(loss.item<double>());
     if (!std::isfinite(result.training_loss.back())) break;
-    (model->is_mixture() ? loss + balance_weight * model->balance_loss() : loss).backward();
+    model.with_router_loss(loss).backward();
     const auto update_begin = now();
-    optimizer.step();
+    try {
+      optimizer.step();
+    } catch (const symopt::NonFiniteGradient&) {  // refused by symopt, where torch's optimizers go on
+      result.training_loss.back() = std::numeric_limits<double>::quiet_NaN();
+      break;
+    }
     const auto end = now();
 
     updating += end - update_begin;
@@ -120,8 +129,9 @@ inline TrainingResult train(
   }
 
   result.end = evaluated(held_out);
+  if (!std::isfinite(result.training_loss.back())) result.end.loss = std::numeric_limits<double>::quiet_NaN();
   result.validation.push_back({.step = plan.steps, .loss = evaluated(held_out_sample).loss});
-  result.mean_row_drift = (model->head->weight.detach().mean(0) - mean_row).norm().item<double>();
+  result.mean_row_drift = (model.head_weight().detach().mean(0) - mean_row).norm().item<double>();
   result.seconds_per_step = total.count() / static_cast<double>(plan.steps);
   result.update_seconds_per_step = updating.count() / static_cast<double>(plan.steps);
   result.state_bytes = optimizer.saved_bytes();
@@ -129,12 +139,12 @@ inline TrainingResult train(
 }
 
 /// Trains a model from scratch.
-inline TrainingResult train(const Corpus& corpus, const TrainingPlan& plan,
+inline TrainingResult train(const Corpus& corpus, const TrainingPlan& plan, const ModelFactory& make_model,
                             const OptimizerFactory& make_optimizer, const StepObserver& observe = {}) {
-  Transformer model{plan.shape, plan.seed};
+  const std::shared_ptr<LanguageModel> model = make_model(plan.shape, plan.seed);
   model->to(plan.device);
-  ScheduledOptimizer optimizer = make_optimizer(model, plan.steps);
-  return train(model, optimizer, corpus, plan, observe);
+  ScheduledOptimizer optimizer = make_optimizer(*model, plan.steps);
+  return train(*model, optimizer, corpus, plan, observe);
 }
 
 }  // namespace language_model

@@ -8,40 +8,46 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "batches.hpp"
 #include "evaluation.hpp"
-#include "model.hpp"
-#include "training.hpp"
+#include "language_model.hpp"
 
 namespace language_model {
 
-/// A transformer as a check of symopt trains it: in double, where rounding stays small for a hundred steps;
-/// with norm gains that stay at one, for a gain that is trained picks out the axes of the residual stream;
-/// and on batches that are the same in every training.
+/// The gains of a model's norms in a check.
+enum class Gains {
+  fixed,   ///< at one: a gain that is trained picks out the axes of the residual stream
+  trained  ///< as in trainings
+};
+
+/// A model as a check of symopt trains it: on batches that are the same in every training, and in double,
+/// where rounding stays small for a hundred steps, or in float.
+template <class Scalar = double>
 class TwinModel {
  public:
-  /// Each computation of a loss is announced.
+  /// The batch of every step, and one more. Each computation of a loss is announced.
   TwinModel(
-      const Corpus& corpus, const TrainingPlan& plan, std::function<void()> on_loss = [] {})
-      : model_{plan.shape, plan.seed}, on_loss_{std::move(on_loss)} {
-    model_->to(torch::kDouble);
-    for (torch::Tensor& parameter : model_->parameters()) {
-      if (parameter.dim() == 1) {
+      std::shared_ptr<LanguageModel> model, std::vector<Batch> batches, std::int64_t vocabulary,
+      Gains gains = Gains::fixed, std::function<void()> on_loss = [] {})
+      : model_{std::move(model)}, batches_{std::move(batches)}, on_loss_{std::move(on_loss)} {
+    model_->to(torch::CppTypeToScalarType<Scalar>::value);
+    for (const auto& item : model_->named_parameters()) {
+      torch::Tensor parameter = item.value();
+      if (gains == Gains::fixed && is_gain(item.key())) {
         parameter.requires_grad_(false);
       } else {
         parameter.mutable_grad() = torch::zeros_like(parameter);
       }
     }
-    BatchStream stream{corpus.training, static_cast<std::size_t>(plan.sequences),
-                       static_cast<std::size_t>(plan.shape.context), plan.seed};
-    for (std::int64_t step = 0; step <= plan.steps; ++step) batches_.push_back(stream.next());
-    numbers_ = torch::arange(plan.shape.vocabulary);
+    numbers_ = torch::arange(vocabulary);
   }
 
-  Transformer& transformer() { return model_; }
+  LanguageModel& model() { return *model_; }
 
   /// Token i has the number images[i] from now on.
   void rename_tokens(const std::vector<symopt::Index>& images) {
@@ -49,34 +55,37 @@ class TwinModel {
   }
 
   /// The model as a check sees it; refers to this one.
-  symopt::check::Model<double> checked() {
+  symopt::check::Model<Scalar> checked() {
     using symopt::interop::tensor_view;
-    std::vector<symopt::NamedTensor<double>> parameters;
+    std::vector<symopt::NamedTensor<Scalar>> parameters;
     for (const auto& parameter : model_->named_parameters()) {
       const torch::Tensor& weights = parameter.value();
       if (weights.requires_grad())
         parameters.push_back(
-            {parameter.key(), tensor_view<double>(weights), tensor_view<const double>(weights.grad())});
+            {parameter.key(), tensor_view<Scalar>(weights), tensor_view<const Scalar>(weights.grad())});
     }
     return {std::move(parameters), [this](int step) { return loss_and_gradient(step); }};
   }
 
  private:
+  static bool is_gain(const std::string& name) {
+    return name.ends_with("norm.weight") || name.ends_with("gain");
+  }
+
   double loss_and_gradient(int step) {
     on_loss_();
     for (torch::Tensor& parameter : model_->parameters())
       if (parameter.requires_grad()) parameter.mutable_grad().zero_();
     const Batch& batch = batches_.at(static_cast<std::size_t>(step));
-    torch::Tensor loss =
-        next_token_loss(model_(numbers_.index({batch.inputs})), numbers_.index({batch.targets}));
-    if (model_->is_mixture()) loss = loss + balance_weight * model_->balance_loss();
+    const torch::Tensor loss = model_->with_router_loss(
+        next_token_loss(model_->forward(numbers_.index({batch.inputs})), numbers_.index({batch.targets})));
     loss.backward();
-    return loss.item<double>();
+    return loss.template item<double>();
   }
 
-  Transformer model_;
-  std::function<void()> on_loss_;
+  std::shared_ptr<LanguageModel> model_;
   std::vector<Batch> batches_;
+  std::function<void()> on_loss_;
   torch::Tensor numbers_;
 };
 

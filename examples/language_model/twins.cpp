@@ -19,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "model.hpp"
 #include "optimizers.hpp"
 #include "parallel.hpp"
 #include "status_line.hpp"
@@ -41,10 +42,21 @@ Stack make_double_stack(const Parameters& parameters, const ModelShape& shape, c
   return stack;
 }
 
+/// The transformer on the batches of a plan.
+TwinModel<> make_twin_model(
+    const Corpus& corpus, const TrainingPlan& plan, std::function<void()> on_loss = [] {}) {
+  BatchStream stream{corpus.training, static_cast<std::size_t>(plan.sequences),
+                     static_cast<std::size_t>(plan.shape.context), plan.seed};
+  std::vector<Batch> batches;
+  for (std::int64_t step = 0; step <= plan.steps; ++step) batches.push_back(stream.next());
+  return {Transformer{plan.shape, plan.seed}.ptr(), std::move(batches), plan.shape.vocabulary, Gains::fixed,
+          std::move(on_loss)};
+}
+
 /// A way to train twins.
 struct Trainer {
   std::string name;
-  std::function<ModelOptimizer<double>(TwinModel& model, const ModelShape& shape)> optimizer;
+  std::function<ModelOptimizer<double>(TwinModel<>& model, const ModelShape& shape)> optimizer;
   /// The groups of these parameters' rules.
   std::function<std::string(const Parameters& parameters, const ModelShape& shape,
                             const std::vector<ParameterGap>& gaps)>
@@ -56,9 +68,8 @@ struct Trainer {
 Trainer adamw_trainer() {
   return {.name = "AdamW",
           .optimizer =
-              [](TwinModel& model, const ModelShape&) {
-                return ModelOptimizer<double>("AdamW",
-                                              [&model] { return make_adamw(model.transformer(), {}); });
+              [](TwinModel<>& model, const ModelShape&) {
+                return ModelOptimizer<double>("AdamW", [&model] { return make_adamw(model.model(), {}); });
               },
           .groups = [](const auto&...) { return std::string("AdamW: B x B"); },
           .keeps = [](KeptBy) { return false; }};
@@ -68,7 +79,7 @@ Trainer stack_trainer(const std::string& name, const Kinds& kinds) {
   return {
       .name = name,
       .optimizer =
-          [name, kinds](TwinModel&, const ModelShape& shape) {
+          [name, kinds](TwinModel<>&, const ModelShape& shape) {
             return ModelOptimizer<double>(name, [=](const Parameters& parameters) {
               return make_double_stack(parameters, shape, kinds);
             });
@@ -174,7 +185,7 @@ class TwinProgress {
 /// @returns whether all is as claimed.
 bool explain_twins(std::ostream& out, const std::vector<Trainer>& trainers,
                    const std::vector<ModelReport>& reports, const Corpus& corpus, const TrainingPlan& plan) {
-  TwinModel model(corpus, plan);
+  TwinModel<> model = make_twin_model(corpus, plan);
   const Parameters parameters = model.checked().parameters();
   const std::vector<TransformerSymmetry> known = symmetries_of(plan.shape, [](const auto&) {});
   bool is_as_claimed = true;
@@ -201,7 +212,7 @@ bool explain_twins(std::ostream& out, const std::vector<Trainer>& trainers,
   return is_as_claimed;
 }
 
-ModelReport check_twins(TwinModel& model, const Trainer& trainer, const TrainingPlan& plan) {
+ModelReport check_twins(TwinModel<>& model, const Trainer& trainer, const TrainingPlan& plan) {
   std::vector<ModelSymmetry> symmetries;
   for (const TransformerSymmetry& known :
        symmetries_of(plan.shape, [&](const auto& images) { model.rename_tokens(images); }))
@@ -229,7 +240,7 @@ bool show_twins(std::ostream& out, const Corpus& corpus, const TrainingPlan& pla
     const std::size_t symmetries = symmetries_of(plan.shape, {}).size();
     TwinProgress progress(trainers.size(), symmetries, plan.steps);
     run_side_by_side(trainers.size(), trainers.size(), [&](std::size_t t) {
-      TwinModel model(corpus, plan, [&] { progress.count_call(); });
+      TwinModel<> model = make_twin_model(corpus, plan, [&] { progress.count_call(); });
       reports[t] = check_twins(model, trainers[t], plan);
     });
   }

@@ -69,8 +69,8 @@ inline Transformer copy_of(Transformer& model, const language_model::ModelShape&
 inline Transformer train_base(const Corpus& corpus, const TrainingPlan& plan, const StepObserver& observe) {
   Transformer model{plan.shape, plan.seed};
   language_model::ScheduledOptimizer optimizer = language_model::scheduled(
-      language_model::make_adamw(model, {}), language_model::warmup_cosine(plan.steps));
-  language_model::train(model, optimizer, corpus, plan, observe);
+      language_model::make_adamw(*model, {}), language_model::warmup_cosine(plan.steps));
+  language_model::train(*model, optimizer, corpus, plan, observe);
   return model;
 }
 
@@ -99,7 +99,7 @@ inline TrainingResult fine_tune(Transformer& base, const Corpus& corpus, const T
   start.prepare(adapters);
   language_model::ScheduledOptimizer optimizer =
       language_model::scheduled(method.make(adapters, rate), language_model::warmup_cosine(plan.steps));
-  return language_model::train(model, optimizer, corpus, plan, observe, [&] { adapters.merge(); });
+  return language_model::train(*model, optimizer, corpus, plan, observe, [&] { adapters.merge(); });
 }
 
 }  // namespace lora

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <language_model/planned_trainings.hpp>
+#include <language_model/statistics.hpp>
 #include <language_model/text.hpp>
 
 #include <algorithm>
@@ -116,13 +117,14 @@ class Searcher {
          << ',' << plan.steps << ',' << plan.seed << ',';
     return {
         .description = text.str(),
+        .steps = plan.steps,
         .train = [this, plan, method = line.method, start = line.start, rate](const StepObserver& observe) {
           return train_(plan, method, rate_number(rate), start, observe);
         }};
   }
 
   std::vector<double> run_all(const std::vector<language_model::PlannedTraining>& trainings) const {
-    return language_model::run_planned(trainings, plan_.steps, workers_, table_,
+    return language_model::run_planned(trainings, workers_, table_,
                                        "optimizer,start,rate,base_steps,steps,seed");
   }
 

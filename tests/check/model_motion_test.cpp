@@ -293,4 +293,21 @@ TEST_CASE("lines of two lengths cannot be shifted by one line") {
                        doctest::Contains("lines of another length than 'head'"), Error);
 }
 
+TEST_CASE("what would mend a shift is looked for among lines of its length") {
+  std::mt19937_64 engine(3);
+  Matrix<double> a = gaussian<double>({3, 2}, engine), b = gaussian<double>({3, 5}, engine);
+  Matrix<double> d_a = a, d_b = b;
+  const auto view = [](auto& matrix) {
+    return TensorView<double>(matrix.data(), {matrix.rows(), matrix.cols()});
+  };
+  const Model<double> squares({{"a", view(a), view(d_a)}, {"b", view(b), view(d_b)}}, [&] {
+    d_a = a;
+    d_b = b;
+    return (a.squaredNorm() + b.squaredNorm()) / 2;
+  });
+  const ModelReport report = check_model(squares, {symmetry("shift").rows("a").by<Shift>(3)});
+  CHECK(report.verdict == Verdict::violated);
+  CHECK(report.symmetries.front().mend.find("no one change") == 0);
+}
+
 }}  // namespace model_motion_test

@@ -45,10 +45,12 @@ SYMOPT_CHECK_INLINE void gather(std::vector<AxisChange>& changes, const AnyModel
   }
 }
 
-/// The axes of parameters that could follow, too.
+/// The axes of parameters that could follow, too; of lines as long as the line that a translation adds.
 SYMOPT_CHECK_INLINE std::vector<AxisChange> additions(const AnyModel& model, const ModelSymmetry& symmetry,
                                                       const std::vector<MovedAxis>& axes) {
   std::vector<AxisChange> changes;
+  const bool is_translation = symmetry.source().is_translation();
+  const Index columns = is_translation ? moved_axes(model, symmetry).front().columns() : 0;
   std::vector<Lines> arrangements{Lines{}};
   for (const MovedAxis& axis : axes)
     if (std::find(arrangements.begin(), arrangements.end(), axis.lines) == arrangements.end())
@@ -61,6 +63,7 @@ SYMOPT_CHECK_INLINE std::vector<AxisChange> additions(const AnyModel& model, con
               moved_axis(p, model.sizes(p), {Glob(""), which, is_dual, lines}, symmetry.source().size);
           const auto is_known = [&](const MovedAxis& known) { return known.overlaps(axis); };
           if (axis.inner == 0 || std::any_of(axes.begin(), axes.end(), is_known)) continue;
+          if (is_translation && axis.columns() != columns) continue;
           gather(changes, model, axis);
         }
   return changes;

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "architectures/models.hpp"
+#include "architectures/rules.hpp"
+#include "model.hpp"
+#include "sides.hpp"
+#include "training.hpp"
+
+namespace language_model {
+
+/// A model by name, and the ways to train it.
+struct Architecture {
+  std::string name;
+  ModelShape shape;
+  ModelShape quick_shape;  ///< a tiny one
+  ModelFactory make;
+  std::vector<Side> columns;   ///< of the table of the demo
+  std::vector<Side> searched;  ///< whose rates a search compares
+};
+
+/// The demo's own model; as it is, or with one SwiGLU of as many neurons for a token in place of the experts.
+inline Architecture own_architecture(bool is_dense, bool has_attention_column) {
+  Architecture own{
+      .name = is_dense ? "dense" : "mixture",
+      .shape = {},
+      .quick_shape = {.width = 32, .layers = 1, .heads = 2, .experts = 4, .neurons = 48, .context = 32},
+      .make = [](const ModelShape& shape, std::uint64_t seed) -> std::shared_ptr<LanguageModel> {
+        return Transformer{shape, seed}.ptr();
+      },
+      .columns = columns(has_attention_column),
+      .searched = columns(true)};
+  if (is_dense) {
+    for (ModelShape* shape : {&own.shape, &own.quick_shape}) {
+      shape->experts = 0;
+      shape->neurons *= shape->chosen;
+    }
+  }
+  return own;
+}
+
+/// A tiny shape with the same proportions.
+inline ModelShape tiny(ModelShape shape) {
+  shape.width /= 4;
+  shape.layers = 2;
+  shape.head_size /= 4;
+  shape.neurons /= 4;
+  shape.context /= 2;
+  shape.window /= 2;
+  return shape;
+}
+
+/// symopt's stack by a rule of the architecture, under the schedule of all its trainings.
+inline Side rule_side(Family family, Rule rule) {
+  return {.name = name_of(rule), .with = [=](const ModelShape& shape, const Settings& settings) {
+            return [=](const LanguageModel& model, std::int64_t steps) {
+              return scheduled(make_stack(model, family, shape, rule, settings), constant_then_linear(steps));
+            };
+          }};
+}
+
+/// An architecture of arXiv 2605.18106. All its trainings, AdamW's too, have one schedule.
+inline Architecture architecture_of(Family family) {
+  const Side adamw = adamw_side("AdamW", constant_then_linear);
+  Architecture result{.name = name_of(family),
+                      .shape = shape_of(family),
+                      .quick_shape = tiny(shape_of(family)),
+                      .make = [family](const ModelShape& shape,
+                                       std::uint64_t seed) { return make_model(family, shape, seed); },
+                      .columns = {adamw, rule_side(family, Rule::paper), rule_side(family, Rule::moments)},
+                      .searched = {adamw}};
+  for (const Rule rule : rules_of(family)) result.searched.push_back(rule_side(family, rule));
+  return result;
+}
+
+/// Those of the paper by a name, all of them for "all"; none for another name.
+inline std::vector<Family> families_of(std::string_view name) {
+  std::vector<Family> families;
+  for (const Family family : all_families)
+    if (name == "all" || name == name_of(family)) families.push_back(family);
+  return families;
+}
+
+}  // namespace language_model

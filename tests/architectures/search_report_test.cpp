@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+// The rates that a search of the language model tries, and the tables that it makes of its file of trainings.
+#include <language_model/rate_grid.hpp>
+#include <language_model/search_report.hpp>
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace search_report_test { namespace {
+
+using namespace language_model;
+
+const std::string head =
+    "side,rate,architecture,steps,seed,validation_loss,training_loss,diverged,state_bytes,step_ms,update_ms,"
+    "load_entropy,dead_share\n";
+
+/// AdamW at three rates, the last of which diverges once; another rule, which is lower by 0.1, 0.2 and 0.3.
+const std::string table = head +
+                          "AdamW,0.001,olmoe,100,1,3.6,3.5,0,2000000,50,5,0.9,0\n"
+                          "AdamW,0.001,olmoe,100,2,3.6,3.5,0,2000000,50,5,0.9,0\n"
+                          "AdamW,0.001,olmoe,100,3,3.6,3.5,0,2000000,50,5,0.9,0\n"
+                          "AdamW,0.002,olmoe,100,1,3.5,3.4,0,2000000,50,4,0.8,0.25\n"
+                          "AdamW,0.002,olmoe,100,2,3.4,3.4,0,2000000,60,5,0.9,0\n"
+                          "AdamW,0.002,olmoe,100,3,3.3,3.4,0,2000000,70,6,1,0.05\n"
+                          "AdamW,0.004,olmoe,100,1,3.1,3.0,0,2000000,50,5,0.9,0\n"
+                          "AdamW,0.004,olmoe,100,2,nan,nan,1,2000000,50,5,0.9,0\n"
+                          "AdamW,0.004,olmoe,100,3,3.1,3.0,0,2000000,50,5,0.9,0\n"
+                          "rule,0.002,olmoe,100,3,3.0,2.9,0,1000000,40,2,0.7,0\n"
+                          "rule,0.002,olmoe,100,2,3.2,2.9,0,1000000,40,2,0.7,0\n"
+                          "rule,0.002,olmoe,100,1,3.4,2.9,0,1000000,40,2,0.7,0\n"
+                          "rule,0.001,qwen3,100,1,4.4,4.3,0,1000,9,1,0,0\n"
+                          "AdamW,0.001,qwen3,100,1,4.5,4.4,0,1000,9,1,0,0\n";
+
+std::vector<SearchedTraining> read(const std::string& text) {
+  std::istringstream file(text);
+  return SearchTable(file).trainings();
+}
+
+TEST_CASE("a table is read by the names of its columns") {
+  const std::vector<SearchedTraining> trainings = read(table);
+  REQUIRE(trainings.size() == 14);
+  CHECK(trainings[3].side == "AdamW");
+  CHECK(trainings[3].architecture == "olmoe");
+  CHECK(trainings[3].rate == 0.002);
+  CHECK(trainings[3].steps == 100);
+  CHECK(trainings[5].seed == 3);
+  CHECK(trainings[5].step_ms == 70);
+  CHECK(trainings[7].has_diverged());
+  CHECK(!trainings[6].has_diverged());
+
+  const auto earlier =
+      read("side,rate,architecture,steps,seed,validation_loss,training_loss\nA,0.1,dense,7,1,3,2\n");
+  REQUIRE(earlier.size() == 1);
+  CHECK(earlier[0].validation_loss == 3);
+  CHECK(std::isnan(earlier[0].step_ms));
+  CHECK(read("").empty());
+}
+
+TEST_CASE("a table that is none says where") {
+  const auto message = [](const std::string& text) {
+    try {
+      read(text);
+    } catch (const std::runtime_error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  CHECK(message(head + "AdamW,0.1\n") ==
+        "line 2 of the table of trainings has 2 entries, and the table 13 columns");
+  CHECK(message("side,rate\nAdamW,0.1\n").find("has no column architecture") != std::string::npos);
+  CHECK(message(head + "A,fast,olmoe,100,1,3,3,0,1,1,1,1,1\n").find("'fast' for rate") != std::string::npos);
+}
+
+TEST_CASE("the best rate is the lowest mean of those at which no training diverged") {
+  const std::vector<ArchitectureSummary> all = summaries_of(read(table));
+  REQUIRE(all.size() == 2);
+  const auto& [name, adamw] = all[0].sides[0];
+  CHECK(name == "AdamW");
+  CHECK(adamw.best_rate() == 0.002);  // 0.004 has lower losses, and one that is none
+  CHECK(adamw.is_interior());
+  CHECK(adamw.share_diverged(0.004) == doctest::Approx(1 / 3.0));
+  CHECK(adamw.count() == 9);
+  CHECK(!all[0].sides[1].second.is_interior());
+  CHECK(all[1].architecture == "qwen3");
+  CHECK(all[1].sides[0].first == "AdamW");  // whichever training ended first
+}
+
+TEST_CASE("differences are of one seed, and their interval is Student's") {
+  const ArchitectureSummary olmoe = summaries_of(read(table)).front();
+  const std::vector<double> differences =
+      paired_differences(olmoe.sides[1].second, olmoe.sides[0].second);  // 3.0 of seed 3 comes first
+  REQUIRE(differences.size() == 3);
+  CHECK(differences[0] == doctest::Approx(-0.3));
+  CHECK(differences[1] == doctest::Approx(-0.2));
+  CHECK(differences[2] == doctest::Approx(-0.1));
+  CHECK(mean(differences) == doctest::Approx(-0.2));
+  CHECK(spread(differences) == doctest::Approx(0.1));
+  CHECK(half_interval(differences) == doctest::Approx(4.303 * 0.1 / std::sqrt(3.0)));
+  CHECK(std::isinf(half_interval({1.0})));
+}
+
+TEST_CASE("quantiles of Student's distribution") {
+  CHECK(student_quantile(2) == doctest::Approx(4.30265).epsilon(1e-3));
+  CHECK(student_quantile(9) == doctest::Approx(2.26216).epsilon(1e-3));
+  CHECK(student_quantile(10) == doctest::Approx(2.22814).epsilon(1.4e-3));
+  CHECK(student_quantile(20) == doctest::Approx(2.08596).epsilon(1e-3));
+  CHECK(student_quantile(1000) == doctest::Approx(1.96234).epsilon(1e-4));
+}
+
+TEST_CASE("the report has all tables, and marks an end of the grid") {
+  std::ostringstream out;
+  print_search_report(out, read(table));
+  const std::string text = out.str();
+  const auto has = [&](const char* line) { return text.find(line) != std::string::npos; };
+  CHECK(has("olmoe, 100 steps: validation loss, nats per token\n"));
+  CHECK(has(
+      "AdamW                               0.002    3.4000    0.1000      2.00      60.0       5.0     0.900"
+      "      10.0         9\n"));
+  CHECK(has(
+      "rule                               0.002*    3.2000    0.2000      1.00      40.0       2.0     0.700"
+      "       0.0         3\n"));
+  CHECK(has("* an end of the rates that were tried\n"));
+  CHECK(has("rule                              -0.2000   -0.4484    0.0484         3\n"));
+  CHECK(has("AdamW                                   0         0        33\n"));
+  CHECK(has("rule                                    -         0         -\n"));
+}
+
+TEST_CASE("a grid goes on beyond the end at which the lowest loss is, and stops in between") {
+  const double nan = std::nan("");
+  RateGrid grid({1, 2, 4});
+  CHECK(!grid.widen({3, 2, 3}));
+  CHECK(grid.widen({3, 4, nan}));
+  CHECK(grid.rates() == std::vector<double>{0.5, 1, 2, 4});
+  CHECK(!grid.widen({4, 3, 4, nan}));
+  CHECK(grid.widen({4, 3, 2, 1}));
+  CHECK(grid.rates() == std::vector<double>{0.5, 1, 2, 4, 8});
+  CHECK(!grid.widen({nan, nan, nan, nan, nan}));
+  for (int more = 0; more < 4; ++more)
+    CHECK(grid.widen(std::vector<double>(grid.rates().size(), 1)));  // the first of equal ones
+  CHECK(grid.rates().size() == 9);
+  CHECK(grid.rates().front() == 1 / 32.0);
+  CHECK(!grid.widen(std::vector<double>(9, 1)));
+  RateGrid one({3});
+  CHECK(!one.widen({1}));
+  CHECK(RateGrid().rates().size() == 5);
+}
+
+}}  // namespace search_report_test
