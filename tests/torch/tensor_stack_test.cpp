@@ -14,6 +14,7 @@
 #include <symopt/polar/zolotarev.hpp>
 #include <symopt/symopt.hpp>
 
+#include <ATen/autocast_mode.h>
 #include <ATen/record_function.h>
 #include <doctest/doctest.h>
 
@@ -23,6 +24,8 @@
 #include <limits>
 #include <map>
 #include <memory>
+#include <optional>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -376,6 +379,28 @@ struct Halved {
 struct HalvedByTorch : Halved {
   void torch_apply(at::Tensor& blocks) const { blocks = blocks / 2; }
 };
+struct Doubled : Spectral<> {  // whose own call is not that of its base
+  template <class Derived>
+  Matrix<typename Derived::Scalar> operator()(const Eigen::MatrixBase<Derived>& block) const {
+    return 2 * Spectral<>::operator()(block);
+  }
+};
+struct Failing : Halved {
+  static inline int calls = 0;
+  void torch_apply(at::Tensor&) const {
+    if (++calls == 2) throw std::runtime_error("no");
+  }
+};
+struct Counted : Halved {
+  static inline int calls = 0;
+  void torch_apply(at::Tensor& blocks) const {
+    ++calls;
+    blocks = blocks / 2;
+  }
+};
+struct InDouble : polar::NewtonSchulz {
+  void torch_apply(at::Tensor& blocks, Side) const { blocks = blocks.to(at::kDouble); }
+};
 struct Stateful {
   template <class Scalar>
   struct State {};
@@ -392,11 +417,125 @@ TEST_CASE("what has no form by operations is refused, and a rule gives its own")
   CHECK_THROWS_WITH_AS(stack.add("w", role<Stateful>({.learning_rate = 1}), weights),
                        doctest::Contains("a rule with a state of its own steps in CPU memory alone"),
                        std::invalid_argument);
+  CHECK_THROWS_WITH_AS(stack.add("w", role<Doubled>({.learning_rate = 1}), weights),
+                       doctest::Contains("has no form by libtorch's operations"), std::invalid_argument);
+  CHECK_THROWS_WITH_AS(
+      stack.add("w", role<PerHead<Side::right, 2, FrobeniusNorm>>({.learning_rate = 1}), weights),
+      doctest::Contains("heads of 2 do not fill a block of 2x3"), std::invalid_argument);
+  const at::Tensor experts = moved(at::zeros({2, 3, 5}));
+  using Heads = Adaptive<Product<HeadRotations<Side::left, 2>, RightOrthogonal>>;
+  CHECK_THROWS_WITH_AS(stack.add("w", role<Heads>({.learning_rate = 1}, layout::experts()), experts),
+                       doctest::Contains("heads of 2 do not fill a block of 3x5"), std::invalid_argument);
   CHECK(stack.size() == 0);
   stack.add("w", role<HalvedByTorch>({.learning_rate = 1, .momentum = 0}), weights);
   stack.set_gradient("w", moved(at::ones({2, 3})));
   stack.step();
   CHECK(weights.cpu().equal(at::full({2, 3}, -0.5F)));
+}
+
+TEST_CASE("an operation that throws leaves the blocks before it stepped, and counted as such") {
+  TensorStack<float> stack;
+  const at::Tensor first = moved(at::zeros({3})), second = moved(at::zeros({2, 3}));
+  stack.add("first", role<AdamW>({.learning_rate = 1}), first);
+  stack.add("second", role<Failing>({.learning_rate = 1}), second);
+  stack.set_gradient("first", moved(at::ones({3})));
+  stack.set_gradient("second", moved(at::ones({2, 3})));
+  stack.step();
+  CHECK_THROWS_AS(stack.step(), std::runtime_error);
+  CHECK(stack.bound("first").steps == std::vector<std::int64_t>{2});
+  CHECK(stack.bound("second").steps == std::vector<std::int64_t>{1});
+  CHECK(stack.steps() == 1);
+  TensorStack<float> other;
+  other.add("w", role<Spectral<InDouble>>({.learning_rate = 1}), second);
+  other.set_gradient("w", moved(at::ones({2, 3})));
+  CHECK_THROWS_WITH_AS(other.step(), doctest::Contains("it must keep both"), std::invalid_argument);
+}
+
+/// Norms of lines whose squares leave the range, and an eps that float does not hold.
+template <class Rule, class Scalar>
+void check_range(double size, const Rule& rule = {}) {
+  CAPTURE(symopt::detail::type_name<Rule>());
+  CAPTURE(size);
+  at::manual_seed(28);
+  Twins<Scalar> twins;
+  twins.add("w", role<Rule, Scalar>({.learning_rate = 0.1}, {}, {}, rule),
+            at::randn({3, 40}, Twins<Scalar>::type));
+  for (int step = 0; step < 3; ++step) {
+    at::Tensor gradient = at::randn({3, 40}, Twins<Scalar>::type) * size;
+    gradient[1] = 0;
+    twins.set_gradient("w", gradient);
+    twins.step();
+  }
+  CHECK(twins.worst() <= rounding<Scalar>);
+}
+
+TEST_CASE("norms and mean squares keep the range of the scalar") {
+  check_range<RowNorm, double>(1e200);
+  check_range<RowNorm, double>(1e-170, {.eps = 0});
+  check_range<ColumnNorm, double>(1e200);
+  check_range<Adaptive<Embedding>, double>(1e200);
+  check_range<Adaptive<Embedding, moments::Block>, double>(1e200);
+  check_range<RowNorm, float>(3e37);
+  check_range<RowNorm, float>(1e-30, {.eps = 1e-50});
+  check_range<RowNorm, float>(1, {.eps = 1e-50});
+}
+
+TEST_CASE("autocast leaves a step alone") {
+  at::manual_seed(30);
+  Twins<float> twins;
+  twins.add("w", role<HiddenMatrix>({.learning_rate = 0.1}), at::randn({6, 9}));
+  twins.set_gradient("w", at::randn({6, 9}));
+  at::autocast::set_cpu_enabled(true);
+  twins.step();
+  at::autocast::set_cpu_enabled(false);
+  CHECK(twins.worst() <= rounding<float>);
+}
+
+TEST_CASE("alike parameters in one role under a user's map are one batch") {
+  TensorStack<float> stack;
+  const auto role = symopt::role<Counted>({.learning_rate = 1});
+  std::vector<at::Tensor> memory;
+  for (const char* name : {"a", "b", "c"}) {
+    memory.push_back(moved(at::zeros({2, 3})));
+    stack.add(name, role, memory.back());
+    memory.push_back(moved(at::ones({2, 3})));
+    stack.set_gradient(name, memory.back());
+  }
+  stack.step();
+  CHECK(Counted::calls == 1);
+}
+
+TEST_CASE("several A of one B, one of them without a gradient, and an empty A") {
+  at::manual_seed(31);
+  for (const bool is_empty : {false, true}) {
+    BasicLayerwiseOptimizer<float> kernels;
+    TensorStack<float> tensors;
+    std::map<std::string, std::pair<at::Tensor, at::Tensor>> all;
+    std::vector<at::Tensor> gradients;
+    const auto role = pair_role<LoraPair>({.learning_rate = 0.1}, {}, {.is_horizontal = true});
+    const std::size_t count = is_empty ? 1 : 2;
+    const auto host = role.linked(count, 1), device = role.linked(count, 1);
+    const auto add = [&](const std::string& name, const Role& on_host, const Role& on_device,
+                         std::int64_t rows, bool moves) {
+      all[name].first = at::randn({rows, 4});
+      all[name].second = moved(all[name].first);
+      kernels.add(name, on_host, tensor_view<float>(all[name].first), std::nullopt);
+      tensors.add(name, on_device, all[name].second);
+      if (!moves) return;
+      gradients.push_back(at::randn({rows, 4}));
+      kernels.set_gradient(name, tensor_view<const float>(gradients.back()));
+      tensors.set_gradient(name, moved(gradients.back()));
+    };
+    for (std::size_t k = 0; k < count; ++k)
+      add("a" + std::to_string(k), host.a[k], device.a[k], is_empty ? 0 : 9, k == 1 || is_empty);
+    add("b", host.b.front(), device.b.front(), 7, true);
+    for (int step = 0; step < 2; ++step) {
+      kernels.step();
+      tensors.step();
+    }
+    for (const auto& [name, weights] : all)
+      if (weights.first.numel() > 0) CHECK(difference(weights.second, weights.first) <= rounding<float>);
+  }
 }
 
 TEST_CASE("hard blocks of floats keep the band of polar factors") {

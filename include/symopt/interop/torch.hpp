@@ -17,8 +17,11 @@
 #include <torch/utils.h>
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -72,7 +75,10 @@ class TorchOptimizer : public torch::optim::Optimizer {
       loss = closure();
     }
     const torch::NoGradGuard no_gradients;
+    const GradientsEnd gradients_end{*this};
     bind_all();
+    float_tensors_.require_ready();
+    double_tensors_.require_ready();
     // A stack looks at its own gradients; where there are several, at the others' too before one moves.
     std::size_t stacks = 0;
     for_each_stack(*this, [&](const auto& stack) { stacks += stack.size() > 0 ? 1 : 0; });
@@ -86,7 +92,6 @@ class TorchOptimizer : public torch::optim::Optimizer {
     doubles_.step();
     if (float_tensors_.size() > 0) float_tensors_.step(stacks > 1);
     if (double_tensors_.size() > 0) double_tensors_.step(stacks > 1);
-    release_gradients();
     return loss;
   }
 
@@ -106,8 +111,8 @@ class TorchOptimizer : public torch::optim::Optimizer {
   /// one nothing has changed.
   ///@{
   void save(torch::serialize::OutputArchive& archive) const override {
-    archive.write("symopt.float", as_tensor(float_state().bytes()), true);
-    archive.write("symopt.double", as_tensor(double_state().bytes()), true);
+    archive.write("symopt.float", detail::as_tensor(float_state().bytes()), true);
+    archive.write("symopt.double", detail::as_tensor(double_state().bytes()), true);
     archive.write("symopt.rates", rates(),
                   true);  // the groups', which a scheduler may have set since the step
   }
@@ -118,14 +123,17 @@ class TorchOptimizer : public torch::optim::Optimizer {
         !archive.try_read("symopt.rates", saved_rates, true) || saved_rates.sizes() != rates().sizes() ||
         saved_rates.scalar_type() != torch::kDouble)
       throw Error("the archive is not of a TorchOptimizer");
+    saved_rates = saved_rates.cpu();
+    floats = floats.cpu();
+    doubles = doubles.cpu();
     if (!(torch::isfinite(saved_rates) & (saved_rates >= 0)).all().item<bool>())
       throw Error("a rate of the archive is not finite or is negative");
-    const torch::Tensor before = as_tensor(float_state().bytes({.allow_non_finite = true}));
-    float_state().load(bytes_of(floats));
+    const torch::Tensor before = detail::as_tensor(float_state().bytes({.allow_non_finite = true}));
+    float_state().load(detail::bytes_of(floats));
     try {
-      double_state().load(bytes_of(doubles));
+      double_state().load(detail::bytes_of(doubles));
     } catch (...) {
-      float_state().load(bytes_of(before), {.allow_non_finite = true});
+      float_state().load(detail::bytes_of(before), {.allow_non_finite = true});
       throw;
     }
     for (std::size_t g = 0; g < param_groups_.size(); ++g)
@@ -165,16 +173,6 @@ class TorchOptimizer : public torch::optim::Optimizer {
     auto& self = const_cast<TorchOptimizer&>(*this);
     return {self.doubles_, self.double_tensors_};
   }
-  static torch::Tensor as_tensor(const std::string& bytes) {
-    torch::Tensor tensor = torch::empty({static_cast<std::int64_t>(bytes.size())}, torch::kByte);
-    std::copy(bytes.begin(), bytes.end(), static_cast<char*>(tensor.data_ptr()));
-    return tensor;
-  }
-  static std::span<const std::byte> bytes_of(const torch::Tensor& tensor) {
-    if (tensor.scalar_type() != torch::kByte || !tensor.is_contiguous())
-      throw Error("the archive is not of a TorchOptimizer");
-    return {static_cast<const std::byte*>(tensor.data_ptr()), static_cast<std::size_t>(tensor.numel())};
-  }
   torch::Tensor rates() const {
     std::vector<double> all;
     for (const torch::optim::OptimizerParamGroup& group : param_groups_)
@@ -210,7 +208,11 @@ class TorchOptimizer : public torch::optim::Optimizer {
     }
   }
 
-  /// The stacks of tensors hold the gradients that they are given, and not beyond a step.
+  /// The stacks of tensors hold the gradients that they are given, and not beyond a step, however it ends.
+  struct GradientsEnd {
+    TorchOptimizer& optimizer;
+    ~GradientsEnd() { optimizer.release_gradients(); }
+  };
   void release_gradients() {
     if (float_tensors_.size() + double_tensors_.size() == 0) return;
     float_tensors_.release_gradients();
@@ -261,9 +263,10 @@ class TorchOptimizer : public torch::optim::Optimizer {
         tensor.sizes().vec() == bound.sizes && tensor.strides().vec() == bound.strides, {bound.name},
         "its sizes or strides are others than when it was bound, and its state fits the old ones; put a new "
         "tensor in its place in the group");
-    symopt::detail::require(stack.contains(bound.name), {bound.name},
-                            "it lies on another device than when it was bound, and its state does not; make "
-                            "the optimizer after the model has moved, and load the state into that one");
+    symopt::detail::require(
+        tensor.device() == bound.device && tensor.scalar_type() == bound.type, {bound.name},
+        "its device or scalar type is another one than when it was bound, and its state is "
+        "not; make the optimizer after the model has moved, and load the state into that one");
     if (bound.weights != tensor.data_ptr()) {
       detail::set_weights(stack, bound.name, tensor);
       bound.weights = tensor.data_ptr();
@@ -294,6 +297,8 @@ class TorchOptimizer : public torch::optim::Optimizer {
     bound.name = std::move(name);
     bound.sizes = tensor.sizes().vec();
     bound.strides = tensor.strides().vec();
+    bound.device = tensor.device();
+    bound.type = tensor.scalar_type();
     bound.weights = tensor.data_ptr();
     return bound;
   }

@@ -9,7 +9,8 @@
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace interop {
 
-/// The memory of a CPU tensor, with its shape and strides. Scalar: that of the tensor, or const.
+/// The memory of a tensor, with its shape and strides: of another device than the CPU for its addresses
+/// alone. Scalar: that of the tensor, or const.
 template <class Scalar>
 TensorView<Scalar> tensor_view(const at::Tensor& tensor) {
   return TensorView<Scalar>(tensor.data_ptr<std::remove_const_t<Scalar>>(),

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <symopt/derive/pipeline.hpp>
+#include <symopt/normalization/horizontal_projection.hpp>
 #include <symopt/normalization/one_sided_spectral.hpp>
 #include <symopt/normalization/per_head.hpp>
 #include <symopt/normalization/spectral.hpp>
@@ -9,17 +10,12 @@
 #include <symopt/optimizer/one_sided_within.hpp>
 #include <symopt/optimizer/rule_form.hpp>
 #include <symopt/optimizer/rule_traits.hpp>
+#include <symopt/polar/automatic.hpp>
 #include <symopt/polar/minimax_method.hpp>
 
-#include <boost/hana/for_each.hpp>
-
-#include <algorithm>
 #include <concepts>
-#include <cstddef>
 #include <optional>
-#include <type_traits>
 #include <utility>
-#include <variant>
 #include <vector>
 
 namespace symopt { inline namespace SYMOPT_ABI {
@@ -34,6 +30,10 @@ template <class N>
 struct DualNorm;
 template <class Group, class Moments>
 struct Adaptive;
+template <class Group, class N>
+class Update;
+template <class First, class... Rest>
+struct Then;
 
 namespace polar {
 struct Zolotarev;
@@ -41,6 +41,7 @@ struct GramNewtonSchulz;
 struct NewtonSchulz;
 struct PolarExpress;
 struct Exact;
+struct Fast;
 }  // namespace polar
 
 namespace detail {
@@ -52,6 +53,11 @@ concept HasTorchApply = requires(const Map& map, at::Tensor& blocks) {
   map.torch_apply(blocks);
 };
 
+template <class Projection>
+constexpr form::Projection form_of_projection() {
+  return {Projection::projects(Side::left), Projection::projects(Side::right)};
+}
+
 /// A way to a polar factor of a user's that computes itself by libtorch's operations: a member
 ///   void torch_apply(at::Tensor& blocks, Side gram_side) const
 template <class Method>
@@ -59,7 +65,8 @@ concept HasTorchPolar = requires(const Method& method, at::Tensor& blocks) {
   method.torch_apply(blocks, Side::left);
 };
 
-/// A way to a polar factor as data; nothing for one that is only known by its code.
+/// A way to a polar factor as data; nothing for one that is only known by its code. Types derived from those
+/// of the library, here and below, are the user's own.
 template <class Method>
 std::optional<form::PolarMethod> form_of_polar_method([[maybe_unused]] const Method& method) {
   if constexpr (HasTorchPolar<Method>) {
@@ -74,112 +81,142 @@ std::optional<form::PolarMethod> form_of_polar_method([[maybe_unused]] const Met
                            method.restart_after};
   } else if constexpr (std::same_as<Method, polar::Exact>) {
     return form::Exact{method.cutoff};
-  } else if constexpr (std::derived_from<Method, polar::MinimaxMethod<2>>) {
+  } else if constexpr (std::same_as<Method, polar::Fast> || std::same_as<Method, polar::MinimaxMethod<2>>) {
     return form::Minimax{2};
-  } else if constexpr (std::derived_from<Method, polar::MinimaxMethod<3>>) {
+  } else if constexpr (std::same_as<Method, DefaultPolar> || std::same_as<Method, polar::MinimaxMethod<3>>) {
     return form::Minimax{3};
   } else {
     return std::nullopt;
   }
 }
 
-/// The side of the Gram matrix that a polar factor goes through; nothing for the shorter one.
-///@{
+/// A polar factor through the Gram matrix of that side, of the shorter one where none is named.
 template <class Method>
-constexpr std::optional<Side> gram_side_of(const Spectral<Method>&) {
-  return std::nullopt;
+std::optional<form::Stage> form_of_polar_factor(const Method& method, std::optional<Side> gram_side) {
+  const auto form = form_of_polar_method(method);
+  if (!form) return std::nullopt;
+  return form::PolarFactor{*form, gram_side};
 }
+
+template <class Rule>
+std::optional<std::vector<form::Stage>> form_of_stages(const Rule& rule);
+
+/// A stage of the library as data: that of this type, and of no other.
+///@{
+template <class Stage>
+struct StageForm {
+  static std::optional<form::Stage> of(const Stage&) { return std::nullopt; }
+};
+template <>
+struct StageForm<Identity> {
+  static std::optional<form::Stage> of(const Identity&) { return form::Identity{}; }
+};
+template <>
+struct StageForm<Sign> {
+  static std::optional<form::Stage> of(const Sign&) { return form::Sign{}; }
+};
+template <>
+struct StageForm<FrobeniusNorm> {
+  static std::optional<form::Stage> of(const FrobeniusNorm&) { return form::FrobeniusNorm{}; }
+};
+template <>
+struct StageForm<RowNorm> {
+  static std::optional<form::Stage> of(const RowNorm& norm) {
+    return form::LineNorm{Side::left, norm.eps, norm.divisor};
+  }
+};
+template <>
+struct StageForm<ColumnNorm> {
+  static std::optional<form::Stage> of(const ColumnNorm& norm) {
+    return form::LineNorm{Side::right, norm.eps, norm.divisor};
+  }
+};
+template <Side... sides>
+struct StageForm<HorizontalProjection<sides...>> {
+  static std::optional<form::Stage> of(const HorizontalProjection<sides...>&) {
+    return form_of_projection<HorizontalProjection<sides...>>();
+  }
+};
+template <class Method>
+struct StageForm<Spectral<Method>> {
+  static std::optional<form::Stage> of(const Spectral<Method>& polar) {
+    return form_of_polar_factor(polar.method, std::nullopt);
+  }
+};
 template <Side side, class Method>
-constexpr std::optional<Side> gram_side_of(const OneSidedSpectral<side, Method>&) {
-  return side;
-}
+struct StageForm<OneSidedSpectral<side, Method>> {
+  static std::optional<form::Stage> of(const OneSidedSpectral<side, Method>& polar) {
+    return form_of_polar_factor(polar.method, side);
+  }
+};
+template <Side side, int size, class N>
+struct StageForm<PerHead<side, size, N>> {
+  static std::optional<form::Stage> of(const PerHead<side, size, N>& heads) {
+    auto stages = form_of_stages(heads.normalization);
+    if (!stages) return std::nullopt;
+    return form::Nested(form::PerHead{side, size, *std::move(stages)});
+  }
+};
+template <class N>
+struct StageForm<DualNorm<N>> {
+  /// The members are those of DualNorm, which is only declared here.
+  template <class Dual>
+  static std::optional<form::Stage> of(const Dual& dual) {
+    auto stages = form_of_stages(dual.normalization);
+    if (!stages) return std::nullopt;
+    return form::Nested(form::DualNorm{dual.alpha, *std::move(stages)});
+  }
+};
 ///@}
 
-/// The stages of N of each head.
-template <Side side, int size, class N>
-std::optional<form::Stage> form_of_heads(const PerHead<side, size, N>& heads);
-/// nu^alpha N.
-template <class N>
-std::optional<form::Stage> form_of_dual_norm(const DualNorm<N>& dual);
-
-template <class Projection>
-constexpr form::Projection form_of_projection() {
-  return {Projection::projects(Side::left), Projection::projects(Side::right)};
-}
-
-template <class Stage>
-std::optional<form::Stage> form_of_stage(const Stage& stage);
+/// The rule is an update or a composition of the library, which have stages; any other is one itself.
+///@{
+template <class Rule>
+inline constexpr bool is_update = false;
+template <class Group, class N>
+inline constexpr bool is_update<Update<Group, N>> = true;
+template <class Rule>
+inline constexpr bool is_composition = false;
+template <class... Ns>
+inline constexpr bool is_composition<Then<Ns...>> = true;
+///@}
 
 /// The stages of a rule with P between them, as derive_steps has them; nothing where one of them is no form.
 template <class Rule>
 std::optional<std::vector<form::Stage>> form_of_stages(const Rule& rule) {
   using Projection = projection_of_t<Rule>;
-  constexpr bool is_projected = !Projection::is_identity && requires {
-    rule.normalization();
-  };
+  constexpr bool is_projected = is_update<Rule> && !Projection::is_identity;
   std::vector<form::Stage> stages;
+  bool is_known = true, is_projected_last = is_projected;
   const auto project = [&] { stages.emplace_back(form_of_projection<Projection>()); };
   if (is_projected) project();
-  bool is_known = true, is_projected_last = is_projected;
-  for_each_stage(rule, [&]<class Stage>(const Stage& stage) {
-    auto form = form_of_stage(stage);
+  const auto add = [&]<class Stage>(const Stage& stage) {
+    std::optional<form::Stage> form;
+    if constexpr (HasTorchApply<Stage>) {
+      form = form::TorchMap(stage);
+    } else {
+      form = StageForm<Stage>::of(stage);
+    }
     is_known = is_known && form.has_value();
     if (!is_known) return;
     stages.push_back(*std::move(form));
-    is_projected_last = false;
-    if constexpr (is_projected)
-      if (!stays_horizontal<Projection, Stage>()) {
-        project();
-        is_projected_last = true;
-      }
-  });
+    is_projected_last = is_projected && !stays_horizontal<Projection, Stage>();
+    if (is_projected_last) project();
+  };
+  if constexpr (HasTorchApply<Rule> || !(is_update<Rule> || is_composition<Rule>)) {
+    add(rule);
+  } else {
+    for_each_stage(rule, add);
+  }
   if (is_projected && !is_projected_last) project();
   if (!is_known) return std::nullopt;
   return stages;
 }
 
-/// One stage as data; nothing for one that is only known by its code.
-template <class Stage>
-std::optional<form::Stage> form_of_stage([[maybe_unused]] const Stage& stage) {
-  if constexpr (HasTorchApply<Stage>) {
-    return form::TorchMap(stage);
-  } else if constexpr (std::same_as<Stage, Identity>) {
-    return form::Identity{};
-  } else if constexpr (std::same_as<Stage, Sign>) {
-    return form::Sign{};
-  } else if constexpr (std::same_as<Stage, FrobeniusNorm>) {
-    return form::FrobeniusNorm{};
-  } else if constexpr (std::same_as<Stage, RowNorm>) {
-    return form::LineNorm{Side::left, stage.eps, stage.divisor};
-  } else if constexpr (std::same_as<Stage, ColumnNorm>) {
-    return form::LineNorm{Side::right, stage.eps, stage.divisor};
-  } else if constexpr (requires { Stage::projects(Side::left); }) {
-    return form_of_projection<Stage>();
-  } else if constexpr (requires { gram_side_of(stage); }) {
-    const auto method = form_of_polar_method(stage.method);
-    if (!method) return std::nullopt;
-    return form::PolarFactor{*method, gram_side_of(stage)};
-  } else if constexpr (requires { form_of_heads(stage); }) {
-    return form_of_heads(stage);
-  } else if constexpr (requires { form_of_dual_norm(stage); }) {
-    return form_of_dual_norm(stage);
-  } else {
-    return std::nullopt;
-  }
-}
-
-template <Side side, int size, class N>
-std::optional<form::Stage> form_of_heads(const PerHead<side, size, N>& heads) {
-  auto stages = form_of_stages(heads.normalization);
-  if (!stages) return std::nullopt;
-  return form::Nested(form::PerHead{side, size, *std::move(stages)});
-}
-template <class N>
-std::optional<form::Stage> form_of_dual_norm(const DualNorm<N>& dual) {
-  auto stages = form_of_stages(dual.normalization);
-  if (!stages) return std::nullopt;
-  return form::Nested(form::DualNorm{dual.alpha, *std::move(stages)});
-}
+template <class Rule>
+inline constexpr bool is_adaptive = false;
+template <class Group, class Moments>
+inline constexpr bool is_adaptive<Adaptive<Group, Moments>> = true;
 
 template <class Group, class Moments>
 form::Adaptive form_of_adaptive(const Adaptive<Group, Moments>& rule) {
@@ -206,7 +243,7 @@ form::Rule form_of_rule(const Rule& rule) {
   form::Rule form{.projection = form_of_projection<projection_of_t<Rule>>()};
   if constexpr (std::same_as<Rule, AdamW>) {
     form.value = form::AdamW{rule.beta1, rule.beta2, rule.eps};
-  } else if constexpr (requires { form_of_adaptive(rule); }) {
+  } else if constexpr (is_adaptive<Rule>) {
     form.value = form_of_adaptive(rule);
   } else if constexpr (!requires { typename Rule::template State<float>; }) {
     if (auto stages = form_of_stages(rule)) form.value = form::Map{*std::move(stages)};

@@ -54,7 +54,6 @@ class PairHorizontalProjection {
 
   void project(PairBlocks<Scalar>& a, PairBlocks<Scalar>& b, const PairMetric<A>& of_a,
                const PairMetric<A>& of_b) {
-    if (a.directions.empty() || b.directions.empty()) return;
     add_products(a, from_a_);
     add_products(b, from_b_);
     multiply_inverse(of_a, from_a_);  // Pi(A^T A)^-1 Pi(A^T U_A)
@@ -118,7 +117,6 @@ class PairHorizontalProjection<A, Scalar> {
 
   void project(PairBlocks<Scalar>& a, PairBlocks<Scalar>& b, const PairMetric<A>& of_a,
                const PairMetric<A>& of_b) {
-    if (a.directions.empty() || b.directions.empty()) return;
     add_products(a, of_a, x_);
     add_products(b, of_b, of_b_);
     for (std::size_t k = 0; k < x_.size(); ++k)

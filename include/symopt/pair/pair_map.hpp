@@ -170,7 +170,7 @@ class PairMap {
     }
     normalize(normalization, a, a_.workspace, damping > 0 ? b_.damped : b_.metric);
     normalize(normalization, b, b_.workspace, damping > 0 ? a_.damped : a_.metric);
-    if (is_horizontal_) horizontal_.project(a, b, a_.metric, b_.metric);
+    if (is_horizontal_ && is_whole(a) && is_whole(b)) horizontal_.project(a, b, a_.metric, b_.metric);
   }
 
   /// The ranks of Pi(A^T A) and Pi(B^T B) in the last application.
@@ -186,6 +186,10 @@ class PairMap {
 
   void damp(const PairBlocks<Scalar>& blocks, OneSide& side, const Metric& partner, double damping) {
     side.damped.compute_damped(blocks, side.metric, partner, damping, scratch_);
+  }
+  /// Tests whether all blocks of a side move: a projection changes each of them.
+  static bool is_whole(const PairBlocks<Scalar>& side) {
+    return !side.directions.empty() && side.directions.size() == side.weights.size();
   }
   static bool is_partial(const Metric& metric) { return metric.rank() > 0 && metric.rank() < metric.full(); }
 

@@ -16,7 +16,7 @@ namespace symopt { inline namespace SYMOPT_ABI {
 /// The options of a pair besides those of every block.
 struct PairOptions {
   double damping = 0.5;  ///< of the step length of the product: delta of Pi(B^T B) + delta^2 Pi(A^T A)^-1
-  bool is_horizontal = false;  ///< directions lose what moves along the gauge alone
+  bool is_horizontal = false;  ///< directions lose what moves along the gauge alone, where all blocks move
   Index blocks_of_a = 1;       ///< blocks A that share one B, as the queries of a group share a key
   Index blocks_of_b = 1;       ///< blocks B that share one A
 

@@ -111,7 +111,7 @@ class BasicRole {
         .scale_factor = [rule](Scale scale,
                                Shape block) { return detail::scale_factor_of(rule, scale, block); },
         .root_mean_square = [rule](Shape block) { return detail::nominal_size(rule, block); },
-        .form = [rule] { return detail::form_of_rule(rule); }};
+        .form = [form = detail::form_of_rule(rule)] { return form; }};
   }
 
   std::optional<OptimizerOptions> options_;

@@ -10,8 +10,8 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace interop { namespace detail {
@@ -72,7 +72,7 @@ class Batch {
       }
       std::size_t end = begin + 1;
       while (end < pieces_.size() && pieces_[end].parameter->has_gradient() &&
-             pieces_[end].parameter->steps == pieces_[begin].parameter->steps)
+             pieces_[end].steps() == pieces_[begin].steps())
         ++end;
       step(begin, end);
       begin = end;
@@ -84,6 +84,8 @@ class Batch {
     BoundParameter* parameter;
     std::size_t run;
     std::int64_t begin, length;  ///< in blocks, or entries
+
+    std::int64_t& steps() const { return parameter->steps[run]; }
   };
 
   at::TensorOptions options_of(at::ScalarType type) const {
@@ -106,8 +108,8 @@ class Batch {
     std::vector<at::Tensor> state = narrowed(arrays_, first, length);
     const kernel::StepCoefficients momentum{
         .beta = key_.beta, .gradient_weight = key_.gradient_weight, .nesterov = key_.nesterov};
-    const at::Tensor direction =
-        RuleStep{key_.rule, gradient, state, momentum, pieces_[begin].parameter->steps + 1}();
+    const at::Tensor direction = RuleStep{key_.rule, gradient, state, momentum, pieces_[begin].steps() + 1}();
+    for (std::size_t p = begin; p < end; ++p) ++pieces_[p].steps();
     move_along(direction, begin, end);
   }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/error.hpp>
 #include <symopt/interop/torch/block_run.hpp>
 #include <symopt/kernel/coefficients.hpp>
 #include <symopt/optimizer/rule_form.hpp>
@@ -27,6 +26,7 @@ class BoundParameter {
         runs(std::move(of_weights)),
         selected_rows(std::move(existing_rows)),
         states(runs.size()),
+        steps(runs.size()),
         is_flat_(has_flat_batches) {
     std::size_t first = 0;
     for (const BlockRun& run : runs) {
@@ -40,7 +40,7 @@ class BoundParameter {
   at::Tensor selected_rows;                              ///< those that exist, where they do not
   std::vector<std::size_t> first_blocks{};               ///< the number of the first block of each run
   std::vector<std::vector<at::Tensor>> states;           ///< of each run the arrays, its blocks first
-  std::int64_t steps = 0;                                ///< so far
+  std::vector<std::int64_t> steps;                       ///< of each run so far
   std::vector<kernel::StepCoefficients> coefficients{};  ///< of the next step, for each run
 
   const at::Tensor& weights() const { return weights_; }

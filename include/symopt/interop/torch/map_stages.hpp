@@ -8,6 +8,7 @@
 #include <ATen/ATen.h>
 
 #include <cstdint>
+#include <limits>
 #include <variant>
 #include <vector>
 
@@ -24,13 +25,33 @@ inline at::Tensor projected(at::Tensor blocks, const form::Projection& projectio
   return blocks;
 }
 
+/// blocks / divisors, with divisors in double that may lie beyond the range of the blocks' scalar.
+inline at::Tensor divided(const at::Tensor& blocks, const at::Tensor& divisors) {
+  if (blocks.scalar_type() == at::kDouble) return blocks / divisors;
+  const at::Tensor root = divisors.sqrt().to(blocks.scalar_type());
+  return (blocks / root).div_(root);
+}
+
+/// The largest magnitude along a dimension, or both, of a block, kept; 1 where all is zero.
+inline at::Tensor largest_along(const at::Tensor& blocks, at::IntArrayRef along) {
+  const at::Tensor largest =
+      at::linalg_vector_norm(blocks, std::numeric_limits<double>::infinity(), along, true);
+  return largest.masked_fill(largest == 0, 1);
+}
+
+/// Norms in double, without a square out of range: those of floats have none.
+inline at::Tensor norms_along(const at::Tensor& blocks, at::IntArrayRef along) {
+  if (blocks.scalar_type() != at::kDouble) return at::linalg_vector_norm(blocks, 2, along, true, at::kDouble);
+  const at::Tensor largest = largest_along(blocks, along);
+  return at::linalg_vector_norm(blocks / largest, 2, along, true).mul_(largest);
+}
+
 /// Every line over its norm, zeros staying zeros.
 inline at::Tensor over_line_norms(const at::Tensor& blocks, const form::LineNorm& norm) {
   const std::int64_t along = norm.lines == Side::left ? -1 : -2;
-  const at::Tensor norms = at::linalg_vector_norm(blocks, 2, {{along}}, true, at::kDouble);
+  const at::Tensor norms = norms_along(blocks, along);
   at::Tensor divisors = norm.divisor == Divisor::norm_plus_eps ? norms + norm.eps : norms.clamp_min(norm.eps);
-  if (norm.eps == 0) divisors.masked_fill_(divisors == 0, 1);
-  return blocks / divisors.to(blocks.scalar_type());
+  return divided(blocks, divisors.masked_fill_(norms == 0, 1));
 }
 
 inline at::Tensor through_stages(at::Tensor blocks, const std::vector<form::Stage>& stages);

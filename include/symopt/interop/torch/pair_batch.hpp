@@ -12,7 +12,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <utility>
 #include <vector>
 
@@ -91,7 +90,9 @@ class PairBatch {
       for (const BoundParameter* parameter : link->*side) {
         const at::Tensor blocks = blocks_of(*parameter);
         if (blocks.defined())
-          parts.push_back(blocks.reshape({link->pairs(), -1, blocks.size(-2), blocks.size(-1)}));
+          parts.push_back(
+              blocks.reshape({link->pairs(), LinkedParameters::blocks_of(*parameter) / link->pairs(),
+                              blocks.size(-2), blocks.size(-1)}));
       }
       if (!parts.empty()) pairs.push_back(parts.size() == 1 ? parts.front() : at::cat(parts, 1));
     }
@@ -173,9 +174,10 @@ class PairBatch {
       for (BoundParameter* parameter : link->*side) {
         if (!LinkedParameters::has_gradient(parameter)) continue;
         const std::int64_t own = LinkedParameters::blocks_of(*parameter) / link->pairs();
-        const at::Tensor blocks = directions.narrow(0, first_pair, link->pairs())
-                                      .narrow(1, first_block, own)
-                                      .reshape({-1, directions.size(-2), directions.size(-1)});
+        const at::Tensor blocks =
+            directions.narrow(0, first_pair, link->pairs())
+                .narrow(1, first_block, own)
+                .reshape({LinkedParameters::blocks_of(*parameter), directions.size(-2), directions.size(-1)});
         first_block += own;
         std::int64_t begin = 0;
         for (std::size_t run = 0; run < parameter->runs.size(); ++run) {

@@ -19,6 +19,8 @@ struct PairTensors {
   at::Tensor weights;  ///< batch x blocks x lines x r
   at::Tensor momenta;  ///< of the same shape; undefined where the side stays
 
+  /// Tests whether all blocks move.
+  bool is_whole() const { return momenta.defined() && momenta.size(1) == weights.size(1); }
   /// The lines of all blocks, batch x lines x r.
   static at::Tensor lines(const at::Tensor& blocks) { return blocks.flatten(1, 2); }
 };
@@ -46,7 +48,7 @@ class PairTensorMap {
     PairDirections directions;
     if (a.momenta.defined()) directions.a = direction(a.momenta, of_b);
     if (b.momenta.defined()) directions.b = direction(b.momenta, of_a);
-    if (pair_.is_horizontal && a.momenta.defined() && b.momenta.defined())
+    if (pair_.is_horizontal && a.is_whole() && b.is_whole())
       make_horizontal(a, b, plain_a, plain_b, directions);
     return directions;
   }
@@ -54,6 +56,7 @@ class PairTensorMap {
  private:
   /// N(M J) J^T, with M in balance.
   at::Tensor direction(const at::Tensor& momenta, const TensorMetric& partner) const {
+    if (momenta.numel() == 0) return momenta;
     at::Tensor largest = momenta.abs().amax({-2, -1}, true);
     largest.masked_fill_(largest == 0, 1);
     at::Tensor x = partner.multiplied(momenta / largest, false, largest.to(at::kDouble));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/error.hpp>
 #include <symopt/optimizer/rule_form.hpp>
 #include <symopt/polar/minimax_map.hpp>
 #include <symopt/polar/zolotarev_coefficients.hpp>
@@ -10,8 +11,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <tuple>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -230,6 +233,8 @@ inline at::Tensor polar_factors(const at::Tensor& blocks, const form::PolarFacto
   if (const auto* own = std::get_if<form::TorchPolar>(&polar.method)) {
     at::Tensor factors = blocks.clone();
     (*own)(factors, side);
+    if (factors.sizes() != blocks.sizes() || factors.scalar_type() != blocks.scalar_type())
+      throw Error("torch_apply made another shape or scalar type of a batch of blocks; it must keep both");
     return factors;
   }
   const at::Tensor largest = largest_entries(blocks), scaled = blocks / largest;

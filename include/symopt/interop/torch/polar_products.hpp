@@ -12,11 +12,10 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace interop {
 
 /// The scalar of the matrix products by which libtorch's operations compute polar factors.
 ///   as_weights   that of the weights, with the maps and the bands of polar/
-///   bfloat16     of polynomials: those of a method that is one (NewtonSchulz, PolarExpress,
-///   GramNewtonSchulz),
-///                and in place of the default and Fast the five steps of the published Muon,
-///                polar::lists::muon: singular values of at least 1e-2 of the Frobenius norm within 20 %
-///                of 1. Exact and Zolotarev stay as they are
+///   bfloat16     bfloat16, in the polynomials of NewtonSchulz, PolarExpress and GramNewtonSchulz, and in
+///                place of the default and Fast by the five steps of polar::lists::muon: singular values of
+///                at least 1e-2 of the Frobenius norm come out within 20 % of 1. Exact, Zolotarev and
+///                methods of your own stay as they are
 enum class PolarProducts { as_weights, bfloat16 };
 
 namespace detail {

@@ -128,12 +128,11 @@ struct RuleStep {
                                                 ? std::vector<std::int64_t>{-2}
                                                 : std::vector<std::int64_t>{-2, -1};
     const double count = static_cast<double>(along.size() == 2 ? rows * cols : is_rows ? cols : rows);
-    const at::Tensor norms = at::linalg_vector_norm(horizontal, 2, {along}, true, at::kDouble);
+    const at::Tensor norms = norms_along(horizontal, along);
     const at::Tensor added = norms.reshape(roots.sizes()) * std::sqrt(own.second_weight / count);
     roots.copy_(at::hypot(roots * std::sqrt(own.beta2), added));
-    const at::Tensor factors =
-        (roots * own.second_correction).add_(own.eps).reciprocal_().mul_(own.first_correction);
-    return average * factors.reshape(norms.sizes()).to(average.scalar_type());
+    const at::Tensor divisors = (roots * own.second_correction).add_(own.eps).mul_(1 / own.first_correction);
+    return divided(average, divisors.reshape(norms.sizes()));
   }
 };
 

@@ -19,6 +19,8 @@ struct BoundTensor {
   torch::Tensor tensor{};  // held, so that its address is not another's
   std::string name{};
   std::vector<std::int64_t> sizes{}, strides{};
+  torch::Device device = torch::kCPU;
+  torch::Dtype type = torch::kFloat;
   const void* weights = nullptr;
   const void* gradient = nullptr;
   std::vector<std::int64_t> gradient_strides{};

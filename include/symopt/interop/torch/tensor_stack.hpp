@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/error.hpp>
 #include <symopt/interop/torch/batch.hpp>
 #include <symopt/interop/torch/bound_parameter.hpp>
+#include <symopt/interop/torch/form_heads.hpp>
+#include <symopt/interop/torch/linear_algebra.hpp>
 #include <symopt/interop/torch/pair_batch.hpp>
 #include <symopt/interop/torch/polar_products.hpp>
 #include <symopt/interop/torch_tensor.hpp>
@@ -15,7 +18,7 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
-#include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -23,38 +26,6 @@
 #include <vector>
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace interop { namespace detail {
-
-/// Products of float matrices in float while this lives, whatever the program allows: TF32 has too few digits
-/// for Gram matrices.
-class FullPrecision {
- public:
-  FullPrecision() : before_(at::globalContext().float32MatmulPrecision()) {
-    if (before_ != at::Float32MatmulPrecision::HIGHEST)
-      at::globalContext().setFloat32MatmulPrecision("highest");
-  }
-  ~FullPrecision() {
-    if (before_ != at::Float32MatmulPrecision::HIGHEST)
-      at::globalContext().setFloat32MatmulPrecision(before_ == at::Float32MatmulPrecision::HIGH ? "high"
-                                                                                                : "medium");
-  }
-  FullPrecision(const FullPrecision&) = delete;
-  FullPrecision& operator=(const FullPrecision&) = delete;
-
- private:
-  at::Float32MatmulPrecision before_;
-};
-
-/// Loads libtorch's linear algebra of a device, once: it does so at its first use, and fails where two
-/// threads are the first.
-inline void load_linear_algebra(const at::Device& device) {
-  if (device.is_cpu()) return;
-  static std::mutex one_at_a_time;
-  static std::vector<at::Device> loaded;
-  const std::lock_guard lock(one_at_a_time);
-  if (std::ranges::find(loaded, device) != loaded.end()) return;
-  (void)at::linalg_cholesky_ex(at::ones({1, 1, 1}, at::TensorOptions().device(device)));
-  loaded.push_back(device);
-}
 
 /// A stack whose steps are libtorch's operations, on whatever device the tensors lie. Names, options,
 /// layouts, plans and errors are a LayerwiseOptimizer's, whose blocks here have no memory; the states lie
@@ -90,6 +61,7 @@ class TensorStack : private BasicLayerwiseOptimizer<Scalar> {
       const Parameter& parameter = this->parameters_.find(name);
       const symopt::detail::form::Rule rule = form_of(parameter);
       const auto blocks = existing(parameter.weights().values, parameter);
+      for (const auto& block : blocks) require_heads(rule, symopt::detail::shape_of(block), name);
       at::Tensor selected;
       if (!blocks.empty() && blocks.front().selected_rows != nullptr)
         selected = at::tensor(at::ArrayRef<Index>(blocks.front().selected_rows,
@@ -149,46 +121,55 @@ class TensorStack : private BasicLayerwiseOptimizer<Scalar> {
 
   /// Looks at all gradients. Errors: NonFiniteGradient where options say so.
   StackReport inspect() const {
-    std::vector<at::Tensor> largest;
-    std::vector<const Parameter*> looked_at;
+    struct Looks {
+      at::Device device;
+      std::vector<at::Tensor> blocks{};
+      std::vector<const Parameter*> parameters{};
+    };
+    std::vector<Looks> looks;  // one for each device
     for (const auto& parameter : parameters()) {
       const BoundParameter& bound = bound_.at(parameter->name());
       const bool is_checked = parameter->options().non_finite != NonFinite::unchecked;
       if (!is_checked || !bound.has_gradient() || bound.gradient().numel() == 0) continue;
+      auto own = std::ranges::find(looks, bound.gradient().device(), &Looks::device);
+      if (own == looks.end()) own = looks.insert(own, Looks{bound.gradient().device()});
       for (const at::Tensor& blocks : seen_of(*parameter, bound)) {
-        largest.push_back(blocks);
-        looked_at.push_back(parameter.get());
+        own->blocks.push_back(blocks);
+        own->parameters.push_back(parameter.get());
       }
     }
     symopt::detail::NonFiniteGradients found;
-    if (!largest.empty()) {
-      const std::vector<at::Tensor> norms =
-          at::_foreach_norm(largest, std::numeric_limits<double>::infinity());
-      const at::Tensor are_finite = at::stack(norms).isfinite();
-      if (!are_finite.all().template item<bool>())
-        for (std::size_t i = 0; i < looked_at.size(); ++i) {
-          const bool is_new = found.parameters.empty() || found.parameters.back() != looked_at[i]->name();
-          if (is_new && !are_finite[static_cast<std::int64_t>(i)].template item<bool>())
-            found.add(*looked_at[i]);
-        }
+    for (const Looks& look : looks) {
+      const at::Tensor are_finite =
+          at::stack(at::_foreach_norm(look.blocks, std::numeric_limits<double>::infinity())).isfinite();
+      if (are_finite.all().template item<bool>()) continue;
+      for (std::size_t i = 0; i < look.blocks.size(); ++i) {
+        const std::string& name = look.parameters[i]->name();
+        const bool is_new = found.parameters.empty() || found.parameters.back() != name;
+        if (is_new && !are_finite[static_cast<std::int64_t>(i)].template item<bool>())
+          found.add(*look.parameters[i]);
+      }
     }
     return this->report_of(std::move(found));
   }
 
-  /// One step of every parameter that has a gradient. `is_inspected`: inspect() has found nothing. Errors:
-  /// those of LayerwiseOptimizer::step.
-  StackReport step(bool is_inspected = false) {
+  /// Errors: those of LayerwiseOptimizer::step that are not about numbers, before anything moves.
+  void require_ready() {
     this->parameters_.require_apart();
+    for (const auto& parameter : parameters()) prepare(*parameter);
+  }
+  /// One step of every parameter that has a gradient. `is_inspected`: inspect() has found nothing. Errors:
+  /// those of LayerwiseOptimizer::step, with nothing changed. What an operation throws is passed on, with the
+  /// blocks before it stepped and the others not.
+  StackReport step(bool is_inspected = false) {
+    require_ready();
     StackReport report;
     if (!is_inspected) report = inspect();
     if (!report.non_finite.empty() || !symopt::detail::any_has_gradient(parameters())) return report;
-    for (const auto& parameter : parameters()) prepare(*parameter);
     const FullPrecision full;
     form_batches();
     for (Batch& batch : batches_) batch.step();
     for (PairBatch& batch : pair_batches_) batch.step();
-    for (auto& [name, bound] : bound_)
-      if (bound.has_gradient()) ++bound.steps;
     report.applied = true;
     report.step = ++this->steps_;
     return report;
@@ -239,11 +220,16 @@ class TensorStack : private BasicLayerwiseOptimizer<Scalar> {
     form::Rule rule;
     if (make) rule = make();
     symopt::detail::require(!std::holds_alternative<form::Unknown>(rule.value), {parameter.name()}, [&] {
+      const std::string remedy = parameter.blocks().is_paired()
+                                     ? "an algebra of your own steps in CPU memory alone; its normalization "
+                                       "would need a member `void torch_apply(at::Tensor& blocks) const`"
+                                 : parameter.facts().keeps_state
+                                     ? "a rule with a state of its own steps in CPU memory alone"
+                                     : "give each of its maps a member `void torch_apply(at::Tensor& blocks) "
+                                       "const`, and a polar method of your own `void torch_apply(at::Tensor& "
+                                       "blocks, Side gram_side) const`";
       return "the rule " + parameter.facts().rule +
-             " has no form by libtorch's operations, which step what does not lie in CPU memory; " +
-             (parameter.facts().keeps_state
-                  ? "a rule with a state of its own steps in CPU memory alone"
-                  : "give each of its maps a member `void torch_apply(at::Tensor& blocks) const`");
+             " has no form by libtorch's operations, which step what does not lie in CPU memory; " + remedy;
     });
     if (products_ == PolarProducts::bfloat16) rule = with_products_in_bfloat16(std::move(rule));
     return rule;

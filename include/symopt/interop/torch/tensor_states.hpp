@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/error.hpp>
 #include <symopt/interop/torch/tensor_stack.hpp>
 #include <symopt/optimizer/any_state.hpp>
 
@@ -13,6 +12,7 @@
 #include <numeric>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 // The states of a TensorStack in the CPU's memory, where files know them: as the states of the blocks of the
@@ -65,7 +65,8 @@ class BlockStateCopy {
     }
     if (const auto step = host.find("step"); step != host.end()) {
       auto& number = *static_cast<std::int64_t*>(step->second.data);
-      copy_ == Copy::to_host ? number = parameter_.steps : parameter_.steps = number;
+      std::int64_t& steps = parameter_.steps[run_];
+      copy_ == Copy::to_host ? number = steps : steps = number;
     }
   }
 
