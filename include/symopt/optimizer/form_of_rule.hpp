@@ -2,9 +2,11 @@
 #pragma once
 
 #include <symopt/derive/pipeline.hpp>
+#include <symopt/normalization/column_norm.hpp>
 #include <symopt/normalization/horizontal_projection.hpp>
 #include <symopt/normalization/one_sided_spectral.hpp>
 #include <symopt/normalization/per_head.hpp>
+#include <symopt/normalization/row_norm.hpp>
 #include <symopt/normalization/spectral.hpp>
 #include <symopt/optimizer/moments.hpp>
 #include <symopt/optimizer/one_sided_within.hpp>
@@ -23,8 +25,6 @@ namespace symopt { inline namespace SYMOPT_ABI {
 struct Sign;
 struct FrobeniusNorm;
 struct Identity;
-struct RowNorm;
-struct ColumnNorm;
 struct AdamW;
 template <class N>
 struct DualNorm;
