@@ -22,6 +22,7 @@
 #include "options.hpp"
 #include "passive_threads.hpp"
 #include "race.hpp"
+#include "ranks.hpp"
 #include "report.hpp"
 #include "search.hpp"
 #include "sides.hpp"
@@ -115,6 +116,7 @@ int main(int count, char** arguments) {
     std::filesystem::create_directories(options.output);
     const TrainingPlan plan = plan_for(options);
     const Corpus corpus = make_corpus(tokenize(read_king_james()), plan.shape.vocabulary);
+    if (options.ranks > 0) return show_ranks(corpus, plan, options) ? EXIT_SUCCESS : EXIT_FAILURE;
     if (options.twins) return train_twins(corpus, plan, options) ? EXIT_SUCCESS : EXIT_FAILURE;
     if (options.search) search(corpus, plan, options, search_grid());
     if (options.search || options.parts) search(corpus, plan, options, parts_grid(plan.shape));

@@ -133,6 +133,7 @@ class TorchOptimizer : public torch::optim::Optimizer {
  private:
   friend struct detail::TorchStackAccess;
 
+  /// \cond for BoundGroups
   /// Those of each scalar in CPU memory, and those that libtorch's operations step.
   struct Stacks {
     explicit Stacks(TorchOptions options)
@@ -173,6 +174,7 @@ class TorchOptimizer : public torch::optim::Optimizer {
       visit(self.double_tensors);
     }
   };
+  /// \endcond
 
 #if __has_include(<nlohmann/json.hpp>)
   // Saving reads, but for the states of other devices, which are in memory of the CPU for that time.

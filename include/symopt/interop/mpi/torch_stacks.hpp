@@ -62,10 +62,11 @@ class TorchStacks {
     trained_.clear();
     has_gradient_.clear();
   }
+  /// Errors: for a gradient of a tensor that required none at first.
   torch::Tensor gradient_to_bind(interop::detail::BoundTensor& bound, const torch::Tensor& gradient) {
     const bool is_first = !is_distributed();
-    const bool is_frozen =
-        is_first ? !gradient.defined() && !bound.tensor.requires_grad() : bound.gradient == nullptr;
+    const bool is_frozen = is_first ? !gradient.defined() && !bound.tensor.requires_grad()
+                                    : bound.gradient == nullptr && bound.gradient_strides.empty();
     symopt::detail::require(!is_frozen || !gradient.defined(), {bound.name},
                             "it has a gradient, and required none when the optimizer was made; make the "
                             "optimizer anew, and load the state of this one into it");
