@@ -17,7 +17,7 @@
 // A model of the time of one optimizer step of Qwen3-0.6B on many ranks, from what was measured on two. Each
 // assumption has its sentence in docs/distributed.md.
 
-/// What was measured: seconds, and bytes per second.
+/// Measured times in seconds, and bytes per second.
 struct RankCosts {
   double latency = 0;    ///< of a message between two ranks
   double exchange = 0;   ///< of messages both ways at a time, each way

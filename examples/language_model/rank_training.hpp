@@ -27,7 +27,7 @@ namespace language_model {
 
 /// A training by several processes, each of which has the model and its share of every batch.
 struct RankTraining {
-  /// What one of them measured.
+  /// The measurements of one of them.
   struct Rank {
     double seconds_per_step = 0;
     double update_seconds_per_step = 0;   ///< the part that the optimizer takes, messages included

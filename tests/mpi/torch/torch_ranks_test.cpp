@@ -90,7 +90,7 @@ void load(torch::optim::Optimizer& optimizer, const std::string& bytes) {
   std::istringstream file(bytes);
   torch::load(optimizer, file);
 }
-/// What rank 0 has.
+/// The bytes that rank 0 has, on all ranks.
 std::string of_first(std::string bytes) {
   auto size = static_cast<long long>(bytes.size());
   MPI_Bcast(&size, 1, MPI_LONG_LONG, 0, MPI_COMM_WORLD);

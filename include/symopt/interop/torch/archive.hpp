@@ -27,7 +27,7 @@ inline std::span<const std::byte> bytes_of(const torch::Tensor& tensor) {
   return {static_cast<const std::byte*>(tensor.data_ptr()), static_cast<std::size_t>(tensor.numel())};
 }
 
-/// What torch::save writes of an optimizer: the files of its states, by scalar, and the groups' rates, which
+/// The contents of an optimizer's archive: the files of its states, by scalar, and the groups' rates, which
 /// a scheduler may have set since the step.
 struct ArchivedOptimizer {
   torch::Tensor floats, doubles, rates;
@@ -43,7 +43,7 @@ struct ArchivedOptimizer {
     archive.write("symopt.rates", rates, true);
   }
 
-  /// What a rank writes that is not the first of several processes.
+  /// Writes the archive of a rank that is not the first of several processes: its number.
   static void write_none(torch::serialize::OutputArchive& archive, int rank) {
     archive.write("symopt.rank", torch::tensor(rank), true);
   }
