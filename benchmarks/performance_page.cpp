@@ -5,6 +5,7 @@
 // performance_page FOLDER                 writes the tables from the medians that are kept
 // performance_page --check FOLDER         fails if the page says anything else
 // A table stands between <!-- table NAME --> and <!-- end of table -->. So no figure of the page is typed.
+#include "page_tables.hpp"
 #include "targets.hpp"
 
 #include <algorithm>
@@ -164,29 +165,6 @@ std::string table(const std::string& name, const Run& run) {
   return lines > (name == "machine" ? 0 : 2) ? text : "Not measured yet: `./run bench --page` does it.\n";
 }
 
-/// The page with all its tables written again. Errors: std::runtime_error for a table without an end.
-std::string written(const std::string& page, const Run& run) {
-  const std::string mark = "<!-- table ", close = " -->\n", end = "<!-- end of table -->";
-  std::string text;
-  std::size_t from = 0;
-  for (std::size_t at; (at = page.find(mark, from)) != std::string::npos;) {
-    const std::size_t name = at + mark.size(), name_end = page.find(close, name), last = page.find(end, name);
-    if (name_end == std::string::npos || last == std::string::npos)
-      throw std::runtime_error("a table without an end");
-    text += page.substr(from, name_end + close.size() - from) + "\n";
-    text += table(page.substr(name, name_end - name), run) + "\n";
-    from = last;
-  }
-  return text + page.substr(from);
-}
-
-std::string read(const fs::path& path) {
-  std::ifstream file(path);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -199,7 +177,10 @@ int main(int argc, char** argv) {
     const fs::path folder = is_check ? argv[2] : argv[1];
     const fs::path kept = folder / "performance.json", page = folder / "performance.md";
     if (!is_check && argc > 2) std::ofstream(kept) << condensed(argc - 2, argv + 2).dump(1) << '\n';
-    const std::string before = read(page), after = written(before, read_kept(kept));
+    const std::string before = read_page(page),
+                      after = with_tables(before, [run = read_kept(kept)](const std::string&name) {
+                        return table(name, run);
+                      });
     if (is_check && before != after) throw std::runtime_error(page.string() + " is not what its run says");
     if (!is_check) std::ofstream(page) << after;
   } catch (const std::exception& error) {

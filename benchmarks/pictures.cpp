@@ -4,6 +4,7 @@
 //   performance-roofline.svg   steps under the limits of memory and products
 //   performance-growth.svg     time by rows, columns, edge, experts and threads
 // All of them are ratios within one run; a run that lacks the benchmarks of a picture is passed over.
+#include "picture.hpp"
 #include "run_file.hpp"
 
 #include <algorithm>
@@ -20,31 +21,6 @@
 namespace {
 
 namespace fs = std::filesystem;
-
-/// The beginning of every picture.
-constexpr const char* style = R"(set border 3 linecolor "#606060"
-set tics nomirror out scale 0.6
-set grid ytics linecolor "#dddddd" linetype 1
-blue = "#1560a8"
-orange = "#d1600a"
-green = "#2a8a4a"
-purple = "#7a4a9a"
-grey = "#606060"
-)";
-
-/// Lets gnuplot run a script in the folder, where the SVG is then.
-void draw(const fs::path& folder, const std::string& name, const std::string& size, const std::string& body) {
-  const fs::path script = fs::temp_directory_path() / (name + ".gnuplot");
-  std::ofstream(script) << "set terminal svg size " << size
-                        << " font \"sans-serif,13\" background \"#ffffff\"\nset output \""
-                        << (folder / (name + ".svg")).string() << "\"\n"
-                        << style << body;
-  // The shell gets the path through the environment, so that no character in it needs quoting.
-  ::setenv("SYMOPT_PICTURE", script.c_str(), 1);
-  if (std::system("gnuplot \"$SYMOPT_PICTURE\"") != 0)
-    throw std::runtime_error("gnuplot could not draw " + name + ".svg; its package is gnuplot-nox");
-  std::printf("%s\n", (folder / (name + ".svg")).string().c_str());
-}
 
 /// Points of "prefix/x" in the order of x, with their medians.
 std::vector<std::pair<double, double>> points(const Medians& medians, const std::string& prefix) {

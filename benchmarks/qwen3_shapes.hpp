@@ -33,16 +33,17 @@ namespace qwen3_shape {
 
 inline constexpr std::int64_t width = 1024, neurons = 3072, vocabulary = 151936;
 inline constexpr std::int64_t query_heads = 16, key_value_heads = 8, head_size = 128;
-/// Of the model's 28, so that weights, gradients and the states of all peers fit in 24 GiB.
+inline constexpr int all_layers = 28;
+/// Of these, so that weights, gradients and the states of all peers fit in 24 GiB.
 inline constexpr int layers = 4;
 
 /// Source: the published configuration of Qwen/Qwen3-0.6B (hidden 1024, intermediate 3072, 16 query and 8
 /// key-value heads of 128, vocabulary 151936, the embedding is also the head).
-inline std::vector<Qwen3Parameter> parameters(Qwen3Part part) {
+inline std::vector<Qwen3Parameter> parameters(Qwen3Part part, int layer_count = layers) {
   const auto is_in = [&](Qwen3Part one) { return part == Qwen3Part::all || part == one; };
   std::vector<Qwen3Parameter> all;
   if (is_in(Qwen3Part::embedding)) all.push_back({"model.embed_tokens.weight", {vocabulary, width}});
-  for (int i = 0; i < layers; ++i) {
+  for (int i = 0; i < layer_count; ++i) {
     const std::string layer = "model.layers." + std::to_string(i) + ".";
     if (is_in(Qwen3Part::attention)) {
       all.push_back({layer + "self_attn.q_proj.weight", {query_heads * head_size, width}});

@@ -25,6 +25,7 @@
 #include "options.hpp"
 #include "passive_threads.hpp"
 #include "race.hpp"
+#include "ranks.hpp"
 #include "report.hpp"
 #include "search.hpp"
 #include "sides.hpp"
@@ -158,11 +159,14 @@ int main(int count, char** arguments) {
       print_report_of(std::cout, table_of(options));
       return EXIT_SUCCESS;
     }
-    if (is_of_the_paper(options) && (options.twins || options.parts || options.attention))
-      throw std::invalid_argument("--twins, --parts and --attention are for dense and mixture");
+    if (is_of_the_paper(options) &&
+        (options.twins || options.parts || options.attention || options.ranks > 0))
+      throw std::invalid_argument("--twins, --parts, --attention and --ranks are for dense and mixture");
     std::filesystem::create_directories(options.output);
     const Architecture& architecture = architectures.front();
     const Corpus corpus = make_corpus(tokenize(read_king_james()), architecture.shape.vocabulary);
+    if (options.ranks > 0)
+      return show_ranks(corpus, plan_for(architecture, options), options) ? EXIT_SUCCESS : EXIT_FAILURE;
     if (options.twins)
       return train_twins(corpus, plan_for(architecture, options), options) ? EXIT_SUCCESS : EXIT_FAILURE;
     if (options.search || options.parts) {

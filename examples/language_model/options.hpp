@@ -19,7 +19,7 @@ struct Options {
   static constexpr std::string_view usage =
       "usage: language_model [--steps N] [--seed N] [--output DIR] [--threads N]\n"
       "                      [--architecture NAME] [--quick] [--attention]\n"
-      "                      [--device NAME]\n"
+      "                      [--device NAME] [--ranks N]\n"
       "                      [--search] [--report] [--parts] [--twins] [--help]\n"
       "\n"
       "Trains one small mixture-of-experts transformer three times on the King James\n"
@@ -36,6 +36,8 @@ struct Options {
       "                experts, so has --dense; or a small qwen3, gemma3, olmoe or\n"
       "                gpt-oss; with --search also all, for these four\n"
       "  --device NAME where the tensors lie: cpu, or cuda where libtorch has it\n"
+      "  --ranks N     train with second moments on N processes of MPI, each with its\n"
+      "                share of every batch; prints their times, messages and states\n"
       "  --quick       a tiny model, in seconds: tests that all losses fall\n"
       "  --attention   a fourth column, with second moments for attention, too: full\n"
       "                matrices on the shorter side of each head\n"
@@ -58,6 +60,7 @@ struct Options {
   int threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   std::string architecture = "mixture";
   std::string device = "cpu";
+  int ranks = 0;  ///< 0: no MPI
   bool quick = false;
   bool attention = false;
   bool search = false;
@@ -83,6 +86,8 @@ inline Options parse_options(std::span<char* const> words) {
       options.threads = arguments.number(1, 1'024);
     } else if (name == "--device") {
       options.device = arguments.value();
+    } else if (name == "--ranks") {
+      options.ranks = arguments.number(1, 1'024);
     } else if (name == "--dense") {
       options.architecture = "dense";
     } else if (name == "--architecture") {

@@ -19,12 +19,12 @@ struct TorchStackAccess {
   static Diagnostics diagnose(TorchOptimizer& optimizer, const DiagnosticsOptions& options) {
     const torch::NoGradGuard no_gradients;
     optimizer.bind_all();
-    if (optimizer.float_tensors_.size() + optimizer.double_tensors_.size() > 0)
+    if (optimizer.stacks_.float_tensors.size() + optimizer.stacks_.double_tensors.size() > 0)
       throw Error(
           "diagnose looks at parameters that kernels step; those on other devices it does not see. Give it "
           "an optimizer of a copy of the model in CPU memory, with the state of this one loaded");
-    const Diagnostics floats = symopt::diagnose(optimizer.floats_, options);
-    const Diagnostics doubles = symopt::diagnose(optimizer.doubles_, options);
+    const Diagnostics floats = symopt::diagnose(optimizer.stacks_.floats, options);
+    const Diagnostics doubles = symopt::diagnose(optimizer.stacks_.doubles, options);
     std::vector<ParameterDiagnostics> rows = floats.rows();
     rows.insert(rows.end(), doubles.rows().begin(), doubles.rows().end());
     return Diagnostics(std::max(floats.step(), doubles.step()), std::move(rows));

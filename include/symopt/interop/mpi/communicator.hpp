@@ -78,12 +78,14 @@ class Communicator {
       : comm_(std::exchange(other.comm_, MPI_COMM_NULL)),
         rank_(other.rank_),
         size_(other.size_),
-        timeout_(other.timeout_) {}
+        timeout_(other.timeout_),
+        seconds_(other.seconds_) {}
   Communicator& operator=(Communicator&& other) noexcept {
     std::swap(comm_, other.comm_);
     std::swap(rank_, other.rank_);
     std::swap(size_, other.size_);
     std::swap(timeout_, other.timeout_);
+    std::swap(seconds_, other.seconds_);
     return *this;
   }
   ///@}
@@ -119,7 +121,10 @@ class Communicator {
    public:
     /// Begins now. `what` is waited for.
     Patience(const Communicator& processes, const char* what)
-        : processes_(processes), what_(what), begin_(MPI_Wtime()) {}
+        : processes_(processes), what_(what), first_(MPI_Wtime()), begin_(first_) {}
+    Patience(const Patience&) = delete;
+    Patience& operator=(const Patience&) = delete;
+    ~Patience() { processes_.seconds_ += MPI_Wtime() - first_; }
     /// Something has come.
     void start_anew() { begin_ = MPI_Wtime(); }
     /// Lets others have the core. Ends all processes once the time is over.
@@ -131,8 +136,11 @@ class Communicator {
    private:
     const Communicator& processes_;
     const char* what_;
-    double begin_;
+    double first_, begin_;
   };
+
+  /// Seconds so far in which this process did nothing but exchange messages, or wait for the others to.
+  double communication_seconds() const { return seconds_; }
 
   /// On all ranks, for each place the largest of their numbers.
   void take_largest(std::span<long long> numbers) const {
@@ -196,6 +204,7 @@ class Communicator {
   MPI_Comm comm_ = MPI_COMM_NULL;
   int rank_ = 0, size_ = 1;
   double timeout_ = 0;
+  mutable double seconds_ = 0;  // one thread at a time
 };
 
 }}}  // namespace symopt::mpi

@@ -247,6 +247,7 @@ class DistributedStep {
     std::size_t posted = 0;
     for (const auto& parameter : step.parameters) {
       step.take(*parameter);
+      const Communicator::Patience messages(processes, sending);  // counts their time
       for (; posted < blocks_.size() && &blocks_[posted].parameter() == parameter.get(); ++posted)
         if (parameter->has_gradient())
           require_success(MPI_Ibcast(blocks_[posted].sent_weights(), 1, blocks_[posted].sent_type(),

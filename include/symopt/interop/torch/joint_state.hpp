@@ -1,34 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/error.hpp>
 #include <symopt/interop/torch/tensor_states.hpp>
 #include <symopt/stack/layerwise_optimizer.hpp>
 #include <symopt/state/state.hpp>
 
-#include <ATen/ATen.h>
-
 #include <algorithm>
 #include <cstddef>
-#include <cstdint>
 #include <span>
 #include <string>
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace interop { namespace detail {
-
-/// The bytes of a state as a tensor of an archive, and back. Errors: Error for a tensor that is none.
-///@{
-inline at::Tensor as_tensor(const std::string& bytes) {
-  at::Tensor tensor = at::empty({static_cast<std::int64_t>(bytes.size())}, at::kByte);
-  std::copy(bytes.begin(), bytes.end(), static_cast<char*>(tensor.data_ptr()));
-  return tensor;
-}
-inline std::span<const std::byte> bytes_of(const at::Tensor& tensor) {
-  if (!tensor.device().is_cpu() || tensor.scalar_type() != at::kByte || !tensor.is_contiguous())
-    throw Error("the archive is not of a TorchOptimizer");
-  return {static_cast<const std::byte*>(tensor.data_ptr()), static_cast<std::size_t>(tensor.numel())};
-}
-///@}
 
 /// The state of the parameters of one scalar, on whatever devices they lie, as the state of one stack.
 template <class Scalar>
