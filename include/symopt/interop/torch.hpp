@@ -200,11 +200,13 @@ class TorchOptimizer : public torch::optim::Optimizer {
   void bind_all() {
     groups_.update(stacks_, param_groups_);
   }
+  /// \cond private
   /// The stacks of tensors hold the gradients that they are given, and not beyond a step, however it ends.
   struct GradientsEnd {
     TorchOptimizer& optimizer;
     ~GradientsEnd() { optimizer.release_gradients(); }
   };
+  /// \endcond
   void release_gradients() {
     if (stacks_.float_tensors.size() + stacks_.double_tensors.size() == 0) return;
     stacks_.float_tensors.release_gradients();
