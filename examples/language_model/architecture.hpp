@@ -80,7 +80,8 @@ inline Architecture architecture_of(Family family) {
   return result;
 }
 
-/// Those of the paper by a name, all of them for "all"; none for another name.
+/// The families of the paper's architectures that a name stands for: one, or for "all" all of them; none for
+/// another name.
 inline std::vector<Family> families_of(std::string_view name) {
   std::vector<Family> families;
   for (const Family family : all_families)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "torch/device.hpp"
+#include "interop/torch/device.hpp"
 
 #include <symopt/interop/torch.hpp>
 #include <symopt/interop/torch_diagnostics.hpp>

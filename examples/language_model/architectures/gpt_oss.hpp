@@ -13,6 +13,7 @@
 #include "gpt_oss_neurons.hpp"
 #include "grouped_attention.hpp"
 #include "norm.hpp"
+#include "pre_norm_layer.hpp"
 
 namespace language_model {
 
@@ -92,32 +93,17 @@ TORCH_MODULE(GptOssMixture);
 
 inline constexpr NormOptions gpt_oss_norm{.eps = 1e-5};
 
-/// A layer of a gpt-oss: grouped queries with biases and sinks, and a mixture, each behind a norm.
-class GptOssLayer final : public DecoderLayer {
- public:
-  GptOssLayer(const ModelShape& shape, bool is_local, const GptOssNeurons& neurons)
-      : input_layernorm_{register_module("input_layernorm", Norm{shape.width, gpt_oss_norm})},
-        self_attn_{register_module(
-            "self_attn", GroupedAttention{shape, AttentionOptions{.has_biases = true,
-                                                                  .has_sinks = true,
-                                                                  .window = is_local ? shape.window : 0,
-                                                                  .rotary_base = 150'000}})},
-        post_attention_layernorm_{
-            register_module("post_attention_layernorm", Norm{shape.width, gpt_oss_norm})},
-        mlp_{register_module("mlp", GptOssMixture{shape, neurons})} {}
-
-  torch::Tensor forward(const torch::Tensor& x) override {
-    const torch::Tensor y = x + self_attn_(input_layernorm_(x));
-    return y + mlp_(post_attention_layernorm_(y));
-  }
-  const RouterPass* router_pass() const override { return &mlp_->last; }
-
- private:
-  Norm input_layernorm_;
-  GroupedAttention self_attn_;
-  Norm post_attention_layernorm_;
-  GptOssMixture mlp_;
-};
+/// A layer of a gpt-oss: grouped queries with biases and sinks, and a mixture.
+inline std::shared_ptr<DecoderLayer> gpt_oss_layer(const ModelShape& shape, bool is_local,
+                                                   const GptOssNeurons& neurons) {
+  return std::make_shared<PreNormLayer<GptOssMixture>>(
+      shape.width, gpt_oss_norm,
+      GroupedAttention{shape, AttentionOptions{.has_biases = true,
+                                               .has_sinks = true,
+                                               .window = is_local ? shape.window : 0,
+                                               .rotary_base = 150'000}},
+      GptOssMixture{shape, neurons});
+}
 
 /// The proportions of gpt-oss-20b: queries of one and a half times the width, neurons of as many as the
 /// width; 2 of 8 experts for a token and 4 query heads for each key-value head, of the published model's 4 of
@@ -138,8 +124,7 @@ inline std::shared_ptr<LanguageModel> make_gpt_oss(const ModelShape& shape, std:
                                                    const GptOssNeurons& neurons = {}) {
   return std::make_shared<Decoder>(
       shape, DecoderOptions{.norm = gpt_oss_norm},
-      [&](std::int64_t layer) { return std::make_shared<GptOssLayer>(shape, layer % 2 == 0, neurons); },
-      seed);
+      [&](std::int64_t layer) { return gpt_oss_layer(shape, layer % 2 == 0, neurons); }, seed);
 }
 
 }  // namespace language_model

@@ -12,6 +12,7 @@
 #include "decoder.hpp"
 #include "grouped_attention.hpp"
 #include "norm.hpp"
+#include "pre_norm_layer.hpp"
 
 namespace language_model {
 
@@ -67,29 +68,14 @@ TORCH_MODULE(OlmoeMixture);
 inline constexpr NormOptions olmoe_norm{.eps = 1e-5};
 
 /// A layer of an OLMoE: attention with a norm over the queries of all heads, and one over their keys, and a
-/// mixture, each behind a norm. No biases.
-class OlmoeLayer final : public DecoderLayer {
- public:
-  explicit OlmoeLayer(const ModelShape& shape)
-      : input_layernorm_{register_module("input_layernorm", Norm{shape.width, olmoe_norm})},
-        self_attn_{register_module(
-            "self_attn", GroupedAttention{shape, AttentionOptions{.query_key_norm = QueryKeyNorm::all_heads,
-                                                                  .norm = olmoe_norm}})},
-        post_attention_layernorm_{register_module("post_attention_layernorm", Norm{shape.width, olmoe_norm})},
-        mlp_{register_module("mlp", OlmoeMixture{shape})} {}
-
-  torch::Tensor forward(const torch::Tensor& x) override {
-    const torch::Tensor y = x + self_attn_(input_layernorm_(x));
-    return y + mlp_(post_attention_layernorm_(y));
-  }
-  const RouterPass* router_pass() const override { return &mlp_->last; }
-
- private:
-  Norm input_layernorm_;
-  GroupedAttention self_attn_;
-  Norm post_attention_layernorm_;
-  OlmoeMixture mlp_;
-};
+/// mixture. No biases.
+inline std::shared_ptr<DecoderLayer> olmoe_layer(const ModelShape& shape) {
+  return std::make_shared<PreNormLayer<OlmoeMixture>>(
+      shape.width, olmoe_norm,
+      GroupedAttention{shape,
+                       AttentionOptions{.query_key_norm = QueryKeyNorm::all_heads, .norm = olmoe_norm}},
+      OlmoeMixture{shape});
+}
 
 /// OLMoE-1B-7B's proportions: no grouped queries, experts of half the width; 4 of 16 experts for a token, of
 /// the published model's 8 of 64.
@@ -108,7 +94,7 @@ inline ModelShape olmoe_shape() {
 inline std::shared_ptr<LanguageModel> make_olmoe(const ModelShape& shape, std::uint64_t seed) {
   return std::make_shared<Decoder>(
       shape, DecoderOptions{.norm = olmoe_norm, .z_weight = 1e-3},
-      [&](std::int64_t) { return std::make_shared<OlmoeLayer>(shape); }, seed);
+      [&](std::int64_t) { return olmoe_layer(shape); }, seed);
 }
 
 }  // namespace language_model

@@ -10,33 +10,18 @@
 #include "gated_mlp.hpp"
 #include "grouped_attention.hpp"
 #include "norm.hpp"
+#include "pre_norm_layer.hpp"
 
 namespace language_model {
 
-/// A layer of a Qwen3: grouped queries with a norm of each head's queries and keys, and a SwiGLU, each behind
-/// a norm. No biases.
-class Qwen3Layer final : public DecoderLayer {
- public:
-  explicit Qwen3Layer(const ModelShape& shape)
-      : input_layernorm_{register_module("input_layernorm", Norm{shape.width, NormOptions{}})},
-        self_attn_{register_module(
-            "self_attn", GroupedAttention{shape, AttentionOptions{.query_key_norm = QueryKeyNorm::each_head,
-                                                                  .rotary_base = 1e6}})},
-        post_attention_layernorm_{
-            register_module("post_attention_layernorm", Norm{shape.width, NormOptions{}})},
-        mlp_{register_module("mlp", GatedMlp{shape, Activation::silu})} {}
-
-  torch::Tensor forward(const torch::Tensor& x) override {
-    const torch::Tensor y = x + self_attn_(input_layernorm_(x));
-    return y + mlp_(post_attention_layernorm_(y));
-  }
-
- private:
-  Norm input_layernorm_;
-  GroupedAttention self_attn_;
-  Norm post_attention_layernorm_;
-  GatedMlp mlp_;
-};
+/// A layer of a Qwen3: grouped queries with a norm of each head's queries and keys, and a SwiGLU. No biases.
+inline std::shared_ptr<DecoderLayer> qwen3_layer(const ModelShape& shape) {
+  return std::make_shared<PreNormLayer<GatedMlp>>(
+      shape.width, NormOptions{},
+      GroupedAttention{shape,
+                       AttentionOptions{.query_key_norm = QueryKeyNorm::each_head, .rotary_base = 1e6}},
+      GatedMlp{shape, Activation::silu});
+}
 
 /// Qwen3-0.6B's proportions: twice the width in 2 query heads for each key-value head, neurons three times
 /// the width, an embedding that is also the head.
@@ -47,8 +32,7 @@ inline ModelShape qwen3_shape() {
 /// By the names and formulas of Qwen3ForCausalLM.
 inline std::shared_ptr<LanguageModel> make_qwen3(const ModelShape& shape, std::uint64_t seed) {
   return std::make_shared<Decoder>(
-      shape, DecoderOptions{.is_tied = true},
-      [&](std::int64_t) { return std::make_shared<Qwen3Layer>(shape); }, seed);
+      shape, DecoderOptions{.is_tied = true}, [&](std::int64_t) { return qwen3_layer(shape); }, seed);
 }
 
 }  // namespace language_model

@@ -138,7 +138,8 @@ class TorchOptimizer : public torch::optim::Optimizer {
   friend struct detail::TorchStackAccess;
 
   /// \cond for BoundGroups
-  /// Those of each scalar in CPU memory, and those that libtorch's operations step.
+  /// The stacks of all tensors: for each scalar one of those that kernels step, in CPU memory, and one of
+  /// those that libtorch's operations step.
   struct Stacks {
     explicit Stacks(TorchOptions options)
         : by_operations(options.by_operations),
@@ -151,7 +152,7 @@ class TorchOptimizer : public torch::optim::Optimizer {
     detail::TensorStack<float> float_tensors;
     detail::TensorStack<double> double_tensors;
 
-    /// Those in float before those in double.
+    /// visit(stack) for all stacks, those of floats before those of doubles.
     ///@{
     void for_each(const auto& visit) { visit_all(*this, visit); }
     void for_each(const auto& visit) const { visit_all(*this, visit); }

@@ -8,7 +8,6 @@
 #include <ATen/ATen.h>
 
 #include <cstdint>
-#include <limits>
 #include <variant>
 #include <vector>
 
@@ -30,13 +29,6 @@ inline at::Tensor divided(const at::Tensor& blocks, const at::Tensor& divisors) 
   if (blocks.scalar_type() == at::kDouble) return blocks / divisors;
   const at::Tensor root = divisors.sqrt().to(blocks.scalar_type());
   return (blocks / root).div_(root);
-}
-
-/// The largest magnitude along a dimension, or both, of a block, kept; 1 where all is zero.
-inline at::Tensor largest_along(const at::Tensor& blocks, at::IntArrayRef along) {
-  const at::Tensor largest =
-      at::linalg_vector_norm(blocks, std::numeric_limits<double>::infinity(), along, true);
-  return largest.masked_fill(largest == 0, 1);
 }
 
 /// Norms in double, without a square out of range: those of floats have none.

@@ -68,7 +68,8 @@ class TensorMetric {
     }
   }
 
-  /// That of Pi(B^T B) + damping^2 Pi(A^T A)^-1; damping in double, a number or batch x 1.
+  /// The metric of Pi(B^T B) + damping^2 Pi(A^T A)^-1, of the blocks B of this one and A of the partner;
+  /// damping in double, a number or batch x 1.
   TensorMetric damped(const TensorMetric& partner, const at::Tensor& damping) const {
     TensorMetric result = *this;
     if (plan_->pair.is_full) {
@@ -86,7 +87,8 @@ class TensorMetric {
     return result;
   }
 
-  /// This one, and another where that is neither zero nor invertible; the choice is `judge`'s.
+  /// A metric that is `other` for the pairs of which `judge` is singular and not zero, and this one for all
+  /// else.
   TensorMetric or_where_partial(const TensorMetric& judge, const TensorMetric& other) const {
     TensorMetric result = *this;
     const at::Tensor is_partial = (judge.rank_ > 0).logical_and_(judge.rank_ < root_.size(-1));

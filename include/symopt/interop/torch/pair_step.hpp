@@ -57,8 +57,7 @@ class PairTensorMap {
   /// N(M J) J^T, with M in balance.
   at::Tensor direction(const at::Tensor& momenta, const TensorMetric& partner) const {
     if (momenta.numel() == 0) return momenta;
-    at::Tensor largest = momenta.abs().amax({-2, -1}, true);
-    largest.masked_fill_(largest == 0, 1);
+    const at::Tensor largest = largest_entries(momenta);
     at::Tensor x = partner.multiplied(momenta / largest, false, largest.to(at::kDouble));
     const std::vector<std::int64_t> sizes = x.sizes().vec();
     x = x.flatten(0, 1);

@@ -36,11 +36,15 @@ inline at::Tensor as_factors(const at::Tensor& numbers, const at::Tensor& like) 
   return numbers.to(like.scalar_type()).reshape({-1, 1, 1});
 }
 
+/// The largest magnitude along dimensions, which are kept; 1 where all is zero.
+inline at::Tensor largest_along(const at::Tensor& blocks, at::IntArrayRef along) {
+  const at::Tensor largest =
+      at::linalg_vector_norm(blocks, std::numeric_limits<double>::infinity(), along, true);
+  return largest.masked_fill(largest == 0, 1);
+}
 /// The largest magnitude of each block, batch x 1 x 1; 1 of a block of zeros.
 inline at::Tensor largest_entries(const at::Tensor& blocks) {
-  const at::Tensor largest =
-      at::linalg_vector_norm(blocks, std::numeric_limits<double>::infinity(), {{-2, -1}}, true);
-  return largest.masked_fill(largest == 0, 1);
+  return largest_along(blocks, {-2, -1});
 }
 
 /// The Frobenius norm of each block, batch x 1 x 1, in double.

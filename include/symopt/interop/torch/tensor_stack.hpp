@@ -29,9 +29,11 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace interop { namespace d
 
 /// A stack whose steps are libtorch's operations, on whatever device the tensors lie. Names, options,
 /// layouts, plans and errors are a LayerwiseOptimizer's, whose blocks here have no memory; the states lie
-/// beside the tensors, and are in the CPU's memory only while they are saved or loaded. One look by the host
-/// in each step, at whether all gradients are finite, and none where all options say unchecked; one more for
-/// full second moments. A step whose numbers leave the range of Scalar is not taken back.
+/// beside the tensors, and are in the CPU's memory only while they are saved or loaded. The host looks at one
+/// flag of each device in a step, whether all gradients are finite, and at none where all options say
+/// unchecked; at one more for full second moments in steps without a new root; and at those of libtorch's
+/// eigendecompositions, for pairs and polar::Exact. A step whose numbers leave the range of Scalar is not
+/// taken back.
 template <class Scalar>
 class TensorStack : private BasicLayerwiseOptimizer<Scalar> {
   using Base = BasicLayerwiseOptimizer<Scalar>;
@@ -131,9 +133,11 @@ class TensorStack : private BasicLayerwiseOptimizer<Scalar> {
       const BoundParameter& bound = bound_.at(parameter->name());
       const bool is_checked = parameter->options().non_finite != NonFinite::unchecked;
       if (!is_checked || !bound.has_gradient() || bound.gradient().numel() == 0) continue;
+      const std::vector<at::Tensor> seen = seen_of(*parameter, bound);
+      if (seen.empty()) continue;  // no row exists
       auto own = std::ranges::find(looks, bound.gradient().device(), &Looks::device);
       if (own == looks.end()) own = looks.insert(own, Looks{bound.gradient().device()});
-      for (const at::Tensor& blocks : seen_of(*parameter, bound)) {
+      for (const at::Tensor& blocks : seen) {
         own->blocks.push_back(blocks);
         own->parameters.push_back(parameter.get());
       }
@@ -175,8 +179,6 @@ class TensorStack : private BasicLayerwiseOptimizer<Scalar> {
     return report;
   }
 
-  /// After states were loaded.
-  void invalidate_batches() { are_batched_ = false; }
   /// Takes the states' memory, as of new blocks where there is none.
   void form_batches() {
     if (are_batched_) return;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Replays published trajectories by libtorch's operations, in both storage orders.
 #include "golden/trajectories.hpp"
-#include "torch/device.hpp"
-#include "torch/form_role.hpp"
+#include "interop/torch/device.hpp"
+#include "interop/torch/form_role.hpp"
 
 #include <symopt/interop/torch/tensor_stack.hpp>
 

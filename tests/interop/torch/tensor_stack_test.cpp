@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Stacks that step by libtorch's operations beside those that step by kernels, on the device of
 // SYMOPT_TEST_DEVICE.
+#include "interop/torch/device.hpp"
 #include "support/inputs.hpp"
 #include "support/storages.hpp"
-#include "torch/device.hpp"
 
 #include <symopt/interop/torch/tensor_states.hpp>
 #include <symopt/optimizer/adaptive.hpp>
@@ -171,6 +171,7 @@ void check_rule(double amplified = 1, const Rule& rule = {}) {
 
 TEST_CASE("rules step by operations as by kernels, over the range of gradients and on far shapes") {
   check_rule<Update<LmHead>, float>();
+  check_rule<Update<LmHead, RowNorm>, float>(1, RowNorm{.eps = 0.5, .divisor = Divisor::max_of_norm_and_eps});
   check_rule<Update<Trivial, Sign>, float>();
   check_rule<Update<SwigluOutput, Then<ColumnNorm, FrobeniusNorm>>, double>();
   check_rule<Update<HiddenMatrix, DualNorm<Spectral<>>>, double>(10);
@@ -225,6 +226,45 @@ TEST_CASE("rows that do not exist are neither read nor written") {
   CHECK(twins.worst() <= rounding<float>);
   CHECK(twins.stepped("some adamw")[1].equal(before[1]));
   CHECK_FALSE(twins.stepped("some adamw")[0].equal(before[0]));
+}
+
+TEST_CASE("rules that differ in one option alone are not one batch") {
+  at::manual_seed(32);
+  Twins<float> twins;
+  const OptimizerOptions options{.learning_rate = 0.1};
+  std::vector<std::string> names;
+  const auto add = [&](const BasicRole<float>& role) {
+    names.push_back(std::to_string(names.size()));
+    twins.add(names.back(), role, at::randn({5, 7}));
+  };
+  const auto add_rule = [&]<class Rule>(const Rule& rule) { add(role<Rule>(options, {}, {}, rule)); };
+  for (const AdamW& rule : {AdamW{}, AdamW{.beta1 = 0.5}, AdamW{.beta2 = 0.9}, AdamW{.eps = 0.1}})
+    add_rule(rule);
+  using Moments = Adaptive<LmHead>;
+  for (const Moments& rule : {Moments{}, Moments{.beta1 = 0.5}, Moments{.beta2 = 0.9}, Moments{.eps = 0.1}})
+    add_rule(rule);
+  for (const RowNorm& rule :
+       {RowNorm{}, RowNorm{.eps = 1}, RowNorm{.eps = 1, .divisor = Divisor::max_of_norm_and_eps}})
+    add_rule(rule);
+  add_rule(ColumnNorm{});
+  for (const int steps : {2, 5}) add_rule(Spectral<polar::NewtonSchulz>{{.steps = steps}});
+  add(role<LmHead>({.learning_rate = 0.1, .momentum = 0.5}));
+  add(role<LmHead>({.learning_rate = 0.1, .momentum_convention = MomentumConvention::heavy_ball}));
+  add(role<LmHead>({.learning_rate = 0.1, .nesterov = true}));
+  for (int step = 0; step < 4; ++step) {
+    for (const std::string& name : names) twins.set_gradient(name, at::randn({5, 7}));
+    twins.step();
+  }
+  CHECK(twins.worst() <= 10 * rounding<float>);
+}
+
+TEST_CASE("a parameter of which no row exists stays as it is") {
+  TensorStack<float> stack;
+  const at::Tensor weights = moved(at::randn({4, 3})), before = weights.clone();
+  stack.add("w", role<LmHead>({.learning_rate = 0.1}, {}, RowMask::first(0)), weights);
+  stack.set_gradient("w", moved(at::randn({4, 3})));
+  stack.step();
+  CHECK(weights.equal(before));
 }
 
 /// Pairs of a group with some heads, A or B zero, one of them without a gradient for a while.
