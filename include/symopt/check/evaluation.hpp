@@ -2,6 +2,7 @@
 #pragma once
 
 #include <symopt/check/any_rule.hpp>
+#include <symopt/check/rounding_direction.hpp>
 #include <symopt/check/tolerance.hpp>
 #include <symopt/group/random.hpp>
 
@@ -45,6 +46,10 @@ class Evaluation {
   /// Source: More and Wild, "Estimating computational noise", SIAM J. Sci. Comput. 33 (2011): the second
   /// differences.
   void look_across(int pairs, std::mt19937_64& engine);
+  /// Measures what the rule's own arithmetic rounds at this very input: the most that its direction changes
+  /// when the machine rounds up, down or toward zero. Raises the change to it. Nothing where the rule
+  /// computes in other threads, or elsewhere.
+  void round_otherwise();
   /// Raises the change to what the direction at an input shows that differs from this one by rounding alone.
   void look_at(const WideMatrix& near_weights, const WideMatrix& near_gradient);
   /// Tests whether all repeated calls on one input gave one answer.
@@ -62,6 +67,7 @@ class Evaluation {
   Precision precision;
   WideMatrix weights, gradient, direction;
   double change = 0;
+  double change_of_rounding = 0;  ///< the part of it that round_otherwise() saw
   bool has_shape = true;
   bool is_finite = true;  ///< and of the gradient's shape
 
@@ -161,6 +167,20 @@ SYMOPT_CHECK_INLINE void Evaluation::look_at(const WideMatrix& near_weights,
   // A rule that errs now and then must not pass for one that rounding decides.
   if (tolerance.is_ill_posed(difference, static_cast<double>(norm(direction))))
     compare_answers(nearby, near_weights, near_gradient);
+}
+
+SYMOPT_CHECK_INLINE void Evaluation::round_otherwise() {
+  for (const int direction_of_rounding : rounding_directions) {
+    const RoundingDirection rounding(direction_of_rounding);
+    const WideMatrix otherwise = direction_of(*rule_, precision, weights, gradient);
+    if (shape_of(otherwise) != shape_of(direction) || !detail::is_finite(otherwise)) continue;
+    const double difference = static_cast<double>(distance(otherwise, direction));
+    change_of_rounding = std::max(change_of_rounding, difference);
+    // As in look_at(): the answer under this direction has to be one, too.
+    if (tolerance.is_ill_posed(difference, static_cast<double>(norm(direction))))
+      compare_answers(otherwise, weights, gradient);
+  }
+  change = std::max(change, change_of_rounding);
 }
 
 SYMOPT_CHECK_INLINE void Evaluation::compare_answers(const WideMatrix& first, const WideMatrix& at_weights,

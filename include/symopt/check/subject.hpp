@@ -100,21 +100,6 @@ SYMOPT_CHECK_INLINE bool is_sound(const Evaluation& evaluation) {
   return evaluation.is_function() && evaluation.is_finite;
 }
 
-/// Tests whether a violation on integers goes away once all entries are multiples of the number of entries,
-/// so that their means are integers, too. Then the rule's own division by a number of lines had broken a tie.
-SYMOPT_CHECK_INLINE bool agrees_on_multiples(const Evaluation& still, const Evaluation& moved,
-                                             const Motion& motion) {
-  const WideMatrix none = WideMatrix::Zero(still.gradient.rows(), still.gradient.cols());
-  const WideMatrix multiple = sum(none, still.gradient, static_cast<Wide>(none.size()));
-  const WideMatrix expected =
-      motion.on_update(direction_of(still.rule(), still.precision, still.weights, multiple));
-  const WideMatrix actual =
-      direction_of(still.rule(), still.precision, moved.weights, motion.on_gradient(multiple));
-  if (shape_of(actual) != shape_of(expected)) return false;
-  const Wide allowed = static_cast<Wide>(tolerance.roundings * std::sqrt(roundoff(still.precision)));
-  return distance(actual, expected) <= allowed * std::max(norm(actual), norm(expected));
-}
-
 /// How much a motion stretches the rounding of weights that a direction has when it is their change; 1 for
 /// other rules, whose own rounding at the moved input says it.
 SYMOPT_CHECK_INLINE double stretch(const AnyRule& rule, const WideMatrix& output, const WideMatrix& moved) {
@@ -122,13 +107,10 @@ SYMOPT_CHECK_INLINE double stretch(const AnyRule& rule, const WideMatrix& output
   return static_cast<double>(norm(moved) / norm(output));
 }
 
-/// The most that rounding excuses on integers, relative to the direction: a rule that breaks a tie by
-/// rounding errs by far more.
-inline constexpr double most_on_integers = 0x1p-20;
-
 /// Integers that the element moves to integers are hardly excused by rounding: nothing was rounded before the
 /// rule began, so there is no excuse but its own arithmetic, which may square the input and so lose half of
-/// its digits, or amplify what it rounds: then that is measured, and allowed up to most_on_integers.
+/// its digits, or amplify what it rounds, or break a tie by it: then that is measured at this very input. A
+/// tie that the rule breaks without rounding is broken alike in all directions of rounding.
 SYMOPT_CHECK_INLINE Comparison compare(Evaluation still, const Motion& motion, const Judgement& judgement,
                                        std::mt19937_64& engine) {
   const bool sees_weights = still.rule().sees_weights;
@@ -138,7 +120,7 @@ SYMOPT_CHECK_INLINE Comparison compare(Evaluation still, const Motion& motion, c
   look_back(still, motion, moved.weights, moved.gradient);
   const bool has_moved =
       !is_equal(moved.gradient, still.gradient) || (sees_weights && !is_equal(moved.weights, still.weights));
-  bool is_exact =
+  const bool is_exact =
       is_integer(still.gradient) && is_integer(moved_gradient) && is_equal(moved.weights, moved_weights);
 
   Comparison result{.outcome = {}, .output = still.direction, .actual = {}, .expected = {}};
@@ -155,15 +137,16 @@ SYMOPT_CHECK_INLINE Comparison compare(Evaluation still, const Motion& motion, c
       const double stretched = stretch(still.rule(), result.output, result.expected);
       const double change = std::max(still.change * stretched, moved.change);
       result.outcome = outcome_of(violation, size, change, unit);
-      if (judgement.is_to_the_bit || is_exact) {
-        const double amplified = size > 0 ? std::min(change / size, most_on_integers) : 0;
-        const double of_weights =
-            size > 0 ? std::max(still.rounding_of_weights() * stretched, moved.rounding_of_weights()) / size
-                     : 0;
+      if (judgement.is_to_the_bit) {
         result.outcome.is_ill_posed = false;
-        result.outcome.error =
-            tolerance.error(result.outcome.relative,
-                            judgement.is_to_the_bit ? 0 : std::max({std::sqrt(unit), amplified, of_weights}));
+        result.outcome.error = tolerance.error(result.outcome.relative, 0);
+      } else if (is_exact) {
+        const double of_rule = std::max(still.change_of_rounding * stretched, moved.change_of_rounding);
+        const double of_weights =
+            std::max(still.rounding_of_weights() * stretched, moved.rounding_of_weights());
+        const double share = size > 0 ? std::max(of_rule, of_weights) / size : 0;
+        result.outcome.is_ill_posed = tolerance.is_ill_posed(of_rule, size);
+        result.outcome.error = tolerance.error(result.outcome.relative, std::max(std::sqrt(unit), share));
       }
     }
     result.outcome.has_moved = has_moved;
@@ -174,13 +157,13 @@ SYMOPT_CHECK_INLINE Comparison compare(Evaluation still, const Motion& motion, c
       if (is_sound(*evaluation)) evaluation->call_again();
     judge();
   }
-  if (is_exact && !judgement.is_to_the_bit && !result.outcome.is_defective() &&
-      result.outcome.is_violation() && agrees_on_multiples(still, moved, motion)) {
-    is_exact = false;
-    judge();
-  }
-  const bool is_excusable = !result.outcome.is_defective() && !judgement.is_to_the_bit;
-  if (!judgement.looks_twice || !is_excusable || !result.outcome.is_violation()) return result;
+  const auto is_excusable = [&] {
+    return result.outcome.is_violation() && !result.outcome.is_defective() && !judgement.is_to_the_bit;
+  };
+  if (!is_excusable()) return result;
+  for (Evaluation* evaluation : {&still, &moved}) evaluation->round_otherwise();
+  judge();
+  if (is_exact || !judgement.looks_twice || !is_excusable()) return result;
   constexpr int draws = 12;
   for (Evaluation* evaluation : {&still, &moved}) {
     evaluation->look_around(draws, engine);
