@@ -130,15 +130,8 @@ struct StateAccess {
     for (std::size_t p = 0; p < loaded.parameters.size(); ++p)
       stack.set_learning_rate(parameters(stack)[p]->name(), loaded.parameters[p].options.learning_rate);
   }
-  template <class Rule, class Scalar>
-  static void commit(Optimizer<Rule, Scalar>& optimizer, const StateTable& loaded, bool with_rates) {
-    optimizer.steps_ = loaded.steps;
-    if (!with_rates) return;
-    optimizer.schedule_factor_ = loaded.schedule_factor;
-    optimizer.options_.learning_rate = loaded.parameters.front().options.learning_rate;
-  }
-  template <class Rule, class Scalar>
-  static void commit(PairOptimizer<Rule, Scalar>& optimizer, const StateTable& loaded, bool with_rates) {
+  template <class Own>
+  static void commit(AdjustableOptions<Own>& optimizer, const StateTable& loaded, bool with_rates) {
     optimizer.steps_ = loaded.steps;
     if (!with_rates) return;
     optimizer.schedule_factor_ = loaded.schedule_factor;
