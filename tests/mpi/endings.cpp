@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Trainings that end badly, each to be run by mpirun:
 //   endings timeout                  one rank leaves its loop, and the others have a time-out
+//   endings rows_timeout             likewise, of those that share the rows of a block
 //   endings save PATH VICTIM MS      saves step after step; that rank is killed after so many milliseconds
 // and one process that looks at what is left:
 //   endings check PATH               the file is whole: to the bit the state after the steps that it names
+#include <symopt/group/named_groups.hpp>
 #include <symopt/interop/mpi.hpp>
 #include <symopt/normalization/sign.hpp>
 
@@ -44,6 +46,16 @@ int time_out() {
   optimizer.step();
   if (optimizer.processes().rank() == 1) ::sleep(50);  // an exception that was not about a step, say
   optimizer.step();
+  return 0;
+}
+
+int time_out_of_rows() {
+  Matrix<float> weights = Matrix<float>::Ones(1 << 8, 1 << 7), gradient = weights;
+  mpi::RowOptimizer<Update<LmHead>> optimizer(MPI_COMM_WORLD, weights.rows(), weights.cols(), {}, {},
+                                              {.timeout = 0.5});
+  optimizer.step(weights, gradient);
+  if (optimizer.processes().rank() == 1) ::sleep(50);
+  optimizer.step(weights, gradient);
   return 0;
 }
 
@@ -90,6 +102,7 @@ int main(int count, char** arguments) {
   MPI_Init_thread(&count, &arguments, MPI_THREAD_FUNNELED, &provided);
   int result = 2;
   if (count == 2 && words[1] == "timeout") result = time_out();
+  if (count == 2 && words[1] == "rows_timeout") result = time_out_of_rows();
   if (count == 5 && words[1] == "save") result = save(words[2], std::stoi(words[3]), std::stoi(words[4]));
   MPI_Finalize();
   return result;
