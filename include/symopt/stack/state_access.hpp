@@ -79,13 +79,19 @@ struct StateAccess {
     return table;
   }
   template <class Rule, class Scalar>
-  static StateTable table(const Optimizer<Rule, Scalar>& constant) {
+  static StateTable table(const Optimizer<Rule, Scalar>& optimizer) {
+    return table_of_block(optimizer, optimizer.shape());
+  }
+  /// Of an optimizer of one block, all of which has that shape.
+  template <class OfBlock>
+  static StateTable table_of_block(const OfBlock& constant, Shape whole) {
     // Its state is written by loading alone, and a visit that only reads changes nothing.
-    auto& optimizer = const_cast<Optimizer<Rule, Scalar>&>(constant);
-    const Shape shape = optimizer.shape();
+    auto& optimizer = const_cast<OfBlock&>(constant);
+    using Rule = typename OfBlock::rule_type;
+    using Scalar = typename OfBlock::scalar_type;
     using State = StateOfBlock<Block<Rule, Scalar>, Rule>;
     SavedParameter saved{.name = optimizer.options_.parameter,
-                         .sizes = {shape.rows, shape.cols},
+                         .sizes = {whole.rows, whole.cols},
                          .scalar = dtype_of<Scalar>(),
                          .layout = to_string(Layout{}),
                          .rows = "",

@@ -36,6 +36,7 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace mpi {
 /// With NonFinite::unchecked none of that is asked, and nothing is sent but what the rule needs: a wrong
 /// argument then throws on its rank alone.
 ///
+/// mpi::save_state and load_state of row_state.hpp have the file of one process.
 /// Every member that is not const is collective: all ranks call it, those without rows too, with the same
 /// numbers. Memory: Optimizer's, of the rank's rows, and a RowReduction's. Weights are row-major, and not
 /// rounded stochastically. Rules that cannot be split do not compile: see docs/distributed-rows.md.
@@ -111,6 +112,8 @@ class RowOptimizer : public AdjustableOptions<RowOptimizer<Rule, Scalar>> {
   Shape whole() const { return reduction_.whole(); }
   RowRange rows() const { return reduction_.rows(); }
   ///@}
+  /// The rows that another rank has.
+  RowRange rows(int rank) const { return reduction_.rows(rank); }
   /// The processes that share the rows, and the messages between them.
   const Communicator& processes() const { return ranks().processes(); }
 
@@ -123,6 +126,7 @@ class RowOptimizer : public AdjustableOptions<RowOptimizer<Rule, Scalar>> {
 
  private:
   friend Adjustable;
+  friend symopt::detail::StateAccess;
   using Adjustable::options_;
   using Adjustable::schedule_factor_;
   using Adjustable::steps_;
