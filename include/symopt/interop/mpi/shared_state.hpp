@@ -24,7 +24,7 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace mpi::detail {
 
 inline constexpr const char* no_file_was_written = "no file was written; an older one is as it was";
 
-/// What follows the header of a file: its arrays, and the pieces that they are put together from, in order.
+/// The arrays of a file and, in the order of its bytes, the pieces of ranks that they are put together from.
 struct FileLayout {
   std::vector<interop::TensorToSave> tensors;
   std::vector<SharedArray> pieces;

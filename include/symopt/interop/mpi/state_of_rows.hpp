@@ -11,7 +11,7 @@
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace mpi::detail {
 
-/// What a row of a block has of the first extent of each array of its state, in their order; 0 for an array
+/// The part of a row in the first extent of each array of a block's state, in their order; 0 for an array
 /// that is the same for any number of rows: a step count, moments of columns. Known from the states of one
 /// row and of two, so that no rule has to say so. Errors: Error for an array that is no list of rows.
 template <class Rule, class Scalar>
