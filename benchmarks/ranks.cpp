@@ -2,9 +2,8 @@
 // mpirun -n 2 ranks FILE.json [pairs]: measures on two processes of this machine
 //   links    the latency and bandwidth of what a step sends, as DistributedOptimizer sends it
 //   steps    the steps of Qwen3-0.6B's kinds of blocks on one thread
-//   ratio    a step of two ranks with one thread each against one process with two threads, in pairs: ranks
-//   that
-//            own blocks, and ranks that have rows of every matrix
+//   ratio    a step of two ranks with one thread each against one process with two threads, in pairs
+//            the ranks own blocks, or have rows of every matrix
 //   counted  the bytes of such a step, by what is given to MPI, against the formulas of docs/distributed.md
 // and writes them to FILE.json, from which ranks_page makes tables, predictions and a picture. 6 GiB in all.
 #include "qwen3_stack.hpp"
