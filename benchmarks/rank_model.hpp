@@ -142,23 +142,23 @@ inline double longest_share(Shape shape, int ranks) {
 }
 
 /// A step of RowOptimizers, one for each matrix, of gradients whose rows are where they belong.
-inline PredictedStep rows(const RankCosts& costs, int ranks) {
+inline PredictedStep rows(const RankCosts& costs, int ranks, int layers = qwen3_shape::all_layers) {
   using namespace qwen3_shape;
   PredictedStep step;
   const double heads = costs.head * (2 * query_heads * longest_share(query_heads, ranks) +
                                      2 * key_value_heads * longest_share(key_value_heads, ranks));
   const double neurons_of_layer = 2 * costs.gate * longest_share(Shape{neurons, width}, ranks) +
                                   costs.down * longest_share(Shape{width, neurons}, ranks);
-  step.update = costs.embedding * longest_share(Shape{vocabulary, width}, ranks) +
-                all_layers * (heads + neurons_of_layer);
+  step.update =
+      costs.embedding * longest_share(Shape{vocabulary, width}, ranks) + layers * (heads + neurons_of_layer);
   if (ranks == 1) return step;
   const double depth = tree_depth(ranks);
-  constexpr double matrices = 7 * all_layers + 1;
+  const double matrices = 7 * layers + 1;
   step.agreements = matrices * depth * costs.agreement;
   const Index chunk = symopt::kernel::reduction_chunks({width, neurons}).rows_in_chunk;
   const double chunks = std::ceil(static_cast<double>(width) / static_cast<double>(chunk));
   const double lines = 8 * chunks * static_cast<double>(neurons) * (1 - 1.0 / ranks);
-  step.sums = all_layers * (lines / costs.exchange + (ranks - 1) * costs.latency);
+  step.sums = layers * (lines / costs.exchange + (ranks - 1) * costs.latency);
   return step;
 }
 

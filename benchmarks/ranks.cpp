@@ -3,9 +3,11 @@
 //   links    the latency and bandwidth of what a step sends, as DistributedOptimizer sends it
 //   steps    the steps of Qwen3-0.6B's kinds of blocks on one thread
 //   ratio    a step of two ranks with one thread each against one process with two threads, in pairs
+//            the ranks own blocks, or have rows of every matrix
 //   counted  the bytes of such a step, by what is given to MPI, against the formulas of docs/distributed.md
 // and writes them to FILE.json, from which ranks_page makes tables, predictions and a picture. 6 GiB in all.
 #include "qwen3_stack.hpp"
+#include "rows_of_model.hpp"
 
 #include <symopt/interop/mpi/distributed_optimizer.hpp>
 
@@ -32,6 +34,7 @@ struct Traffic {
   double sent = 0, received = 0;                    // from one rank to another
   double broadcast = 0, received_by_broadcast = 0;  // as the root, and as another rank
   double agreed = 0;                                // in Allreduce
+  double gathered = 0;                              // from other ranks
 };
 Traffic traffic;
 
@@ -65,6 +68,15 @@ int MPI_Iallreduce(const void* data, void* result, int count, MPI_Datatype type,
                    MPI_Request* request) {
   traffic.agreed += bytes_of(count, type);
   return PMPI_Iallreduce(data, result, count, type, op, comm, request);
+}
+int MPI_Iallgatherv(const void* from, int count, MPI_Datatype sent, void* to, const int counts[],
+                    const int places[], MPI_Datatype received, MPI_Comm comm, MPI_Request* request) {
+  int rank = 0, ranks = 0;
+  PMPI_Comm_rank(comm, &rank);
+  PMPI_Comm_size(comm, &ranks);
+  for (int r = 0; r < ranks; ++r)
+    if (r != rank) traffic.gathered += bytes_of(counts[r], received);
+  return PMPI_Iallgatherv(from, count, sent, to, counts, places, received, comm, request);
 }
 }
 
@@ -201,12 +213,11 @@ nlohmann::json measure_steps(const Qwen3Model& model) {
           {"down_s", step_of(model, "down_proj.weight")}};
 }
 
-/// Steps of both kinds, one after the other, so that a disturbance of the machine hits both.
-nlohmann::json measure_ratio(const Qwen3Model& model, int layers, mpi::Gradients gradients, int pairs) {
+/// Steps of both kinds, one after the other, so that a disturbance of the machine hits both. `shared` has the
+/// steps of two ranks.
+nlohmann::json measure_pairs(const Qwen3Model& model, int layers, int pairs, auto& shared,
+                             const auto& communication_seconds) {
   const int rank = rank_of();
-  mpi::DistributedOptimizer shared(MPI_COMM_WORLD, {}, {.gradients = gradients});
-  shared.route(model.tensors(), qwen3_roles());
-  shared.distribute();
   LayerwiseOptimizer alone;
   if (rank == 0) alone.route(model.tensors(), qwen3_roles());
   std::vector<double> of_one, of_two, messages, ratios;
@@ -219,7 +230,7 @@ nlohmann::json measure_ratio(const Qwen3Model& model, int layers, mpi::Gradients
     sleeping_barrier();
     omp_set_num_threads(1);
     MPI_Barrier(MPI_COMM_WORLD);
-    const double before = shared.processes().communication_seconds();
+    const double before = communication_seconds();
     traffic = {};
     begin = Clock::now();
     shared.step();
@@ -228,18 +239,52 @@ nlohmann::json measure_ratio(const Qwen3Model& model, int layers, mpi::Gradients
     if (pair < 0) continue;
     of_one.push_back(one);
     of_two.push_back(two);
-    messages.push_back(shared.processes().communication_seconds() - before);
+    messages.push_back(communication_seconds() - before);
     ratios.push_back(one / two);
   }
-  nlohmann::json result{{"layers", layers},
-                        {"gradients", mpi::to_string(gradients)},
-                        {"pairs", pairs},
-                        {"one_process_s", median(of_one)},
-                        {"two_ranks_s", median(of_two)},
-                        {"messages_s", median(messages)},
-                        {"ratio", median(ratios)},
-                        {"least_ratio", *std::min_element(ratios.begin(), ratios.end())},
-                        {"most_ratio", *std::max_element(ratios.begin(), ratios.end())}};
+  return {{"layers", layers},
+          {"pairs", pairs},
+          {"one_process_s", median(of_one)},
+          {"two_ranks_s", median(of_two)},
+          {"messages_s", median(messages)},
+          {"ratio", median(ratios)},
+          {"least_ratio", *std::min_element(ratios.begin(), ratios.end())},
+          {"most_ratio", *std::max_element(ratios.begin(), ratios.end())}};
+}
+
+/// Bytes of one way, as they were given to MPI and as a formula has them.
+struct Counted {
+  const char* way;
+  double counted, formula;
+};
+
+/// Those of both ranks.
+nlohmann::json bytes_of_ranks(const std::vector<Counted>& own) {
+  std::vector<double> numbers, of_both(4 * own.size());
+  for (const Counted& one : own) {
+    numbers.push_back(one.counted);
+    numbers.push_back(one.formula);
+  }
+  const int count = static_cast<int>(numbers.size());
+  MPI_Allgather(numbers.data(), count, MPI_DOUBLE, of_both.data(), count, MPI_DOUBLE, MPI_COMM_WORLD);
+  nlohmann::json bytes;
+  std::size_t next = 0;
+  for (int rank = 0; rank < 2; ++rank)
+    for (const Counted& one : own) {
+      const double counted = of_both[next++], formula = of_both[next++];
+      bytes.push_back({{"rank", rank}, {"way", one.way}, {"counted", counted}, {"formula", formula}});
+    }
+  return bytes;
+}
+
+nlohmann::json measure_owners(const Qwen3Model& model, int layers, mpi::Gradients gradients, int pairs) {
+  mpi::DistributedOptimizer shared(MPI_COMM_WORLD, {}, {.gradients = gradients});
+  shared.route(model.tensors(), qwen3_roles());
+  shared.distribute();
+  nlohmann::json result =
+      measure_pairs(model, layers, pairs, shared, [&] { return shared.processes().communication_seconds(); });
+  result["split"] = "owners";
+  result["gradients"] = mpi::to_string(gradients);
   double own = 0, all = 0;  // bytes of blocks: of this rank, and of all
   for (const auto& tensor : model.tensors()) {
     const auto& sizes = tensor.weights.sizes();
@@ -251,23 +296,32 @@ nlohmann::json measure_ratio(const Qwen3Model& model, int layers, mpi::Gradients
     if (tensor.name.find("k_proj") != std::string::npos || tensor.name.find("v_proj") != std::string::npos)
       blocks = qwen3_shape::key_value_heads;
     for (std::size_t block = 0; block < blocks; ++block)
-      if (shared.owner(tensor.name, block) == rank) own += 4 * numbers / static_cast<double>(blocks);
+      if (shared.owner(tensor.name, block) == rank_of()) own += 4 * numbers / static_cast<double>(blocks);
     all += 4 * numbers;
   }
   const bool sends = gradients != mpi::Gradients::as_given;
-  double numbers[] = {
-      traffic.sent, sends ? all - own : 0,         traffic.received, sends ? own : 0, traffic.broadcast,
-      own,          traffic.received_by_broadcast, all - own,        traffic.agreed,  40};
-  std::vector<double> of_all(20);
-  MPI_Allgather(numbers, 10, MPI_DOUBLE, of_all.data(), 10, MPI_DOUBLE, MPI_COMM_WORLD);
-  const char* const ways[] = {"gradients sent", "gradients received", "weights broadcast", "weights received",
-                              "agreed"};
-  for (int r = 0; r < 2; ++r)
-    for (int way = 0; way < 5; ++way)
-      result["bytes"].push_back({{"rank", r},
-                                 {"way", ways[way]},
-                                 {"counted", of_all[static_cast<std::size_t>(10 * r + 2 * way)]},
-                                 {"formula", of_all[static_cast<std::size_t>(10 * r + 2 * way + 1)]}});
+  result["bytes"] = bytes_of_ranks({{"gradients sent", traffic.sent, sends ? all - own : 0},
+                                    {"gradients received", traffic.received, sends ? own : 0},
+                                    {"weights broadcast", traffic.broadcast, own},
+                                    {"weights received", traffic.received_by_broadcast, all - own},
+                                    {"agreed", traffic.agreed, 40}});
+  return result;
+}
+
+/// A sum of each down_proj's chunks, and an agreement of each parameter, gains too.
+nlohmann::json measure_rows(const Qwen3Model& model, int layers, int pairs) {
+  RowsOfModel shared(model);
+  nlohmann::json result =
+      measure_pairs(model, layers, pairs, shared, [&] { return shared.communication_seconds(); });
+  result["split"] = "rows";
+  result["gradients"] = "by rows";
+  const Shape down{qwen3_shape::width, qwen3_shape::neurons};
+  const auto own = mpi::row_partition(down, 2)[static_cast<std::size_t>(rank_of())];
+  const Index chunk = kernel::reduction_chunks(down).rows_in_chunk;
+  const Index others = (down.rows - (own.end - own.begin) + chunk - 1) / chunk;
+  const auto lines = static_cast<double>(8 * others * down.cols);
+  result["bytes"] = bytes_of_ranks({{"sums received", traffic.gathered, layers * lines},
+                                    {"agreed", traffic.agreed, 8 * static_cast<double>(shared.size())}});
   return result;
 }
 
@@ -296,7 +350,8 @@ int main(int argc, char** argv) {
       nlohmann::json all;
       all["links"] = measure_links();
       for (const auto gradients : {mpi::Gradients::averaged, mpi::Gradients::as_given})
-        all["ratios"].push_back(measure_ratio(model, layers, gradients, pairs));
+        all["ratios"].push_back(measure_owners(model, layers, gradients, pairs));
+      all["ratios"].push_back(measure_rows(model, layers, pairs));
       if (rank_of() == 0) all["steps"] = measure_steps(model);  // whose weights then are no longer rank 1's
       sleeping_barrier();
       if (rank_of() == 0) {

@@ -64,15 +64,19 @@ std::string measured(const nlohmann::json& run) {
 
 std::string ratios(const nlohmann::json& run) {
   std::ostringstream text;
-  text << "| gradients | one process, 2 threads, ms | 2 ranks, 1 thread each, ms | of that messages, ms "
-          "| predicted, ms | as fast | from, to | goal |\n|---|---|---|---|---|---|---|---|\n";
+  text << "| split | gradients | one process, 2 threads, ms | 2 ranks, 1 thread each, ms | of that messages, "
+          "ms "
+          "| predicted, ms | as fast | from, to | goal |\n|---|---|---|---|---|---|---|---|---|\n";
   for (const nlohmann::json& row : run.at("ratios")) {
     const auto time = [&](const char* what) { return ms(row.at(what).get<double>()); };
     const auto ratio = [&](const char* what) { return number(row.at(what).get<double>(), 2); };
-    const std::string gradients = row.at("gradients");
-    const PredictedStep step = rank_model::owners(RankCosts::of(run), 2, row.at("layers").get<int>());
-    text << "| " << gradients << " | " << time("one_process_s") << " | " << time("two_ranks_s") << " | "
-         << time("messages_s") << " | "
+    const std::string split = row.at("split"), gradients = row.at("gradients");
+    const RankCosts costs = RankCosts::of(run);
+    const int layers = row.at("layers");
+    const PredictedStep step =
+        split == "rows" ? rank_model::rows(costs, 2, layers) : rank_model::owners(costs, 2, layers);
+    text << "| " << split << " | " << gradients << " | " << time("one_process_s") << " | "
+         << time("two_ranks_s") << " | " << time("messages_s") << " | "
          << ms(gradients == "as given" ? step.without_gradients() : step.total()) << " | " << ratio("ratio")
          << " | " << ratio("least_ratio") << ", " << ratio("most_ratio") << " | 0.85 |\n";
   }
@@ -81,11 +85,14 @@ std::string ratios(const nlohmann::json& run) {
 
 std::string bytes(const nlohmann::json& run) {
   std::ostringstream text;
-  text << "| rank | | bytes counted | by the formula |\n|---|---|---|---|\n";
-  for (const nlohmann::json& row : run.at("ratios").at(0).at("bytes"))
-    text << "| " << row.at("rank") << " | " << row.at("way").get<std::string>() << " | "
-         << number(row.at("counted").get<double>(), 0) << " | " << number(row.at("formula").get<double>(), 0)
-         << " |\n";
+  text << "| split | rank | | bytes counted | by the formula |\n|---|---|---|---|---|\n";
+  for (const nlohmann::json& line : run.at("ratios")) {
+    if (line.at("gradients") == "as given") continue;  // the first line's, without gradients
+    for (const nlohmann::json& row : line.at("bytes"))
+      text << "| " << line.at("split").get<std::string>() << " | " << row.at("rank") << " | "
+           << row.at("way").get<std::string>() << " | " << number(row.at("counted").get<double>(), 0) << " | "
+           << number(row.at("formula").get<double>(), 0) << " |\n";
+  }
   return text.str();
 }
 

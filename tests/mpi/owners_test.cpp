@@ -2,16 +2,14 @@
 // Given the same averaged gradients, weights, state and file are those of one process, bit for bit, at any
 // number of ranks.
 #include "mpi/owners_model.hpp"
+#include "mpi/shared_file.hpp"
 
 #include <symopt/interop/mpi.hpp>
 
 #include <doctest/doctest.h>
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <numeric>
 #include <random>
 #include <sstream>
@@ -24,29 +22,6 @@ using mpi::DistributedOptimizer;
 using mpi::Gradients;
 
 const StackOptions stack_options{.learning_rate = 0.01, .weight_decay = 0.1};
-
-/// A path that all ranks name alike.
-std::filesystem::path shared_path(const std::string& name) {
-  int process = static_cast<int>(::getpid());
-  MPI_Bcast(&process, 1, MPI_INT, 0, MPI_COMM_WORLD);
-  return std::filesystem::temp_directory_path() /
-         ("symopt_mpi_" + std::to_string(process) + "_" + name + ".safetensors");
-}
-struct SharedFile {
-  std::filesystem::path path;
-  explicit SharedFile(const std::string& name) : path(shared_path(name)) {}
-  ~SharedFile() {
-    MPI_Barrier(MPI_COMM_WORLD);
-    if (rank_of() == 0) std::filesystem::remove(path);
-  }
-};
-
-std::string contents(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
 
 /// One process that trains on the averages of so many ranks.
 struct Single {

@@ -161,6 +161,13 @@ TEST_CASE("ranks that were given different things are told apart when the optimi
   CHECK(of_rules.find("RowNorm.eps=1e-06") != std::string::npos);
 }
 
+TEST_CASE("a time-out that is none on one rank throws on all") {
+  const double wrong = own_rank() == last_rank() ? -1 : 600;
+  const std::string message = message_of<Error>(
+      [&] { mpi::RowOptimizer<Update<LmHead>>(MPI_COMM_WORLD, 3, 8, options, {}, {.timeout = wrong}); });
+  CHECK(message.find("the time-out is -1") != std::string::npos);
+}
+
 TEST_CASE("options out of range on one rank, and parted heads, throw on all") {
   OptimizerOptions wrong = options;
   if (own_rank() == last_rank()) wrong.momentum = 2;

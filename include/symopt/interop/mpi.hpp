@@ -9,5 +9,6 @@
 #include <symopt/interop/mpi/row_optimizer.hpp>
 
 #if __has_include(<nlohmann/json.hpp>)
+#include <symopt/interop/mpi/row_state.hpp>
 #include <symopt/interop/mpi/state.hpp>
 #endif

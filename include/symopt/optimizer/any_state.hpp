@@ -12,6 +12,14 @@
 // The state of an optimizer, its type hidden: how it is saved, loaded, compared, kept and put back.
 namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
+/// The rows of a block of which this process has some and others the rest, as an array of its state sees
+/// them.
+struct SharedRows {
+  Index extent = 0;  ///< what a row has of the array's first extent; 0: all of the array is here
+  Index before = 0;  ///< rows that others have, before those here
+  Index after = 0;   ///< and after them
+};
+
 /// One array of a state: where it lies, and under which name it is saved.
 struct StateField {
   std::string name;              ///< "momentum", "branches.0.order.lines"
@@ -24,6 +32,7 @@ struct StateField {
   /// step takes the shape of the file.
   std::function<StateField(const std::vector<Index>&)> resized{};
   bool is_checked = false;  ///< the state that it is of may refuse what is loaded into it
+  SharedRows rows{};        ///< of the block, where several processes have some
 };
 
 /// A visitor of the arrays of a state, one after the other.

@@ -3,6 +3,7 @@
 
 #include <symopt/derive/update.hpp>
 #include <symopt/memory/countable.hpp>
+#include <symopt/optimizer/adjustable_options.hpp>
 #include <symopt/optimizer/block.hpp>
 #include <symopt/optimizer/careful_step.hpp>
 #include <symopt/optimizer/step_weights.hpp>
@@ -22,8 +23,6 @@ struct StepReport {
 };
 
 namespace detail {
-
-struct StateAccess;
 
 /// The stand-in for a copy of the state where no step has to put it back.
 struct NotKept {
@@ -49,7 +48,7 @@ struct NotKept {
 /// non-finite gradient, or a step out of the range of Scalar, unless told otherwise. After an error weights
 /// and state are as they were.
 template <class Rule, class Scalar = float>
-class Optimizer {
+class Optimizer : public AdjustableOptions<Optimizer<Rule, Scalar>> {
   static_assert(RealScalar<Scalar>, "symopt optimizes float and double blocks");
   static_assert(
       StatelessRule<Rule, Scalar> || StatefulRule<Rule, Scalar> || !detail::StatesFamilies<Rule>,
@@ -61,6 +60,7 @@ class Optimizer {
                 "docs/adding-a-rule.md");
   static constexpr bool is_stateful = StatefulRule<Rule, Scalar>;
   using Block = detail::Block<Rule, Scalar>;
+  using Adjustable = AdjustableOptions<Optimizer>;
 
  public:
   using rule_type = Rule;      ///< what makes a direction
@@ -69,14 +69,13 @@ class Optimizer {
   /// An optimizer of blocks of rows x cols; takes the memory of row-major weights. Errors:
   /// std::invalid_argument for options out of range, and for those that do not suit the rule.
   Optimizer(Index rows, Index cols, OptimizerOptions options = {}, Rule rule = {})
-      : options_(std::move(options)),
+      : Adjustable(std::move(options)),
         rule_(std::move(rule)),
         block_(detail::require_block_shape<Scalar>({rows, cols}, options_.parameter),
                {detail::scratch_options(options_)}) {
     block_.template reserve<detail::Orientation::along_rows>();
-    detail::validate_for_rule<Rule, Scalar>(options_);
     detail::validated_in<Scalar>(rule_.rule);
-    detail::require_factors_in_range<Scalar>(options_, 1, scale_factor());
+    require_usable(options_, 1);
   }
 
   /// One step: reads `gradient`, changes `weights`. Both are dense memory of the block's shape, each in
@@ -108,37 +107,11 @@ class Optimizer {
     return step(with_copy(weights, copy), gradient);
   }
 
-  /// The options, the rule and the block's shape that the optimizer was made with.
+  /// The rule and the block's shape that the optimizer was made with.
   ///@{
-  const OptimizerOptions& options() const { return options_; }
   const Rule& rule() const { return rule_.rule; }
   Shape shape() const { return block_.shape(); }
   ///@}
-
-  /// Steps applied so far.
-  std::int64_t steps() const { return steps_; }
-  /// The factor on the learning rate, as set_schedule_factor sets it.
-  double schedule_factor() const { return schedule_factor_; }
-
-  /// Options that may change between steps. Errors: std::invalid_argument, and the old value stays.
-  ///@{
-  void set_learning_rate(double rate) {
-    change([&](OptimizerOptions& o) { o.learning_rate = rate; });
-  }
-  void set_momentum(double beta) {
-    change([&](OptimizerOptions& o) { o.momentum = beta; });
-  }
-  void set_weight_decay(double decay) {
-    change([&](OptimizerOptions& o) { o.weight_decay = decay; });
-  }
-  ///@}
-
-  /// The factor on the learning rate from now on; see schedule.hpp.
-  void set_schedule_factor(double factor) {
-    detail::require_in_range(options_, "schedule factor", factor, factor >= 0, "finite and not negative");
-    detail::require_factors_in_range<Scalar>(options_, factor, scale_factor());
-    schedule_factor_ = factor;
-  }
 
   /// The momentum, rows x cols, as a read-only view.
   auto momentum() const requires(!is_stateful) { return block_.memory().view(); }
@@ -148,15 +121,16 @@ class Optimizer {
 
  private:
   friend detail::StateAccess;
+  friend Adjustable;
+  using Adjustable::options_;
+  using Adjustable::schedule_factor_;
+  using Adjustable::steps_;
 
   double scale_factor() const { return detail::scale_factor_of(rule(), options_.scale, shape()); }
 
-  void change(auto set) {
-    OptimizerOptions changed = options_;
-    set(changed);
-    detail::validate_for_rule<Rule, Scalar>(changed);
-    detail::require_factors_in_range<Scalar>(changed, schedule_factor_, scale_factor());
-    options_ = std::move(changed);
+  void require_usable(const OptimizerOptions& options, double schedule_factor) const {
+    detail::validate_for_rule<Rule, Scalar>(options);
+    detail::require_factors_in_range<Scalar>(options, schedule_factor, scale_factor());
   }
 
   kernel::Rounder rounder(std::uint64_t seed) const {
@@ -167,7 +141,7 @@ class Optimizer {
   template <detail::Orientation orientation>
   StepReport step_along(const kernel::GradientView<Scalar>& gradient,
                         const kernel::WeightsView<Scalar>& weights) {
-    const double rate = options_.learning_rate * schedule_factor_, scale = scale_factor();
+    const double rate = this->rate(), scale = scale_factor();
     detail::require_factors_in_range<Scalar>(options_, schedule_factor_, scale);
     const char* reason =
         refused<orientation>({gradient, weights, detail::step_coefficients(options_, rate, scale)});
@@ -213,12 +187,9 @@ class Optimizer {
   static constexpr bool is_kept =
       is_stateful && !detail::HasFusedState<Rule, Scalar> && std::copyable<typename Block::Memory>;
 
-  OptimizerOptions options_;
   detail::BlockRule<Rule, Scalar> rule_;
   Block block_;
   std::conditional_t<is_kept, typename Block::Memory, detail::NotKept> kept_{block_.memory()};
-  double schedule_factor_ = 1.0;
-  std::int64_t steps_ = 0;
 };
 
 }}  // namespace symopt

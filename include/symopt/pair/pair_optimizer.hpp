@@ -48,13 +48,14 @@ struct TouchedMemory {
 /// gradient, or a step out of the range of Scalar, unless told otherwise. After an error weights and state
 /// are as they were.
 template <class Rule, class Scalar = float>
-class PairOptimizer {
+class PairOptimizer : public AdjustableOptions<PairOptimizer<Rule, Scalar>> {
   static_assert(RealScalar<Scalar>, "symopt optimizes float and double blocks");
   static_assert(!PairGroup<Rule>,
                 "this is a group, and an optimizer needs a rule: write PairOptimizer<PairUpdate<Group>> for "
                 "the update that the group derives");
   static_assert(PairGroup<Rule> || PairRule<Rule>,
                 "an optimizer of pairs needs a rule for pairs: PairUpdate<Group>; see docs/pairs.md");
+  using Adjustable = AdjustableOptions<PairOptimizer>;
 
  public:
   using rule_type = Rule;      ///< what makes directions
@@ -63,7 +64,7 @@ class PairOptimizer {
   /// An optimizer of pairs A of m x r, B of n x r. Errors: Error for sizes or options out of range.
   PairOptimizer(Index m, Index n, Index r, OptimizerOptions options = {}, PairOptions pair = {},
                 Rule rule = {})
-      : options_(std::move(options)),
+      : Adjustable(std::move(options)),
         pair_(pair),
         rule_(std::move(rule)),
         extents_(checked({m, n, r})),
@@ -71,7 +72,7 @@ class PairOptimizer {
         momenta_a_(static_cast<std::size_t>(pair_.blocks_of_a), kernel::OrientedBuffer<Scalar>({m, r})),
         momenta_b_(static_cast<std::size_t>(pair_.blocks_of_b), kernel::OrientedBuffer<Scalar>({n, r})) {
     detail::validated_for<Scalar>(options_.parameter, rule_.normalization());
-    require_factors(options_, schedule_factor_);
+    require_usable(options_, schedule_factor_);
     a_.blocks.reserve(momenta_a_.size());
     b_.blocks.reserve(momenta_b_.size());
   }
@@ -82,8 +83,8 @@ class PairOptimizer {
   /// copy. Where several blocks share one, vectors of Maps or Refs.
   template <class A, class GradientA, class B, class GradientB>
   StepReport step(A&& a, const GradientA& gradient_a, B&& b, const GradientB& gradient_b) {
-    const double rate = options_.learning_rate * schedule_factor_, scale = scale_factor();
-    require_factors(options_, schedule_factor_);
+    const double rate = this->rate(), scale = scale_factor();
+    require_usable(options_, schedule_factor_);
     memory_.clear();
     collect("A", a, gradient_a, extents_.shape.a(), momenta_a_, a_);
     collect("B", b, gradient_b, extents_.shape.b(), momenta_b_, b_);
@@ -97,38 +98,15 @@ class PairOptimizer {
                             options_.parameter);
   }
 
-  /// The options, the rule and the shape that the optimizer was made with.
+  /// The options of pairs, the rule and the shape that the optimizer was made with.
   ///@{
-  const OptimizerOptions& options() const { return options_; }
   const PairOptions& pair_options() const { return pair_; }
   const Rule& rule() const { return rule_; }
   PairShape shape() const { return extents_.shape; }
   ///@}
 
-  /// Steps applied so far.
-  std::int64_t steps() const { return steps_; }
   /// The ranks of the blocks that the last step started from.
   PairRanks ranks() const { return step_.ranks(); }
-  /// The factor on the learning rate, as set_schedule_factor sets it.
-  double schedule_factor() const { return schedule_factor_; }
-
-  /// Options that may change between steps. Errors: Error, and the old value stays.
-  ///@{
-  void set_learning_rate(double rate) {
-    change([&](OptimizerOptions& o) { o.learning_rate = rate; });
-  }
-  void set_momentum(double beta) {
-    change([&](OptimizerOptions& o) { o.momentum = beta; });
-  }
-  void set_weight_decay(double decay) {
-    change([&](OptimizerOptions& o) { o.weight_decay = decay; });
-  }
-  void set_schedule_factor(double factor) {
-    detail::require_in_range(options_, "schedule factor", factor, factor >= 0, "finite and not negative");
-    require_factors(options_, factor);
-    schedule_factor_ = factor;
-  }
-  ///@}
 
   /// The momenta, m x r and n x r, as read-only views; of one block where several share another.
   ///@{
@@ -138,6 +116,10 @@ class PairOptimizer {
 
  private:
   friend detail::StateAccess;
+  friend Adjustable;
+  using Adjustable::options_;
+  using Adjustable::schedule_factor_;
+  using Adjustable::steps_;
   static constexpr bool is_scale_free = detail::is_scale_free_rule<typename Rule::normalization_type>();
 
   double scale_factor() const { return detail::pair_scale_factor(options_.scale, extents_.shape); }
@@ -159,16 +141,9 @@ class PairOptimizer {
     return {shape, pair_.blocks_of_a, pair_.blocks_of_b};
   }
 
-  void require_factors(const OptimizerOptions& options, double schedule_factor) const {
+  void require_usable(const OptimizerOptions& options, double schedule_factor) const {
     detail::validate_pair(options, pair_, is_scale_free, schedule_factor);
     detail::require_factors_in_range<Scalar>(options, schedule_factor, scale_factor());
-  }
-
-  void change(auto set) {
-    OptimizerOptions changed = options_;
-    set(changed);
-    require_factors(changed, schedule_factor_);
-    options_ = std::move(changed);
   }
 
   /// Takes the blocks of one side in: their memory, and the views of a step.
@@ -256,7 +231,6 @@ class PairOptimizer {
     return step_.run_carefully(rule_, a_, b_, damping) ? nullptr : detail::out_of_range;
   }
 
-  OptimizerOptions options_;
   PairOptions pair_;
   Rule rule_;
   detail::PairExtents extents_;
@@ -264,8 +238,6 @@ class PairOptimizer {
   std::vector<kernel::OrientedBuffer<Scalar>> momenta_a_, momenta_b_;
   detail::PairInputs<Scalar> a_, b_;
   std::vector<detail::TouchedMemory> memory_;
-  double schedule_factor_ = 1.0;
-  std::int64_t steps_ = 0;
 };
 
 }}  // namespace symopt

@@ -79,13 +79,19 @@ struct StateAccess {
     return table;
   }
   template <class Rule, class Scalar>
-  static StateTable table(const Optimizer<Rule, Scalar>& constant) {
+  static StateTable table(const Optimizer<Rule, Scalar>& optimizer) {
+    return table_of_block(optimizer, optimizer.shape());
+  }
+  /// Of an optimizer of one block, all of which has that shape.
+  template <class OfBlock>
+  static StateTable table_of_block(const OfBlock& constant, Shape whole) {
     // Its state is written by loading alone, and a visit that only reads changes nothing.
-    auto& optimizer = const_cast<Optimizer<Rule, Scalar>&>(constant);
-    const Shape shape = optimizer.shape();
+    auto& optimizer = const_cast<OfBlock&>(constant);
+    using Rule = typename OfBlock::rule_type;
+    using Scalar = typename OfBlock::scalar_type;
     using State = StateOfBlock<Block<Rule, Scalar>, Rule>;
     SavedParameter saved{.name = optimizer.options_.parameter,
-                         .sizes = {shape.rows, shape.cols},
+                         .sizes = {whole.rows, whole.cols},
                          .scalar = dtype_of<Scalar>(),
                          .layout = to_string(Layout{}),
                          .rows = "",
@@ -130,15 +136,8 @@ struct StateAccess {
     for (std::size_t p = 0; p < loaded.parameters.size(); ++p)
       stack.set_learning_rate(parameters(stack)[p]->name(), loaded.parameters[p].options.learning_rate);
   }
-  template <class Rule, class Scalar>
-  static void commit(Optimizer<Rule, Scalar>& optimizer, const StateTable& loaded, bool with_rates) {
-    optimizer.steps_ = loaded.steps;
-    if (!with_rates) return;
-    optimizer.schedule_factor_ = loaded.schedule_factor;
-    optimizer.options_.learning_rate = loaded.parameters.front().options.learning_rate;
-  }
-  template <class Rule, class Scalar>
-  static void commit(PairOptimizer<Rule, Scalar>& optimizer, const StateTable& loaded, bool with_rates) {
+  template <class Own>
+  static void commit(AdjustableOptions<Own>& optimizer, const StateTable& loaded, bool with_rates) {
     optimizer.steps_ = loaded.steps;
     if (!with_rates) return;
     optimizer.schedule_factor_ = loaded.schedule_factor;

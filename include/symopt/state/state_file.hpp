@@ -13,6 +13,7 @@
 #include <functional>
 #include <map>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -63,6 +64,13 @@ inline std::string shape_text(const std::vector<Index>& shape) {
   return text.empty() ? "one number" : text;
 }
 
+/// The shape of an array in a file: that of all rows of its block.
+inline std::vector<Index> shape_in_file(const symopt::detail::StateField& field) {
+  std::vector<Index> shape = field.shape;
+  if (!shape.empty()) shape[0] += field.rows.extent * (field.rows.before + field.rows.after);
+  return shape;
+}
+
 inline nlohmann::json conventions_of(const OptimizerOptions& options) {
   nlohmann::json json;
   OptimizerOptions(options).options([&](const std::string& name, const auto& value) {
@@ -104,6 +112,13 @@ inline std::size_t bytes_of(const symopt::detail::StateField& field) {
   return size;
 }
 
+/// The bytes of a file's array before those of the rows that are here.
+inline std::size_t bytes_before(const symopt::detail::StateField& field) {
+  std::size_t size = field.scalar_size * static_cast<std::size_t>(field.rows.extent * field.rows.before);
+  for (std::size_t d = 1; d < field.shape.size(); ++d) size *= static_cast<std::size_t>(field.shape[d]);
+  return size;
+}
+
 /// Copies between an array and its bytes in a file, one scalar after the other where it has strides.
 inline void copy_row(std::byte* row, std::byte* packed, Index count, Index stride, std::size_t size,
                      bool from_row) {
@@ -132,6 +147,21 @@ inline bool is_finite(std::string_view dtype, std::span<const std::byte> bytes) 
   if (dtype == "F32") return all_finite_in<float>(bytes);
   if (dtype == "F64") return all_finite_in<double>(bytes);
   return true;
+}
+
+/// A JSON value out of a note; null when there is none or it is broken.
+inline nlohmann::json parsed(const std::string* note) {
+  if (note == nullptr) return nullptr;
+  const auto watch = [](int depth, nlohmann::json::parse_event_t, const nlohmann::json&) {
+    if (depth > 3) throw std::length_error("nested too deep");
+    return true;
+  };
+  try {
+    nlohmann::json value = nlohmann::json::parse(*note, watch, false);
+    return value.is_discarded() ? nlohmann::json(nullptr) : value;
+  } catch (const std::length_error&) {
+    return nullptr;
+  }
 }
 
 using Sink = std::function<void(const void*, std::size_t)>;

@@ -85,21 +85,6 @@ class StateReader {
     return found == file_.notes().end() ? nullptr : &found->second;
   }
 
-  /// A JSON value out of a note; null when there is none or it is broken.
-  static nlohmann::json parsed(const std::string* text) {
-    if (text == nullptr) return nullptr;
-    const auto watch = [](int depth, nlohmann::json::parse_event_t, const nlohmann::json&) {
-      if (depth > 3) throw std::length_error("nested too deep");
-      return true;
-    };
-    try {
-      nlohmann::json value = nlohmann::json::parse(*text, watch, false);
-      return value.is_discarded() ? nlohmann::json(nullptr) : value;
-    } catch (const std::length_error&) {
-      return nullptr;
-    }
-  }
-
   void read_header(symopt::detail::StateTable& table) {
     const std::string* version = note("symopt_state");
     if (version == nullptr) {
@@ -215,12 +200,13 @@ class StateReader {
         continue;
       }
       const SavedTensor& tensor = found->second;
-      const bool may_grow = field.resized && tensor.shape.size() == field.shape.size();
+      const std::vector<Index> here = shape_in_file(field);
+      const bool may_grow = field.resized && tensor.shape.size() == here.size();
       if (tensor.dtype != field.dtype) {
         wrong("'" + name + "' is " + tensor.dtype + " in the file and " + field.dtype + " here");
-      } else if (tensor.shape != field.shape && !may_grow) {
-        wrong("'" + name + "' is " + shape_text(tensor.shape) + " in the file and " +
-              shape_text(field.shape) + " here");
+      } else if (tensor.shape != here && !may_grow) {
+        wrong("'" + name + "' is " + shape_text(tensor.shape) + " in the file and " + shape_text(here) +
+              " here");
       } else {
         check_values(name, field, tensor);
       }
@@ -299,8 +285,10 @@ class StateReader {
                             },
                             true});
   }
+  /// Takes all of an array, or the rows that are here.
   static void fill(const symopt::detail::StateField& field, const SavedTensor& tensor) {
     auto* packed = const_cast<std::byte*>(tensor.bytes.data());  // only read
+    packed += bytes_before(field);
     for_each_row(field, [&](std::byte* row, Index count, Index stride) {
       copy_row(row, packed, count, stride, field.scalar_size, false);
       packed += static_cast<std::size_t>(count) * field.scalar_size;

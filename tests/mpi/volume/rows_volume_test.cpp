@@ -27,42 +27,43 @@ bool is_rank(int rank, MPI_Comm communicator) {
 
 // MPI's profiling interface: these are called in place of MPI's, and call them by their other name.
 extern "C" {
-int MPI_Allreduce(const void* from, void* to, int count, MPI_Datatype type, MPI_Op op,
-                  MPI_Comm communicator) {
+int MPI_Iallreduce(const void* from, void* to, int count, MPI_Datatype type, MPI_Op op, MPI_Comm communicator,
+                   MPI_Request* request) {
   bytes += count * size_of(type);
-  return PMPI_Allreduce(from, to, count, type, op, communicator);
+  return PMPI_Iallreduce(from, to, count, type, op, communicator, request);
 }
-int MPI_Allgatherv(const void* from, int count, MPI_Datatype sent, void* to, const int counts[],
-                   const int places[], MPI_Datatype received, MPI_Comm communicator) {
+int MPI_Iallgatherv(const void* from, int count, MPI_Datatype sent, void* to, const int counts[],
+                    const int places[], MPI_Datatype received, MPI_Comm communicator, MPI_Request* request) {
   int ranks = 0;
   MPI_Comm_size(communicator, &ranks);
   for (int r = 0; r < ranks; ++r)
     if (!is_rank(r, communicator)) bytes += counts[r] * size_of(received);
-  return PMPI_Allgatherv(from, count, sent, to, counts, places, received, communicator);
+  return PMPI_Iallgatherv(from, count, sent, to, counts, places, received, communicator, request);
 }
-int MPI_Bcast(void* numbers, int count, MPI_Datatype type, int root, MPI_Comm communicator) {
+int MPI_Ibcast(void* numbers, int count, MPI_Datatype type, int root, MPI_Comm communicator,
+               MPI_Request* request) {
   if (!is_rank(root, communicator)) bytes += count * size_of(type);
-  return PMPI_Bcast(numbers, count, type, root, communicator);
+  return PMPI_Ibcast(numbers, count, type, root, communicator, request);
 }
-int MPI_Reduce(const void* from, void* to, int count, MPI_Datatype type, MPI_Op op, int root,
-               MPI_Comm communicator) {
+int MPI_Ireduce(const void* from, void* to, int count, MPI_Datatype type, MPI_Op op, int root,
+                MPI_Comm communicator, MPI_Request* request) {
   if (!is_rank(root, communicator)) bytes += count * size_of(type);
-  return PMPI_Reduce(from, to, count, type, op, root, communicator);
+  return PMPI_Ireduce(from, to, count, type, op, root, communicator, request);
 }
-int MPI_Recv(void* numbers, int count, MPI_Datatype type, int source, int tag, MPI_Comm communicator,
-             MPI_Status* status) {
+int MPI_Irecv(void* numbers, int count, MPI_Datatype type, int source, int tag, MPI_Comm communicator,
+              MPI_Request* request) {
   bytes += count * size_of(type);
-  return PMPI_Recv(numbers, count, type, source, tag, communicator, status);
+  return PMPI_Irecv(numbers, count, type, source, tag, communicator, request);
 }
-int MPI_Alltoallw(const void* from, const int counts[], const int places[], const MPI_Datatype sent[],
-                  void* to, const int received_counts[], const int received_places[],
-                  const MPI_Datatype received[], MPI_Comm communicator) {
+int MPI_Ialltoallw(const void* from, const int counts[], const int places[], const MPI_Datatype sent[],
+                   void* to, const int received_counts[], const int received_places[],
+                   const MPI_Datatype received[], MPI_Comm communicator, MPI_Request* request) {
   int ranks = 0;
   MPI_Comm_size(communicator, &ranks);
   for (int r = 0; r < ranks; ++r)
     if (!is_rank(r, communicator)) bytes += received_counts[r] * size_of(received[r]);
-  return PMPI_Alltoallw(from, counts, places, sent, to, received_counts, received_places, received,
-                        communicator);
+  return PMPI_Ialltoallw(from, counts, places, sent, to, received_counts, received_places, received,
+                         communicator, request);
 }
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/abi.hpp>
+#include <symopt/error.hpp>
+#include <symopt/finite.hpp>
 
 #include <mpi.h>
 
@@ -48,6 +49,14 @@ inline void require_success(int code, std::string_view what_was_tried) {
 inline int as_count(std::size_t count) {
   if (count > INT_MAX) throw std::length_error("symopt: more than 2^31 - 1 parts are too many for MPI");
   return static_cast<int>(count);
+}
+
+/// Throws Error unless seconds are a time-out.
+inline void require_timeout(double seconds) {
+  symopt::detail::require(seconds >= 0 && symopt::detail::is_finite(seconds), [&] {
+    return "the time-out is " + std::to_string(seconds) +
+           " s; it must be finite and not negative, and 0 waits for ever";
+  });
 }
 
 }  // namespace detail
@@ -102,6 +111,14 @@ class Communicator {
   int size() const { return size_; }
   ///@}
 
+  /// Begins something by begin(request), which gives MPI's code, and waits until it is done. `what` is waited
+  /// for, as the sentences of an error and of the time-out have it. Errors: MpiError.
+  void finish(const char* what, const auto& begin) const {
+    MPI_Request request;
+    detail::require_success(begin(&request), what);
+    wait({&request, 1}, what);
+  }
+
   /// Waits until all requests are done. `what` is waited for, as the sentence of the time-out has it.
   void wait(std::span<MPI_Request> requests, const char* what) const {
     Patience patience(*this, what);
@@ -144,21 +161,19 @@ class Communicator {
 
   /// On all ranks, for each place the largest of their numbers.
   void take_largest(std::span<long long> numbers) const {
-    MPI_Request request;
-    detail::require_success(MPI_Iallreduce(MPI_IN_PLACE, numbers.data(), detail::as_count(numbers.size()),
-                                           MPI_LONG_LONG, MPI_MAX, comm_, &request),
-                            "agree with the other ranks");
-    wait({&request, 1}, "agree with the other ranks");
+    finish("agree with the other ranks", [&](MPI_Request* request) {
+      return MPI_Iallreduce(MPI_IN_PLACE, numbers.data(), detail::as_count(numbers.size()), MPI_LONG_LONG,
+                            MPI_MAX, comm_, request);
+    });
   }
 
   /// On all ranks, for each place the sum of their numbers, at most one of which is not 0 there: so no sum
   /// rounds, in whatever order MPI makes it.
   void unite(std::span<double> numbers) const {
-    MPI_Request request;
-    detail::require_success(MPI_Iallreduce(MPI_IN_PLACE, numbers.data(), detail::as_count(numbers.size()),
-                                           MPI_DOUBLE, MPI_SUM, comm_, &request),
-                            "unite the norms of the ranks");
-    wait({&request, 1}, "unite the norms of the ranks");
+    finish("unite the norms of the ranks", [&](MPI_Request* request) {
+      return MPI_Iallreduce(MPI_IN_PLACE, numbers.data(), detail::as_count(numbers.size()), MPI_DOUBLE,
+                            MPI_SUM, comm_, request);
+    });
   }
 
   /// The texts of all ranks, on all ranks.
@@ -167,20 +182,19 @@ class Communicator {
     const auto ranks = static_cast<std::size_t>(size_);
     std::vector<int> lengths(ranks), places(ranks);
     const int length = detail::as_count(text.size());
-    MPI_Request request;
-    detail::require_success(MPI_Iallgather(&length, 1, MPI_INT, lengths.data(), 1, MPI_INT, comm_, &request),
-                            what);
-    wait({&request, 1}, what);
+    finish(what, [&](MPI_Request* request) {
+      return MPI_Iallgather(&length, 1, MPI_INT, lengths.data(), 1, MPI_INT, comm_, request);
+    });
     std::size_t total = 0;
     for (std::size_t r = 0; r < ranks; ++r) {
       places[r] = detail::as_count(total);
       total += static_cast<std::size_t>(lengths[r]);
     }
     std::string all(total, '\0');
-    detail::require_success(MPI_Iallgatherv(text.data(), length, MPI_CHAR, all.data(), lengths.data(),
-                                            places.data(), MPI_CHAR, comm_, &request),
-                            what);
-    wait({&request, 1}, what);
+    finish(what, [&](MPI_Request* request) {
+      return MPI_Iallgatherv(text.data(), length, MPI_CHAR, all.data(), lengths.data(), places.data(),
+                             MPI_CHAR, comm_, request);
+    });
     std::vector<std::string> texts;
     for (std::size_t r = 0; r < ranks; ++r)
       texts.push_back(all.substr(static_cast<std::size_t>(places[r]), static_cast<std::size_t>(lengths[r])));

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/error.hpp>
-#include <symopt/finite.hpp>
-
-#include <string>
+#include <symopt/interop/mpi/communicator.hpp>
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace mpi {
 
@@ -36,10 +33,7 @@ struct DistributedOptions {
 
 /// Throws std::invalid_argument unless the time-out is one.
 inline void validate(const DistributedOptions& options) {
-  symopt::detail::require(options.timeout >= 0 && symopt::detail::is_finite(options.timeout), [&] {
-    return "the time-out is " + std::to_string(options.timeout) +
-           " s; it must be finite and not negative, and 0 waits for ever";
-  });
+  detail::require_timeout(options.timeout);
 }
 
 }}}  // namespace symopt::mpi

@@ -2,12 +2,12 @@
 #pragma once
 
 #include <symopt/error.hpp>
+#include <symopt/interop/mpi/checksum.hpp>
 #include <symopt/interop/mpi/communicator.hpp>
 #include <symopt/memory/tensor_view.hpp>
 #include <symopt/stack/name_hints.hpp>
 #include <symopt/stack/parameter_rows.hpp>
 
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -19,26 +19,6 @@
 #include <vector>
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace mpi::detail {
-
-/// A number that tells long inputs apart: FNV-1a, word by word.
-class Checksum {
- public:
-  void add(std::uint64_t word) { sum_ = (sum_ ^ word) * 0x100000001b3U; }
-  void add(double number) { add(std::bit_cast<std::uint64_t>(number)); }
-  void add(std::string_view text) {
-    for (const char c : text) add(static_cast<std::uint64_t>(static_cast<unsigned char>(c)));
-  }
-  /// All but the sign, so that its negative exists too.
-  long long value() const { return static_cast<long long>(sum_ >> 1); }
-  std::string text() const {
-    std::ostringstream hex;
-    hex << std::hex << sum_;
-    return hex.str();
-  }
-
- private:
-  std::uint64_t sum_ = 0xcbf29ce484222325U;
-};
 
 /// Facts that all ranks must say alike, each fact with its parameter and its own name: ("head", "momentum",
 /// "0.9").

@@ -2,13 +2,13 @@
 #pragma once
 
 #include <symopt/error.hpp>
+#include <symopt/interop/mpi/row_options.hpp>
 #include <symopt/interop/mpi/row_partition.hpp>
 #include <symopt/interop/mpi/row_reduction.hpp>
 #include <symopt/interop/mpi/split_rule.hpp>
 #include <symopt/optimizer/careful_step.hpp>
 #include <symopt/optimizer/optimizer.hpp>
 
-#include <cstdint>
 #include <exception>
 #include <sstream>
 #include <string>
@@ -32,14 +32,16 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace mpi {
 /// these differ by rounding. All ranks have the same bits of what they share in any case.
 /// A gradient with an Inf or NaN, or a step out of the range of Scalar, on one rank is refused on all with
 /// nothing changed on any, and the error says on which rank. Wrong arguments of one rank throw on all, too.
+/// An exception of a rank outside of these calls leaves the others waiting: see RowOptions::timeout.
 /// With NonFinite::unchecked none of that is asked, and nothing is sent but what the rule needs: a wrong
 /// argument then throws on its rank alone.
 ///
+/// mpi::save_state and load_state of row_state.hpp have the file of one process.
 /// Every member that is not const is collective: all ranks call it, those without rows too, with the same
 /// numbers. Memory: Optimizer's, of the rank's rows, and a RowReduction's. Weights are row-major, and not
 /// rounded stochastically. Rules that cannot be split do not compile: see docs/distributed-rows.md.
 template <class Rule, class Scalar = float>
-class RowOptimizer {
+class RowOptimizer : public AdjustableOptions<RowOptimizer<Rule, Scalar>> {
   static_assert(RealScalar<Scalar>, "symopt optimizes float and double blocks");
   static_assert(StatelessRule<Rule, Scalar> || StatefulRule<Rule, Scalar>,
                 "an optimizer needs a rule: callable on a matrix, or with a State and operator()(weights, "
@@ -51,6 +53,7 @@ class RowOptimizer {
       "of docs/distributed-rows.md");
   static constexpr bool is_stateful = StatefulRule<Rule, Scalar>;
   static constexpr auto along = symopt::detail::Orientation::along_rows;
+  using Adjustable = AdjustableOptions<RowOptimizer>;
 
  public:
   using rule_type = Rule;      ///< what makes a direction
@@ -59,12 +62,13 @@ class RowOptimizer {
   /// An optimizer of a block with so many rows on this rank, none among them, in the order of the ranks of
   /// the communicator, of which it makes a copy. Collective. Errors, on all ranks: std::invalid_argument for
   /// options out of range or that do not suit the rule, for ranks with other columns, rules or options, and
-  /// for heads that are parted.
+  /// for heads that are parted; std::logic_error before MPI_Init; MpiError.
   RowOptimizer(MPI_Comm communicator, Index own_rows, Index cols, OptimizerOptions options = {},
-               Rule rule = {})
-      : options_(std::move(options)),
+               Rule rule = {}, RowOptions row_options = {})
+      : Adjustable(std::move(options)),
         rule_(std::move(rule)),
-        reduction_(agreed(detail::RowRanks(communicator), {own_rows, cols})),
+        reduction_(
+            agreed(detail::RowRanks(communicator, row_options.timeout), {own_rows, cols}, row_options)),
         block_({own_rows, cols}, {scratch_options()}) {
     block_.template reserve<along>();
   }
@@ -98,11 +102,8 @@ class RowOptimizer {
     return step(with_copy(weights, copy), gradient);
   }
 
-  /// The options and the rule that the optimizer was made with.
-  ///@{
-  const OptimizerOptions& options() const { return options_; }
+  /// The rule that the optimizer was made with.
   const Rule& rule() const { return rule_.rule; }
-  ///@}
 
   /// The shape of the rank's part: what weights and gradients must have.
   Shape shape() const { return block_.shape(); }
@@ -111,33 +112,10 @@ class RowOptimizer {
   Shape whole() const { return reduction_.whole(); }
   RowRange rows() const { return reduction_.rows(); }
   ///@}
-
-  /// Steps applied so far.
-  std::int64_t steps() const { return steps_; }
-  /// The factor on the learning rate, as set_schedule_factor sets it.
-  double schedule_factor() const { return schedule_factor_; }
-
-  /// Options that may change between steps, on all ranks alike. Errors: std::invalid_argument, and the old
-  /// value stays.
-  ///@{
-  void set_learning_rate(double rate) {
-    change([&](OptimizerOptions& o) { o.learning_rate = rate; });
-  }
-  void set_momentum(double beta) {
-    change([&](OptimizerOptions& o) { o.momentum = beta; });
-  }
-  void set_weight_decay(double decay) {
-    change([&](OptimizerOptions& o) { o.weight_decay = decay; });
-  }
-  ///@}
-
-  /// The factor on the learning rate from now on; see schedule.hpp.
-  void set_schedule_factor(double factor) {
-    symopt::detail::require_in_range(options_, "schedule factor", factor, factor >= 0,
-                                     "finite and not negative");
-    symopt::detail::require_factors_in_range<Scalar>(options_, factor, scale_factor());
-    schedule_factor_ = factor;
-  }
+  /// The rows that another rank has.
+  RowRange rows(int rank) const { return reduction_.rows(rank); }
+  /// The processes that share the rows, and the messages between them.
+  const Communicator& processes() const { return ranks().processes(); }
 
   /// The rank's rows of the momentum, as a read-only view.
   auto momentum() const requires(!is_stateful) { return block_.memory().view(); }
@@ -147,6 +125,12 @@ class RowOptimizer {
   const auto& state() const requires is_stateful { return block_.memory(); }
 
  private:
+  friend Adjustable;
+  friend symopt::detail::StateAccess;
+  using Adjustable::options_;
+  using Adjustable::schedule_factor_;
+  using Adjustable::steps_;
+
   /// The findings of a rank on its part of a step: the worst of all ranks decides.
   enum Severity : int { fine, careful, out_of_range, not_finite, wrong };
 
@@ -159,9 +143,11 @@ class RowOptimizer {
   }
 
   /// The reduction, once all ranks agree on what they were given.
-  detail::RowReduction<Scalar> agreed(detail::RowRanks ranks, Shape part) const {
+  detail::RowReduction<Scalar> agreed(const detail::RowRanks& ranks, Shape part,
+                                      const RowOptions& row_options) const {
     const std::string& parameter = options_.parameter;
     ranks.require_none(problem_of([&] {
+                         validate(row_options);
                          symopt::detail::require_block_shape<Scalar>(part, parameter);
                          symopt::detail::validate_for_rule<Rule, Scalar>(options_);
                          symopt::detail::validated_in<Scalar>(rule());
@@ -204,12 +190,9 @@ class RowOptimizer {
     return {};
   }
 
-  void change(auto set) {
-    OptimizerOptions changed = options_;
-    set(changed);
-    symopt::detail::validate_for_rule<Rule, Scalar>(changed);
-    symopt::detail::require_factors_in_range<Scalar>(changed, schedule_factor_, scale_factor());
-    options_ = std::move(changed);
+  void require_usable(const OptimizerOptions& options, double schedule_factor) const {
+    symopt::detail::validate_for_rule<Rule, Scalar>(options);
+    symopt::detail::require_factors_in_range<Scalar>(options, schedule_factor, scale_factor());
   }
 
   StepReport step_of_views(const symopt::detail::WeightsStorage& weights,
@@ -220,7 +203,7 @@ class RowOptimizer {
       weights.require_usable(shape(), gradient, options_.parameter);
       symopt::detail::require_factors_in_range<Scalar>(options_, schedule_factor_, scale_factor());
     };
-    const double rate = options_.learning_rate * schedule_factor_;
+    const double rate = this->rate();
     symopt::detail::StepInput<Scalar> input{read, written,
                                             symopt::detail::step_coefficients(options_, rate, scale_factor()),
                                             kernel::Check::nothing};
@@ -250,7 +233,7 @@ class RowOptimizer {
   const detail::RowRanks& ranks() const { return reduction_.ranks(); }
 
   /// A rank without rows of a block that another one has whole has nothing to do.
-  bool takes_part() const { return shape().rows > 0 || reduction_.is_split(); }
+  bool takes_part() const { return shape().rows > 0 || reduction_.is_split() || whole().rows == 0; }
   void step_rows(const symopt::detail::StepInput<Scalar>& input) {
     if (takes_part()) block_.template step<along>(rule_, input, reduction_);
   }
@@ -275,12 +258,9 @@ class RowOptimizer {
     return "the gradient of rank " + std::to_string(verdict.rank) + " has an Inf or NaN";
   }
 
-  OptimizerOptions options_;
   symopt::detail::BlockRule<Rule, Scalar> rule_;
   detail::RowReduction<Scalar> reduction_;
   symopt::detail::Block<Rule, Scalar> block_;
-  double schedule_factor_ = 1.0;
-  std::int64_t steps_ = 0;
 };
 
 }}}  // namespace symopt::mpi

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <symopt/error.hpp>
+#include <symopt/interop/mpi/communicator.hpp>
+#include <symopt/matrix.hpp>
 
 #include <mpi.h>
 
@@ -20,6 +22,8 @@ MPI_Datatype mpi_type() {
     return MPI_FLOAT;
   } else if constexpr (std::is_same_v<Number, double>) {
     return MPI_DOUBLE;
+  } else if constexpr (std::is_same_v<Number, char>) {
+    return MPI_CHAR;
   } else if constexpr (std::is_same_v<Number, std::uint32_t>) {
     return MPI_UINT32_T;
   } else if constexpr (std::is_same_v<Number, std::uint64_t>) {
@@ -32,18 +36,18 @@ MPI_Datatype mpi_type() {
 
 /// The processes that share the rows of a block, in the order of the rows, with a communicator of their own,
 /// so that their messages meet no others. What they agree on, all know. Copies share the communicator, which
-/// the last of them frees; MPI must still be there then. Agreements are
-/// collective.
+/// the last of them frees; MPI must still be there then. Agreements are collective, and MPI's errors
+/// MpiError.
 class RowRanks {
  public:
-  explicit RowRanks(MPI_Comm communicator) : communicator_(copy_of(communicator)) {
-    MPI_Comm_rank(*communicator_, &rank_);
-    MPI_Comm_size(*communicator_, &size_);
-  }
+  /// Whoever waits longer than `timeout` seconds for the others ends all; 0 waits for ever.
+  explicit RowRanks(MPI_Comm communicator, double timeout = 0)
+      : processes_(std::make_shared<const Communicator>(communicator, timeout)) {}
 
-  MPI_Comm communicator() const { return *communicator_; }
-  int rank() const { return rank_; }
-  int size() const { return size_; }
+  const Communicator& processes() const { return *processes_; }
+  MPI_Comm communicator() const { return processes_->get(); }
+  int rank() const { return processes_->rank(); }
+  int size() const { return processes_->size(); }
 
   /// The verdict that is worst, and the first rank that has it.
   struct Verdict {
@@ -52,25 +56,37 @@ class RowRanks {
   };
   /// The worst verdict of all ranks.
   Verdict worst(int severity) const {
-    const int own[2] = {severity, rank_};
+    const int own[2] = {severity, rank()};
     int all[2];
-    MPI_Allreduce(own, all, 1, MPI_2INT, MPI_MAXLOC, *communicator_);
+    processes_->finish("agree with the other ranks", [&](MPI_Request* request) {
+      return MPI_Iallreduce(own, all, 1, MPI_2INT, MPI_MAXLOC, communicator(), request);
+    });
     return {all[0], all[1]};
   }
 
   /// The number of each rank.
   std::vector<std::int64_t> gathered(std::int64_t own) const {
-    std::vector<std::int64_t> all(static_cast<std::size_t>(size_));
-    MPI_Allgather(&own, 1, MPI_INT64_T, all.data(), 1, MPI_INT64_T, *communicator_);
+    std::vector<std::int64_t> all(static_cast<std::size_t>(size()));
+    processes_->finish("gather the numbers of rows", [&](MPI_Request* request) {
+      return MPI_Iallgather(&own, 1, MPI_INT64_T, all.data(), 1, MPI_INT64_T, communicator(), request);
+    });
     return all;
+  }
+
+  /// The numbers of that rank, on all; in one message, of at most as many as an int counts.
+  template <class Number>
+  void broadcast(Number* numbers, Index count, int rank) const {
+    processes_->finish("broadcast what a rank has", [&](MPI_Request* request) {
+      return MPI_Ibcast(numbers, static_cast<int>(count), mpi_type<Number>(), rank, communicator(), request);
+    });
   }
 
   /// The text of that rank, on all.
   std::string text_of(int rank, std::string text) const {
     std::int64_t length = static_cast<std::int64_t>(text.size());
-    MPI_Bcast(&length, 1, MPI_INT64_T, rank, *communicator_);
+    broadcast(&length, 1, rank);
     text.resize(static_cast<std::size_t>(length));
-    MPI_Bcast(text.data(), static_cast<int>(length), MPI_CHAR, rank, *communicator_);
+    broadcast(text.data(), length, rank);
     return text;
   }
 
@@ -97,20 +113,7 @@ class RowRanks {
   }
 
  private:
-  static std::shared_ptr<MPI_Comm> copy_of(MPI_Comm communicator) {
-    MPI_Comm copy = MPI_COMM_NULL;
-    MPI_Comm_dup(communicator, &copy);
-    return {new MPI_Comm(copy), [](MPI_Comm* used) {
-              int is_over = 0;
-              MPI_Finalized(&is_over);
-              if (is_over == 0) MPI_Comm_free(used);
-              delete used;
-            }};
-  }
-
-  std::shared_ptr<MPI_Comm> communicator_;
-  int rank_ = 0;
-  int size_ = 1;
+  std::shared_ptr<const Communicator> processes_;
 };
 
 }}}  // namespace symopt::mpi::detail

@@ -24,7 +24,7 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace mpi::detail {
 /// Sums that a step makes of chunks are folded from the lines of all chunks in one order on every rank: a sum
 /// by MPI would associate otherwise, and need not give all ranks the same bits. So they have the bits of one
 /// process, where ranks begin at the first row of a chunk, and are the same on all ranks in any case.
-/// Gram matrices are added by MPI_Reduce and sent by MPI_Bcast: the same on all ranks.
+/// Gram matrices are added by MPI_Ireduce and sent by MPI_Ibcast: the same on all ranks.
 ///
 /// Received by a rank, with p ranks, C chunks of which C_r are its own, and numbers of s bytes (8 for sums):
 ///   gathered     8 (C - C_r) n for lines of n numbers
@@ -63,8 +63,14 @@ class RowReduction {
   }
 
   const RowRanks& ranks() const { return ranks_; }
-  /// The first row of the rank's own, and the one after the last.
-  kernel::Range rows() const { return {first_rows_[own()], first_rows_[own() + 1]}; }
+  /// The first row that a rank has, and the one after its last; of this rank by default.
+  ///@{
+  kernel::Range rows(int rank) const {
+    const auto r = static_cast<std::size_t>(rank);
+    return {first_rows_[r], first_rows_[r + 1]};
+  }
+  kernel::Range rows() const { return rows(ranks_.rank()); }
+  ///@}
   Shape whole() const { return whole_; }
 
   Shape whole(Shape) const { return whole_; }
@@ -85,21 +91,27 @@ class RowReduction {
       places_[r] = static_cast<int>(first_chunks_[r] * lines.size);
       counts_[r] = static_cast<int>(first_chunks_[r + 1] * lines.size) - places_[r];
     }
-    MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, lines_.data(), counts_.data(), places_.data(),
-                   MPI_DOUBLE, ranks_.communicator());
+    finish("gather the sums of rows", [&](MPI_Request* request) {
+      return MPI_Iallgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, lines_.data(), counts_.data(),
+                             places_.data(), MPI_DOUBLE, ranks_.communicator(), request);
+    });
     return {lines_.data(), chunk_count_, lines.size, lines.size};
   }
 
   double* continued(Index size, auto&& add) const {
     double* line = line_.data();
     std::fill(line, line + line_.size(), 0.0);
-    const int count = static_cast<int>(size), last = ranks_.size() - 1;
-    if (is_split_ && ranks_.rank() > 0)
-      MPI_Recv(line, count, MPI_DOUBLE, ranks_.rank() - 1, 0, ranks_.communicator(), MPI_STATUS_IGNORE);
+    const int count = static_cast<int>(size), rank = ranks_.rank(), last = ranks_.size() - 1;
+    if (is_split_ && rank > 0)
+      finish("receive the sum of the rows before", [&](MPI_Request* request) {
+        return MPI_Irecv(line, count, MPI_DOUBLE, rank - 1, 0, ranks_.communicator(), request);
+      });
     add(line);
-    if (is_split_ && ranks_.rank() < last)
-      MPI_Send(line, count, MPI_DOUBLE, ranks_.rank() + 1, 0, ranks_.communicator());
-    if (is_split_) MPI_Bcast(line, count, MPI_DOUBLE, last, ranks_.communicator());
+    if (is_split_ && rank < last)
+      finish("send the sum of rows on", [&](MPI_Request* request) {
+        return MPI_Isend(line, count, MPI_DOUBLE, rank + 1, 0, ranks_.communicator(), request);
+      });
+    if (is_split_) ranks_.broadcast(line, size, last);
     return line;
   }
 
@@ -115,8 +127,8 @@ class RowReduction {
     for (int rank = 0; rank < ranks_.size(); ++rank) {
       std::int64_t count = 0;
       const auto pass_on = [&] {
-        MPI_Bcast(&count, 1, MPI_INT64_T, rank, ranks_.communicator());
-        MPI_Bcast(batch, static_cast<int>(count), mpi_type<Number>(), rank, ranks_.communicator());
+        ranks_.broadcast(&count, 1, rank);
+        ranks_.broadcast(batch, count, rank);
         for (std::int64_t k = 0; k < count; ++k) visit(batch[k]);
       };
       if (rank == ranks_.rank()) {
@@ -140,7 +152,10 @@ class RowReduction {
     if (!is_split_) return own_largest;
     using Bits = std::conditional_t<sizeof(Scalar) == 4, std::uint32_t, std::uint64_t>;
     Bits bits = std::bit_cast<Bits>(std::abs(own_largest));
-    MPI_Allreduce(MPI_IN_PLACE, &bits, 1, mpi_type<Bits>(), MPI_MAX, ranks_.communicator());
+    finish("find the largest entry", [&](MPI_Request* request) {
+      return MPI_Iallreduce(MPI_IN_PLACE, &bits, 1, mpi_type<Bits>(), MPI_MAX, ranks_.communicator(),
+                            request);
+    });
     return std::bit_cast<Scalar>(bits);
   }
 
@@ -156,11 +171,14 @@ class RowReduction {
     if (!is_split_) return;
     constexpr Index most = Index{1} << 30;
     for (Index first = 0; first < count; first += most) {
-      const int size = static_cast<int>(std::min(most, count - first));
+      const Index size = std::min(most, count - first);
       Number* part = numbers + first;
       const void* from = ranks_.rank() == 0 ? MPI_IN_PLACE : part;
-      MPI_Reduce(from, part, size, mpi_type<Number>(), MPI_SUM, 0, ranks_.communicator());
-      MPI_Bcast(part, size, mpi_type<Number>(), 0, ranks_.communicator());
+      finish("add up over the ranks", [&](MPI_Request* request) {
+        return MPI_Ireduce(from, part, static_cast<int>(size), mpi_type<Number>(), MPI_SUM, 0,
+                           ranks_.communicator(), request);
+      });
+      ranks_.broadcast(part, size, 0);
     }
   }
 
@@ -187,6 +205,7 @@ class RowReduction {
   }
 
  private:
+  void finish(const char* what, const auto& begin) const { ranks_.processes().finish(what, begin); }
   std::size_t own() const { return static_cast<std::size_t>(ranks_.rank()); }
 
   RowRanks ranks_;

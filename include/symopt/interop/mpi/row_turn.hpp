@@ -11,7 +11,7 @@
 namespace symopt { inline namespace SYMOPT_ABI { namespace mpi::detail {
 
 /// The exchange of a block that ranks have by rows for one that they have by columns, all rows of a share of
-/// the columns each, and back: one MPI_Alltoallw each way, without a copy, since MPI is told the places of
+/// the columns each, and back: one MPI_Ialltoallw each way, without a copy, since MPI is told the places of
 /// the entries in either. The shares differ by one column at most.
 template <class Scalar>
 class RowTurn {
@@ -88,8 +88,10 @@ class RowTurn {
 
   void exchange(const Scalar* from, const Places& sent, Scalar* to, const Places& received) const {
     const std::vector<int> at_start(static_cast<std::size_t>(ranks_.size()), 0);
-    MPI_Alltoallw(from, sent.counts(), at_start.data(), sent.types(), to, received.counts(), at_start.data(),
-                  received.types(), ranks_.communicator());
+    ranks_.processes().finish("turn a block", [&](MPI_Request* request) {
+      return MPI_Ialltoallw(from, sent.counts(), at_start.data(), sent.types(), to, received.counts(),
+                            at_start.data(), received.types(), ranks_.communicator(), request);
+    });
   }
 
   const RowRanks& ranks_;

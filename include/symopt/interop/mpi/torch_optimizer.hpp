@@ -101,7 +101,7 @@ class TorchOptimizer : public torch::optim::Optimizer {
   void save(torch::serialize::OutputArchive& archive) const override {
     std::string saved;
     stacks_.with_stack([&](const auto& stack) {
-      detail::save_state_to(stack, {}, "nothing was saved",
+      detail::save_state_to(detail::OwnersState(stack, "save"), {}, "nothing was saved",
                             [&](detail::Failure& failure) { return detail::BytesOfAll(saved, failure); });
     });
     if (processes().rank() != 0) {
@@ -121,7 +121,7 @@ class TorchOptimizer : public torch::optim::Optimizer {
   void load(torch::serialize::InputArchive& archive) override {
     interop::detail::ArchivedOptimizer saved;
     stacks_.with_stack([&](auto& stack) {
-      detail::load_state_from(stack, "archive", {}, [&] {
+      detail::load_state_from(detail::OwnersState(stack, "load"), "archive", {}, [&] {
         saved = interop::detail::ArchivedOptimizer::read(archive, param_groups_);
         const bool are_doubles = stacks_.are_doubles();
         require_none<float>(are_doubles ? saved.floats : torch::Tensor());
