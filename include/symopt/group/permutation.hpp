@@ -5,31 +5,36 @@
 #include <symopt/group/isometric_action.hpp>
 
 #include <algorithm>
+#include <concepts>
+#include <cstddef>
 #include <numeric>
+#include <utility>
+#include <vector>
 
 namespace symopt { inline namespace SYMOPT_ABI {
 
 namespace detail {
 
-/// A permutation of lines: line i becomes line image[i].
+/// A permutation of lines: line i becomes line image[i]. What makes them are templates, so that only who acts
+/// by a group compiles them.
 using Image = std::vector<Index>;
 
 /// Every line stays.
-inline Image identity_image(Index size) {
+Image identity_image(std::integral auto size) {
   Image image(static_cast<std::size_t>(size));
   std::iota(image.begin(), image.end(), Index(0));
   return image;
 }
 
 /// First h, then g.
-inline Image compose_images(const Image& g, const Image& h) {
+Image compose_images(const std::same_as<Image> auto& g, const std::same_as<Image> auto& h) {
   Image image(h.size());
   std::transform(h.begin(), h.end(), image.begin(), [&](Index i) { return g[static_cast<std::size_t>(i)]; });
   return image;
 }
 
 /// Undoes g.
-inline Image inverse_image(const Image& g) {
+Image inverse_image(const std::same_as<Image> auto& g) {
   Image image(g.size());
   for (std::size_t i = 0; i < g.size(); ++i) image[static_cast<std::size_t>(g[i])] = static_cast<Index>(i);
   return image;
@@ -42,7 +47,7 @@ inline void move_lines(const Image& image, auto& lines) {
 }
 
 /// The transpositions of neighbours: they generate all permutations.
-inline std::vector<Image> adjacent_transpositions(Index size) {
+std::vector<Image> adjacent_transpositions(std::integral auto size) {
   std::vector<Image> images;
   for (std::size_t i = 0; i + 1 < static_cast<std::size_t>(size); ++i) {
     images.push_back(identity_image(size));

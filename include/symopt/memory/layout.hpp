@@ -50,8 +50,11 @@ namespace layout {
 namespace detail {
 
 inline Layout outside(Layout::Step step, Layout inner) {
-  inner.steps.insert(inner.steps.begin(), std::move(step));
-  return inner;
+  Layout whole;
+  whole.steps.reserve(1 + inner.steps.size());
+  whole.steps.push_back(std::move(step));
+  for (Layout::Step& next : inner.steps) whole.steps.push_back(std::move(next));
+  return whole;
 }
 
 }  // namespace detail

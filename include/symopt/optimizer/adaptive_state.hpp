@@ -52,9 +52,7 @@ class AdaptiveState {
     if constexpr (is_entrywise) {
       require_means_of_squares(roots_.view(), "root_mean_squares");
     } else {
-      const auto count = static_cast<Index>(roots_.size());
-      require_means_of_squares(Eigen::Map<const Matrix<double>>(roots_.data(), 1, count),
-                               "root_mean_squares");
+      for (const double root : roots_) require_mean_of_squares(root, "root_mean_squares");
     }
   }
 

@@ -45,10 +45,13 @@ template <class Scalar>
 struct FullMoments {
   FullMoments(Index cells, Index k)
       : size(k),
-        moments(Matrix<double>::Zero(cells, packed_size(k))),
-        roots(Matrix<Scalar>::Zero(cells, packed_size(k))),
+        moments(cells, packed_size(k)),
+        roots(cells, packed_size(k)),
         exponents(static_cast<std::size_t>(cells)),
-        root_exponents(static_cast<std::size_t>(cells)) {}
+        root_exponents(static_cast<std::size_t>(cells)) {
+    moments.setZero();
+    roots.setZero();
+  }
 
   Index size;              ///< k
   Matrix<double> moments;  ///< a line for each cell, packed

@@ -17,13 +17,16 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
 /// Throws Error for a mean of squares, or its root, that is negative: a file may hold what no step makes. An
 /// Inf or NaN is for the loader to refuse.
-inline void require_means_of_squares(const auto& means, const char* name) {
-  for (Index i = 0; i < means.rows(); ++i)
-    for (Index j = 0; j < means.cols(); ++j)
-      require(!(means(i, j) < 0), [&] {
-        return "an entry of its state " + std::string(name) + " is negative; no step makes that";
-      });
+///@{
+inline void require_mean_of_squares(double mean, const char* name) {
+  require(!(mean < 0),
+          [&] { return "an entry of its state " + std::string(name) + " is negative; no step makes that"; });
 }
+void require_means_of_squares(const auto& means, const char* name) {
+  for (Index i = 0; i < means.rows(); ++i)
+    for (Index j = 0; j < means.cols(); ++j) require_mean_of_squares(static_cast<double>(means(i, j)), name);
+}
+///@}
 
 /// Throws Error that names the rule's option unless betas and eps are in range.
 inline void require_moment_options(const char* rule, double beta1, double beta2, double eps) {

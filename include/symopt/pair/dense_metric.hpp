@@ -33,7 +33,10 @@ class DenseMetric {
  public:
   using Scratch = DenseMetricScratch<A>;
 
-  explicit DenseMetric(Index rank) : j_(Matrix<double>::Zero(rank, rank)), gram_(j_) {}
+  explicit DenseMetric(Index rank) : j_(rank, rank), gram_(rank, rank) {
+    j_.setZero();
+    gram_.setZero();
+  }
 
   /// Of the blocks on one side.
   template <class Scalar>
@@ -107,11 +110,18 @@ class DenseMetric {
     return scratch.lines.as({own + more, size});
   }
 
-  void compute_by_factor(const MatrixRef<double>& lines, double of_scalar) {
-    const Index size = j_.rows();
-    rank_ = size;
+  /// Pi(B^T B) of the lines of B. Here and below `auto` keeps expressions of Eigen from everybody who
+  /// includes the header.
+  static Matrix<double> projected_gram(const auto& lines) {
     Matrix<double> gram = lines.transpose() * lines;
     A::template project<double>(gram);
+    return gram;
+  }
+
+  void compute_by_factor(const auto& lines, double of_scalar) {
+    const Index size = j_.rows();
+    rank_ = size;
+    const Matrix<double> gram = projected_gram(lines);
     Matrix<double> factor = gram;
     if (!has_factor(factor)) {
       rank_ = symmetric_root_inverse(gram, 4 * static_cast<double>(size) * of_scalar, j_);
@@ -119,18 +129,17 @@ class DenseMetric {
     }
     j_ = inverse_of(factor);
     const Matrix<double> orthonormal = lines * j_;
-    factor = orthonormal.transpose() * orthonormal;
-    A::template project<double>(factor);
+    factor = projected_gram(orthonormal);
     if (has_factor(factor)) j_ = matrix_product<double>(j_, inverse_of(factor));
   }
 
   /// A factor with pivots of rounding errors is none.
-  static bool has_factor(Matrix<double>& positive) {
+  static bool has_factor(auto& positive) {
     double largest = 0;
     for (Index i = 0; i < positive.rows(); ++i) largest = std::max(largest, positive(i, i));
     if (!(largest > 0) || !A::template factor<double>(positive)) return false;
     const double least = std::sqrt(largest) * 1e-7;
-    const Matrix<double> inverse = inverse_of(positive);
+    const auto inverse = inverse_of(positive);
     return inverse.cwiseAbs().maxCoeff() < 1 / least;
   }
 

@@ -50,7 +50,7 @@ template <class A, class Scalar>
 class PairHorizontalProjection {
  public:
   explicit PairHorizontalProjection(Index rank)
-      : lines_(rank), from_a_(Matrix<double>::Zero(rank, rank)), from_b_(from_a_), product_(from_a_) {}
+      : lines_(rank), from_a_(rank, rank), from_b_(rank, rank), product_(rank, rank) {}
 
   void project(PairBlocks<Scalar>& a, PairBlocks<Scalar>& b, const PairMetric<A>& of_a,
                const PairMetric<A>& of_b) {

@@ -34,9 +34,9 @@ class SmallMap {
       : gram_(rank),
         root_inverse_(rank),
         product_(rank),
-        square_(Matrix<double>::Zero(rank, rank)),
-        k_(square_),
-        work_(square_),
+        square_(rank, rank),
+        k_(rank, rank),
+        work_(rank, rank),
         r_(Matrix<Scalar>::Zero(rank, rank)),
         workspace_({rank, rank}) {}
 

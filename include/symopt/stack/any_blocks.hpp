@@ -172,7 +172,7 @@ class BlocksOf final : public AnyBlocks<Scalar> {
   /// The number of blocks that step side by side. A rule with a state of its own may not be called from
   /// several threads.
   static std::size_t count_of_slots(const BlocksPlan& plan) {
-    if (is_stateful || !std::ranges::all_of(plan.shapes, is_small)) return 1;
+    if (is_stateful || !std::all_of(plan.shapes.begin(), plan.shapes.end(), is_small)) return 1;
     const auto threads = static_cast<std::size_t>(kernel::thread_count());
     return std::clamp<std::size_t>(plan.held.size(), 1, threads);
   }

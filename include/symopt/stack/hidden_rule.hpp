@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/optimizer/rule_form.hpp>
+#include <symopt/optimizer/form_writer.hpp>
 #include <symopt/stack/any_blocks.hpp>
 #include <symopt/stack/pair_side.hpp>
 #include <symopt/stack/stack_options.hpp>
@@ -27,8 +27,10 @@ struct HiddenRule {
   std::function<double(Scale, Shape)> scale_factor;
   /// The nominal root mean square of the direction's entries there, where the rule states it.
   std::function<std::optional<double>(Shape)> root_mean_square;
-  /// The rule as data, for steps by other means than blocks.
-  std::function<form::Rule()> form;
+  /// The rule for write_form, one object for all copies of the role.
+  std::shared_ptr<const void> rule;
+  /// Writes the rule as data, for steps by other means than blocks; false where its form is not known.
+  bool (*write_form)(const void* rule, FormWriter& writer);
   /// Of one block of a pair.
   std::optional<PairSide> side{};
 };

@@ -4,6 +4,7 @@
 #include <symopt/abi.hpp>
 
 #include <algorithm>
+#include <concepts>
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -102,7 +103,8 @@ class NumberedNames {
 };
 
 /// "parameter 'head'", "parameters 'layers.[0-27].up' (28), 'head'"; after ten of these how many more.
-inline std::string listed(const std::vector<std::string>& names) {
+/// A template, so that only who reports compiles it.
+std::string listed(const std::same_as<std::vector<std::string>> auto& names) {
   std::vector<NumberedNames> gathered;
   std::unordered_map<std::string, std::size_t> places;
   for (const std::string& name : names) {

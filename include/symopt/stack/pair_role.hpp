@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/pair/form_of_pair.hpp>
+#include <symopt/pair/write_pair_form.hpp>
 #include <symopt/stack/pair_link.hpp>
 #include <symopt/stack/role.hpp>
 
@@ -65,10 +65,12 @@ HiddenRule<Scalar> hidden_half(const std::shared_ptr<PairLink<Rule, Scalar>>& li
           },
           .scale_factor = [link](Scale scale, Shape) { return pair_scale_factor(scale, link->shape()); },
           .root_mean_square = [](Shape) { return std::optional<double>(); },
-          .form =
-              [link] {
-                const Index rank = link->half(0).shapes.front().cols;
-                return form_of_pair(link->rule(), link->options(), rank);
+          .rule = link,
+          .write_form =
+              [](const void* any, FormWriter& writer) {
+                const auto& own = *static_cast<const PairLink<Rule, Scalar>*>(any);
+                const Index rank = own.half(0).shapes.front().cols;
+                return write_pair_form(own.rule(), own.options(), rank, writer);
               },
           .side = side};
 }

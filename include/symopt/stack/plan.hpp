@@ -19,8 +19,9 @@ namespace symopt { inline namespace SYMOPT_ABI {
 
 namespace detail {
 
-/// "16 of 128x1024": blocks of one shape are counted, wherever they are.
-inline std::string blocks_text(const std::vector<Shape>& shapes) {
+/// "16 of 128x1024": blocks of one shape are counted, wherever they are. A template, so that only who makes a
+/// plan compiles it.
+std::string blocks_text(const std::same_as<std::vector<Shape>> auto& shapes) {
   std::vector<std::pair<Shape, std::size_t>> counts;
   for (const Shape shape : shapes) {
     const auto found = std::ranges::find(counts, shape, [](const auto& count) { return count.first; });

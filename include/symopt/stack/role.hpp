@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/optimizer/form_of_rule.hpp>
 #include <symopt/optimizer/rule_traits.hpp>
+#include <symopt/optimizer/write_form.hpp>
 #include <symopt/stack/parameter.hpp>
 #include <symopt/stack/role_rule.hpp>
 #include <symopt/stack/stack_options.hpp>
@@ -111,7 +111,11 @@ class BasicRole {
         .scale_factor = [rule](Scale scale,
                                Shape block) { return detail::scale_factor_of(rule, scale, block); },
         .root_mean_square = [rule](Shape block) { return detail::nominal_size(rule, block); },
-        .form = [form = detail::form_of_rule(rule)] { return form; }};
+        .rule = std::make_shared<const Rule>(rule),
+        .write_form =
+            [](const void* any, detail::FormWriter& writer) {
+              return detail::write_form(*static_cast<const Rule*>(any), writer);
+            }};
   }
 
   std::optional<OptimizerOptions> options_;

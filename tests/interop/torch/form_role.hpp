@@ -58,7 +58,11 @@ symopt::BasicRole<Scalar> form_role(const Rule& rule, symopt::OptimizerOptions o
             return symopt::detail::scale_factor_of(rule, scale, shape);
           },
       .root_mean_square = [](symopt::Shape) { return std::optional<double>(); },
-      .form = [rule] { return symopt::detail::form_of_rule(rule); }};
+      .rule = std::make_shared<const Rule>(rule),
+      .write_form =
+          [](const void* any, symopt::detail::FormWriter& writer) {
+            return symopt::detail::write_form(*static_cast<const Rule*>(any), writer);
+          }};
   return {std::move(hidden), std::move(options), std::move(layout)};
 }
 

@@ -588,7 +588,7 @@ TEST_CASE("hard blocks of floats keep the band of polar factors") {
           at::from_blob(input.value.data(), {1, shape.rows, shape.cols}, at::kDouble).to(at::kFloat);
       const double norm = at::linalg_vector_norm(block.to(at::kDouble), 2).item<double>();
       const at::Tensor factor =
-          interop::detail::polar_factors(moved(block), {symopt::detail::form::Minimax{3}})
+          interop::detail::polar_factors(moved(block), {interop::detail::form::Minimax{3}})
               .cpu()
               .to(at::kDouble)[0];
       REQUIRE(factor.isfinite().all().item<bool>());

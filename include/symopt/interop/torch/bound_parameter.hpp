@@ -2,8 +2,8 @@
 #pragma once
 
 #include <symopt/interop/torch/block_run.hpp>
+#include <symopt/interop/torch/rule_form.hpp>
 #include <symopt/kernel/coefficients.hpp>
-#include <symopt/optimizer/rule_form.hpp>
 #include <symopt/stack/parameter.hpp>
 
 #include <ATen/ATen.h>
@@ -20,8 +20,8 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace interop { namespace d
 /// parts of the arrays of their batches. Views are made when memory is bound, not in every step.
 class BoundParameter {
  public:
-  BoundParameter(symopt::detail::form::Rule of_blocks, bool has_flat_batches,
-                 std::vector<BlockRun> of_weights, at::Tensor existing_rows)
+  BoundParameter(form::Rule of_blocks, bool has_flat_batches, std::vector<BlockRun> of_weights,
+                 at::Tensor existing_rows)
       : rule(std::move(of_blocks)),
         runs(std::move(of_weights)),
         selected_rows(std::move(existing_rows)),
@@ -35,7 +35,7 @@ class BoundParameter {
     }
   }
 
-  symopt::detail::form::Rule rule;
+  form::Rule rule;
   std::vector<BlockRun> runs;                            ///< of the rows that exist, where these come first
   at::Tensor selected_rows;                              ///< those that exist, where they do not
   std::vector<std::size_t> first_blocks{};               ///< the number of the first block of each run

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <symopt/error.hpp>
+#include <symopt/interop/torch/rule_form.hpp>
 #include <symopt/matrix.hpp>
-#include <symopt/optimizer/rule_form.hpp>
 #include <symopt/side.hpp>
 
 #include <string>
@@ -14,9 +14,7 @@
 namespace symopt { inline namespace SYMOPT_ABI { namespace interop { namespace detail {
 
 /// Throws Error that names the parameter unless the heads that stages see fill a block of that shape.
-inline void require_heads(const std::vector<symopt::detail::form::Stage>& stages, Shape block,
-                          const std::string& name) {
-  namespace form = symopt::detail::form;
+inline void require_heads(const std::vector<form::Stage>& stages, Shape block, const std::string& name) {
   for (const form::Stage& stage : stages) {
     if (const auto* dual = std::get_if<form::Nested<form::DualNorm>>(&stage)) {
       require_heads((*dual)->stages, block, name);
@@ -31,8 +29,7 @@ inline void require_heads(const std::vector<symopt::detail::form::Stage>& stages
   }
 }
 /// Throws Error that names the parameter unless the heads of a rule fill a block of that shape.
-inline void require_heads(const symopt::detail::form::Rule& rule, Shape block, const std::string& name) {
-  namespace form = symopt::detail::form;
+inline void require_heads(const form::Rule& rule, Shape block, const std::string& name) {
   if (const auto* map = std::get_if<form::Map>(&rule.value)) require_heads(map->stages, block, name);
   if (const auto* adaptive = std::get_if<form::Adaptive>(&rule.value))
     for (const auto& [side, size] :

@@ -2,9 +2,9 @@
 #pragma once
 
 #include <symopt/interop/torch/polar_factor.hpp>
+#include <symopt/interop/torch/rule_form.hpp>
 #include <symopt/kernel/adamw.hpp>
 #include <symopt/optimizer/root_renewal.hpp>
-#include <symopt/optimizer/rule_form.hpp>
 #include <symopt/side.hpp>
 
 #include <ATen/ATen.h>

@@ -3,7 +3,7 @@
 
 #include <symopt/error.hpp>
 #include <symopt/interop/torch/polar_factor.hpp>
-#include <symopt/optimizer/rule_form.hpp>
+#include <symopt/interop/torch/rule_form.hpp>
 
 #include <ATen/ATen.h>
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <symopt/interop/torch/polar_factor.hpp>
-#include <symopt/optimizer/rule_form.hpp>
+#include <symopt/interop/torch/rule_form.hpp>
 
 #include <ATen/ATen.h>
 

@@ -3,7 +3,7 @@
 
 #include <symopt/interop/torch/map_stages.hpp>
 #include <symopt/interop/torch/pair_metric.hpp>
-#include <symopt/optimizer/rule_form.hpp>
+#include <symopt/interop/torch/rule_form.hpp>
 
 #include <ATen/ATen.h>
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <symopt/error.hpp>
-#include <symopt/optimizer/rule_form.hpp>
+#include <symopt/interop/torch/rule_form.hpp>
 #include <symopt/polar/minimax_map.hpp>
 #include <symopt/polar/zolotarev_coefficients.hpp>
 #include <symopt/side.hpp>
@@ -22,8 +22,6 @@
 // Polar factors of batches of blocks, batch x m x n, by libtorch's operations: the maps of polar/, on any
 // device, without a look at a number by the host.
 namespace symopt { inline namespace SYMOPT_ABI { namespace interop { namespace detail {
-
-namespace form = symopt::detail::form;
 
 /// The unit of roundoff of a scalar, as epsilon() has it.
 inline double roundoff_of(at::ScalarType type) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/optimizer/rule_form.hpp>
+#include <symopt/interop/torch/rule_form.hpp>
 #include <symopt/polar/quintic.hpp>
 
 #include <utility>
@@ -20,8 +20,7 @@ enum class PolarProducts { as_weights, bfloat16 };
 
 namespace detail {
 
-inline std::vector<symopt::detail::form::Stage> in_bfloat16(std::vector<symopt::detail::form::Stage> stages) {
-  namespace form = symopt::detail::form;
+inline std::vector<form::Stage> in_bfloat16(std::vector<form::Stage> stages) {
   for (form::Stage& stage : stages) {
     if (auto* polar = std::get_if<form::PolarFactor>(&stage)) {
       if (std::holds_alternative<form::Minimax>(polar->method))
@@ -37,8 +36,7 @@ inline std::vector<symopt::detail::form::Stage> in_bfloat16(std::vector<symopt::
 }
 
 /// A rule with the products of its polar factors in bfloat16.
-inline symopt::detail::form::Rule with_products_in_bfloat16(symopt::detail::form::Rule rule) {
-  namespace form = symopt::detail::form;
+inline form::Rule with_products_in_bfloat16(form::Rule rule) {
   if (auto* map = std::get_if<form::Map>(&rule.value)) map->stages = in_bfloat16(std::move(map->stages));
   if (auto* pair = std::get_if<form::Pair>(&rule.value)) pair->stages = in_bfloat16(std::move(pair->stages));
   return rule;

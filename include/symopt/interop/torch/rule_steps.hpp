@@ -3,10 +3,10 @@
 
 #include <symopt/interop/torch/full_moments.hpp>
 #include <symopt/interop/torch/map_stages.hpp>
+#include <symopt/interop/torch/rule_form.hpp>
 #include <symopt/kernel/adamw.hpp>
 #include <symopt/kernel/coefficients.hpp>
 #include <symopt/optimizer/moment_state.hpp>
-#include <symopt/optimizer/rule_form.hpp>
 
 #include <ATen/ATen.h>
 

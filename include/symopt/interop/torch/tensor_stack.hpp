@@ -5,6 +5,7 @@
 #include <symopt/interop/torch/batch.hpp>
 #include <symopt/interop/torch/bound_parameter.hpp>
 #include <symopt/interop/torch/form_heads.hpp>
+#include <symopt/interop/torch/form_of_rule.hpp>
 #include <symopt/interop/torch/linear_algebra.hpp>
 #include <symopt/interop/torch/pair_batch.hpp>
 #include <symopt/interop/torch/polar_products.hpp>
@@ -61,7 +62,7 @@ class TensorStack : private BasicLayerwiseOptimizer<Scalar> {
     Base::add(name, role, tensor_view<Scalar>(tensor), std::nullopt);
     try {
       const Parameter& parameter = this->parameters_.find(name);
-      const symopt::detail::form::Rule rule = form_of(parameter);
+      const form::Rule rule = form_of(parameter);
       const auto blocks = existing(parameter.weights().values, parameter);
       for (const auto& block : blocks) require_heads(rule, symopt::detail::shape_of(block), name);
       at::Tensor selected;
@@ -203,7 +204,7 @@ class TensorStack : private BasicLayerwiseOptimizer<Scalar> {
     pair_batches_.clear();
     for (const LinkedParameters& link : links) {
       if (link.a.empty() || link.b.empty()) continue;  // refused by a step
-      const auto& pair = std::get<symopt::detail::form::Pair>(link.a.front()->rule.value);
+      const auto& pair = std::get<form::Pair>(link.a.front()->rule.value);
       const auto batch =
           std::ranges::find_if(pair_batches_, [&](const PairBatch& each) { return each.takes(pair, link); });
       if (batch != pair_batches_.end()) {
@@ -216,11 +217,8 @@ class TensorStack : private BasicLayerwiseOptimizer<Scalar> {
   }
 
  private:
-  symopt::detail::form::Rule form_of(const Parameter& parameter) const {
-    namespace form = symopt::detail::form;
-    const auto& make = parameter.rule().form;
-    form::Rule rule;
-    if (make) rule = make();
+  form::Rule form_of(const Parameter& parameter) const {
+    form::Rule rule = form_of_rule(parameter.rule());
     symopt::detail::require(!std::holds_alternative<form::Unknown>(rule.value), {parameter.name()}, [&] {
       const std::string remedy = parameter.blocks().is_paired()
                                      ? "an algebra of your own steps in CPU memory alone; its normalization "
@@ -255,7 +253,7 @@ class TensorStack : private BasicLayerwiseOptimizer<Scalar> {
 
   static BatchKey key_of(const Parameter& parameter, const BoundParameter& bound, std::size_t run) {
     const kernel::StepCoefficients c = symopt::detail::step_coefficients(parameter.options(), 0, 1);
-    const bool maps = std::holds_alternative<symopt::detail::form::Map>(bound.rule.value);
+    const bool maps = std::holds_alternative<form::Map>(bound.rule.value);
     const bool is_flat = is_entrywise(bound.rule);
     return {.rule = bound.rule,
             .device = bound.weights().device(),

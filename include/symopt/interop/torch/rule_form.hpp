@@ -2,6 +2,7 @@
 #pragma once
 
 #include <symopt/divisor.hpp>
+#include <symopt/optimizer/form_writer.hpp>
 #include <symopt/polar/quintic.hpp>
 #include <symopt/side.hpp>
 
@@ -12,15 +13,8 @@
 #include <variant>
 #include <vector>
 
-/// \cond a class of libtorch, here by name alone
-namespace at {
-class Tensor;
-}  // namespace at
-/// \endcond
-
-// A rule as data: its stages and their options without their types, for whoever computes steps by other means
-// than the kernels of this library. Found by form_of_rule.
-namespace symopt { inline namespace SYMOPT_ABI { namespace detail { namespace form {
+// A rule as data: its stages and their options without their types. Found by form_of_rule.
+namespace symopt { inline namespace SYMOPT_ABI { namespace interop { namespace detail { namespace form {
 
 /// P: subtracts the mean row (left), the mean column (right), both or nothing.
 struct Projection {
@@ -46,6 +40,14 @@ struct LineNorm {
   Divisor divisor = Divisor::norm_plus_eps;
 
   friend bool operator==(const LineNorm&, const LineNorm&) = default;
+};
+
+/// The place of what is a user's own: the rule of a role, and which one it is of those in it. Two of them are
+/// alike only there.
+struct Origin {
+  std::shared_ptr<const void> rule;
+  int number;
+  friend bool operator==(const Origin&, const Origin&) = default;
 };
 
 /// The ways to a polar factor, as in polar/.
@@ -76,20 +78,18 @@ struct Exact {
 /// One of a user's with a member torch_apply.
 class TorchPolar {
  public:
-  template <class Method>
-  explicit TorchPolar(const Method& method)
-      : method_(std::make_shared<const Method>(method)),
-        apply_([](const void* any, at::Tensor& blocks, Side gram_side) {
-          static_cast<const Method*>(any)->torch_apply(blocks, gram_side);
-        }) {}
+  using Apply = symopt::detail::FormWriter::PolarApply;
+  TorchPolar(Origin origin, std::shared_ptr<const void> method, Apply apply)
+      : origin_(std::move(origin)), method_(std::move(method)), apply_(apply) {}
 
   /// blocks, batch x m x n, <- their polar factors.
   void operator()(at::Tensor& blocks, Side gram_side) const { apply_(method_.get(), blocks, gram_side); }
-  friend bool operator==(const TorchPolar& a, const TorchPolar& b) { return a.method_ == b.method_; }
+  friend bool operator==(const TorchPolar& a, const TorchPolar& b) { return a.origin_ == b.origin_; }
 
  private:
+  Origin origin_;
   std::shared_ptr<const void> method_;
-  void (*apply_)(const void*, at::Tensor&, Side);
+  Apply apply_;
 };
 using PolarMethod = std::variant<Minimax, Zolotarev, Iteration, Exact, TorchPolar>;
 ///@}
@@ -104,19 +104,18 @@ struct PolarFactor {
 /// A map of a user's with a member torch_apply.
 class TorchMap {
  public:
-  template <class Map>
-  explicit TorchMap(const Map& map)
-      : map_(std::make_shared<const Map>(map)), apply_([](const void* any, at::Tensor& blocks) {
-          static_cast<const Map*>(any)->torch_apply(blocks);
-        }) {}
+  using Apply = symopt::detail::FormWriter::MapApply;
+  TorchMap(Origin origin, std::shared_ptr<const void> map, Apply apply)
+      : origin_(std::move(origin)), map_(std::move(map)), apply_(apply) {}
 
   /// blocks, batch x m x n, <- their images.
   void operator()(at::Tensor& blocks) const { apply_(map_.get(), blocks); }
-  friend bool operator==(const TorchMap& a, const TorchMap& b) { return a.map_ == b.map_; }
+  friend bool operator==(const TorchMap& a, const TorchMap& b) { return a.origin_ == b.origin_; }
 
  private:
+  Origin origin_;
   std::shared_ptr<const void> map_;
-  void (*apply_)(const void*, at::Tensor&);
+  Apply apply_;
 };
 
 struct DualNorm;
@@ -163,8 +162,7 @@ struct AdamW {
   friend bool operator==(const AdamW&, const AdamW&) = default;
 };
 
-/// The second moments of Adaptive.
-enum class Moments { entries, rows, columns, block, one_sided };
+using Moments = symopt::detail::FormWriter::Moments;
 
 struct Adaptive {
   Moments moments = Moments::entries;
@@ -198,4 +196,4 @@ struct Rule {
   friend bool operator==(const Rule&, const Rule&) = default;
 };
 
-}}}}  // namespace symopt::detail::form
+}}}}}  // namespace symopt::interop::detail::form

@@ -8,17 +8,15 @@
 #include <symopt/normalization/per_head.hpp>
 #include <symopt/normalization/row_norm.hpp>
 #include <symopt/normalization/spectral.hpp>
+#include <symopt/optimizer/form_writer.hpp>
 #include <symopt/optimizer/moments.hpp>
 #include <symopt/optimizer/one_sided_within.hpp>
-#include <symopt/optimizer/rule_form.hpp>
 #include <symopt/optimizer/rule_traits.hpp>
 #include <symopt/polar/automatic.hpp>
 #include <symopt/polar/minimax_method.hpp>
 
 #include <concepts>
-#include <optional>
-#include <utility>
-#include <vector>
+#include <memory>
 
 namespace symopt { inline namespace SYMOPT_ABI {
 
@@ -53,11 +51,6 @@ concept HasTorchApply = requires(const Map& map, at::Tensor& blocks) {
   map.torch_apply(blocks);
 };
 
-template <class Projection>
-constexpr form::Projection form_of_projection() {
-  return {Projection::projects(Side::left), Projection::projects(Side::right)};
-}
-
 /// A way to a polar factor of a user's that computes itself by libtorch's operations: a member
 ///   void torch_apply(at::Tensor& blocks, Side gram_side) const
 template <class Method>
@@ -65,106 +58,107 @@ concept HasTorchPolar = requires(const Method& method, at::Tensor& blocks) {
   method.torch_apply(blocks, Side::left);
 };
 
-/// A way to a polar factor as data; nothing for one that is only known by its code. Types derived from those
-/// of the library, here and below, are the user's own.
+/// Writes a polar factor; false for a method that is only known by its code. Types derived from those of the
+/// library, here and below, are the user's own.
 template <class Method>
-std::optional<form::PolarMethod> form_of_polar_method([[maybe_unused]] const Method& method) {
+bool write_polar_factor([[maybe_unused]] const Method& method, FormWriter::GramSide side,
+                        FormWriter& writer) {
   if constexpr (HasTorchPolar<Method>) {
-    return form::TorchPolar(method);
+    writer.torch_polar(side, std::make_shared<const Method>(method),
+                       [](const void* any, at::Tensor& blocks, Side gram_side) {
+                         static_cast<const Method*>(any)->torch_apply(blocks, gram_side);
+                       });
   } else if constexpr (std::same_as<Method, polar::Zolotarev>) {
-    return form::Zolotarev{method.terms, method.lower_bound, method.upper_bound};
+    writer.zolotarev(side, method.terms, method.lower_bound, method.upper_bound);
   } else if constexpr (std::same_as<Method, polar::NewtonSchulz> ||
                        std::same_as<Method, polar::PolarExpress>) {
-    return form::Iteration{method.steps, method.coefficients, method.safety, method.eps};
+    writer.iteration(side, method.steps, method.coefficients, method.safety, method.eps);
   } else if constexpr (std::same_as<Method, polar::GramNewtonSchulz>) {
-    return form::Iteration{method.steps, method.coefficients, method.safety, method.eps,
-                           method.restart_after};
+    writer.gram_iteration(side, method.steps, method.coefficients, method.safety, method.eps,
+                          method.restart_after);
   } else if constexpr (std::same_as<Method, polar::Exact>) {
-    return form::Exact{method.cutoff};
+    writer.exact(side, method.cutoff);
   } else if constexpr (std::same_as<Method, polar::Fast> || std::same_as<Method, polar::MinimaxMethod<2>>) {
-    return form::Minimax{2};
+    writer.minimax(side, 2);
   } else if constexpr (std::same_as<Method, DefaultPolar> || std::same_as<Method, polar::MinimaxMethod<3>>) {
-    return form::Minimax{3};
+    writer.minimax(side, 3);
   } else {
-    return std::nullopt;
+    return false;
   }
-}
-
-/// A polar factor through the Gram matrix of that side, of the shorter one where none is named.
-template <class Method>
-std::optional<form::Stage> form_of_polar_factor(const Method& method, std::optional<Side> gram_side) {
-  const auto form = form_of_polar_method(method);
-  if (!form) return std::nullopt;
-  return form::PolarFactor{*form, gram_side};
+  return true;
 }
 
 template <class Rule>
-std::optional<std::vector<form::Stage>> form_of_stages(const Rule& rule);
+bool write_stages(const Rule& rule, FormWriter& writer);
 
-/// A stage of the library as data: that of this type, and of no other.
+/// Writes a stage of the library: that of this type, and of no other; false for one that is only known by its
+/// code.
 ///@{
 template <class Stage>
 struct StageForm {
-  static std::optional<form::Stage> of(const Stage&) { return std::nullopt; }
+  static bool write(const Stage&, FormWriter&) { return false; }
 };
 template <>
 struct StageForm<Identity> {
-  static std::optional<form::Stage> of(const Identity&) { return form::Identity{}; }
+  static bool write(const Identity&, FormWriter& writer) { return writer.identity(), true; }
 };
 template <>
 struct StageForm<Sign> {
-  static std::optional<form::Stage> of(const Sign&) { return form::Sign{}; }
+  static bool write(const Sign&, FormWriter& writer) { return writer.sign(), true; }
 };
 template <>
 struct StageForm<FrobeniusNorm> {
-  static std::optional<form::Stage> of(const FrobeniusNorm&) { return form::FrobeniusNorm{}; }
+  static bool write(const FrobeniusNorm&, FormWriter& writer) { return writer.frobenius_norm(), true; }
 };
 template <>
 struct StageForm<RowNorm> {
-  static std::optional<form::Stage> of(const RowNorm& norm) {
-    return form::LineNorm{Side::left, norm.eps, norm.divisor};
+  static bool write(const RowNorm& norm, FormWriter& writer) {
+    return writer.line_norm(Side::left, norm.eps, norm.divisor), true;
   }
 };
 template <>
 struct StageForm<ColumnNorm> {
-  static std::optional<form::Stage> of(const ColumnNorm& norm) {
-    return form::LineNorm{Side::right, norm.eps, norm.divisor};
+  static bool write(const ColumnNorm& norm, FormWriter& writer) {
+    return writer.line_norm(Side::right, norm.eps, norm.divisor), true;
   }
 };
 template <Side... sides>
 struct StageForm<HorizontalProjection<sides...>> {
-  static std::optional<form::Stage> of(const HorizontalProjection<sides...>&) {
-    return form_of_projection<HorizontalProjection<sides...>>();
+  static bool write(const HorizontalProjection<sides...>& projection, FormWriter& writer) {
+    return writer.projection(projection.projects(Side::left), projection.projects(Side::right)), true;
   }
 };
 template <class Method>
 struct StageForm<Spectral<Method>> {
-  static std::optional<form::Stage> of(const Spectral<Method>& polar) {
-    return form_of_polar_factor(polar.method, std::nullopt);
+  static bool write(const Spectral<Method>& polar, FormWriter& writer) {
+    return write_polar_factor(polar.method, FormWriter::GramSide::shorter, writer);
   }
 };
 template <Side side, class Method>
 struct StageForm<OneSidedSpectral<side, Method>> {
-  static std::optional<form::Stage> of(const OneSidedSpectral<side, Method>& polar) {
-    return form_of_polar_factor(polar.method, side);
+  static bool write(const OneSidedSpectral<side, Method>& polar, FormWriter& writer) {
+    using enum FormWriter::GramSide;
+    return write_polar_factor(polar.method, side == Side::left ? left : right, writer);
   }
 };
 template <Side side, int size, class N>
 struct StageForm<PerHead<side, size, N>> {
-  static std::optional<form::Stage> of(const PerHead<side, size, N>& heads) {
-    auto stages = form_of_stages(heads.normalization);
-    if (!stages) return std::nullopt;
-    return form::Nested(form::PerHead{side, size, *std::move(stages)});
+  static bool write(const PerHead<side, size, N>& heads, FormWriter& writer) {
+    writer.begin_inner();
+    if (!write_stages(heads.normalization, writer)) return false;
+    writer.end_per_head(side, size);
+    return true;
   }
 };
 template <class N>
 struct StageForm<DualNorm<N>> {
   /// The members are those of DualNorm, which is only declared here.
   template <class Dual>
-  static std::optional<form::Stage> of(const Dual& dual) {
-    auto stages = form_of_stages(dual.normalization);
-    if (!stages) return std::nullopt;
-    return form::Nested(form::DualNorm{dual.alpha, *std::move(stages)});
+  static bool write(const Dual& dual, FormWriter& writer) {
+    writer.begin_inner();
+    if (!write_stages(dual.normalization, writer)) return false;
+    writer.end_dual_norm(dual.alpha);
+    return true;
   }
 };
 ///@}
@@ -181,25 +175,33 @@ template <class... Ns>
 inline constexpr bool is_composition<Then<Ns...>> = true;
 ///@}
 
-/// The stages of a rule with P between them, as derive_steps has them; nothing where one of them is no form.
+/// Writes a stage of the library, or a user's with a member torch_apply; false for any other.
+template <class Stage>
+bool write_stage(const Stage& stage, FormWriter& writer) {
+  if constexpr (HasTorchApply<Stage>) {
+    writer.torch_map(std::make_shared<const Stage>(stage), [](const void* any, at::Tensor& blocks) {
+      static_cast<const Stage*>(any)->torch_apply(blocks);
+    });
+    return true;
+  } else {
+    return StageForm<Stage>::write(stage, writer);
+  }
+}
+
+/// Writes the stages of a rule with P between them, as derive_steps has them; false, with a part of them
+/// written, where one of them has no form.
 template <class Rule>
-std::optional<std::vector<form::Stage>> form_of_stages(const Rule& rule) {
+bool write_stages(const Rule& rule, FormWriter& writer) {
   using Projection = projection_of_t<Rule>;
   constexpr bool is_projected = is_update<Rule> && !Projection::is_identity;
-  std::vector<form::Stage> stages;
   bool is_known = true, is_projected_last = is_projected;
-  const auto project = [&] { stages.emplace_back(form_of_projection<Projection>()); };
+  const auto project = [&] {
+    writer.projection(Projection::projects(Side::left), Projection::projects(Side::right));
+  };
   if (is_projected) project();
   const auto add = [&]<class Stage>(const Stage& stage) {
-    std::optional<form::Stage> form;
-    if constexpr (HasTorchApply<Stage>) {
-      form = form::TorchMap(stage);
-    } else {
-      form = StageForm<Stage>::of(stage);
-    }
-    is_known = is_known && form.has_value();
+    is_known = is_known && write_stage(stage, writer);
     if (!is_known) return;
-    stages.push_back(*std::move(form));
     is_projected_last = is_projected && !stays_horizontal<Projection, Stage>();
     if (is_projected_last) project();
   };
@@ -209,8 +211,7 @@ std::optional<std::vector<form::Stage>> form_of_stages(const Rule& rule) {
     for_each_stage(rule, add);
   }
   if (is_projected && !is_projected_last) project();
-  if (!is_known) return std::nullopt;
-  return stages;
+  return is_known;
 }
 
 template <class Rule>
@@ -219,36 +220,41 @@ template <class Group, class Moments>
 inline constexpr bool is_adaptive<Adaptive<Group, Moments>> = true;
 
 template <class Group, class Moments>
-form::Adaptive form_of_adaptive(const Adaptive<Group, Moments>& rule) {
-  form::Adaptive form{.beta1 = rule.beta1, .beta2 = rule.beta2, .eps = rule.eps, .every = rule.every};
+void write_adaptive(const Adaptive<Group, Moments>& rule, FormWriter& writer) {
+  using enum FormWriter::Moments;
+  const auto write = [&](FormWriter::Moments moments, int head_rows, int head_columns) {
+    writer.adaptive(moments, head_rows, head_columns, rule.beta1, rule.beta2, rule.eps, rule.every);
+  };
   if constexpr (std::same_as<Moments, moments::Entries>) {
-    form.moments = form::Moments::entries;
+    write(entries, 0, 0);
   } else if constexpr (std::same_as<Moments, moments::Rows>) {
-    form.moments = form::Moments::rows;
+    write(rows, 0, 0);
   } else if constexpr (std::same_as<Moments, moments::Columns>) {
-    form.moments = form::Moments::columns;
+    write(columns, 0, 0);
   } else if constexpr (std::same_as<Moments, moments::Block>) {
-    form.moments = form::Moments::block;
+    write(block, 0, 0);
   } else {
-    form.moments = form::Moments::one_sided;
-    form.head_rows = MomentsWithin<Group, Moments>::head_rows;
-    form.head_columns = MomentsWithin<Group, Moments>::head_columns;
+    using Within = MomentsWithin<Group, Moments>;
+    write(one_sided, Within::head_rows, Within::head_columns);
   }
-  return form;
 }
 
-/// A rule as data.
+/// Writes a rule as data; false, with a part of it written, for one that is only known by its code.
 template <class Rule>
-form::Rule form_of_rule(const Rule& rule) {
-  form::Rule form{.projection = form_of_projection<projection_of_t<Rule>>()};
+bool write_form(const Rule& rule, FormWriter& writer) {
+  using Projection = projection_of_t<Rule>;
+  writer.group_projection(Projection::projects(Side::left), Projection::projects(Side::right));
   if constexpr (std::same_as<Rule, AdamW>) {
-    form.value = form::AdamW{rule.beta1, rule.beta2, rule.eps};
+    writer.adamw(rule.beta1, rule.beta2, rule.eps);
+    return true;
   } else if constexpr (is_adaptive<Rule>) {
-    form.value = form_of_adaptive(rule);
-  } else if constexpr (!requires { typename Rule::template State<float>; }) {
-    if (auto stages = form_of_stages(rule)) form.value = form::Map{*std::move(stages)};
+    write_adaptive(rule, writer);
+    return true;
+  } else if constexpr (requires { typename Rule::template State<float>; }) {
+    return false;
+  } else {
+    return write_stages(rule, writer);
   }
-  return form;
 }
 
 }  // namespace detail
