@@ -5,6 +5,7 @@
 #include <symopt/group/algebra/full.hpp>
 #include <symopt/pair/pair_blocks.hpp>
 #include <symopt/pair/root_inverse.hpp>
+#include <symopt/pair/square_product.hpp>
 #include <symopt/pair/symmetric_root.hpp>
 
 #include <concepts>
@@ -16,10 +17,11 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 template <class A>
 struct DenseMetricScratch {
   DenseMetricScratch(Index most_lines, Index rank, Index least_size = 0)
-      : lines(std::max((most_lines + rank) * rank, least_size)), root_inverse(rank) {}
+      : lines(std::max((most_lines + rank) * rank, least_size)), root_inverse(rank), product(rank) {}
 
   kernel::Buffer<double> lines;  ///< and whatever else is needed when no lines are
   RootInverse<double> root_inverse;
+  SquareProduct product;
 };
 
 /// J with J J^T = Pi(sum of B^T B)^+ for an algebra whose elements are r x r matrices, in double: the inverse
@@ -63,12 +65,9 @@ class DenseMetric {
     rank_ = size;
     if (own.has_gram_) {
       const double squared = damping * damping;
+      scratch.product.multiply_transposed(partner.j_, partner.j_, j_);
       for (Index i = 0; i < size; ++i)
-        for (Index j = 0; j <= i; ++j) {
-          double sum = 0;
-          for (Index k = 0; k < size; ++k) sum += partner.j_(i, k) * partner.j_(j, k);
-          j_(i, j) = j_(j, i) = own.gram_(i, j) + squared * sum;
-        }
+        for (Index j = 0; j <= i; ++j) j_(i, j) = j_(j, i) = own.gram_(i, j) + squared * j_(i, j);
       if (scratch.root_inverse.invert_gram(j_)) return;
     }
     const MatrixRef<double> lines = gathered(side, size, scratch);

@@ -142,10 +142,13 @@ class PairStep {
   bool read() {
     std::atomic<bool> passes = true;
     if constexpr (Map::is_small) {
-      const auto lines = next_momentum([&](bool passed) {
-        if (!passed) passes.store(false, std::memory_order_relaxed);
-      });
-      map_.read(a_.blocks, b_.blocks, lines);
+      map_.read(a_.blocks, b_.blocks,
+                [&](const PairBlocks<float>& blocks, std::size_t direction, kernel::Range range,
+                    DirectionLines scratch) {
+                  if (!sweep_of(blocks, direction).begin(range, scratch))
+                    passes.store(false, std::memory_order_relaxed);
+                  return scratch;
+                });
     } else {
       for (const Side* side : {&a_, &b_})
         for (const PairSweep<Scalar>& sweep : side->sweeps)
@@ -155,14 +158,6 @@ class PairStep {
     }
     return passes;
   }
-  auto next_momentum(auto report) const {
-    return [this, report](const PairBlocks<float>& blocks, std::size_t direction, kernel::Range lines,
-                          DirectionLines scratch) {
-      report(sweep_of(blocks, direction).begin(lines, scratch));
-      return scratch;
-    };
-  }
-
   /// Directions that the map left to its second sweep, to their memory.
   void write_directions() {
     if constexpr (Map::is_small) {
@@ -193,22 +188,28 @@ class PairStep {
     return true;
   }
 
+  /// The second sweep, and blocks whose directions are in memory.
   void move() {
     if constexpr (Map::is_small)
       if (!map_.is_horizontal()) {
-        const auto lines = [this](const PairBlocks<float>& blocks, std::size_t direction, kernel::Range range,
-                                  DirectionLines scratch) {
-          if (!is_left_to_sweep(blocks, direction)) return Map::in_memory(blocks, direction, range, scratch);
-          sweep_of(blocks, direction).begin(range, scratch);
-          return scratch;
-        };
-        map_.write(a_.blocks, b_.blocks, lines,
-                   [this](const PairBlocks<float>& blocks, std::size_t direction, kernel::Range range,
-                          DirectionLines at) { sweep_of(blocks, direction).finish(range, at); });
-        return;
+        map_.write(
+            a_.blocks, b_.blocks,
+            [this](const PairBlocks<float>& blocks, std::size_t direction, kernel::Range range,
+                   DirectionLines scratch) {
+              if (is_left_to_sweep(blocks, direction)) sweep_of(blocks, direction).advance(range, scratch);
+              return scratch;
+            },
+            [this](const PairBlocks<float>& blocks, std::size_t direction, kernel::Range range,
+                   DirectionLines at) {
+              if (is_left_to_sweep(blocks, direction)) sweep_of(blocks, direction).move(range, at);
+            });
       }
     for (const Side* side : {&a_, &b_})
-      for (const PairSweep<Scalar>& sweep : side->sweeps) sweep.finish();
+      for (std::size_t k = 0; k < side->sweeps.size(); ++k) {
+        if constexpr (Map::is_small)
+          if (!map_.is_horizontal() && is_left_to_sweep(side->blocks, k)) continue;
+        side->sweeps[k].finish();
+      }
   }
 
   Map map_;

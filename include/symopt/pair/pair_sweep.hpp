@@ -87,6 +87,19 @@ class PairSweep {
     return !marks.any() || !is_checked();
   }
 
+  /// The same without a check, and the momentum advances.
+  void advance(kernel::Range lines, const auto& to) const {
+    using L = kernel::Lanes<Scalar>;
+    const kernel::Average<Scalar> average(input_->coefficients);
+    kernel::sweep(
+        rows(lines), columns(lines),
+        [=](L g, L& m, L& d) SYMOPT_INLINE_LAMBDA {
+          m = average.next(m, g);
+          d = average.nesterov_momentum(m, g);
+        },
+        kernel::in(streams_.gradient), kernel::inout(streams_.momentum), kernel::out(part(lines, to)));
+  }
+
   /// Tests whether the direction, by its entries or by a bound on them, leaves the weights in range.
   ///@{
   bool is_harmless_step() const { return !is_checked() || is_harmless(input_->coefficients, direction_); }
@@ -97,20 +110,15 @@ class PairSweep {
 
   /// Moves weights and momentum.
   void finish() const { kernel::move_along<Scalar>(streams_, input_->coefficients, direction_, nullptr); }
-  /// Some lines of them, with the direction in memory of its own.
-  void finish(kernel::Range lines, const auto& direction) const {
+  /// Moves some lines of the weights, by a direction in memory of its own.
+  void move(kernel::Range lines, const auto& direction) const {
     using L = kernel::Lanes<Scalar>;
     const kernel::StepCoefficients& c = input_->coefficients;
-    const kernel::Average<Scalar> average(c);
     const L keep(static_cast<Scalar>(1.0 - c.decay)), minus_step_size(static_cast<Scalar>(-c.step_size));
     kernel::sweep(
         rows(lines), columns(lines),
-        [=](L g, L& m, L d, L& w) SYMOPT_INLINE_LAMBDA {
-          m = average.next(m, g);
-          w = kernel::moved(w, keep, minus_step_size, d);
-        },
-        kernel::in(streams_.gradient), kernel::inout(streams_.momentum), kernel::in(part(lines, direction)),
-        kernel::inout(streams_.weights));
+        [=](L d, L& w) SYMOPT_INLINE_LAMBDA { w = kernel::moved(w, keep, minus_step_size, d); },
+        kernel::in(part(lines, direction)), kernel::inout(streams_.weights));
   }
 
  private:

@@ -3,8 +3,8 @@
 
 #include <symopt/normalization/frobenius_norm.hpp>
 #include <symopt/normalization/spectral.hpp>
-#include <symopt/pair/line_product.hpp>
 #include <symopt/pair/root_inverse.hpp>
+#include <symopt/pair/square_product.hpp>
 #include <symopt/scaling.hpp>
 
 #include <algorithm>
@@ -41,6 +41,7 @@ class SmallMap {
  public:
   explicit SmallMap(Index rank)
       : root_inverse_(rank),
+        product_(rank),
         square_(Matrix<double>::Zero(rank, rank)),
         k_(square_),
         work_(square_),
@@ -55,20 +56,21 @@ class SmallMap {
     to.is_known = false;
     double longest = 0;
     for (Index i = 0; i < size; ++i) longest = std::max(longest, gram(i, i));
-    multiply(gram, j, work_);                // G J
-    multiply_transposed(j, work_, square_);  // T = J^T G J
-    k_ = square_;
-    if (!root_inverse_.invert_gram(k_)) return;
-    multiply_transposed(k_, square_, work_);  // R = K^T T
-    if (!is_in_range(work_)) return;
-    for (Index i = 0; i < work_.size(); ++i) r_.data()[i] = static_cast<Scalar>(work_.data()[i]);
-    apply_map<Normalization, Scalar>(normalization, r_, workspace_);
-    for (Index i = 0; i < work_.size(); ++i) work_.data()[i] = static_cast<double>(r_.data()[i]);
-    multiply(k_, work_, square_);
-    multiply(j, square_, work_);
     for (Index i = 0; i < size; ++i)
       for (Index c = 0; c < size; ++c) k_(i, c) = j(c, i);
-    multiply(work_, k_, square_);  // C
+    product_.multiply(gram, j, work_);      // G J
+    product_.multiply(k_, work_, square_);  // T = J^T G J
+    k_ = square_;
+    if (!root_inverse_.invert_gram(k_)) return;
+    product_.multiply(square_, k_, work_);  // R^T = T K
+    if (!is_in_range(work_)) return;
+    for (Index i = 0; i < size; ++i)
+      for (Index c = 0; c < size; ++c) r_(i, c) = static_cast<Scalar>(work_(c, i));
+    apply_map<Normalization, Scalar>(normalization, r_, workspace_);
+    for (Index i = 0; i < work_.size(); ++i) work_.data()[i] = static_cast<double>(r_.data()[i]);
+    product_.multiply(k_, work_, square_);
+    product_.multiply(j, square_, work_);
+    product_.multiply_transposed(work_, j, square_);  // C
     to.largest = 0;
     for (Index c = 0; c < size; ++c) {
       double sum = 0;  // no entry of a column exceeds its norm
@@ -95,25 +97,8 @@ class SmallMap {
     return largest > 1 / most && largest < most;
   }
 
-  /// out <- a b.
-  static void multiply(const Matrix<double>& a, const Matrix<double>& b, Matrix<double>& out) {
-    std::fill(out.data(), out.data() + out.size(), 0.0);
-    for (Index i = 0; i < a.rows(); ++i)
-      for (Index k = 0; k < a.cols(); ++k) add_row(a(i, k), b, k, out, i);
-  }
-  /// out <- a^T b.
-  static void multiply_transposed(const Matrix<double>& a, const Matrix<double>& b, Matrix<double>& out) {
-    std::fill(out.data(), out.data() + out.size(), 0.0);
-    for (Index k = 0; k < a.rows(); ++k)
-      for (Index i = 0; i < a.cols(); ++i) add_row(a(k, i), b, k, out, i);
-  }
-  static void add_row(double factor, const Matrix<double>& b, Index row, Matrix<double>& out, Index to) {
-    const double* from = b.data() + row * b.cols();
-    double* into = out.data() + to * out.cols();
-    for (Index j = 0; j < b.cols(); ++j) into[j] += factor * from[j];
-  }
-
   RootInverse<double> root_inverse_;
+  SquareProduct product_;
   Matrix<double> square_, k_, work_;
   Matrix<Scalar> r_;
   workspace_t<Normalization, Scalar> workspace_;
