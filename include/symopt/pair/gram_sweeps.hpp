@@ -127,9 +127,9 @@ class GramSweeps {
     const Index threads = is_shared ? kernel::thread_count() : 1;
     Slabs slabs;
     const auto visit = [&](Index i) {
-      const Index share = (i * threads + threads - 1) / std::max<Index>(count, 1);
+      const Index share = (i * threads + threads - 1) / count;  // as SharedChunks has them
       const Index begin = count * share / threads, end = count * (share + 1) / threads;
-      const Index chunk = is_backwards && begin <= i && i < end ? begin + end - 1 - i : i;
+      const Index chunk = is_backwards ? begin + end - 1 - i : i;
       const bool is_a = chunk < a_.count;
       const int slab = slabs.take();
       work(is_a ? a : b, is_a ? a_[chunk] : b_[chunk - a_.count], memory + chunk * sums_size_,
