@@ -7,6 +7,7 @@
 #include <symopt/optimizer/adamw.hpp>
 #include <symopt/optimizer/adaptive.hpp>
 #include <symopt/optimizer/optimizer.hpp>
+#include <symopt/pair/pair_optimizer.hpp>
 #include <symopt/stack/layerwise_optimizer.hpp>
 #include <symopt/state/state.hpp>
 
@@ -176,6 +177,49 @@ TEST_CASE("one, two, three and eight threads give the same bits") {
   check<Adaptive<HiddenMatrix, moments::Block>>(plain);
   check<Adaptive<HiddenMatrix>>(plain);
   check<Update<LmHead, Then<RowNorm, FrobeniusNorm>>>();  // through the general step
+}
+
+/// The blocks of a pair, up m x r and down r x n, after two steps with that many threads; the gradient of one
+/// of them has rank 1 in the first step, so that its direction is found on all lines.
+template <int order>
+std::pair<Matrix<float>, Matrix<float>> pair_steps(PairShape shape, int threads, bool is_degenerate) {
+  omp_set_dynamic(0);
+  omp_set_num_threads(threads);
+  Random random(default_seed);
+  const auto [m, n, r] = shape;
+  Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, order>
+      up = gaussian_block({m, r}, random).cast<float>(),
+      down = gaussian_block({r, n}, random).cast<float>();
+  PairOptimizer<PairUpdate<LoraPair>> optimizer(m, n, r, options);
+  for (int step = 0; step < 2; ++step) {
+    Matrix<float> g_up = gaussian_block({m, r}, random).cast<float>();
+    const Matrix<float> g_down = gaussian_block({r, n}, random).cast<float>();
+    if (is_degenerate && step == 0) g_up.rightCols(r - 1).setZero();
+    optimizer.step(up, g_up, down.transpose(), g_down.transpose());
+  }
+  return {up, down};
+}
+
+TEST_CASE("pairs too, in either storage, by squares or on all lines") {
+  for (const PairShape& shape :
+       {PairShape{2100, 1500, 16}, PairShape{700, 3000, 33}, PairShape{5000, 900, 4}})
+    for (const bool is_degenerate : {false, true}) {
+      CAPTURE(symopt::to_string(shape));
+      CAPTURE(is_degenerate);
+      const auto rows = pair_steps<Eigen::RowMajor>(shape, 1, is_degenerate);
+      const auto columns = pair_steps<Eigen::ColMajor>(shape, 1, is_degenerate);
+      CHECK(relative_error(rows.first.cast<double>(), columns.first.cast<double>()) <= 1e-5);
+      CHECK(relative_error(rows.second.cast<double>(), columns.second.cast<double>()) <= 1e-5);
+      for (const int threads : {2, 3, 8}) {
+        CAPTURE(threads);
+        const auto again = pair_steps<Eigen::RowMajor>(shape, threads, is_degenerate);
+        CHECK(same_bits(again.first, rows.first));
+        CHECK(same_bits(again.second, rows.second));
+        const auto columns_again = pair_steps<Eigen::ColMajor>(shape, threads, is_degenerate);
+        CHECK(same_bits(columns_again.first, columns.first));
+        CHECK(same_bits(columns_again.second, columns.second));
+      }
+    }
 }
 
 TEST_CASE("a gradient that is not finite is found by whichever thread reads it") {

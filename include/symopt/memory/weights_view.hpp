@@ -79,6 +79,14 @@ class WeightsView {
   /// The numbers as they are, where they are in Scalar; null otherwise.
   const BlockView<Scalar>* values() const { return has_values() ? &values_ : nullptr; }
 
+  /// The numbers as one row of all of them, where they are in Scalar alone and lie without gaps; else null.
+  Scalar* values_without_gaps() const {
+    const bool is_plain = kind_ == Kind::values && values_.selected_rows == nullptr &&
+                          values_.rows.parts == 1 && values_.has_contiguous_rows() &&
+                          values_.rows.stride == values_.cols.size;
+    return is_plain ? values_.data : nullptr;
+  }
+
   /// The stride from a row to the next in memory, in entries.
   Index row_stride() const { return has_values() ? values_.rows.stride : bf16_.rows.stride; }
   /// The distance from a run in one row to that in another, in entries; 0 where windows onto them are copies.

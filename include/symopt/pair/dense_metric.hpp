@@ -3,9 +3,9 @@
 
 #include <symopt/group/algebra/elements.hpp>
 #include <symopt/group/algebra/full.hpp>
-#include <symopt/pair/line_products.hpp>
 #include <symopt/pair/pair_blocks.hpp>
 #include <symopt/pair/root_inverse.hpp>
+#include <symopt/pair/square_product.hpp>
 #include <symopt/pair/symmetric_root.hpp>
 
 #include <concepts>
@@ -16,12 +16,12 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 /// The memory that the metrics of a pair are found in, one after the other.
 template <class A>
 struct DenseMetricScratch {
-  DenseMetricScratch(Index most_lines, Index rank)
-      : lines((most_lines + rank) * rank), root_inverse(rank), gram(rank) {}
+  DenseMetricScratch(Index most_lines, Index rank, Index least_size = 0)
+      : lines(std::max((most_lines + rank) * rank, least_size)), root_inverse(rank), product(rank) {}
 
-  kernel::Buffer<double> lines;
+  kernel::Buffer<double> lines;  ///< and whatever else is needed when no lines are
   RootInverse<double> root_inverse;
-  LineGram<double> gram;
+  SquareProduct product;
 };
 
 /// J with J J^T = Pi(sum of B^T B)^+ for an algebra whose elements are r x r matrices, in double: the inverse
@@ -41,25 +41,24 @@ class DenseMetric {
   /// Of the blocks on one side.
   template <class Scalar>
   void compute(const PairBlocks<Scalar>& side, Scratch& scratch) {
+    has_gram_ = false;
     if constexpr (!std::same_as<A, algebra::Full>) {
       compute_by_factor(gathered(side, 0, scratch), roundoff<Scalar>);
     } else {
-      has_gram_ = std::same_as<Scalar, float>;
-      if (has_gram_) {
-        scratch.gram.clear();
-        for (const kernel::WeightsView<Scalar>& weights : side.weights)
-          scratch.gram.template add<Scalar>(
-              weights.shape(), side.rank_side,
-              [&](Index i, Index j, Index count, Scalar* to) { weights.read(i, j, count, to); });
-        scratch.gram.write(gram_);
-        j_ = gram_;
-        rank_ = j_.rows();
-        if (scratch.root_inverse.invert_gram(j_)) return;
-      }
-      has_gram_ = false;
       rank_ = scratch.root_inverse(gathered(side, 0, scratch), roundoff<Scalar>, j_);
     }
   }
+
+  /// Of the blocks on one side, of whose weights gram() is the Gram matrix; from that where it has digits
+  /// enough. For algebra::Full and floats.
+  template <class Scalar>
+  void compute_by_gram(const PairBlocks<Scalar>& side, Scratch& scratch) {
+    has_gram_ = true;
+    j_ = gram_;
+    rank_ = j_.rows();
+    if (!scratch.root_inverse.invert_gram(j_)) compute(side, scratch);
+  }
+  Matrix<double>& gram() { return gram_; }
 
   /// Of Pi(B^T B) + damping^2 Pi(A^T A)^-1, from the metrics of both sides; the blocks are those of B.
   template <class Scalar>
@@ -69,12 +68,9 @@ class DenseMetric {
     rank_ = size;
     if (own.has_gram_) {
       const double squared = damping * damping;
+      scratch.product.multiply_transposed(partner.j_, partner.j_, j_);
       for (Index i = 0; i < size; ++i)
-        for (Index j = 0; j <= i; ++j) {
-          double sum = 0;
-          for (Index k = 0; k < size; ++k) sum += partner.j_(i, k) * partner.j_(j, k);
-          j_(i, j) = j_(j, i) = own.gram_(i, j) + squared * sum;
-        }
+        for (Index j = 0; j <= i; ++j) j_(i, j) = j_(j, i) = own.gram_(i, j) + squared * j_(i, j);
       if (scratch.root_inverse.invert_gram(j_)) return;
     }
     const MatrixRef<double> lines = gathered(side, size, scratch);

@@ -13,7 +13,7 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
 /// The metrics of a pair need no memory besides their own.
 struct NoMetricScratch {
-  NoMetricScratch(Index, Index) {}
+  NoMetricScratch(Index, Index, Index = 0) {}
 };
 
 /// J with J J^T = Pi(sum of B^T B)^+ for an algebra whose positive elements are diagonal: a number for each

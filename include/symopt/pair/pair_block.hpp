@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/kernel/generic.hpp>
-#include <symopt/memory/oriented_buffer.hpp>
 #include <symopt/optimizer/kept_weights.hpp>
 #include <symopt/optimizer/state_fields.hpp>
 #include <symopt/optimizer/step_input.hpp>
 #include <symopt/optimizer/step_range.hpp>
 #include <symopt/pair/pair_map.hpp>
+#include <symopt/pair/pair_sweep.hpp>
 
+#include <atomic>
 #include <cmath>
 #include <cstddef>
 #include <string>
@@ -16,14 +16,6 @@
 #include <vector>
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
-
-/// The part of a step that belongs to one block of a pair.
-template <class Scalar>
-struct PairInput {
-  StepInput<Scalar> input;  ///< lines x rank; the gradient means nothing where there is none
-  kernel::OrientedBuffer<Scalar>* momentum;
-  bool has_gradient = true;  ///< without, the block is read, and stays
-};
 
 /// The blocks on one side of a pair in a step.
 template <class Scalar>
@@ -41,24 +33,28 @@ class PairStep {
  public:
   PairStep(const PairExtents& extents, bool is_horizontal)
       : map_(extents, is_horizontal),
-        directions_a_(memory(extents.shape.a(), extents.count_of_a)),
-        directions_b_(memory(extents.shape.b(), extents.count_of_b)) {
-    a_.weights.reserve(directions_a_.size());
-    a_.directions.reserve(directions_a_.size());
-    b_.weights.reserve(directions_b_.size());
-    b_.directions.reserve(directions_b_.size());
-  }
+        a_(extents.shape.a(), extents.count_of_a),
+        b_(extents.shape.b(), extents.count_of_b) {}
 
   /// One step of both sides: all directions, by the weights as they are, and then the weights. Returns false,
   /// and has changed nothing, where the gradients were to be checked and one is not finite, or so large, or a
   /// direction, that the step may leave the range.
   bool run(const Rule& rule, PairInputs<Scalar>& a, PairInputs<Scalar>& b, double damping) {
-    const bool passes_a = begin(a, a_, directions_a_), passes_b = begin(b, b_, directions_b_);
-    if (!passes_a || !passes_b) return false;
-    map_.apply(rule.normalization(), a_, b_, damping);
-    if (!is_harmless_step(a, a_) || !is_harmless_step(b, b_)) return false;
-    finish(a, a_);
-    finish(b, b_);
+    const bool is_bounded_a = a_.prepare(a), is_bounded_b = b_.prepare(b);
+    if (!read() || !is_bounded_a || !is_bounded_b) return false;
+    map_.find(rule.normalization(), a_.blocks, b_.blocks, damping,
+              [&](const PairBlocks<Scalar>& blocks, std::size_t k) { sweep_of(blocks, k).begin(); });
+    if (map_.is_horizontal()) write_directions();
+    map_.project(a_.blocks, b_.blocks);
+    if (!are_harmless(a_) || !are_harmless(b_)) return false;
+    move();
+    for (const auto* side : {&a, &b})
+      for (const PairInput<Scalar>& block : side->blocks) {
+        const kernel::StepCoefficients& c = block.input.coefficients;
+        if (block.has_gradient)
+          block.momentum->advance_bound(c.beta, std::abs(c.weight_of_stored_gradient()),
+                                        block.input.largest_gradient);
+      }
     return true;
   }
 
@@ -102,69 +98,122 @@ class PairStep {
   PairRanks ranks() const { return map_.ranks(); }
 
  private:
-  static std::vector<kernel::Buffer<Scalar>> memory(Shape shape, Index count) {
-    return std::vector<kernel::Buffer<Scalar>>(static_cast<std::size_t>(count),
-                                               kernel::Buffer<Scalar>(shape.rows * shape.cols));
+  using Map = PairMap<typename Rule::pair_group, typename Rule::normalization_type, Scalar>;
+
+  struct Side {
+    Side(Shape shape, Index count)
+        : memory(static_cast<std::size_t>(count), kernel::Buffer<Scalar>(shape.rows * shape.cols)) {
+      blocks.weights.reserve(memory.size());
+      blocks.directions.reserve(memory.size());
+      sweeps.reserve(memory.size());
+    }
+
+    /// Takes the inputs of a step in. False where they are to be checked and a momentum may leave the range.
+    bool prepare(const PairInputs<Scalar>& inputs) {
+      blocks.weights.clear();
+      blocks.directions.clear();
+      sweeps.clear();
+      blocks.rank_side = inputs.rank_side();
+      bool is_bounded = true;
+      for (std::size_t k = 0; k < inputs.blocks.size(); ++k) {
+        const PairInput<Scalar>& block = inputs.blocks[k];
+        blocks.weights.push_back(blocks.rank_side == symopt::Side::right ? block.input.weights
+                                                                         : block.input.weights.transposed());
+        if (!block.has_gradient) continue;
+        blocks.directions.push_back(memory[k].as(blocks.weights.back().shape()));
+        sweeps.emplace_back(block, inputs.orientation, blocks.directions.back());
+        is_bounded = is_bounded && (block.input.check == kernel::Check::nothing ||
+                                    next_bound(block.momentum->bound(), block.input) <=
+                                        std::ldexp(1.0, momentum_exponent<Scalar>));
+      }
+      return is_bounded;
+    }
+
+    std::vector<kernel::Buffer<Scalar>> memory;  // of the directions
+    PairBlocks<Scalar> blocks;
+    std::vector<PairSweep<Scalar>> sweeps;  // of the directions
+  };
+
+  const PairSweep<Scalar>& sweep_of(const PairBlocks<Scalar>& blocks, std::size_t direction) const {
+    return (&blocks == &a_.blocks ? a_ : b_).sweeps[direction];
   }
 
-  /// The memory of one block along its rows.
-  static kernel::Streams<Scalar> streams_of(const PairInput<Scalar>& block, Orientation orientation) {
-    const BlockView<Scalar> momentum = along_rows(block.momentum->for_step(orientation), orientation);
-    const bool is_along_rows = orientation == Orientation::along_rows;
-    return {is_along_rows ? block.input.gradient : block.input.gradient.transposed(), momentum,
-            is_along_rows ? block.input.weights : block.input.weights.transposed(), nullptr,
-            block.input.gradient_exponent()};
-  }
-
-  /// The next momenta, where the directions will be. False where a check fails.
-  static bool begin(PairInputs<Scalar>& inputs, PairBlocks<Scalar>& side,
-                    std::vector<kernel::Buffer<Scalar>>& directions) {
-    side.weights.clear();
-    side.directions.clear();
-    side.rank_side = inputs.rank_side();
-    bool passes = true;
-    for (std::size_t k = 0; k < inputs.blocks.size(); ++k) {
-      const PairInput<Scalar>& block = inputs.blocks[k];
-      const kernel::Streams<Scalar> streams = streams_of(block, inputs.orientation);
-      side.weights.push_back(streams.weights);
-      if (!block.has_gradient) continue;
-      side.directions.push_back(directions[k].as(streams.shape()));
-      const kernel::StepCoefficients& c = block.input.coefficients;
-      const BlockView<Scalar> direction(side.directions.back());
-      const bool is_bounded =
-          next_bound(block.momentum->bound(), block.input) <= std::ldexp(1.0, momentum_exponent<Scalar>);
-      const bool is_usual = kernel::write_next_momentum(streams, c, direction);
-      passes = passes && (block.input.check == kernel::Check::nothing || (is_usual && is_bounded));
+  /// The first sweep. False where a check fails.
+  bool read() {
+    std::atomic<bool> passes = true;
+    if constexpr (Map::is_small) {
+      map_.read(a_.blocks, b_.blocks,
+                [&](const PairBlocks<float>& blocks, std::size_t direction, kernel::Range range,
+                    DirectionLines scratch) {
+                  if (!sweep_of(blocks, direction).begin(range, scratch))
+                    passes.store(false, std::memory_order_relaxed);
+                  return scratch;
+                });
+    } else {
+      for (const Side* side : {&a_, &b_})
+        for (const PairSweep<Scalar>& sweep : side->sweeps)
+          if (!sweep.begin()) passes = false;
+      if constexpr (Map::has_grams)
+        if (passes) map_.read(a_.blocks, b_.blocks, Map::in_memory);
     }
     return passes;
   }
+  /// Directions that the map left to its second sweep, to their memory.
+  void write_directions() {
+    if constexpr (Map::is_small) {
+      const auto lines = [this](const PairBlocks<float>& blocks, std::size_t direction, kernel::Range range,
+                                DirectionLines scratch) {
+        const DirectionLines at = Map::in_memory(blocks, direction, range, scratch);
+        if (is_left_to_sweep(blocks, direction)) sweep_of(blocks, direction).begin(range, at);
+        return at;
+      };
+      map_.write(a_.blocks, b_.blocks, lines, Map::to_memory);
+    }
+  }
+  bool is_left_to_sweep(const PairBlocks<Scalar>& blocks, std::size_t direction) const {
+    return map_.square(&blocks == &a_.blocks, direction) != nullptr;
+  }
 
-  static bool is_harmless_step(const PairInputs<Scalar>& inputs, PairBlocks<Scalar>& side) {
-    std::size_t next = 0;
-    for (const PairInput<Scalar>& block : inputs.blocks) {
-      if (!block.has_gradient) continue;
-      const BlockView<Scalar> direction(side.directions[next++]);
-      if (block.input.check == kernel::Check::gradient && !is_harmless(block.input.coefficients, direction))
-        return false;
+  bool are_harmless(const Side& side) const {
+    constexpr double room = 1.01;  // for the rounding of sums
+    for (std::size_t k = 0; k < side.sweeps.size(); ++k) {
+      if constexpr (Map::is_small)
+        if (const SmallSquare* square = map_.square(&side == &a_, k);
+            square != nullptr && !map_.is_horizontal()) {
+          if (!side.sweeps[k].is_harmless_step(room * square->largest)) return false;
+          continue;
+        }
+      if (!side.sweeps[k].is_harmless_step()) return false;
     }
     return true;
   }
 
-  static void finish(PairInputs<Scalar>& inputs, PairBlocks<Scalar>& side) {
-    std::size_t next = 0;
-    for (const PairInput<Scalar>& block : inputs.blocks) {
-      if (!block.has_gradient) continue;
-      const BlockView<Scalar> direction(side.directions[next++]);
-      const kernel::StepCoefficients& c = block.input.coefficients;
-      kernel::move_along<Scalar>(streams_of(block, inputs.orientation), c, direction, nullptr);
-      block.momentum->advance_bound(c.beta, std::abs(c.weight_of_stored_gradient()),
-                                    block.input.largest_gradient);
-    }
+  /// The second sweep, and blocks whose directions are in memory.
+  void move() {
+    if constexpr (Map::is_small)
+      if (!map_.is_horizontal()) {
+        map_.write(
+            a_.blocks, b_.blocks,
+            [this](const PairBlocks<float>& blocks, std::size_t direction, kernel::Range range,
+                   DirectionLines scratch) {
+              if (is_left_to_sweep(blocks, direction)) sweep_of(blocks, direction).advance(range, scratch);
+              return scratch;
+            },
+            [this](const PairBlocks<float>& blocks, std::size_t direction, kernel::Range range,
+                   DirectionLines at) {
+              if (is_left_to_sweep(blocks, direction)) sweep_of(blocks, direction).move(range, at);
+            });
+      }
+    for (const Side* side : {&a_, &b_})
+      for (std::size_t k = 0; k < side->sweeps.size(); ++k) {
+        if constexpr (Map::is_small)
+          if (!map_.is_horizontal() && is_left_to_sweep(side->blocks, k)) continue;
+        side->sweeps[k].finish();
+      }
   }
 
-  PairMap<typename Rule::pair_group, typename Rule::normalization_type, Scalar> map_;
-  std::vector<kernel::Buffer<Scalar>> directions_a_, directions_b_;
-  PairBlocks<Scalar> a_, b_;
+  Map map_;
+  Side a_, b_;
 };
 
 /// Shows the momenta of blocks, each named by its number.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/group/gauge.hpp>
 #include <symopt/memory/weights_view.hpp>
 #include <symopt/side.hpp>
 
@@ -8,6 +9,12 @@
 #include <vector>
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
+
+/// The sizes of a pair's blocks, and their numbers: several A may share one B, or several B one A.
+struct PairExtents {
+  PairShape shape;
+  Index count_of_a = 1, count_of_b = 1;
+};
 
 /// The blocks on one side of a pair, one or several that share the other side. All have as many lines, and
 /// run alike in memory: lines x rank where the columns of the pair are those in memory (Side::right), rank x

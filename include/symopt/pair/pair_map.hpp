@@ -6,7 +6,7 @@
 #include <symopt/optimizer/rule_traits.hpp>
 #include <symopt/pair/horizontal.hpp>
 #include <symopt/pair/metric.hpp>
-#include <symopt/pair/small_map.hpp>
+#include <symopt/pair/small_directions.hpp>
 #include <symopt/product/products.hpp>
 #include <symopt/scaling.hpp>
 
@@ -32,12 +32,6 @@ struct PairRanks {
 
 namespace detail {
 
-/// The sizes of a pair's blocks, and their numbers: several A may share one B, or several B one A.
-struct PairExtents {
-  PairShape shape;
-  Index count_of_a = 1, count_of_b = 1;
-};
-
 /// Multiplies blocks by J or J^T, where the algebra's elements are r x r matrices.
 template <class A, class Scalar>
 class ColumnProduct {
@@ -56,11 +50,6 @@ class ColumnProduct {
         square(i, k) =
             static_cast<Scalar>(factor * (is_transposed == (rank_side == Side::right) ? j(k, i) : j(i, k)));
     kernel::multiply_square<Scalar>(square, x, rank_side, products_, scale);
-  }
-  /// block <- square (scale block).
-  void multiply_left(const Matrix<Scalar>& square, MatrixRef<Scalar> block, Scalar scale) {
-    square_.as(shape_of(square)) = square;
-    kernel::multiply_square<Scalar>(square_.as(shape_of(square)), block, Side::left, products_, scale);
   }
 
  private:
@@ -136,41 +125,88 @@ template <class PairGroup, class Normalization, class Scalar>
 class PairMap {
   using A = typename PairGroup::algebra;
   using Metric = PairMetric<A>;
-  /// Floats under a map that goes through r x r matrices.
-  static constexpr bool is_small =
-      std::same_as<A, algebra::Full> && std::same_as<Scalar, float> && acts_by_gram<Normalization>;
   using Mirror = decltype(mirror(std::declval<const Normalization&>()));
 
  public:
+  /// Floats, whose metrics are found from Gram matrices.
+  static constexpr bool has_grams = std::same_as<A, algebra::Full> && std::same_as<Scalar, float>;
+  /// Floats under a map that goes through r x r matrices: in two sweeps, see GramSweeps.
+  static constexpr bool is_small = has_grams && acts_by_gram<Normalization>;
+
   explicit PairMap(const PairExtents& extents, bool is_horizontal = false)
       : a_(extents.shape.a(), extents.count_of_a),
         b_(extents.shape.b(), extents.count_of_b),
+        small_(extents),
         scratch_(std::max(extents.shape.rows_of_a * extents.count_of_a,
                           extents.shape.rows_of_b * extents.count_of_b),
-                 extents.shape.rank),
+                 extents.shape.rank, small_.memory_size()),
         product_(extents.shape.rank, std::max(extents.shape.rows_of_a, extents.shape.rows_of_b)),
         order_(extents.shape.rank * std::max(extents.shape.rows_of_a, extents.shape.rows_of_b)),
         horizontal_(is_horizontal ? extents.shape.rank : 0),
-        is_horizontal_(is_horizontal),
-        small_(extents.shape.rank) {}
+        is_horizontal_(is_horizontal) {}
 
   /// The momenta become the directions. `damping`: delta of Pi(B^T B) + delta^2 Pi(A^T A)^-1 and mirrored; 0
   /// for pseudo-inverses. Blocks without a momentum are read alone. Equivariant where one of the two
   /// projections is invertible, or both are or zero; undamped where each is invertible or zero.
   void apply(const Normalization& normalization, PairBlocks<Scalar>& a, PairBlocks<Scalar>& b,
              double damping) {
-    a_.metric.compute(a, scratch_);
-    b_.metric.compute(b, scratch_);
-    if (damping > 0) {
-      damp(a, a_, b_.metric, damping);
-      damp(b, b_, a_.metric, damping);
-      // Of a singular partner the damped inverse, which moves with the gauge; that of zero is zero.
-      if (is_partial(b_.metric)) damp(a, a_, b_.damped, damping);
-      if (is_partial(a_.metric)) damp(b, b_, a_.damped, damping);
-    }
-    normalize(normalization, a, a_.workspace, damping > 0 ? b_.damped : b_.metric);
-    normalize(normalization, b, b_.workspace, damping > 0 ? a_.damped : a_.metric);
+    constexpr auto nothing = [](const auto&...) {};
+    if constexpr (has_grams) read(a, b, in_memory);
+    find(normalization, a, b, damping, nothing);
+    if constexpr (is_small) write(a, b, in_memory, to_memory);
+    project(a, b);
+  }
+
+  /// apply() in four parts, for a step that does its own while it has some lines at hand.
+  ///   read     the Gram matrices, of the momenta too where the map is_small: lines(side, direction, range,
+  ///            scratch) shows some lines
+  ///   find     the directions: of an is_small map a square for each, and of others the direction itself, for
+  ///            which fill(side, direction) first writes the momentum to its memory
+  ///   write    take(side, direction, range, lines) for all lines of every direction: as lines() shows them
+  ///            where it has no square, or else multiplied by that
+  ///   project  the directions, if they are to be horizontal
+  ///@{
+  void read(PairBlocks<Scalar>& a, PairBlocks<Scalar>& b, const auto& lines) requires has_grams {
+    small_.read(a, b, scratch_.lines.data(), lines);
+  }
+  void find(const Normalization& normalization, PairBlocks<Scalar>& a, PairBlocks<Scalar>& b, double damping,
+            const auto& fill) {
+    find_metrics(a, b, damping);
+    normalize(normalization, a, a_, damping > 0 ? b_.damped : b_.metric, fill);
+    normalize(normalization, b, b_, damping > 0 ? a_.damped : a_.metric, fill);
+  }
+  void write(PairBlocks<Scalar>& a, PairBlocks<Scalar>& b, const auto& lines,
+             const auto& take) requires is_small {
+    small_.write(a, b, scratch_.lines.data(), lines, take);
+  }
+  void project(PairBlocks<Scalar>& a, PairBlocks<Scalar>& b) {
     if (is_horizontal_ && is_whole(a) && is_whole(b)) horizontal_.project(a, b, a_.metric, b_.metric);
+  }
+  ///@}
+  bool is_horizontal() const { return is_horizontal_; }
+
+  /// Lines of a direction in its memory.
+  static DirectionLines in_memory(const PairBlocks<float>& side, std::size_t direction, kernel::Range lines,
+                                  DirectionLines) {
+    MatrixRef<float> block = side.directions[direction];
+    const Index stride = block.outerStride();
+    return {block.data() + lines.begin * (side.rank_side == Side::right ? stride : 1), stride};
+  }
+
+  /// The same lines from other memory.
+  static void to_memory(const PairBlocks<float>& side, std::size_t direction, kernel::Range lines,
+                        DirectionLines from) {
+    const DirectionLines to = in_memory(side, direction, lines, from);
+    const Index count = lines.end - lines.begin, rank = side.rank();
+    const Index rows = side.rank_side == Side::right ? count : rank,
+                cols = side.rank_side == Side::right ? rank : count;
+    for (Index i = 0; from.data != to.data && i < rows; ++i)
+      std::copy(from.data + i * from.stride, from.data + i * from.stride + cols, to.data + i * to.stride);
+  }
+
+  /// The square of a direction; null where it has none.
+  const SmallSquare* square(bool is_a, std::size_t direction) const requires is_small {
+    return small_.square(is_a, direction);
   }
 
   /// The ranks of Pi(A^T A) and Pi(B^T B) in the last application.
@@ -193,41 +229,60 @@ class PairMap {
   }
   static bool is_partial(const Metric& metric) { return metric.rank() > 0 && metric.rank() < metric.full(); }
 
-  void normalize(const Normalization& normalization, PairBlocks<Scalar>& side, auto& workspace,
-                 const Metric& partner) {
-    for (MatrixRef<Scalar>& x : side.directions) {
+  void find_metrics(PairBlocks<Scalar>& a, PairBlocks<Scalar>& b, double damping) {
+    if constexpr (has_grams) {
+      small_.take_sums(a, b, scratch_.lines.data(), a_.metric.gram(), b_.metric.gram());
+      a_.metric.compute_by_gram(a, scratch_);
+      b_.metric.compute_by_gram(b, scratch_);
+    } else {
+      a_.metric.compute(a, scratch_);
+      b_.metric.compute(b, scratch_);
+    }
+    if (damping > 0) {
+      damp(a, a_, b_.metric, damping);
+      damp(b, b_, a_.metric, damping);
+      // Of a singular partner the damped inverse, which moves with the gauge; that of zero is zero.
+      if (is_partial(b_.metric)) damp(a, a_, b_.damped, damping);
+      if (is_partial(a_.metric)) damp(b, b_, a_.damped, damping);
+    }
+  }
+
+  void normalize(const Normalization& normalization, PairBlocks<Scalar>& side, OneSide& own,
+                 const Metric& partner, const auto& fill) {
+    for (std::size_t k = 0; k < side.directions.size(); ++k) {
+      MatrixRef<Scalar>& x = side.directions[k];
       if (x.size() == 0) continue;
-      if constexpr (is_small) {
-        const auto multiply_left = [this](const Matrix<Scalar>& square, MatrixRef<Scalar> block,
-                                          Scalar scale) { product_.multiply_left(square, block, scale); };
-        if (side.lines() >= side.rank() &&
-            small_.apply(normalization, x, side.rank_side, partner.root_inverse(), multiply_left))
-          continue;
-      }
+      if constexpr (is_small)
+        if (small_.find(normalization, &own == &a_, k, partner.root_inverse())) continue;
+      fill(side, k);
       // In balance, so that neither factor leaves the range where the product does not.
       const Scalar scale = kernel::power_of_two_scale(kernel::max_abs(x));
       product_.apply(x, side.rank_side, partner, false, 1 / static_cast<double>(scale), scale);
       order_.apply(x, side.rank_side, [&](MatrixRef<Scalar> block) {
         if (side.rank_side == Side::right) {
-          apply_map<Normalization, Scalar>(normalization, block, workspace);
+          apply_map<Normalization, Scalar>(normalization, block, own.workspace);
         } else {
-          apply_map<std::remove_cvref_t<Mirror>, Scalar>(mirror(normalization), block, workspace);
+          apply_map<std::remove_cvref_t<Mirror>, Scalar>(mirror(normalization), block, own.workspace);
         }
       });
       product_.apply(x, side.rank_side, partner, true, 1, Scalar(1));
     }
   }
 
+  struct WithoutGrams {
+    explicit WithoutGrams(const PairExtents&) {}
+    Index memory_size() const { return 0; }
+  };
+  using Small = std::conditional_t<is_small, SmallDirections<Normalization>,
+                                   std::conditional_t<has_grams, GramsOfWeights, WithoutGrams>>;
+
   OneSide a_, b_;
+  Small small_;
   typename Metric::Scratch scratch_;
   ColumnProduct<A, Scalar> product_;
   PlaneOrder<A, Scalar> order_;
   PairHorizontalProjection<A, Scalar> horizontal_;
   bool is_horizontal_;
-  struct NoSmallMap {
-    explicit NoSmallMap(Index) {}
-  };
-  std::conditional_t<is_small, SmallMap<Normalization, Scalar>, NoSmallMap> small_;
 };
 
 }  // namespace detail

@@ -41,9 +41,11 @@ struct TouchedMemory {
 /// Damping: the metric of B is Pi(B^T B) + delta^2 Pi(A^T A)^-1 and mirrored, with delta = damping * rate *
 /// scale, so that where the product is smaller than a step, as LoRA's at B = 0, neither block is moved by
 /// much more than its own length. It moves with the gauge, which lambda I would not.
-/// Cost: PairUpdate's, and two sweeps over each block. All memory is taken at construction: the momenta, a
-/// direction for each block, and for algebra::Full the longer side in double. A step of row- or column-major
-/// memory allocates nothing, but where the order of memory changes.
+/// Cost: PairUpdate's, and two sweeps over each block: for floats under algebra::Full and a polar factor or a
+/// Frobenius norm no others, of three reads, and of three reads and two writes. All memory is taken at
+/// construction: the momenta, a direction for each block, and for algebra::Full the longer side in double, or
+/// for floats up to 16 slabs of 400 lines in double where that is more. A step of row- or column-major memory
+/// allocates nothing, but where the order of memory changes. Up to 16 threads share a step.
 /// Errors: Error for options out of range, shapes that differ, memory that overlaps, and a non-finite
 /// gradient, or a step out of the range of Scalar, unless told otherwise. After an error weights and state
 /// are as they were.

@@ -23,11 +23,12 @@ namespace symopt { inline namespace SYMOPT_ABI {
 /// of the number of planes, of columns, or of r.
 /// Singular partners: F^-1 is the pseudo-inverse, so B = 0 gives U_A = 0. Where Pi(B^T B) has a rank between
 /// 0 and r, the step of the product is invariant, but U_A depends on the choice of g.
-/// Cost: for algebra::Full 4 (m + n) r^2 flops and two Gram matrices in double besides N; for others two
-/// reads and writes of each block. Errors: at compile time, a normalization that does not commute with the
-/// orthogonal elements of the gauge or of the outer groups; Error for shapes that do not fit, and for options
-/// of the normalization out of range.
-/// Source: docs/pairs.md; arXiv 2005.08898 (N = Identity), arXiv 2606.12921 (N = Spectral).
+/// Cost: for algebra::Full 4 (m + n) r^2 flops and two Gram matrices in double besides N, and for floats
+/// under Spectral and FrobeniusNorm 2 (m + n) r^2 and four Gram matrices with N on r x r matrices; for other
+/// algebras two reads and writes of each block. Errors: at compile time, a normalization that does not
+/// commute with the orthogonal elements of the gauge or of the outer groups; Error for shapes that do not
+/// fit, and for options of the normalization out of range. Source: docs/pairs.md; arXiv 2005.08898 (N =
+/// Identity), arXiv 2606.12921 (N = Spectral).
 template <class PairGroup, class Normalization = default_pair_normalization_t<PairGroup>>
 class PairUpdate : detail::RequirePairAdmissible<PairGroup, Normalization> {
  public:

@@ -5,6 +5,7 @@
 #include <symopt/group/algebra/full.hpp>
 #include <symopt/memory/buffer.hpp>
 #include <symopt/scaling.hpp>
+#include <symopt/simd/load_store.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -21,18 +22,47 @@ void scale_rows(MatrixRef<Double> j, const Double* scale) {
     for (Index k = 0; k < j.cols(); ++k) j(i, k) *= scale[i];
 }
 
-/// square <- R^-1 for an upper triangular R, in place.
+/// to <- to + factor from, for `count` numbers.
 template <class Double>
-void invert_upper_triangle(MatrixRef<Double> square) {
+void add_multiple(Double* to, Double factor, const Double* from, Index count) {
+  const kernel::Lanes<Double> by(factor);
+  kernel::for_each_vector<Double>(count, [=](auto at) SYMOPT_INLINE_LAMBDA {
+    kernel::store(to, at, multiply_add(by, kernel::load(from, at), kernel::load(to, at)));
+  });
+}
+
+/// square <- R, upper triangular with R^T R = square, which is read on and above the diagonal: Cholesky's
+/// factor. False where it is not positive definite.
+template <class Double>
+bool factorize_positive(MatrixRef<Double> square) {
   const Index size = square.rows();
-  for (Index i = size; i-- > 0;) {  // row i of the inverse, from the rows of R and those below it
-    const Double pivot = 1 / square(i, i);
-    for (Index j = size; j-- > i + 1;) {
-      Double sum = 0;
-      for (Index k = i + 1; k <= j; ++k) sum += square(i, k) * square(k, j);
-      square(i, j) = -pivot * sum;
+  for (Index i = 0; i < size; ++i) {
+    Double* row = &square.coeffRef(i, 0);
+    for (Index k = 0; k < i; ++k) {
+      const Double* above = &square.coeffRef(k, 0);
+      add_multiple(row + i, -above[i], above + i, size - i);
     }
-    square(i, i) = pivot;
+    if (!(row[i] > 0)) return false;
+    const Double root = std::sqrt(row[i]);
+    for (Index j = i; j < size; ++j) row[j] /= root;
+    std::fill(row, row + i, Double(0));
+  }
+  return true;
+}
+
+/// square <- R^-1 for an upper triangular R, in place; `row` has room for one of its rows.
+template <class Double>
+void invert_upper_triangle(MatrixRef<Double> square, Double* row) {
+  const Index size = square.rows();
+  for (Index i = size; i-- > 0;) {  // row i of the inverse, from that of R and the rows below it
+    const Double pivot = 1 / square(i, i);
+    Double* to = &square.coeffRef(i, 0);
+    for (Index k = i + 1; k < size; ++k) {
+      row[k] = -pivot * to[k];
+      to[k] = 0;
+    }
+    to[i] = pivot;
+    for (Index k = i + 1; k < size; ++k) add_multiple(to + k, row[k], &square.coeffRef(k, k), size - k);
   }
 }
 
@@ -82,10 +112,10 @@ class RootInverse {
     scale_rows<Double>(j, scale());
     for (Index i = 0; i < size; ++i)
       for (Index k = 0; k < size; ++k) j(i, k) *= scale()[k];
-    if (!algebra::Full::factor<Double>(j)) return false;
+    if (!factorize_positive<Double>(j)) return false;
     for (Index i = 0; i < size; ++i)
       if (!(j(i, i) * j(i, i) >= least_pivot)) return false;
-    invert_upper_triangle<Double>(j);
+    invert_upper_triangle<Double>(j, dots());
     scale_rows<Double>(j, scale());
     return true;
   }
@@ -163,7 +193,7 @@ class RootInverse {
     MatrixRef<Double> inverse = square_.as({size, size});
     for (Index i = 0; i < size; ++i)
       for (Index k = 0; k < size; ++k) inverse(i, k) = k >= i ? block(i, k) : 0;
-    invert_upper_triangle<Double>(inverse);
+    invert_upper_triangle<Double>(inverse, dots());
     for (Index i = 0; i < size; ++i) {
       const Index column = order_[static_cast<std::size_t>(i)];
       for (Index k = 0; k < size; ++k) j(column, k) = inverse(i, k) * scale()[column];

@@ -39,11 +39,14 @@ constexpr Index block_count(Index size, Index edge = block_edge) {
   return (size + edge - 1) / edge;
 }
 
+/// The flops that are worth a team of threads.
+inline constexpr double least_shared_flops = 2e6;
+
 /// parallel_for, or a plain loop where `flops` are too few to be worth a team of threads. The choice depends
 /// on the size alone.
 template <class Work>
 void share_work(Index count, double flops, Work&& work) {
-  if (flops < 2e6) {
+  if (flops < least_shared_flops) {
     for (Index i = 0; i < count; ++i) work(i);
   } else {
     parallel_for(count, work);

@@ -119,6 +119,16 @@ SYMOPT_INLINE Lanes<double> multiply_add(Lanes<double> a, Lanes<double> b, Lanes
 #endif
 }
 
+/// x in a register: a compiler that takes it from memory anew for every use, as an operand, makes a loop of
+/// many products for each load wait for loads.
+template <class Scalar>
+SYMOPT_INLINE Lanes<Scalar> in_register(Lanes<Scalar> x) {
+#if defined(__SSE2__)
+  __asm__("" : "+v"(x.value));
+#endif
+  return x;
+}
+
 SYMOPT_INLINE Lanes<float> square_root(Lanes<float> x) {
 #if defined(__AVX512F__)
   return Lanes<float>(_mm512_maskz_sqrt_ps(__mmask16(-1), x.value));
