@@ -531,18 +531,25 @@ TEST_CASE("autocast leaves a step alone") {
   CHECK(twins.worst() <= rounding<float>);
 }
 
-TEST_CASE("alike parameters in one role under a user's map are one batch") {
-  TensorStack<float> stack;
-  const auto role = symopt::role<Counted>({.learning_rate = 1});
-  std::vector<at::Tensor> memory;
-  for (const char* name : {"a", "b", "c"}) {
-    memory.push_back(moved(at::zeros({2, 3})));
-    stack.add(name, role, memory.back());
-    memory.push_back(moved(at::ones({2, 3})));
-    stack.set_gradient(name, memory.back());
-  }
-  stack.step();
-  CHECK(Counted::calls == 1);
+TEST_CASE("alike parameters in one role under a user's map are one batch, and those of two roles are not") {
+  const auto one = symopt::role<Counted>({.learning_rate = 1});
+  const auto other = symopt::role<Counted>({.learning_rate = 1});  // whose map may have other members
+  const auto calls_with = [](const std::vector<Role>& roles) {
+    TensorStack<float> stack;
+    std::vector<at::Tensor> memory;
+    for (const Role& role : roles) {
+      const std::string name = std::to_string(stack.size());
+      memory.push_back(moved(at::zeros({2, 3})));
+      stack.add(name, role, memory.back());
+      memory.push_back(moved(at::ones({2, 3})));
+      stack.set_gradient(name, memory.back());
+    }
+    Counted::calls = 0;
+    stack.step();
+    return Counted::calls;
+  };
+  CHECK(calls_with({one, one, one}) == 1);
+  CHECK(calls_with({one, other, one}) == 2);
 }
 
 TEST_CASE("several A of one B, one of them without a gradient, and an empty A") {
