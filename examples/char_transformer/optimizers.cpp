@@ -2,9 +2,10 @@
 #include "optimizers.hpp"
 
 #include <symopt/interop/torch.hpp>
-#include <symopt/optimizer/adaptive.hpp>
 #include <symopt/stack/routing.hpp>
 #include <symopt/stack/rule_sets/transformer_roles.hpp>
+
+#include "roles.hpp"
 
 namespace char_transformer {
 namespace {
@@ -37,18 +38,15 @@ OptimizerPointer make_adamw(const Model& model, double rate) {
 }
 
 OptimizerPointer make_symopt(const Model& model, double rate) {
-  return make_stack(model, rate, symopt::adaptive_roles<>());
+  return make_stack(model, rate, adaptive_roles());
 }
 
 OptimizerPointer make_symopt_with_adaptive_mlp(const Model& model, double rate) {
-  symopt::TransformerRoles<> roles = symopt::adaptive_roles<>();
-  roles.swiglu_input = symopt::role<symopt::Adaptive<symopt::SwigluInput>>();
-  roles.swiglu_output = symopt::role<symopt::Adaptive<symopt::SwigluOutput>>();
-  return make_stack(model, rate, roles);
+  return make_stack(model, rate, roles_with_adaptive_mlp());
 }
 
 OptimizerPointer make_symopt_without_adaptive(const Model& model, double rate) {
-  return make_stack(model, rate, {});
+  return make_stack(model, rate, derived_roles());
 }
 
 }  // namespace char_transformer

@@ -24,6 +24,7 @@
 #include "loss_curves.hpp"
 #include "options.hpp"
 #include "passive_threads.hpp"
+#include "plans.hpp"
 #include "race.hpp"
 #include "ranks.hpp"
 #include "report.hpp"
@@ -31,56 +32,10 @@
 #include "sides.hpp"
 #include "tokenizer.hpp"
 #include "training.hpp"
-#include "twins.hpp"
 
 namespace {
 
 using namespace language_model;
-
-/// @throws std::invalid_argument for a device that this libtorch does not have.
-torch::Device device_of(const Options& options) {
-  if (options.device == "cpu") return torch::kCPU;
-  if (options.device != "cuda" && !options.device.starts_with("cuda:"))
-    throw std::invalid_argument("--device is cpu or cuda, not '" + options.device + "'");
-  if (!torch::cuda::is_available())
-    throw std::invalid_argument(
-        "--device cuda: this libtorch sees no such device; Debian's has none, that of pytorch.org does");
-  return torch::Device(options.device);
-}
-
-/// The architectures that the options name.
-std::vector<Architecture> architectures_of(const Options& options) {
-  std::vector<Architecture> architectures;
-  const bool is_dense = options.architecture == "dense";
-  if (is_dense || options.architecture == "mixture")
-    architectures.push_back(own_architecture(is_dense, options.attention));
-  for (const Family family : families_of(options.architecture))
-    architectures.push_back(architecture_of(family));
-  if (architectures.empty() || (architectures.size() > 1 && !options.search && !options.report))
-    throw std::invalid_argument(
-        "--architecture is dense, mixture, qwen3, gemma3, olmoe, gpt-oss, or with "
-        "--search or --report all, not '" +
-        options.architecture + "'");
-  return architectures;
-}
-
-bool is_of_the_paper(const Options& options) {
-  return !families_of(options.architecture).empty();
-}
-
-TrainingPlan plan_for(const Architecture& architecture, const Options& options) {
-  TrainingPlan plan;
-  plan.shape = architecture.shape;
-  if (is_of_the_paper(options) || options.quick) plan.sequences = 8;
-  if (options.quick) {
-    plan.shape = architecture.quick_shape;
-    plan.steps = 60;
-  }
-  if (options.steps != 0) plan.steps = options.steps;
-  plan.seed = options.seed;
-  plan.device = device_of(options);
-  return plan;
-}
 
 /// The trainings of the paper's architectures are kept with the example.
 std::filesystem::path table_of(const Options& options) {
@@ -107,9 +62,8 @@ void print_last_plan(const Architecture& architecture, const TrainingPlan& plan,
   const std::shared_ptr<LanguageModel> model = architecture.make(plan.shape, plan.seed);
   const Kinds& kinds = options.attention ? moments_of_attention_too : second_moments;
   std::cout << "\nThe last column, " << architecture.columns.back().name << ", by parameter:\n"
-            << (family.empty() ? make_stack(*model, plan.shape, kinds, {})
-                               : make_stack(*model, family.front(), plan.shape, Rule::moments, {}))
-                   ->plan()
+            << plan_of(family.empty() ? *make_stack(*model, plan.shape, kinds, {})
+                                      : *make_stack(*model, family.front(), plan.shape, Rule::moments, {}))
             << '\n';
 }
 
@@ -136,14 +90,6 @@ bool demonstrate(const Corpus& corpus, const Architecture& architecture, const O
   return false;
 }
 
-/// @returns whether all twins that have to stay together do.
-bool train_twins(const Corpus& corpus, TrainingPlan plan, const Options& options) {
-  at::set_num_threads(1);  // the optimizers run side by side
-  plan.sequences = 1;
-  if (options.steps == 0) plan.steps = options.quick ? 20 : 100;
-  return show_twins(std::cout, corpus, plan);
-}
-
 }  // namespace
 
 int main(int count, char** arguments) {
@@ -154,21 +100,21 @@ int main(int count, char** arguments) {
       std::cout << Options::usage;
       return EXIT_SUCCESS;
     }
+    if (options.twins)
+      throw std::invalid_argument(
+          "--twins is another program, language_model_twins, which ./run demo --twins builds and starts");
     const std::vector<Architecture> architectures = architectures_of(options);
     if (options.report) {
       print_report_of(std::cout, table_of(options));
       return EXIT_SUCCESS;
     }
-    if (is_of_the_paper(options) &&
-        (options.twins || options.parts || options.attention || options.ranks > 0))
-      throw std::invalid_argument("--twins, --parts, --attention and --ranks are for dense and mixture");
+    if (is_of_the_paper(options) && (options.parts || options.attention || options.ranks > 0))
+      throw std::invalid_argument("--parts, --attention and --ranks are for dense and mixture");
     std::filesystem::create_directories(options.output);
     const Architecture& architecture = architectures.front();
     const Corpus corpus = make_corpus(tokenize(read_king_james()), architecture.shape.vocabulary);
     if (options.ranks > 0)
       return show_ranks(corpus, plan_for(architecture, options), options) ? EXIT_SUCCESS : EXIT_FAILURE;
-    if (options.twins)
-      return train_twins(corpus, plan_for(architecture, options), options) ? EXIT_SUCCESS : EXIT_FAILURE;
     if (options.search || options.parts) {
       search(corpus, architectures, options);
       return EXIT_SUCCESS;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "language_model.hpp"
+#include "linear.hpp"
 #include "mix_experts.hpp"
 #include "model_shape.hpp"
 

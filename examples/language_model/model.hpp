@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "language_model.hpp"
+#include "linear.hpp"
 #include "mixture.hpp"
 #include "model_shape.hpp"
 #include "rotation.hpp"

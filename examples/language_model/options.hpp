@@ -50,7 +50,8 @@ struct Options {
       "  --parts       tell apart, at AdamW's own numbers, what the third column owes\n"
       "                to which part: three seeds\n"
       "  --twins       train pairs of models that a symmetry turns into each other, and\n"
-      "                see how long their losses stay the same: four minutes\n"
+      "                see how long their losses stay the same: four minutes, in the\n"
+      "                program language_model_twins, which ./run demo --twins builds\n"
       "  --help        print this text\n";
 
   std::int64_t steps = 0;  ///< 0: the default of the mode

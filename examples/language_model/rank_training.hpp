@@ -18,8 +18,10 @@
 #include "batches.hpp"
 #include "corpus.hpp"
 #include "evaluation.hpp"
+#include "kinds.hpp"
 #include "model.hpp"
 #include "optimizers.hpp"
+#include "routing.hpp"
 #include "scheduled_optimizer.hpp"
 #include "training.hpp"
 
@@ -59,8 +61,7 @@ inline RankTraining train_on_ranks(MPI_Comm processes, const Corpus& corpus, con
   Transformer model{plan.shape, plan.seed};
   auto owned = std::make_unique<symopt::mpi::TorchOptimizer>(
       processes,
-      symopt::interop::parameter_groups(model->named_parameters(),
-                                        Routes<float>::make(plan.shape, kinds, settings),
+      symopt::interop::parameter_groups(model->named_parameters(), routing_of(plan.shape, kinds, settings),
                                         stack_options(settings)),
       options);
   const symopt::mpi::TorchOptimizer& stack = *owned;

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "twins.hpp"
+
+// Trains twins for every symmetry of the model, by AdamW, by the derived updates and with second moments, and
+// prints how far the twins' losses are from each other, and which rules part them. A program of its own,
+// since nothing else needs the rules in double and the checks.
 
 #include <symopt/check/model.hpp>
 #include <symopt/stack/layerwise_optimizer.hpp>
@@ -11,25 +14,39 @@
 #include <chrono>
 #include <cmath>
 #include <cstdint>
+#include <cstdlib>
+#include <exception>
 #include <functional>
 #include <iomanip>
+#include <iostream>
 #include <mutex>
+#include <ostream>
+#include <span>
 #include <sstream>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "architecture.hpp"
+#include "corpus.hpp"
+#include "kinds.hpp"
+#include "king_james.hpp"
 #include "model.hpp"
 #include "optimizers.hpp"
+#include "options.hpp"
 #include "parallel.hpp"
+#include "passive_threads.hpp"
+#include "plans.hpp"
 #include "status_line.hpp"
 #include "symmetries.hpp"
 #include "text.hpp"
+#include "tokenizer.hpp"
+#include "training.hpp"
 #include "twin_model.hpp"
+#include "twin_routing.hpp"
 
-namespace language_model {
-
-namespace {
+namespace language_model { namespace {
 
 using namespace symopt::check;
 using Parameters = std::vector<symopt::NamedTensor<double>>;
@@ -38,7 +55,7 @@ using Stack = symopt::BasicLayerwiseOptimizer<double>;
 /// symopt's stack on a model in double.
 Stack make_double_stack(const Parameters& parameters, const ModelShape& shape, const Kinds& kinds) {
   Stack stack(stack_options({}));
-  stack.route(parameters, Routes<double>::make(shape, kinds, {}));
+  stack.route(parameters, twin_routing_of(shape, kinds, {}));
   return stack;
 }
 
@@ -221,8 +238,8 @@ ModelReport check_twins(TwinModel<>& model, const Trainer& trainer, const Traini
                      {.seed = plan.seed, .steps = static_cast<int>(plan.steps)});
 }
 
-}  // namespace
-
+/// @returns whether all that has to stay together does: each symmetry is one of the model, and the derived
+/// updates and the second moments keep those that the groups of the parameter classes have.
 bool show_twins(std::ostream& out, const Corpus& corpus, const TrainingPlan& plan) {
   const std::vector<Trainer> trainers{adamw_trainer(), stack_trainer("derived", {}),
                                       stack_trainer("moments", second_moments),
@@ -248,4 +265,33 @@ bool show_twins(std::ostream& out, const Corpus& corpus, const TrainingPlan& pla
   return explain_twins(out, trainers, reports, corpus, plan);
 }
 
-}  // namespace language_model
+bool run(const Options& options) {
+  const std::vector<Architecture> architectures = architectures_of(options);
+  if (is_of_the_paper(options)) throw std::invalid_argument("twins are those of dense and mixture");
+  const Architecture& architecture = architectures.front();
+  TrainingPlan plan = plan_for(architecture, options);
+  plan.sequences = 1;
+  if (options.steps == 0) plan.steps = options.quick ? 20 : 100;
+  at::set_num_threads(1);  // the optimizers run side by side
+  return show_twins(std::cout, make_corpus(tokenize(read_king_james()), architecture.shape.vocabulary), plan);
+}
+
+}}  // namespace language_model
+
+int main(int count, char** arguments) {
+  using namespace language_model;
+  ensure_passive_threads(arguments);
+  try {
+    const Options options = parse_options(std::span(arguments + 1, static_cast<std::size_t>(count) - 1));
+    if (options.help) {
+      std::cout << Options::usage;
+      return EXIT_SUCCESS;
+    }
+    return run(options) ? EXIT_SUCCESS : EXIT_FAILURE;
+  } catch (const std::invalid_argument& error) {
+    std::cerr << "language_model_twins: " << error.what() << "\n\n" << Options::usage;
+  } catch (const std::exception& error) {
+    std::cerr << "language_model_twins: " << error.what() << '\n';
+  }
+  return EXIT_FAILURE;
+}

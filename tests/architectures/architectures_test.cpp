@@ -7,6 +7,7 @@
 #include <language_model/architectures/models.hpp>
 #include <language_model/architectures/rules.hpp>
 #include <language_model/architectures/symmetries.hpp>
+#include <language_model/optimizers.hpp>
 #include <language_model/planned_trainings.hpp>
 #include <language_model/search_table.hpp>
 #include <language_model/training.hpp>
@@ -296,8 +297,8 @@ std::map<std::string, std::string> groups_of(Family family, Rule rule) {
   const ModelShape shape = tiny(family);
   const std::shared_ptr<LanguageModel> model = make_model(family, shape, 1);
   std::map<std::string, std::string> groups;
-  for (const PlanRow& row : make_stack(*model, family, shape, rule, {})->plan().rows())
-    groups[row.name] = row.group + ", " + row.layout;
+  const symopt::Plan plan = plan_of(*make_stack(*model, family, shape, rule, {}));
+  for (const PlanRow& row : plan.rows()) groups[row.name] = row.group + ", " + row.layout;
   return groups;
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "../language_model.hpp"
+#include "../linear.hpp"
 #include "../model_shape.hpp"
 #include "norm.hpp"
 

@@ -3,6 +3,7 @@
 
 #include <torch/torch.h>
 
+#include "../linear.hpp"
 #include "../model_shape.hpp"
 
 namespace language_model {

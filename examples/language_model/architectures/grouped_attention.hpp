@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdint>
 
+#include "../linear.hpp"
 #include "../model_shape.hpp"
 #include "../rotation.hpp"
 #include "norm.hpp"

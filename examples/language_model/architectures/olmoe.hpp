@@ -8,6 +8,7 @@
 #include <tuple>
 #include <vector>
 
+#include "../linear.hpp"
 #include "../mix_experts.hpp"
 #include "decoder.hpp"
 #include "grouped_attention.hpp"

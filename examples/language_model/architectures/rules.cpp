@@ -161,13 +161,10 @@ std::string name_of(Rule rule) {
   return "one scale for experts";
 }
 
-std::unique_ptr<interop::TorchOptimizer> make_stack(const LanguageModel& model, Family family,
-                                                    const ModelShape& shape, Rule rule,
-                                                    const Settings& settings) {
+Routing routing_of(Family family, const ModelShape& shape, Rule rule, const Settings& settings) {
   Routing routing = routing_of(family, shape, roles_of(family, shape.is_dense(), rule, settings));
   if (rule == Rule::one_scale) share_scale(routing, shape.layers);
-  return std::make_unique<interop::TorchOptimizer>(
-      interop::parameter_groups(model.named_parameters(), routing, stack_options(settings)));
+  return routing;
 }
 
 }  // namespace language_model

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <symopt/interop/torch.hpp>
+#include <symopt/stack/routing.hpp>
 
-#include <memory>
 #include <string>
 #include <vector>
 
+#include "../model_shape.hpp"
 #include "../settings.hpp"
-#include "models.hpp"
+#include "family.hpp"
 
 namespace language_model {
 
@@ -29,9 +29,7 @@ std::vector<Rule> rules_of(Family family);
 /// "derived", "paper", "second moments", ...
 std::string name_of(Rule rule);
 
-/// symopt's stack on a model of that family and shape.
-std::unique_ptr<symopt::interop::TorchOptimizer> make_stack(const LanguageModel& model, Family family,
-                                                            const ModelShape& shape, Rule rule,
-                                                            const Settings& settings);
+/// The rule of every parameter of a model of that family and shape.
+symopt::Routing routing_of(Family family, const ModelShape& shape, Rule rule, const Settings& settings);
 
 }  // namespace language_model
