@@ -37,9 +37,9 @@ namespace {
 
 using namespace language_model;
 
-/// The trainings of the paper's architectures are kept with the example.
+/// The trainings of searches are kept with the example.
 std::filesystem::path table_of(const Options& options) {
-  const bool is_kept = is_of_the_paper(options) && !options.has_output && !options.quick;
+  const bool is_kept = !options.has_output && !options.quick;
   return is_kept ? "examples/language_model/search.csv" : options.output / "search.csv";
 }
 
