@@ -14,6 +14,8 @@ inline constexpr std::array all_families{Family::qwen3, Family::gemma3, Family::
 /// "qwen3", "gemma3", "olmoe" or "gpt-oss".
 std::string name_of(Family family);
 /// Tests whether the embedding is also the head.
-bool is_tied(Family family);
+inline bool is_tied(Family family) {
+  return family == Family::qwen3 || family == Family::gemma3;
+}
 
 }  // namespace language_model

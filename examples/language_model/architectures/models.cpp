@@ -36,10 +36,6 @@ ModelShape shape_of(Family family) {
   return gpt_oss_shape();
 }
 
-bool is_tied(Family family) {
-  return family == Family::qwen3 || family == Family::gemma3;
-}
-
 std::shared_ptr<LanguageModel> make_model(Family family, const ModelShape& shape, std::uint64_t seed) {
   switch (family) {
     case Family::qwen3:
