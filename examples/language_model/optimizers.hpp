@@ -48,7 +48,7 @@ std::unique_ptr<torch::optim::Optimizer> make_stack(const LanguageModel& model, 
 std::unique_ptr<torch::optim::Optimizer> make_stack(const LanguageModel& model, Family family,
                                                     const ModelShape& shape, Rule rule,
                                                     const Settings& settings);
-/// What a stack of make_stack does to each parameter.
+/// The plan of a stack of make_stack: each parameter with its rule and options.
 symopt::Plan plan_of(const torch::optim::Optimizer& stack);
 
 }  // namespace language_model

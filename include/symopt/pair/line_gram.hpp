@@ -54,7 +54,7 @@ class LineGram {
       add_products_of_columns(slab, count, sums);
     }
   }
-  /// The same of lines that lie in rows without gaps.
+  /// Adds lines that lie in rows without gaps.
   void add(const float* lines, Index count, Double* slab, Double* sums) const {
     convert(lines, count * rank_, slab);
     add_products_of_lines(slab, count, sums);

@@ -193,7 +193,7 @@ class PairMap {
     return {block.data() + lines.begin * (side.rank_side == Side::right ? stride : 1), stride};
   }
 
-  /// The same lines from other memory.
+  /// Copies lines of a direction into its memory, where they are not there yet.
   static void to_memory(const PairBlocks<float>& side, std::size_t direction, kernel::Range lines,
                         DirectionLines from) {
     const DirectionLines to = in_memory(side, direction, lines, from);

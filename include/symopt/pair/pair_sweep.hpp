@@ -71,7 +71,7 @@ class PairSweep {
   bool begin() const {
     return kernel::write_next_momentum(streams_, input_->coefficients, direction_) || !is_checked();
   }
-  /// Of some lines, in memory of their own.
+  /// begin() of some lines, into memory of their own.
   bool begin(kernel::Range lines, const auto& to) const {
     using L = kernel::Lanes<Scalar>;
     const kernel::Average<Scalar> average(input_->coefficients);
@@ -87,7 +87,7 @@ class PairSweep {
     return !marks.any() || !is_checked();
   }
 
-  /// The same without a check, and the momentum advances.
+  /// Advances the momentum of some lines and writes what the rule is given of it, without a check.
   void advance(kernel::Range lines, const auto& to) const {
     using L = kernel::Lanes<Scalar>;
     const kernel::Average<Scalar> average(input_->coefficients);
