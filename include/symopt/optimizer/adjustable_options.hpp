@@ -28,15 +28,17 @@ class AdjustableOptions {
   /// The factor on the learning rate, as set_schedule_factor sets it.
   double schedule_factor() const { return schedule_factor_; }
 
-  /// Options that may change between steps; where several processes share a block, on all of them alike.
-  /// Errors: std::invalid_argument, and the old value stays.
-  ///@{
+  // Options that may change between steps; where several processes share a block, on all of them alike.
+
+  /// The learning rate from now on. Errors: std::invalid_argument, and the old value stays; so below.
   void set_learning_rate(double rate) {
     change([&](OptimizerOptions& o) { o.learning_rate = rate; });
   }
+  /// The factor beta of the momentum from now on.
   void set_momentum(double beta) {
     change([&](OptimizerOptions& o) { o.momentum = beta; });
   }
+  /// The weight decay from now on.
   void set_weight_decay(double decay) {
     change([&](OptimizerOptions& o) { o.weight_decay = decay; });
   }
@@ -46,9 +48,9 @@ class AdjustableOptions {
     own().require_usable(options_, factor);
     schedule_factor_ = factor;
   }
-  ///@}
 
  protected:
+  /// \cond for the optimizers alone
   explicit AdjustableOptions(OptimizerOptions options) : options_(std::move(options)) {}
 
   /// The rate of the next step.
@@ -57,6 +59,7 @@ class AdjustableOptions {
   OptimizerOptions options_;      ///< as they are now
   double schedule_factor_ = 1.0;  ///< on the learning rate
   std::int64_t steps_ = 0;        ///< applied so far
+                                  /// \endcond
 
  private:
   friend detail::StateAccess;

@@ -8,6 +8,7 @@
 #include <symopt/simd/load_store.hpp>
 
 #include <algorithm>
+#include <cstddef>
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 
@@ -93,7 +94,7 @@ class LineGram {
   void add_products_of_lines(const Double* slab, Index count, Double* sums) const {
     for (Index i = 0; i < padded_; i += rows)
       for (Index j = 0; j < i + rows; j += vectors * L::size) {
-        L sum[rows][vectors];
+        L sum[std::size_t(rows)][std::size_t(vectors)];
         Double* to = sums + i * padded_ + j;
 #pragma GCC unroll 8
         for (Index a = 0; a < rows; ++a)
@@ -101,7 +102,7 @@ class LineGram {
           for (Index v = 0; v < vectors; ++v) sum[a][v] = L::load(to + a * padded_ + v * L::size);
         const Double* line = slab;
         for (Index l = 0; l < count; ++l, line += padded_) {
-          L x[vectors];
+          L x[std::size_t(vectors)];
 #pragma GCC unroll 2
           for (Index v = 0; v < vectors; ++v) x[v] = in_register(L::load(line + j + v * L::size));
 #pragma GCC unroll 8
@@ -124,14 +125,14 @@ class LineGram {
     std::fill(slab + rank_ * stride, slab + whole * stride, Double(0));
     for (Index i = 0; i < whole; i += lines_of_tile)
       for (Index j = 0; j < i + lines_of_tile; j += columns_of_tile) {
-        L sum[lines_of_tile][columns_of_tile];
+        L sum[std::size_t(lines_of_tile)][std::size_t(columns_of_tile)];
 #pragma GCC unroll 4
         for (Index a = 0; a < lines_of_tile; ++a)
 #pragma GCC unroll 4
           for (Index c = 0; c < columns_of_tile; ++c) sum[a][c] = L(Double(0));
         const Double *of_rows = slab + i * stride, *of_columns = slab + j * stride;
         for (Index l = 0; l < count; l += L::size) {
-          L x[columns_of_tile];
+          L x[std::size_t(columns_of_tile)];
 #pragma GCC unroll 4
           for (Index c = 0; c < columns_of_tile; ++c)
             x[c] = in_register(L::load(of_columns + c * stride + l));
@@ -148,7 +149,7 @@ class LineGram {
   }
 
   /// to[c] += the sum of the lanes of x[c].
-  SYMOPT_INLINE static void add_lanes(const L (&x)[columns_of_tile], Double* to) {
+  SYMOPT_INLINE static void add_lanes(const L (&x)[std::size_t(columns_of_tile)], Double* to) {
     Double lanes[L::size];
 #if defined(__AVX512F__)
     const L first = neighbours(x[0], x[1]), second = neighbours(x[2], x[3]);
