@@ -59,7 +59,8 @@ class AdjustableOptions {
   OptimizerOptions options_;      ///< as they are now
   double schedule_factor_ = 1.0;  ///< on the learning rate
   std::int64_t steps_ = 0;        ///< applied so far
-                                  /// \endcond
+
+  /// \endcond
 
  private:
   friend detail::StateAccess;

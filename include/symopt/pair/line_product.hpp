@@ -64,14 +64,14 @@ class LineProduct {
   template <Index count>
   SYMOPT_INLINE void multiply_rows(const Scalar* const* line, Index lines, auto at, Scalar* y,
                                    Index y_stride) const {
-    L sum[group][count];
+    L sum[std::size_t(group)][std::size_t(count)];
 #pragma GCC unroll 8
     for (Index l = 0; l < group; ++l)
 #pragma GCC unroll 2
       for (Index v = 0; v < count; ++v) sum[l][v] = L(Scalar(0));
     const Scalar* row = square_.data() + at.j;
     for (Index k = 0; k < rank_; ++k, row += padded_) {
-      L c[count];
+      L c[std::size_t(count)];
 #pragma GCC unroll 2
       for (Index v = 0; v < count; ++v) c[v] = in_register(L::load(row + v * L::size));
 #pragma GCC unroll 8
@@ -93,14 +93,14 @@ class LineProduct {
   SYMOPT_INLINE void multiply_columns(const Scalar* x, Index x_stride, auto at, Scalar* y,
                                       Index y_stride) const {
     for (Index i = 0; i < rank_; i += columns) {
-      L sum[columns][count];
+      L sum[std::size_t(columns)][std::size_t(count)];
 #pragma GCC unroll 8
       for (Index a = 0; a < columns; ++a)
 #pragma GCC unroll 2
         for (Index v = 0; v < count; ++v) sum[a][v] = L(Scalar(0));
       const Scalar *from = x, *factors = square_.data() + i;
       for (Index k = 0; k < rank_; ++k, from += x_stride, factors += padded_) {
-        L lanes[count];
+        L lanes[std::size_t(count)];
 #pragma GCC unroll 2
         for (Index v = 0; v < count; ++v) lanes[v] = in_register(kernel::load(from + v * L::size, at));
 #pragma GCC unroll 8
