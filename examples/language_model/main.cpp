@@ -27,6 +27,7 @@
 #include "plans.hpp"
 #include "race.hpp"
 #include "ranks.hpp"
+#include "repeat.hpp"
 #include "report.hpp"
 #include "search.hpp"
 #include "sides.hpp"
@@ -95,7 +96,7 @@ bool demonstrate(const Corpus& corpus, const Architecture& architecture, const O
 int main(int count, char** arguments) {
   ensure_passive_threads(arguments);
   try {
-    const Options options = parse_options(std::span(arguments + 1, static_cast<std::size_t>(count) - 1));
+    Options options = parse_options(std::span(arguments + 1, static_cast<std::size_t>(count) - 1));
     if (options.help) {
       std::cout << Options::usage;
       return EXIT_SUCCESS;
@@ -103,6 +104,7 @@ int main(int count, char** arguments) {
     if (options.twins)
       throw std::invalid_argument(
           "--twins is another program, language_model_twins, which ./run demo --twins builds and starts");
+    if (!options.repeat.empty()) options = options_of(named_training(options.repeat), options);
     const std::vector<Architecture> architectures = architectures_of(options);
     if (options.report) {
       print_report_of(std::cout, table_of(options));
@@ -113,6 +115,11 @@ int main(int count, char** arguments) {
     std::filesystem::create_directories(options.output);
     const Architecture& architecture = architectures.front();
     const Corpus corpus = make_corpus(tokenize(read_king_james()), architecture.shape.vocabulary);
+    if (!options.repeat.empty()) {
+      at::set_num_threads(1);  // as in a search
+      repeat(std::cout, named_training(options.repeat), corpus, architecture, options, table_of(options));
+      return EXIT_SUCCESS;
+    }
     if (options.ranks > 0)
       return show_ranks(corpus, plan_for(architecture, options), options) ? EXIT_SUCCESS : EXIT_FAILURE;
     if (options.search || options.parts) {

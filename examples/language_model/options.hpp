@@ -20,7 +20,8 @@ struct Options {
       "usage: language_model [--steps N] [--seed N] [--output DIR] [--threads N]\n"
       "                      [--architecture NAME] [--quick] [--attention]\n"
       "                      [--device NAME] [--ranks N]\n"
-      "                      [--search] [--report] [--parts] [--twins] [--help]\n"
+      "                      [--search] [--repeat LINE] [--report] [--parts]\n"
+      "                      [--twins] [--help]\n"
       "\n"
       "Trains one small mixture-of-experts transformer three times on the King James\n"
       "text, with AdamW, with symopt's derived updates, and with the second moments\n"
@@ -46,6 +47,8 @@ struct Options {
       "                are kept in the source tree, in\n"
       "                examples/language_model/search.csv; with --output in\n"
       "                DIR/search.csv\n"
+      "  --repeat LINE train once more what a line of that table begins with, as\n"
+      "                'paper,0.003,qwen3,700,2': rule, rate, architecture, steps, seed\n"
       "  --report      only print the tables of the trainings that were searched before\n"
       "  --parts       tell apart, at AdamW's own numbers, what the third column owes\n"
       "                to which part: three seeds\n"
@@ -65,6 +68,7 @@ struct Options {
   bool quick = false;
   bool attention = false;
   bool search = false;
+  std::string repeat;  ///< the beginning of a line of the table
   bool report = false;
   bool parts = false;
   bool twins = false;
@@ -99,6 +103,8 @@ inline Options parse_options(std::span<char* const> words) {
       options.attention = true;
     } else if (name == "--search") {
       options.search = true;
+    } else if (name == "--repeat") {
+      options.repeat = arguments.value();
     } else if (name == "--report") {
       options.report = true;
     } else if (name == "--parts") {

@@ -12,6 +12,7 @@
 #include <ostream>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "parallel.hpp"
@@ -50,13 +51,16 @@ class FinishedTrainings {
 
 /// The columns of a training's results, after those of its description.
 inline constexpr std::string_view result_columns =
-    "validation_loss,training_loss,diverged,state_bytes,step_ms,update_ms,load_entropy,dead_share";
+    "validation_loss,training_loss,diverged,state_bytes,step_ms,update_ms,load_entropy,dead_share,"
+    "largest_logit,curve";
 
 inline void write_results(std::ostream& out, const TrainingResult& result) {
   out << result.end.loss << ',' << result.final_training_loss() << ',' << (result.improved() ? 0 : 1) << ','
       << result.state_bytes << ',' << 1e3 * result.seconds_per_step << ','
       << 1e3 * result.update_seconds_per_step << ',' << result.end.routers.load_entropy << ','
-      << result.end.routers.dead_fraction;
+      << result.end.routers.dead_fraction << ',' << result.end.routers.largest_logit << ',';
+  const char* separator = "";
+  for (const double loss : result.training_curve()) out << std::exchange(separator, " ") << loss;
 }
 
 /// Runs trainings, `workers` of them side by side, and returns their validation losses on all held-out

@@ -36,18 +36,26 @@ inline std::vector<SearchLine> rate_lines(const Architecture& architecture) {
   return lines;
 }
 
-/// The columns of the demo's own model and the parts of the last one, at AdamW's own numbers, and without
-/// their decay.
+/// The columns of the demo's own model and the parts of the last one, at AdamW's own numbers. In the dense
+/// model, where it takes less time, each also under the other schedule and without the decay.
 inline std::vector<SearchLine> part_lines(const ModelShape& shape) {
-  const Settings usual, without_decay{.weight_decay = 0};  // the paper's updates have none
-  const RateGrid one_rate({usual.learning_rate});
+  const RateGrid one_rate({Settings{}.learning_rate});
   std::vector<SearchLine> lines;
   for (const Side& side : columns()) lines.push_back({.side = side, .grid = one_rate});
   for (const Side& side : parts(shape)) lines.push_back({.side = side, .grid = one_rate});
-  lines.push_back({.side = stack_side("derived; no decay", {}), .grid = one_rate, .settings = without_decay});
-  lines.push_back({.side = stack_side("second moments; no decay", second_moments),
-                   .grid = one_rate,
-                   .settings = without_decay});
+  if (shape.is_dense()) {
+    for (const Side& side : with_schedules_exchanged()) lines.push_back({.side = side, .grid = one_rate});
+    for (Side& side : without_decay())
+      lines.push_back({.side = side, .grid = one_rate, .settings = {.weight_decay = 0}});
+  }
+  return lines;
+}
+
+/// All lines that a search of an architecture trains.
+inline std::vector<SearchLine> all_lines(const Architecture& architecture, const ModelShape& shape) {
+  std::vector<SearchLine> lines = rate_lines(architecture);
+  if (families_of(architecture.name).empty())
+    for (const SearchLine& line : part_lines(shape)) lines.push_back(line);
   return lines;
 }
 
@@ -62,6 +70,24 @@ class Search {
         architecture_(architecture),
         workers_(workers),
         table_(std::move(table)) {}
+
+  /// One training of a line. @param seed_number 0 for the plan's seed, 1 for the next
+  PlannedTraining training(const SearchLine& line, double rate, std::size_t seed_number) const {
+    TrainingPlan plan = plan_;
+    plan.seed += seed_number;
+    plan.validations = 0;  // a search looks at the end alone
+    Settings settings = line.settings;
+    settings.learning_rate = rate;
+    std::ostringstream text;
+    text << line.side.name << ',' << rate << ',' << architecture_.name << ',' << plan.steps << ','
+         << plan.seed << ',';
+    return {.description = text.str(),
+            .steps = plan.steps,
+            .train = [this, plan, settings, side = line.side](const StepObserver& observe) {
+              return language_model::train(corpus_, plan, architecture_.make, side.with(plan.shape, settings),
+                                           observe);
+            }};
+  }
 
   /// Where the best rate of a line is the lowest or the highest, another one beyond it is tried, and so on.
   void run(std::vector<SearchLine> lines) const {
@@ -88,23 +114,6 @@ class Search {
     for (std::size_t seed = 0; seed < seeds; ++seed)
       for (SearchLine& line : lines)
         for (double& mean_loss : line.losses_by_rate) mean_loss += *next++ / static_cast<double>(seeds);
-  }
-
-  PlannedTraining training(const SearchLine& line, double rate, std::size_t seed) const {
-    TrainingPlan plan = plan_;
-    plan.seed += seed;
-    plan.validations = 0;  // a search looks at the end alone
-    Settings settings = line.settings;
-    settings.learning_rate = rate;
-    std::ostringstream text;
-    text << line.side.name << ',' << rate << ',' << architecture_.name << ',' << plan.steps << ','
-         << plan.seed << ',';
-    return {.description = text.str(),
-            .steps = plan.steps,
-            .train = [this, plan, settings, side = line.side](const StepObserver& observe) {
-              return language_model::train(corpus_, plan, architecture_.make, side.with(plan.shape, settings),
-                                           observe);
-            }};
   }
 
   const Corpus& corpus_;

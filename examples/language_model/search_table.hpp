@@ -14,7 +14,7 @@
 
 namespace language_model {
 
-/// One training of a search, as its line of the table says. What a table does not have is NaN.
+/// One training of a search, as its line of the table says. What a table or a line does not have is NaN.
 struct SearchedTraining {
   std::string architecture;
   std::string side;
@@ -28,6 +28,8 @@ struct SearchedTraining {
   double update_ms = 0;  ///< the part of step_ms that the optimizer takes
   double load_entropy = 0;
   double dead_share = 0;
+  double largest_logit = 0;     ///< of the routers, in absolute value
+  std::vector<double> curve{};  ///< the training loss, means over equal parts of the steps
 
   bool has_diverged() const { return diverged == 1 || !std::isfinite(validation_loss); }
 };
@@ -57,7 +59,7 @@ class SearchTable {
  private:
   static std::vector<std::string> entries(const std::string& line) {
     std::vector<std::string> cells;
-    std::istringstream text(line);
+    std::istringstream text(line + ',');  // a last entry may be empty
     for (std::string cell; std::getline(text, cell, ',');) cells.push_back(cell);
     return cells;
   }
@@ -71,8 +73,8 @@ class SearchTable {
     if (found == columns_.end()) fail("has no column " + std::string(column));
     return cells_[found->second];
   }
-  double number(const char* column) const {
-    const std::string& cell = text(column);
+  double number(const char* column) const { return number(column, text(column)); }
+  double number(const char* column, const std::string& cell) const {
     std::size_t end = 0;
     double value = 0;
     try {
@@ -83,8 +85,16 @@ class SearchTable {
     if (end == 0 || end != cell.size()) fail("has '" + cell + "' for " + column + ", which is no number");
     return value;
   }
+  /// Of an entry of several, with spaces between them.
+  std::vector<double> numbers(const char* column) const {
+    std::vector<double> values;
+    std::istringstream cell(text(column));
+    for (std::string value; cell >> value;) values.push_back(number(column, value));
+    return values;
+  }
   double number_or_nan(const char* column) const {
-    return columns_.contains(column) ? number(column) : std::numeric_limits<double>::quiet_NaN();
+    const bool is_known = columns_.contains(column) && !text(column).empty();
+    return is_known ? number(column) : std::numeric_limits<double>::quiet_NaN();
   }
 
   void read_line() {
@@ -99,7 +109,9 @@ class SearchTable {
                           .step_ms = number_or_nan("step_ms"),
                           .update_ms = number_or_nan("update_ms"),
                           .load_entropy = number_or_nan("load_entropy"),
-                          .dead_share = number_or_nan("dead_share")});
+                          .dead_share = number_or_nan("dead_share"),
+                          .largest_logit = number_or_nan("largest_logit"),
+                          .curve = columns_.contains("curve") ? numbers("curve") : std::vector<double>{}});
   }
 
   std::map<std::string, std::size_t> columns_;

@@ -44,19 +44,33 @@ inline std::vector<Side> columns(bool attention = false) {
   return sides;
 }
 
+/// AdamW for embedding and head, beside derived updates for the rest.
+inline constexpr Kinds adamw_for_both{.embedding = Kind::adamw, .head = Kind::adamw};
+
 /// Sides that show which part of the last column does what: second moments or AdamW for embedding and head,
-/// beside derived updates for the rest, and either schedule on the other side.
+/// beside derived updates for the rest.
 inline std::vector<Side> parts(const ModelShape& shape) {
   std::vector<Side> sides{
-      stack_side("AdamW for embedding and head", {.embedding = Kind::adamw, .head = Kind::adamw}),
+      stack_side("AdamW for embedding and head", adamw_for_both),
       stack_side("AdamW for embedding; moments for head", {.embedding = Kind::adamw, .head = Kind::moments}),
       stack_side("moments for embedding; AdamW for head", {.embedding = Kind::moments, .head = Kind::adamw})};
   if (!shape.is_dense())  // where there are no routers, this is the last column
     sides.push_back(
         stack_side("moments for embedding and head", {.embedding = Kind::moments, .head = Kind::moments}));
-  sides.push_back(adamw_side("AdamW; constant then linear", constant_then_linear));
-  sides.push_back(stack_side("second moments; warm-up and cosine", second_moments, warmup_cosine));
   return sides;
+}
+
+/// AdamW under the schedule of the other columns, and the last column under AdamW's.
+inline std::vector<Side> with_schedules_exchanged() {
+  return {adamw_side("AdamW; constant then linear", constant_then_linear),
+          stack_side("second moments; warm-up and cosine", second_moments, warmup_cosine)};
+}
+
+/// To be trained without decay, which the paper's updates do not have; under one schedule.
+inline std::vector<Side> without_decay() {
+  return {adamw_side("AdamW; constant then linear; no decay", constant_then_linear),
+          stack_side("derived; no decay", {}), stack_side("second moments; no decay", second_moments),
+          stack_side("AdamW for embedding and head; no decay", adamw_for_both)};
 }
 
 }  // namespace language_model

@@ -24,6 +24,18 @@ inline std::string scientific(double value) {
   return text.str();
 }
 
+/// The same; "-" for what is no number.
+inline std::string or_dash(double value, int digits) {
+  return std::isfinite(value) ? fixed(value, digits) : std::string("-");
+}
+
+/// 0.0015 for rate_text(1.5e-3), as a table of trainings has it.
+inline std::string rate_text(double rate) {
+  std::ostringstream text;
+  text << rate;
+  return text.str();
+}
+
 /// 12,345 for grouped(12345).
 inline std::string grouped(std::int64_t count) {
   std::string text = std::to_string(count);

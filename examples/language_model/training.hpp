@@ -44,7 +44,7 @@ struct ValidationPoint {
 struct TrainingResult {
   std::vector<double> training_loss;        ///< of every step's batch before the step, nats per token
   std::vector<ValidationPoint> validation;  ///< at the start, at intervals, and at the end
-  Evaluation start;                         ///< on all held-out windows
+  Evaluation start;                         ///< on all held-out windows; without validations on a tenth
   Evaluation end;                           ///< on all held-out windows; the loss is NaN after divergence
   double mean_row_drift = 0;                ///< Euclidean length of the way of the head's mean row
   double seconds_per_step = 0;
@@ -56,6 +56,18 @@ struct TrainingResult {
 
   /// False after divergence, too.
   bool improved() const { return end.loss < start.loss && final_training_loss() < training_loss.front(); }
+
+  /// The means of the training loss over twenty equal parts of its steps, in their order.
+  std::vector<double> training_curve() const {
+    constexpr std::ptrdiff_t parts = 20;
+    std::vector<double> means;
+    for (std::ptrdiff_t part = 0; part < parts; ++part) {
+      const auto first = training_loss.begin() + std::ssize(training_loss) * part / parts;
+      const auto last = training_loss.begin() + std::ssize(training_loss) * (part + 1) / parts;
+      if (first != last) means.push_back(std::reduce(first, last) / static_cast<double>(last - first));
+    }
+    return means;
+  }
 
   /// Mean over the last twentieth of the steps.
   double final_training_loss() const {
@@ -97,7 +109,7 @@ inline TrainingResult train(
   BatchStream batches{corpus.training, static_cast<std::size_t>(plan.sequences), context, plan.seed};
 
   TrainingResult result;
-  result.start = evaluated(held_out);
+  result.start = evaluated(plan.validations > 0 ? held_out : held_out_sample);
   const torch::Tensor mean_row = model.head_weight().detach().mean(0);
   Seconds total{0};
   Seconds updating{0};

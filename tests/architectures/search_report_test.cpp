@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // The rates that a search of the language model tries, and the tables that it makes of its file of trainings.
+#include <language_model/experiment_curves.hpp>
+#include <language_model/experiment_tables.hpp>
 #include <language_model/rate_grid.hpp>
 #include <language_model/search_report.hpp>
 
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <cstdint>
+#include <map>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -59,6 +63,14 @@ TEST_CASE("a table is read by the names of its columns") {
   CHECK(earlier[0].validation_loss == 3);
   CHECK(std::isnan(earlier[0].step_ms));
   CHECK(read("").empty());
+
+  const auto partial = read(
+      "side,rate,architecture,steps,seed,validation_loss,training_loss,step_ms,curve\n"
+      "A,0.1,dense,7,1,3,2,9,7 5.5 4\nB,0.1,dense,7,1,3,,,\n");
+  REQUIRE(partial.size() == 2);
+  CHECK(partial[0].curve == std::vector<double>{7, 5.5, 4});
+  CHECK(std::isnan(partial[1].step_ms));
+  CHECK(partial[1].curve.empty());
 }
 
 TEST_CASE("a table that is none says where") {
@@ -104,6 +116,74 @@ TEST_CASE("differences are of one seed, and their interval is Student's") {
   CHECK(std::isinf(half_interval({1.0})));
 }
 
+/// Two rules at two rates with three seeds. By all seeds the rate 2 of `rule` is better, by the first and the
+/// third alone the rate 1.
+const std::string two_rates =
+    "side,rate,architecture,steps,seed,validation_loss,state_bytes,update_ms,load_entropy,curve\n"
+    "AdamW,1,dense,100,1,4.0,8e6,3,0,5 4\nAdamW,1,dense,100,2,4.0,,,,5 4\nAdamW,1,dense,100,3,4.0,,,,5 4\n"
+    "AdamW,2,dense,100,1,4.1,,,,5 4\nAdamW,2,dense,100,2,4.1,,,,5 4\nAdamW,2,dense,100,3,4.1,,,,5 4\n"
+    "rule,1,dense,100,1,3.0,4e6,2,0,5 3\nrule,1,dense,100,2,3.0,,,,5 3\nrule,1,dense,100,3,3.0,,,,5 3\n"
+    "rule,2,dense,100,1,3.2,,,,5 3\nrule,2,dense,100,2,2.4,,,,4 3\nrule,2,dense,100,3,3.3,,,,6 3\n";
+
+TEST_CASE("the rate of a seed's loss can be chosen by the other seeds") {
+  const ArchitectureSummary dense = summaries_of(read(two_rates)).front();
+  const SideSummary& rule = *dense.find("rule");
+  CHECK(rule.best_rate() == 2);
+  // Of seeds 2 and 3: 2.4 + 3.3 at rate 2, so 3.2; of 1 and 3: 3.0 at rate 1; of 1 and 2: 3.3 at rate 2.
+  CHECK(rule.losses_by_others_rate() == std::map<std::uint64_t, double>{{1, 3.2}, {2, 3.0}, {3, 3.3}});
+  const std::vector<double> differences = differences_by_others_rate(rule, *dense.find("AdamW"));
+  REQUIRE(differences.size() == 3);
+  CHECK(differences[0] == doctest::Approx(-0.8));
+  CHECK(differences[1] == doctest::Approx(-1.0));
+  CHECK(dense.find("another") == nullptr);
+
+  // Where one of the others diverged, a rate is not chosen.
+  const ArchitectureSummary olmoe = summaries_of(read(table)).front();
+  const std::map<std::uint64_t, double> losses = olmoe.find("AdamW")->losses_by_others_rate();
+  CHECK(losses.at(1) == 3.5);
+  CHECK(losses.at(3) == 3.3);
+  CHECK(std::isinf(losses.at(2)));  // it diverges at the rate that the others like best
+}
+
+TEST_CASE("the page's tables say what the trainings do") {
+  std::vector<ArchitectureSummary> all = summaries_of(read(two_rates));
+  all.front().sides[1].first = "derived";
+  CHECK(page::overview(all, {"AdamW", "paper", "derived"}) ==
+        "|  | AdamW | paper | derived |\n| --- | --- | --- | --- |\n"
+        "| dense | 4.0000 ± 0.0000, only 6 trainings |  | **2.9667 ± 0.4933**, only 6 trainings |\n");
+  CHECK(page::rates(all.front()) ==
+        "| rule | 1 | 2 |\n| --- | --- | --- |\n"
+        "| AdamW | **4.0000 ± 0.0000** | 4.1000 ± 0.0000 |\n"
+        "| derived | 3.0000 ± 0.0000 | **2.9667 ± 0.4933** |\n");
+  CHECK(page::at_one_rate(all.front(), 1) ==
+        "| rules | loss | seeds |\n| --- | --- | --- |\n| derived | 3.0000 ± 0.0000 | 3 |\n"
+        "| AdamW | 4.0000 ± 0.0000 | 3 |\n");
+  CHECK(page::best(all.front())
+            .find("| AdamW | 1, an end of those tried | 4.0000 ± 0.0000 |  |  | 8.00 | 3.0 |") !=
+        std::string::npos);
+  CHECK(page::valley_of(*all.front().find("AdamW")) == "1 (1 to 1)");
+  CHECK(page::valley_of(*all.front().find("derived")) == "2 (1 to 2)");
+  CHECK(page::mean_curve(*all.front().find("derived")) == std::vector<double>{5, 3});
+  CHECK(page::curves_script(all, "x.svg").empty());  // no second moments
+
+  const ArchitectureSummary olmoe = summaries_of(read(table)).front();
+  CHECK(page::rates(olmoe).find("| AdamW | 3.6000 ± 0.0000 | **3.4000 ± 0.1000** | 3.1000 ± 0.0000; 1 of 3 "
+                                "diverged |") != std::string::npos);
+  CHECK(page::valley_of(*olmoe.find("AdamW")) == "1 (0.002 to 0.002); 1 of 9 diverged");
+  CHECK(page::routers({olmoe}).find("| olmoe | AdamW | 0.900 | 10.0 | - |") != std::string::npos);
+}
+
+TEST_CASE("an interval that has zero in it tells nothing apart") {
+  CHECK(page::verdict({-0.3, -0.31, -0.29}) == "lower");
+  CHECK(page::verdict({0.3, 0.31, 0.29}) == "higher");
+  CHECK(page::verdict({-0.3, -0.1, 0.05}) == "not told apart");
+  CHECK(page::verdict({-0.3}) == "too few trainings");
+  CHECK(page::verdict({-0.3, INFINITY}) == "diverged");
+  CHECK(page::mean_and_interval({-0.3, INFINITY}) == "diverged");
+  CHECK(page::mean_and_interval({-0.3, -0.2, -0.1}) == "−0.2000 (−0.4484 to +0.0484)");
+  CHECK(page::mean_and_interval({0.25}) == "+0.2500");
+}
+
 TEST_CASE("quantiles of Student's distribution") {
   CHECK(student_quantile(2) == doctest::Approx(4.30265).epsilon(1e-3));
   CHECK(student_quantile(9) == doctest::Approx(2.26216).epsilon(1e-3));
@@ -119,7 +199,7 @@ TEST_CASE("the report has all tables, and marks an end of the grid") {
   const auto has = [&](const char* line) { return text.find(line) != std::string::npos; };
   CHECK(has("olmoe, 100 steps: validation loss, nats per token\n"));
   CHECK(has(
-      "AdamW                               0.002    3.4000    0.1000      2.00      60.0       5.0     0.900"
+      "AdamW                               0.002    3.4000    0.1000      2.00      50.0       4.0     0.900"
       "      10.0         9\n"));
   CHECK(has(
       "rule                               0.002*    3.2000    0.2000      1.00      40.0       2.0     0.700"

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <limits>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "markdown_table.hpp"
+#include "search_summary.hpp"
+#include "statistics.hpp"
+#include "text.hpp"
+
+// The tables of docs/experiments.md, from the trainings of a search.
+
+namespace language_model::page {
+
+/// The rules whose rates are searched, in the order of the tables.
+inline const std::vector<std::string> rules{"AdamW",
+                                            "paper",
+                                            "derived",
+                                            "second moments",
+                                            "attention too",
+                                            "AdamW for embedding and head",
+                                            "wrong side",
+                                            "centred embedding",
+                                            "one scale for experts"};
+
+/// What a search trains for one rule at least: five rates with three seeds.
+inline constexpr std::size_t trainings_of_a_rule = 15;
+
+/// How much worse than the best rate another may be, in nats, to be in its valley.
+inline constexpr double valley_depth = 0.05;
+
+/// The searches of one rule on one architecture; null where it was tried at one rate alone or not at all.
+inline const SideSummary* searched(const ArchitectureSummary& summary, const std::string& rule) {
+  const SideSummary* side = summary.find(rule);
+  return side != nullptr && side->by_rate().size() > 1 ? side : nullptr;
+}
+
+inline std::vector<double> losses_of(const std::vector<SearchedTraining>& trainings) {
+  std::vector<double> losses;
+  for (const SearchedTraining& training : trainings)
+    if (!training.has_diverged()) losses.push_back(training.validation_loss);
+  return losses;
+}
+
+inline bool has_routers(const ArchitectureSummary& summary) {
+  return std::ranges::any_of(summary.sides, [](const auto& side) {
+    return side.second.mean_at_best(&SearchedTraining::load_entropy) > 0;
+  });
+}
+
+inline std::string bold(const std::string& text) {
+  return "**" + text + "**";
+}
+inline std::string with_sign(double value) {
+  return (value < 0 ? "−" : "+") + fixed(std::abs(value), 4);
+}
+
+/// "3.4143 ± 0.0049": mean and standard deviation; of one number without the second.
+inline std::string mean_and_spread(const std::vector<double>& losses) {
+  return or_dash(mean(losses), 4) + (losses.size() < 2 ? "" : " ± " + fixed(spread(losses), 4));
+}
+
+inline bool are_finite(const std::vector<double>& values) {
+  return std::ranges::all_of(values, [](double value) { return std::isfinite(value); });
+}
+
+/// "−0.0317 (−0.0328 to −0.0306)": mean and Student's interval of 95 %; of one number without the interval.
+inline std::string mean_and_interval(const std::vector<double>& differences) {
+  if (differences.empty()) return "";
+  if (!are_finite(differences)) return "diverged";
+  const double middle = mean(differences), half = half_interval(differences);
+  if (!std::isfinite(half)) return with_sign(middle);
+  return with_sign(middle) + " (" + with_sign(middle - half) + " to " + with_sign(middle + half) + ")";
+}
+
+/// What an interval says: that there is a difference, or that these seeds do not show one.
+inline std::string verdict(const std::vector<double>& differences) {
+  if (differences.size() < 2) return "too few trainings";
+  if (!are_finite(differences)) return "diverged";
+  const double middle = mean(differences), half = half_interval(differences);
+  if (middle + half < 0) return "lower";
+  return middle - half > 0 ? "higher" : "not told apart";
+}
+
+/// All architectures, a column for each rule: mean and standard deviation at its best rate, the lowest bold.
+inline std::string overview(const std::vector<ArchitectureSummary>& summaries,
+                            const std::vector<std::string>& columns) {
+  MarkdownTable::Cells head{""};
+  head.insert(head.end(), columns.begin(), columns.end());
+  MarkdownTable table(head);
+  for (const ArchitectureSummary& summary : summaries) {
+    double lowest = std::numeric_limits<double>::infinity();
+    for (const std::string& rule : columns)
+      if (const SideSummary* side = searched(summary, rule))
+        lowest = std::min(lowest, mean(side->losses_at_best()));
+    MarkdownTable::Cells row{summary.architecture};
+    for (const std::string& rule : columns) {
+      const SideSummary* side = searched(summary, rule);
+      if (side == nullptr) {
+        row.emplace_back();
+        continue;
+      }
+      const std::string loss = mean_and_spread(side->losses_at_best());
+      row.push_back(mean(side->losses_at_best()) == lowest ? bold(loss) : loss);
+      if (side->count() < trainings_of_a_rule)
+        row.back() += ", only " + std::to_string(side->count()) + " trainings";
+    }
+    table.add(row);
+  }
+  return table.text();
+}
+
+/// The rules of one architecture, each at its best rate: losses, differences from AdamW, and costs.
+inline std::string best(const ArchitectureSummary& summary) {
+  const SideSummary* adamw = searched(summary, "AdamW");
+  MarkdownTable table(
+      {"rule", "rate", "loss", "less AdamW", "the same, rate by the other seeds", "state, MB", "update, ms"});
+  for (const std::string& rule : rules) {
+    const SideSummary* side = searched(summary, rule);
+    if (side == nullptr) continue;
+    const bool is_compared = adamw != nullptr && side != adamw;
+    table.add({rule, rate_text(side->best_rate()) + (side->is_interior() ? "" : ", an end of those tried"),
+               mean_and_spread(side->losses_at_best()),
+               is_compared ? mean_and_interval(paired_differences(*side, *adamw)) : "",
+               is_compared ? mean_and_interval(differences_by_others_rate(*side, *adamw)) : "",
+               or_dash(side->lowest(&SearchedTraining::state_bytes) / 1e6, 2),
+               or_dash(side->lowest(&SearchedTraining::update_ms), 1)});
+  }
+  return table.text();
+}
+
+/// What the routers do at the best rate of each rule, for every architecture that has some.
+inline std::string routers(const std::vector<ArchitectureSummary>& summaries) {
+  MarkdownTable table({"", "rule", "entropy of the load", "dead experts, %", "largest logit"});
+  for (const ArchitectureSummary& summary : summaries) {
+    if (!has_routers(summary)) continue;
+    for (const std::string& rule : rules)
+      if (const SideSummary* side = searched(summary, rule))
+        table.add({summary.architecture, rule,
+                   or_dash(side->mean_at_best(&SearchedTraining::load_entropy), 3),
+                   or_dash(100 * side->mean_at_best(&SearchedTraining::dead_share), 1),
+                   or_dash(side->mean_at_best(&SearchedTraining::largest_logit), 1)});
+  }
+  return table.text();
+}
+
+/// The mean loss of every rule at every rate, the best bold, and how many trainings diverged.
+inline std::string rates(const ArchitectureSummary& summary) {
+  std::set<double> all;
+  for (const std::string& rule : rules)
+    if (const SideSummary* side = searched(summary, rule))
+      for (const auto& [rate, trainings] : side->by_rate()) all.insert(rate);
+  MarkdownTable::Cells head{"rule"};
+  for (const double rate : all) head.push_back(rate_text(rate));
+  MarkdownTable table(head);
+  for (const std::string& rule : rules) {
+    const SideSummary* side = searched(summary, rule);
+    if (side == nullptr) continue;
+    MarkdownTable::Cells row{rule};
+    for (const double rate : all) {
+      std::string& cell = row.emplace_back();
+      const auto tried = side->by_rate().find(rate);
+      if (tried == side->by_rate().end()) continue;
+      if (const std::vector<double> losses = losses_of(tried->second); !losses.empty())
+        cell = rate == side->best_rate() ? bold(mean_and_spread(losses)) : mean_and_spread(losses);
+      if (const std::size_t diverged = side->count_diverged(rate); diverged > 0)
+        cell += (cell.empty() ? "" : "; ") + std::to_string(diverged) + " of " +
+                std::to_string(tried->second.size()) + " diverged";
+    }
+    table.add(row);
+  }
+  return table.text();
+}
+
+/// "8 (0.00075 to 0.006)": how far apart the lowest and the highest rate are at which nothing diverged and
+/// the mean loss is at most valley_depth above the best; and how many trainings diverged at all rates.
+inline std::string valley_of(const SideSummary& side) {
+  const double least = mean(side.losses_at_best());
+  double lowest = side.best_rate(), highest = lowest;
+  std::size_t diverged = 0;
+  for (const auto& [rate, trainings] : side.by_rate()) {
+    diverged += side.count_diverged(rate);
+    if (side.count_diverged(rate) > 0 || !(mean(losses_of(trainings)) <= least + valley_depth)) continue;
+    lowest = std::min(lowest, rate);
+    highest = std::max(highest, rate);
+  }
+  const std::string text =
+      fixed(highest / lowest, 0) + " (" + rate_text(lowest) + " to " + rate_text(highest) + ")";
+  return diverged == 0
+             ? text
+             : text + "; " + std::to_string(diverged) + " of " + std::to_string(side.count()) + " diverged";
+}
+
+inline std::string valleys(const std::vector<ArchitectureSummary>& summaries) {
+  MarkdownTable::Cells head{"rule"};
+  for (const ArchitectureSummary& summary : summaries) head.push_back(summary.architecture);
+  MarkdownTable table(head);
+  for (const std::string& rule : rules) {
+    MarkdownTable::Cells row{rule};
+    for (const ArchitectureSummary& summary : summaries) {
+      const SideSummary* side = searched(summary, rule);
+      row.push_back(side == nullptr ? "" : valley_of(*side));
+    }
+    table.add(row);
+  }
+  return table.text();
+}
+
+/// A rule and one that it is compared with.
+struct Comparison {
+  std::string rule, reference;
+};
+
+/// Differences at the best rates, on every architecture that has both rules.
+inline std::string comparisons(const std::vector<ArchitectureSummary>& summaries,
+                               const std::vector<Comparison>& pairs) {
+  MarkdownTable table({"compared", "", "at the best rates", "rates by the other seeds", "found"});
+  for (const auto& [rule, reference_rule] : pairs)
+    for (const ArchitectureSummary& summary : summaries) {
+      const SideSummary *side = searched(summary, rule), *reference = searched(summary, reference_rule);
+      if (side == nullptr || reference == nullptr) continue;
+      const std::vector<double> by_others = differences_by_others_rate(*side, *reference);
+      table.add({rule + " less " + reference_rule, summary.architecture,
+                 mean_and_interval(paired_differences(*side, *reference)), mean_and_interval(by_others),
+                 verdict(by_others)});
+    }
+  return table.text();
+}
+
+/// All that was trained at one rate, the lowest loss first.
+inline std::string at_one_rate(const ArchitectureSummary& summary, double rate) {
+  std::vector<std::pair<std::string, std::vector<double>>> rows;
+  for (const auto& [name, side] : summary.sides)
+    if (side.by_rate().contains(rate)) rows.emplace_back(name, losses_of(side.by_rate().at(rate)));
+  std::ranges::stable_sort(rows, {}, [](const auto& row) {
+    return row.second.empty() ? std::numeric_limits<double>::infinity() : mean(row.second);
+  });
+  MarkdownTable table({"rules", "loss", "seeds"});
+  for (const auto& [name, losses] : rows)
+    table.add({name, mean_and_spread(losses), std::to_string(losses.size())});
+  return table.text();
+}
+
+}  // namespace language_model::page
