@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -11,6 +12,7 @@
 #include "architectures/models.hpp"
 #include "architectures/rules.hpp"
 #include "model.hpp"
+#include "rate_grid.hpp"
 #include "sides.hpp"
 #include "training.hpp"
 
@@ -24,6 +26,9 @@ struct Architecture {
   ModelFactory make;
   std::vector<Side> columns;   ///< of the table of the demo
   std::vector<Side> searched;  ///< whose rates a search compares
+  RateGrid rates{};            ///< with which that begins
+  std::size_t seeds = 3;       ///< for each rate
+  bool has_parts = false;      ///< whether it also tells apart the parts of the columns
 };
 
 /// The demo's own model; as it is, or with one SwiGLU of as many neurons for a token in place of the experts.
@@ -37,7 +42,8 @@ inline Architecture own_architecture(bool is_dense, bool has_attention_column) {
         return Transformer{shape, seed}.ptr();
       },
       .columns = columns(has_attention_column),
-      .searched = columns(is_dense || has_attention_column)};
+      .searched = columns(is_dense || has_attention_column),
+      .has_parts = true};
   if (is_dense) {
     for (ModelShape* shape : {&own.shape, &own.quick_shape}) {
       shape->experts = 0;
@@ -67,6 +73,15 @@ inline Side rule_side(Family family, Rule rule) {
           }};
 }
 
+/// The same proportions at a multiple of the width, with heads of the same size.
+inline ModelShape widened(ModelShape shape, std::int64_t factor) {
+  shape.width *= factor;
+  shape.heads *= factor;
+  shape.key_value_heads *= factor;
+  shape.neurons *= factor;
+  return shape;
+}
+
 /// An architecture of arXiv 2605.18106. All its trainings, AdamW's too, have one schedule.
 inline Architecture architecture_of(Family family) {
   const Side adamw = adamw_side("AdamW", constant_then_linear);
@@ -79,6 +94,18 @@ inline Architecture architecture_of(Family family) {
                       .searched = {adamw}};
   for (const Rule rule : rules_of(family)) result.searched.push_back(rule_side(family, rule));
   return result;
+}
+
+/// The same, `factor` times as wide. Its search asks whether the best rates of the smaller model are the best
+/// ones here too: for AdamW and the two rules that did best there, at three rates or more, with one seed.
+inline Architecture wide_architecture_of(Family family, std::int64_t factor) {
+  Architecture wide = architecture_of(family);
+  wide.name += " x" + std::to_string(factor);
+  wide.shape = widened(wide.shape, factor);
+  wide.searched = {wide.searched.front(), rule_side(family, Rule::derived), rule_side(family, Rule::moments)};
+  wide.rates = RateGrid({0.75e-3, 1.5e-3, 3e-3});
+  wide.seeds = 1;
+  return wide;
 }
 
 /// The families of the paper's architectures that a name stands for: one, or for "all" all of them; none for

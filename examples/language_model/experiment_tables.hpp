@@ -2,9 +2,9 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstddef>
+#include <functional>
 #include <limits>
 #include <set>
 #include <string>
@@ -118,6 +118,32 @@ inline std::string overview(const std::vector<ArchitectureSummary>& summaries,
   return table.text();
 }
 
+/// Two rules side by side: the losses of all architectures that have both, and the costs on one of them.
+inline std::string side_by_side(const std::vector<ArchitectureSummary>& summaries, const std::string& first,
+                                const std::string& second, const std::string& architecture_of_costs) {
+  MarkdownTable table({"", first, second});
+  for (const ArchitectureSummary& summary : summaries) {
+    const SideSummary *left = searched(summary, first), *right = searched(summary, second);
+    if (left == nullptr || right == nullptr) continue;
+    const std::vector<double> losses = left->losses_at_best(), others = right->losses_at_best();
+    const bool is_left_lower = mean(losses) < mean(others);
+    table.add({"validation loss, " + summary.architecture,
+               is_left_lower ? bold(mean_and_spread(losses)) : mean_and_spread(losses),
+               is_left_lower ? mean_and_spread(others) : bold(mean_and_spread(others))});
+  }
+  for (const ArchitectureSummary& summary : summaries) {
+    const SideSummary *left = searched(summary, first), *right = searched(summary, second);
+    if (summary.architecture != architecture_of_costs || left == nullptr || right == nullptr) continue;
+    const auto add = [&](const std::string& name, double SearchedTraining::*figure, double unit, int digits) {
+      table.add({name + ", " + summary.architecture, or_dash(left->lowest(figure) / unit, digits),
+                 or_dash(right->lowest(figure) / unit, digits)});
+    };
+    add("the optimizer's state, MB", &SearchedTraining::state_bytes, 1e6, 2);
+    add("time of the update, ms", &SearchedTraining::update_ms, 1, 1);
+  }
+  return table.text();
+}
+
 /// The rules of one architecture, each at its best rate: losses, differences from AdamW, and costs.
 inline std::string best(const ArchitectureSummary& summary) {
   const SideSummary* adamw = searched(summary, "AdamW");
@@ -209,7 +235,7 @@ inline std::string valleys(const std::vector<ArchitectureSummary>& summaries) {
       const SideSummary* side = searched(summary, rule);
       row.push_back(side == nullptr ? "" : valley_of(*side));
     }
-    table.add(row);
+    if (std::ranges::any_of(row.begin() + 1, row.end(), std::not_fn(&std::string::empty))) table.add(row);
   }
   return table.text();
 }

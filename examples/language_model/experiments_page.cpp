@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// experiments_page TABLE.csv FOLDER PAGE ...          writes the tables of FOLDER/experiments.md and of other
+// experiments_page TABLES FOLDER PAGE ...          writes the tables of FOLDER/experiments.md and of other
 // pages from
-//                                                     the trainings of a search, and draws
-//                                                     FOLDER/experiments.svg
-// experiments_page --check TABLE.csv FOLDER PAGE ...  fails if a page says anything else
+//                                                  TABLES/search.csv and TABLES/pilots.csv, and draws
+//                                                  FOLDER/experiments.svg
+// experiments_page --check TABLES FOLDER PAGE ...  fails if a page says anything else
 // A table stands between <!-- table NAME --> and <!-- end of table -->. So no figure of it is typed.
 #include <benchmarks/page_tables.hpp>
 
@@ -19,6 +19,7 @@
 
 #include "experiment_curves.hpp"
 #include "experiment_tables.hpp"
+#include "pilot_table.hpp"
 #include "search_summary.hpp"
 #include "search_table.hpp"
 
@@ -53,31 +54,45 @@ std::vector<ArchitectureSummary> read_searches(const fs::path& table) {
   return all;
 }
 
-const ArchitectureSummary& summary_of(const std::vector<ArchitectureSummary>& all, const std::string& name) {
-  for (const ArchitectureSummary& summary : all)
-    if (summary.architecture == name) return summary;
-  throw std::runtime_error("no training of " + name);
+/// What the pages are made of.
+struct Trainings {
+  std::vector<ArchitectureSummary> searches;
+  fs::path pilots;
+};
+
+/// A table of one architecture, or where it has not been trained how to do that.
+std::string table_of(const std::string& kind, const std::string& architecture,
+                     const std::vector<ArchitectureSummary>& all) {
+  const auto summary = std::ranges::find(all, architecture, &ArchitectureSummary::architecture);
+  if (summary == all.end())
+    return "Not searched yet: `./run demo --architecture " + architecture + " --search`.\n";
+  if (kind == "best") return page::best(*summary);
+  if (kind == "rates") return page::rates(*summary);
+  return page::at_one_rate(*summary, adamw_rate);
 }
 
-/// The table of that name: "overview", "best qwen3", "rates qwen3", ...
-std::string table(const std::string& name, const std::vector<ArchitectureSummary>& all) {
+/// The table of that name: "overview", "best qwen3", "rates qwen3", "pilots router", ...
+std::string table(const std::string& name, const Trainings& trainings) {
+  const std::vector<ArchitectureSummary>& all = trainings.searches;
   if (name == "overview")
     return page::overview(all,
                           {"AdamW", "paper", "derived", "second moments", "AdamW for embedding and head"});
+  if (name == "AdamW and second moments")
+    return page::side_by_side(all, "AdamW", "second moments", "mixture");
   if (name == "controls overview")
     return page::overview(all, {"derived", "wrong side", "centred embedding", "one scale for experts"});
   if (name == "routers") return page::routers(all);
   if (name == "valleys") return page::valleys(all);
   if (name == "against AdamW") return page::comparisons(all, against_adamw);
   if (name == "controls") return page::comparisons(all, controls);
-  const std::size_t blank = name.find(' ');
-  const std::string kind = name.substr(0, blank);
-  if (blank != std::string::npos) {
-    const ArchitectureSummary& summary = summary_of(all, name.substr(blank + 1));
-    if (kind == "best") return page::best(summary);
-    if (kind == "rates") return page::rates(summary);
-    if (kind == "parts") return page::at_one_rate(summary, adamw_rate);
+  const std::size_t blank = std::min(name.find(' '), name.size());
+  const std::string kind = name.substr(0, blank), of = name.substr(std::min(blank + 1, name.size()));
+  if (kind == "pilots") {
+    std::ifstream file(trainings.pilots);
+    return page::pilots(file, of);
   }
+  if ((kind == "best" || kind == "rates" || kind == "parts") && std::ranges::find(order, of) != order.end())
+    return table_of(kind, of, all);
   throw std::runtime_error("there is no table '" + name + "'");
 }
 
@@ -89,9 +104,10 @@ void draw(const fs::path& picture, const std::string& script) {
     throw std::runtime_error("gnuplot could not draw " + picture.string() + "; its package is gnuplot-nox");
 }
 
-void write(bool is_check, const fs::path& path, const std::vector<ArchitectureSummary>& all) {
-  const std::string before = read_page(path),
-                    after = with_tables(before, [&](const std::string&name) { return table(name, all); });
+void write(bool is_check, const fs::path& path, const Trainings& trainings) {
+  const std::string before = read_page(path);
+  const auto named = [&](const std::string& name) { return table(name, trainings); };
+  const std::string after = with_tables(before, named);
   if (is_check && before != after)
     throw std::runtime_error(path.string() + " is not what the trainings say; ./run demo --page writes it");
   if (!is_check) std::ofstream(path) << after;
@@ -104,17 +120,17 @@ int main(int count, char** arguments) {
   const bool is_check = !words.empty() && words.front() == "--check";
   if (is_check) words.erase(words.begin());
   if (words.size() < 2 || words.front().starts_with("-")) {
-    std::fprintf(stderr, "usage: experiments_page [--check] TABLE.csv FOLDER [PAGE ...]\n");
+    std::fprintf(stderr, "usage: experiments_page [--check] TABLES FOLDER [PAGE ...]\n");
     return 2;
   }
   try {
-    const std::vector<ArchitectureSummary> all = read_searches(words[0]);
-    const fs::path folder = words[1];
-    write(is_check, folder / "experiments.md", all);
-    for (std::size_t i = 2; i < words.size(); ++i) write(is_check, words[i], all);
+    const fs::path tables = words[0], folder = words[1];
+    const Trainings trainings{read_searches(tables / "search.csv"), tables / "pilots.csv"};
+    write(is_check, folder / "experiments.md", trainings);
+    for (std::size_t i = 2; i < words.size(); ++i) write(is_check, words[i], trainings);
     if (is_check) return 0;
     const fs::path picture = folder / "experiments.svg";
-    if (const std::string script = page::curves_script(all, picture.string()); !script.empty())
+    if (const std::string script = page::curves_script(trainings.searches, picture.string()); !script.empty())
       draw(picture, script);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "experiments_page: %s\n", error.what());

@@ -51,7 +51,7 @@ void search(const Corpus& corpus, const std::vector<Architecture>& architectures
     const TrainingPlan plan = plan_for(architecture, options);
     const Search of_one(corpus, plan, architecture, static_cast<std::size_t>(options.threads), table);
     if (options.search) of_one.run(rate_lines(architecture));
-    if (!is_of_the_paper(options)) of_one.run(part_lines(plan.shape));
+    if (architecture.has_parts) of_one.run(part_lines(plan.shape));
   }
   print_report_of(std::cout, table);
   std::cout << "written: " << table.string() << "; without it a search begins anew\n";

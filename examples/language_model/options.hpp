@@ -18,8 +18,8 @@ namespace language_model {
 struct Options {
   static constexpr std::string_view usage =
       "usage: language_model [--steps N] [--seed N] [--output DIR] [--threads N]\n"
-      "                      [--architecture NAME] [--quick] [--attention]\n"
-      "                      [--device NAME] [--ranks N]\n"
+      "                      [--architecture NAME] [--width N] [--quick]\n"
+      "                      [--attention] [--device NAME] [--ranks N]\n"
       "                      [--search] [--repeat LINE] [--report] [--parts]\n"
       "                      [--twins] [--help]\n"
       "\n"
@@ -36,6 +36,8 @@ struct Options {
       "                mixture, or dense with one SwiGLU in each layer in place of the\n"
       "                experts, so has --dense; or a small qwen3, gemma3, olmoe or\n"
       "                gpt-oss; with --search also all, for these four\n"
+      "  --width N     such a small architecture, N times as wide: with --search AdamW\n"
+      "                and two rules at three rates\n"
       "  --device NAME where the tensors lie: cpu, or cuda where libtorch has it\n"
       "  --ranks N     train with second moments on N processes of MPI, each with its\n"
       "                share of every batch; prints their times, messages and states\n"
@@ -63,6 +65,7 @@ struct Options {
   bool has_output = false;  ///< whether that was given
   int threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   std::string architecture = "mixture";
+  std::int64_t width = 1;  ///< times that of the small architecture
   std::string device = "cpu";
   int ranks = 0;  ///< 0: no MPI
   bool quick = false;
@@ -89,6 +92,8 @@ inline Options parse_options(std::span<char* const> words) {
       options.has_output = true;
     } else if (name == "--threads") {
       options.threads = arguments.number(1, 1'024);
+    } else if (name == "--width") {
+      options.width = arguments.number(std::int64_t{1}, std::int64_t{64});
     } else if (name == "--device") {
       options.device = arguments.value();
     } else if (name == "--ranks") {

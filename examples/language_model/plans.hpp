@@ -30,12 +30,15 @@ inline std::vector<Architecture> architectures_of(const Options& options) {
   if (is_dense || options.architecture == "mixture")
     architectures.push_back(own_architecture(is_dense, options.attention));
   for (const Family family : families_of(options.architecture))
-    architectures.push_back(architecture_of(family));
+    architectures.push_back(options.width > 1 ? wide_architecture_of(family, options.width)
+                                              : architecture_of(family));
   if (architectures.empty() || (architectures.size() > 1 && !options.search && !options.report))
     throw std::invalid_argument(
         "--architecture is dense, mixture, qwen3, gemma3, olmoe, gpt-oss, or with "
         "--search or --report all, not '" +
         options.architecture + "'");
+  if (options.width > 1 && families_of(options.architecture).empty())
+    throw std::invalid_argument("--width is for qwen3, gemma3, olmoe and gpt-oss");
   return architectures;
 }
 

@@ -25,7 +25,8 @@ namespace language_model {
 struct NamedTraining {
   std::string side;
   double rate = 0;
-  std::string architecture;
+  std::string architecture;  ///< "qwen3"
+  std::int64_t width = 1;    ///< 2 for "qwen3 x2"
   std::int64_t steps = 0;
   std::uint64_t seed = 0;
 };
@@ -47,12 +48,16 @@ inline NamedTraining named_training(const std::string& text) {
         text + "'");
   named.side = entries[0];
   named.architecture = entries[2];
+  if (const std::size_t mark = entries[2].find(" x");
+      mark != std::string::npos && read(entries[2].substr(mark + 2), named.width))
+    named.architecture.resize(mark);
   return named;
 }
 
 /// The options of the one architecture that it names.
 inline Options options_of(const NamedTraining& named, Options options) {
   options.architecture = named.architecture;
+  options.width = named.width;
   options.steps = named.steps;
   options.seed = named.seed;
   return options;

@@ -29,10 +29,10 @@ struct SearchLine {
   std::vector<double> losses_by_rate{};  ///< the means over the seeds; filled by the search
 };
 
-/// Equally many rates for all sides.
+/// The same rates for all sides.
 inline std::vector<SearchLine> rate_lines(const Architecture& architecture) {
   std::vector<SearchLine> lines;
-  for (const Side& side : architecture.searched) lines.push_back({.side = side});
+  for (const Side& side : architecture.searched) lines.push_back({.side = side, .grid = architecture.rates});
   return lines;
 }
 
@@ -54,13 +54,13 @@ inline std::vector<SearchLine> part_lines(const ModelShape& shape) {
 /// All lines that a search of an architecture trains.
 inline std::vector<SearchLine> all_lines(const Architecture& architecture, const ModelShape& shape) {
   std::vector<SearchLine> lines = rate_lines(architecture);
-  if (families_of(architecture.name).empty())
+  if (architecture.has_parts)
     for (const SearchLine& line : part_lines(shape)) lines.push_back(line);
   return lines;
 }
 
-/// Trains a model by all lines with three seeds. Results go into a table as they come, and those that stand
-/// in it are taken from there. The loss is that of the held-out blocks, for all sides alike.
+/// Trains a model by all lines with the seeds of its architecture. Results go into a table as they come, and
+/// those that stand in it are taken from there. The loss is that of the held-out blocks, for all sides alike.
 class Search {
  public:
   Search(const Corpus& corpus, const TrainingPlan& plan, const Architecture& architecture,
@@ -100,9 +100,8 @@ class Search {
   }
 
  private:
-  static constexpr std::size_t seeds = 3;
-
   void train(std::vector<SearchLine>& lines) const {
+    const std::size_t seeds = architecture_.seeds;
     std::vector<PlannedTraining> trainings;
     for (std::size_t seed = 0; seed < seeds; ++seed)
       for (const SearchLine& line : lines)

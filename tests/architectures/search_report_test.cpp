@@ -9,6 +9,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <sstream>
 #include <stdexcept>
@@ -174,12 +175,13 @@ TEST_CASE("the page's tables say what the trainings do") {
 }
 
 TEST_CASE("an interval that has zero in it tells nothing apart") {
+  constexpr double infinity = std::numeric_limits<double>::infinity();
   CHECK(page::verdict({-0.3, -0.31, -0.29}) == "lower");
   CHECK(page::verdict({0.3, 0.31, 0.29}) == "higher");
   CHECK(page::verdict({-0.3, -0.1, 0.05}) == "not told apart");
   CHECK(page::verdict({-0.3}) == "too few trainings");
-  CHECK(page::verdict({-0.3, INFINITY}) == "diverged");
-  CHECK(page::mean_and_interval({-0.3, INFINITY}) == "diverged");
+  CHECK(page::verdict({-0.3, infinity}) == "diverged");
+  CHECK(page::mean_and_interval({-0.3, infinity}) == "diverged");
   CHECK(page::mean_and_interval({-0.3, -0.2, -0.1}) == "−0.2000 (−0.4484 to +0.0484)");
   CHECK(page::mean_and_interval({0.25}) == "+0.2500");
 }
