@@ -261,17 +261,34 @@ inline std::string comparisons(const std::vector<ArchitectureSummary>& summaries
   return table.text();
 }
 
-/// All that was trained at one rate, the lowest loss first.
-inline std::string at_one_rate(const ArchitectureSummary& summary, double rate) {
-  std::vector<std::pair<std::string, std::vector<double>>> rows;
-  for (const auto& [name, side] : summary.sides)
-    if (side.by_rate().contains(rate)) rows.emplace_back(name, losses_of(side.by_rate().at(rate)));
-  std::ranges::stable_sort(rows, {}, [](const auto& row) {
-    return row.second.empty() ? std::numeric_limits<double>::infinity() : mean(row.second);
+/// All that was trained at one rate, the lowest loss first, and the differences from one of them; without
+/// these where there is none of that name.
+inline std::string at_one_rate(const ArchitectureSummary& summary, double rate,
+                               const std::string& reference) {
+  struct Row {
+    std::string name;
+    SideSummary at_rate;
+  };
+  std::vector<Row> rows;
+  for (const auto& [name, side] : summary.sides) {
+    if (!side.by_rate().contains(rate)) continue;
+    rows.push_back({.name = name, .at_rate = {}});
+    for (const SearchedTraining& training : side.by_rate().at(rate)) rows.back().at_rate.add(training);
+  }
+  std::ranges::stable_sort(rows, {}, [](const Row& row) {
+    const double loss = mean(row.at_rate.losses_at_best());
+    return std::isfinite(loss) ? loss : std::numeric_limits<double>::infinity();
   });
-  MarkdownTable table({"rules", "loss", "seeds"});
-  for (const auto& [name, losses] : rows)
-    table.add({name, mean_and_spread(losses), std::to_string(losses.size())});
+  const auto other = std::ranges::find(rows, reference, &Row::name);
+  MarkdownTable::Cells head{"rules", "loss", "seeds"};
+  if (other != rows.end()) head.push_back("less " + reference);
+  MarkdownTable table(head);
+  for (const auto& [name, side] : rows) {
+    MarkdownTable::Cells row{name, mean_and_spread(side.losses_at_best()), std::to_string(side.count())};
+    if (other != rows.end())
+      row.push_back(name == reference ? "" : mean_and_interval(paired_differences(side, other->at_rate)));
+    table.add(row);
+  }
   return table.text();
 }
 

@@ -68,7 +68,7 @@ std::string table_of(const std::string& kind, const std::string& architecture,
     return "Not searched yet: `./run demo --architecture " + architecture + " --search`.\n";
   if (kind == "best") return page::best(*summary);
   if (kind == "rates") return page::rates(*summary);
-  return page::at_one_rate(*summary, adamw_rate);
+  return page::at_one_rate(*summary, adamw_rate, "AdamW; constant then linear");
 }
 
 /// The table of that name: "overview", "best qwen3", "rates qwen3", "pilots router", ...

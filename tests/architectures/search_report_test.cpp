@@ -156,9 +156,11 @@ TEST_CASE("the page's tables say what the trainings do") {
         "| rule | 1 | 2 |\n| --- | --- | --- |\n"
         "| AdamW | **4.0000 ± 0.0000** | 4.1000 ± 0.0000 |\n"
         "| derived | 3.0000 ± 0.0000 | **2.9667 ± 0.4933** |\n");
-  CHECK(page::at_one_rate(all.front(), 1) ==
+  CHECK(page::at_one_rate(all.front(), 1, "none") ==
         "| rules | loss | seeds |\n| --- | --- | --- |\n| derived | 3.0000 ± 0.0000 | 3 |\n"
         "| AdamW | 4.0000 ± 0.0000 | 3 |\n");
+  CHECK(page::at_one_rate(all.front(), 2, "AdamW")
+            .find("| derived | 2.9667 ± 0.4933 | 3 | −1.1333 (−2.3588 to +0.0922) |") != std::string::npos);
   CHECK(page::best(all.front())
             .find("| AdamW | 1, an end of those tried | 4.0000 ± 0.0000 |  |  | 8.00 | 3.0 |") !=
         std::string::npos);
