@@ -10,8 +10,10 @@
 
 // Pages whose tables a program writes, between <!-- table NAME --> and <!-- end of table -->.
 
+/// Errors: std::runtime_error.
 inline std::string read_page(const std::filesystem::path& path) {
   std::ifstream file(path);
+  if (!file) throw std::runtime_error("cannot read " + path.string());
   std::ostringstream text;
   text << file.rdbuf();
   return text.str();
@@ -25,7 +27,7 @@ std::string with_tables(const std::string& page, const auto& table) {
   std::size_t from = 0;
   for (std::size_t at; (at = page.find(mark, from)) != std::string::npos;) {
     const std::size_t name = at + mark.size(), name_end = page.find(close, name), last = page.find(end, name);
-    if (name_end == std::string::npos || last == std::string::npos)
+    if (name_end == std::string::npos || last == std::string::npos || page.find(mark, name) < last)
       throw std::runtime_error("a table without an end");
     text += page.substr(from, name_end + close.size() - from) + "\n";
     text += table(page.substr(name, name_end - name)) + "\n";

@@ -13,6 +13,7 @@
 #include "architectures/rules.hpp"
 #include "model.hpp"
 #include "rate_grid.hpp"
+#include "settings.hpp"
 #include "sides.hpp"
 #include "training.hpp"
 
@@ -24,6 +25,7 @@ struct Architecture {
   ModelShape shape;
   ModelShape quick_shape;  ///< a tiny one
   ModelFactory make;
+  Settings settings{};         ///< of all its trainings, but for the rate of a search
   std::vector<Side> columns;   ///< of the table of the demo
   std::vector<Side> searched;  ///< whose rates a search compares
   RateGrid rates{};            ///< with which that begins
@@ -42,7 +44,7 @@ inline Architecture own_architecture(bool is_dense, bool has_attention_column) {
         return Transformer{shape, seed}.ptr();
       },
       .columns = columns(has_attention_column),
-      .searched = columns(is_dense || has_attention_column),
+      .searched = searched_sides(is_dense || has_attention_column),
       .has_parts = true};
   if (is_dense) {
     for (ModelShape* shape : {&own.shape, &own.quick_shape}) {
@@ -92,6 +94,7 @@ inline Architecture architecture_of(Family family) {
                                        std::uint64_t seed) { return make_model(family, shape, seed); },
                       .columns = {adamw, rule_side(family, Rule::paper), rule_side(family, Rule::moments)},
                       .searched = {adamw}};
+  if (family == Family::gemma3) result.settings.tied_embedding = 18;
   for (const Rule rule : rules_of(family)) result.searched.push_back(rule_side(family, rule));
   return result;
 }

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstddef>
 #include <functional>
+#include <iterator>
 #include <limits>
 #include <set>
 #include <string>
@@ -22,6 +23,7 @@ namespace language_model::page {
 
 /// The rules whose rates are searched, in the order of the tables.
 inline const std::vector<std::string> rules{"AdamW",
+                                            "AdamW; warm-up and cosine",
                                             "paper",
                                             "derived",
                                             "second moments",
@@ -31,9 +33,6 @@ inline const std::vector<std::string> rules{"AdamW",
                                             "centred embedding",
                                             "one scale for experts"};
 
-/// What a search trains for one rule at least: five rates with three seeds.
-inline constexpr std::size_t trainings_of_a_rule = 15;
-
 /// How much worse than the best rate another may be, in nats, to be in its valley.
 inline constexpr double valley_depth = 0.05;
 
@@ -41,13 +40,6 @@ inline constexpr double valley_depth = 0.05;
 inline const SideSummary* searched(const ArchitectureSummary& summary, const std::string& rule) {
   const SideSummary* side = summary.find(rule);
   return side != nullptr && side->by_rate().size() > 1 ? side : nullptr;
-}
-
-inline std::vector<double> losses_of(const std::vector<SearchedTraining>& trainings) {
-  std::vector<double> losses;
-  for (const SearchedTraining& training : trainings)
-    if (!training.has_diverged()) losses.push_back(training.validation_loss);
-  return losses;
 }
 
 inline bool has_routers(const ArchitectureSummary& summary) {
@@ -63,13 +55,14 @@ inline std::string with_sign(double value) {
   return (value < 0 ? "−" : "+") + fixed(std::abs(value), 4);
 }
 
-/// "3.4143 ± 0.0049": mean and standard deviation; of one number without the second.
-inline std::string mean_and_spread(const std::vector<double>& losses) {
-  return or_dash(mean(losses), 4) + (losses.size() < 2 ? "" : " ± " + fixed(spread(losses), 4));
-}
-
 inline bool are_finite(const std::vector<double>& values) {
   return std::ranges::all_of(values, [](double value) { return std::isfinite(value); });
+}
+
+/// "3.4143 ± 0.0049": mean and standard deviation; of one number without the second.
+inline std::string mean_and_spread(const std::vector<double>& losses) {
+  if (!are_finite(losses)) return "diverged";
+  return or_dash(mean(losses), 4) + (losses.size() < 2 ? "" : " ± " + fixed(spread(losses), 4));
 }
 
 /// "−0.0317 (−0.0328 to −0.0306)": mean and Student's interval of 95 %; of one number without the interval.
@@ -88,6 +81,11 @@ inline std::string verdict(const std::vector<double>& differences) {
   const double middle = mean(differences), half = half_interval(differences);
   if (middle + half < 0) return "lower";
   return middle - half > 0 ? "higher" : "not told apart";
+}
+
+/// What a table says behind the loss of a search that has fewer trainings than its command makes.
+inline std::string note_of(const SideSummary& side) {
+  return side.is_complete() ? "" : ", only " + std::to_string(side.count()) + " trainings";
 }
 
 /// All architectures, a column for each rule: mean and standard deviation at its best rate, the lowest bold.
@@ -109,22 +107,21 @@ inline std::string overview(const std::vector<ArchitectureSummary>& summaries,
         continue;
       }
       const std::string loss = mean_and_spread(side->losses_at_best());
-      row.push_back(mean(side->losses_at_best()) == lowest ? bold(loss) : loss);
-      if (side->count() < trainings_of_a_rule)
-        row.back() += ", only " + std::to_string(side->count()) + " trainings";
+      row.push_back((mean(side->losses_at_best()) == lowest ? bold(loss) : loss) + note_of(*side));
     }
     table.add(row);
   }
   return table.text();
 }
 
-/// Two rules side by side: the losses of all architectures that have both, and the costs on one of them.
+/// Two rules side by side: the losses of all architectures that have whole searches of both, and the costs on
+/// one of them.
 inline std::string side_by_side(const std::vector<ArchitectureSummary>& summaries, const std::string& first,
                                 const std::string& second, const std::string& architecture_of_costs) {
   MarkdownTable table({"", first, second});
   for (const ArchitectureSummary& summary : summaries) {
     const SideSummary *left = searched(summary, first), *right = searched(summary, second);
-    if (left == nullptr || right == nullptr) continue;
+    if (left == nullptr || right == nullptr || !left->is_complete() || !right->is_complete()) continue;
     const std::vector<double> losses = left->losses_at_best(), others = right->losses_at_best();
     const bool is_left_lower = mean(losses) < mean(others);
     table.add({"validation loss, " + summary.architecture,
@@ -154,7 +151,7 @@ inline std::string best(const ArchitectureSummary& summary) {
     if (side == nullptr) continue;
     const bool is_compared = adamw != nullptr && side != adamw;
     table.add({rule, rate_text(side->best_rate()) + (side->is_interior() ? "" : ", an end of those tried"),
-               mean_and_spread(side->losses_at_best()),
+               mean_and_spread(side->losses_at_best()) + note_of(*side),
                is_compared ? mean_and_interval(paired_differences(*side, *adamw)) : "",
                is_compared ? mean_and_interval(differences_by_others_rate(*side, *adamw)) : "",
                or_dash(side->lowest(&SearchedTraining::state_bytes) / 1e6, 2),
@@ -195,34 +192,40 @@ inline std::string rates(const ArchitectureSummary& summary) {
       std::string& cell = row.emplace_back();
       const auto tried = side->by_rate().find(rate);
       if (tried == side->by_rate().end()) continue;
-      if (const std::vector<double> losses = losses_of(tried->second); !losses.empty())
+      const std::vector<double> losses = side->losses_at(rate);
+      if (const std::size_t diverged = side->count_diverged(rate); diverged > 0) {
+        cell = std::to_string(diverged) + " of " + std::to_string(tried->second.size()) + " diverged";
+      } else {
         cell = rate == side->best_rate() ? bold(mean_and_spread(losses)) : mean_and_spread(losses);
-      if (const std::size_t diverged = side->count_diverged(rate); diverged > 0)
-        cell += (cell.empty() ? "" : "; ") + std::to_string(diverged) + " of " +
-                std::to_string(tried->second.size()) + " diverged";
+      }
     }
     table.add(row);
   }
   return table.text();
 }
 
-/// "8 (0.00075 to 0.006)": how far apart the lowest and the highest rate are at which nothing diverged and
-/// the mean loss is at most valley_depth above the best; and how many trainings diverged at all rates.
+/// "4 (0.00075 to 0.003)": the highest over the lowest of the rates around the best one at which nothing
+/// diverged and the mean loss is at most valley_depth above the best, "at least 4" where the valley reaches
+/// an end of the rates that were tried; and how many trainings diverged at all rates.
 inline std::string valley_of(const SideSummary& side) {
-  const double least = mean(side.losses_at_best());
-  double lowest = side.best_rate(), highest = lowest;
+  const auto is_in_valley = [&](const auto& of_rate) {
+    const double rate = of_rate.first;
+    return side.count_diverged(rate) == 0 &&
+           mean(side.losses_at(rate)) <= mean(side.losses_at_best()) + valley_depth;
+  };
+  const auto& by_rate = side.by_rate();
+  auto first = by_rate.find(side.best_rate()), last = first;
+  if (!is_in_valley(*first)) return "diverged at every rate";
+  while (first != by_rate.begin() && is_in_valley(*std::prev(first))) --first;
+  while (std::next(last) != by_rate.end() && is_in_valley(*std::next(last))) ++last;
+  const bool is_cut = first == by_rate.begin() || std::next(last) == by_rate.end();
   std::size_t diverged = 0;
-  for (const auto& [rate, trainings] : side.by_rate()) {
-    diverged += side.count_diverged(rate);
-    if (side.count_diverged(rate) > 0 || !(mean(losses_of(trainings)) <= least + valley_depth)) continue;
-    lowest = std::min(lowest, rate);
-    highest = std::max(highest, rate);
-  }
-  const std::string text =
-      fixed(highest / lowest, 0) + " (" + rate_text(lowest) + " to " + rate_text(highest) + ")";
-  return diverged == 0
-             ? text
-             : text + "; " + std::to_string(diverged) + " of " + std::to_string(side.count()) + " diverged";
+  for (const auto& [rate, trainings] : by_rate) diverged += side.count_diverged(rate);
+  return (is_cut ? "at least " : "") + fixed(last->first / first->first, 0) + " (" + rate_text(first->first) +
+         " to " + rate_text(last->first) + ")" +
+         (diverged == 0
+              ? ""
+              : "; " + std::to_string(diverged) + " of " + std::to_string(side.count()) + " diverged");
 }
 
 inline std::string valleys(const std::vector<ArchitectureSummary>& summaries) {

@@ -38,7 +38,9 @@ const std::vector<page::Comparison> against_adamw{{"paper", "AdamW"},
                                                   {"derived", "AdamW"},
                                                   {"second moments", "AdamW"},
                                                   {"AdamW for embedding and head", "AdamW"},
-                                                  {"second moments", "AdamW for embedding and head"}};
+                                                  {"second moments", "AdamW for embedding and head"},
+                                                  {"attention too", "second moments"},
+                                                  {"second moments", "AdamW; warm-up and cosine"}};
 const std::vector<page::Comparison> controls{{"wrong side", "derived"},
                                              {"centred embedding", "derived"},
                                              {"one scale for experts", "derived"},
@@ -68,7 +70,7 @@ std::string table_of(const std::string& kind, const std::string& architecture,
     return "Not searched yet: `./run demo --architecture " + architecture + " --search`.\n";
   if (kind == "best") return page::best(*summary);
   if (kind == "rates") return page::rates(*summary);
-  return page::at_one_rate(*summary, adamw_rate, "AdamW; constant then linear");
+  return page::at_one_rate(*summary, adamw_rate, "AdamW");
 }
 
 /// The table of that name: "overview", "best qwen3", "rates qwen3", "pilots router", ...

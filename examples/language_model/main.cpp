@@ -38,9 +38,9 @@ namespace {
 
 using namespace language_model;
 
-/// The trainings of searches are kept with the example.
+/// The trainings of searches are kept with the example, if they are as long as those of the page.
 std::filesystem::path table_of(const Options& options) {
-  const bool is_kept = !options.has_output && !options.quick;
+  const bool is_kept = !options.has_output && !options.quick && options.steps == 0;
   return is_kept ? "examples/language_model/search.csv" : options.output / "search.csv";
 }
 
@@ -63,8 +63,9 @@ void print_last_plan(const Architecture& architecture, const TrainingPlan& plan,
   const std::shared_ptr<LanguageModel> model = architecture.make(plan.shape, plan.seed);
   const Kinds& kinds = options.attention ? moments_of_attention_too : second_moments;
   std::cout << "\nThe last column, " << architecture.columns.back().name << ", by parameter:\n"
-            << plan_of(family.empty() ? *make_stack(*model, plan.shape, kinds, {})
-                                      : *make_stack(*model, family.front(), plan.shape, Rule::moments, {}))
+            << plan_of(family.empty() ? *make_stack(*model, plan.shape, kinds, architecture.settings)
+                                      : *make_stack(*model, family.front(), plan.shape, Rule::moments,
+                                                    architecture.settings))
             << '\n';
 }
 
@@ -78,7 +79,8 @@ bool demonstrate(const Corpus& corpus, const Architecture& architecture, const O
   std::vector<Entrant> entrants;
   for (const Side& side : sides)
     entrants.push_back({.name = side.name, .train = [&](const StepObserver& observe) {
-                          return train(corpus, plan, architecture.make, side.with(plan.shape, {}), observe);
+                          return train(corpus, plan, architecture.make,
+                                       side.with(plan.shape, architecture.settings), observe);
                         }});
   const Race race = run_race(entrants, plan.steps, options.threads);
   print_table(std::cout, plan, race);

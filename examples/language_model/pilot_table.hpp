@@ -16,7 +16,7 @@ namespace language_model::page {
 
 /// The rows of one set of a table of pilots, whose first column names the set, without the columns that are
 /// empty in all of them; of several seeds also mean and standard deviation.
-/// @throws std::runtime_error for a set that the table does not have.
+/// @throws std::runtime_error for a set that the table does not have, and a line with more or fewer entries.
 inline std::string pilots(std::istream& table, const std::string& set) {
   const auto entries = [](const std::string& line) {
     MarkdownTable::Cells cells;
@@ -28,9 +28,12 @@ inline std::string pilots(std::istream& table, const std::string& set) {
   std::getline(table, line);
   const MarkdownTable::Cells names = entries(line);
   std::vector<MarkdownTable::Cells> rows;
-  while (std::getline(table, line))
-    if (MarkdownTable::Cells row = entries(line); row.front() == set && row.size() == names.size())
-      rows.push_back(row);
+  while (std::getline(table, line)) {
+    const MarkdownTable::Cells row = entries(line);
+    if (row.size() != names.size())
+      throw std::runtime_error("the table of pilots has a line of another length: " + line);
+    if (row.front() == set) rows.push_back(row);
+  }
   if (rows.empty()) throw std::runtime_error("there are no pilots '" + set + "'");
 
   MarkdownTable::Cells head;

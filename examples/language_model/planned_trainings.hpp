@@ -7,9 +7,12 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <limits>
 #include <mutex>
 #include <optional>
 #include <ostream>
+#include <sstream>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -38,10 +41,17 @@ class FinishedTrainings {
   }
 
   bool empty() const { return lines_.empty(); }
-  /// The validation loss of the training whose line begins like that.
+  /// The validation loss of the training whose line begins like that; NaN where it diverged.
+  /// @throws std::runtime_error for a line that ends too early
   std::optional<double> find(const std::string& beginning) const {
-    for (const std::string& line : lines_)
-      if (line.starts_with(beginning)) return std::stod(line.substr(beginning.size()));
+    for (const std::string& line : lines_) {
+      if (!line.starts_with(beginning)) continue;
+      std::istringstream entries(line.substr(beginning.size()) + ',');
+      std::string loss, training_loss, diverged;
+      std::getline(std::getline(std::getline(entries, loss, ','), training_loss, ','), diverged, ',');
+      if (loss.empty()) throw std::runtime_error("the table of trainings has a line without a loss: " + line);
+      return diverged == "1" ? std::numeric_limits<double>::quiet_NaN() : std::stod(loss);
+    }
     return std::nullopt;
   }
 
@@ -64,8 +74,8 @@ inline void write_results(std::ostream& out, const TrainingResult& result) {
 }
 
 /// Runs trainings, `workers` of them side by side, and returns their validation losses on all held-out
-/// blocks. Results go into a table as they come, and those that stand in it are taken from there. `columns`
-/// names what descriptions have: "side,rate,architecture,steps,seed".
+/// blocks, NaN where one diverged. Results go into a table as they come, and those that stand in it are taken
+/// from there. `columns` names what descriptions have: "side,rate,architecture,steps,seed".
 inline std::vector<double> run_planned(const std::vector<PlannedTraining>& trainings, std::size_t workers,
                                        const std::filesystem::path& table, std::string_view columns) {
   std::vector<double> losses(trainings.size());
@@ -101,7 +111,7 @@ inline std::vector<double> run_planned(const std::vector<PlannedTraining>& train
     });
 
     const std::lock_guard lock(mutex);
-    losses[missing[index]] = result.end.loss;
+    losses[missing[index]] = result.improved() ? result.end.loss : std::numeric_limits<double>::quiet_NaN();
     file << training.description;
     write_results(file, result);
     file << std::endl;

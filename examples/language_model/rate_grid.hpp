@@ -18,11 +18,11 @@ class RateGrid {
   const std::vector<double>& rates() const { return rates_; }
 
   /// Adds a rate beyond the end at which the lowest of these losses is, one loss for each rate and NaN where
-  /// a training diverged. @returns false where the lowest is between others, all are NaN, or there are nine
-  /// rates.
+  /// a training diverged; below all where all did. @returns false where the lowest is between others, or
+  /// there are nine rates.
   bool widen(const std::vector<double>& losses) {
     if (rates_.size() < 2 || rates_.size() >= most_rates) return false;
-    std::size_t best = rates_.size();
+    std::size_t best = 0;
     double lowest = std::numeric_limits<double>::infinity();
     for (std::size_t i = 0; i < rates_.size(); ++i) {
       if (!(losses[i] < lowest)) continue;

@@ -32,20 +32,22 @@ struct SearchLine {
 /// The same rates for all sides.
 inline std::vector<SearchLine> rate_lines(const Architecture& architecture) {
   std::vector<SearchLine> lines;
-  for (const Side& side : architecture.searched) lines.push_back({.side = side, .grid = architecture.rates});
+  for (const Side& side : architecture.searched)
+    lines.push_back({.side = side, .grid = architecture.rates, .settings = architecture.settings});
   return lines;
 }
 
-/// The columns of the demo's own model and the parts of the last one, at AdamW's own numbers. In the dense
-/// model, where it takes less time, each also under the other schedule and without the decay.
+/// The sides of the demo's own model and the parts of the last column, at AdamW's own numbers. In the dense
+/// model, where it takes less time, each also without the decay, and the last column under AdamW's schedule.
 inline std::vector<SearchLine> part_lines(const ModelShape& shape) {
   const RateGrid one_rate({Settings{}.learning_rate});
   std::vector<SearchLine> lines;
-  for (const Side& side : columns()) lines.push_back({.side = side, .grid = one_rate});
+  for (const Side& side : searched_sides(false)) lines.push_back({.side = side, .grid = one_rate});
   for (const Side& side : parts(shape)) lines.push_back({.side = side, .grid = one_rate});
   if (shape.is_dense()) {
-    for (const Side& side : with_schedules_exchanged()) lines.push_back({.side = side, .grid = one_rate});
-    for (Side& side : without_decay())
+    lines.push_back({.side = stack_side("second moments; warm-up and cosine", second_moments, warmup_cosine),
+                     .grid = one_rate});
+    for (const Side& side : without_decay())
       lines.push_back({.side = side, .grid = one_rate, .settings = {.weight_decay = 0}});
   }
   return lines;

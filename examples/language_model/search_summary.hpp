@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <limits>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,26 +17,50 @@
 
 namespace language_model {
 
-/// All trainings of one side on one architecture, by their rates.
+/// All trainings of one side on one architecture, by their rates. Rates are compared by the seeds that were
+/// tried at every one of them.
 class SideSummary {
  public:
+  using Trainings = std::vector<SearchedTraining>;
+
   void add(const SearchedTraining& training) { by_rate_[training.rate].push_back(training); }
 
-  const std::map<double, std::vector<SearchedTraining>>& by_rate() const { return by_rate_; }
+  const std::map<double, Trainings>& by_rate() const { return by_rate_; }
 
-  /// The rate with the lowest mean of the validation losses, of those at which nothing diverged and that were
-  /// tried with the most seeds; the lowest rate where there is none.
+  std::set<std::uint64_t> common_seeds() const {
+    std::map<std::uint64_t, std::size_t> rates_of_seed;
+    for (const auto& [rate, trainings] : by_rate_)
+      for (const SearchedTraining& training : trainings) ++rates_of_seed[training.seed];
+    std::set<std::uint64_t> seeds;
+    for (const auto& [seed, rates] : rates_of_seed)
+      if (rates == by_rate_.size()) seeds.insert(seed);
+    return seeds;
+  }
+
+  /// Tests whether a search has as many rates and seeds as its command trains at least.
+  bool is_complete() const { return by_rate_.size() >= 5 && common_seeds().size() >= 3; }
+
+  /// The trainings at a rate, of the common seeds; of all, where no seed is common.
+  Trainings compared_at(double rate) const {
+    const std::set<std::uint64_t> seeds = common_seeds();
+    Trainings trainings = by_rate_.at(rate);
+    if (!seeds.empty())
+      std::erase_if(trainings, [&](const SearchedTraining& one) { return !seeds.contains(one.seed); });
+    return trainings;
+  }
+
+  /// The rate with the lowest mean of the validation losses, of those at which nothing diverged; the lowest
+  /// rate where there is none.
   double best_rate() const {
     double best = by_rate_.begin()->first, lowest = std::numeric_limits<double>::infinity();
     for (const auto& [rate, trainings] : by_rate_) {
-      const bool is_whole = trainings.size() == most_seeds() && share_diverged(rate) == 0;
-      if (!is_whole || !(mean_loss(trainings) < lowest)) continue;
-      lowest = mean_loss(trainings);
+      if (count_diverged(rate) > 0 || !(mean(losses_at(rate)) < lowest)) continue;
+      lowest = mean(losses_at(rate));
       best = rate;
     }
     return best;
   }
-  const std::vector<SearchedTraining>& best() const { return by_rate_.at(best_rate()); }
+  Trainings best() const { return compared_at(best_rate()); }
 
   /// Tests whether the best rate lies between others that were tried.
   bool is_interior() const {
@@ -50,6 +75,14 @@ class SideSummary {
     return static_cast<double>(count_diverged(rate)) / static_cast<double>(by_rate_.at(rate).size());
   }
 
+  /// NaN for a training that diverged.
+  std::vector<double> losses_at(double rate) const {
+    std::vector<double> losses;
+    for (const SearchedTraining& training : compared_at(rate)) losses.push_back(loss_of(training));
+    return losses;
+  }
+  std::vector<double> losses_at_best() const { return losses_at(best_rate()); }
+
   /// The mean of what is known of that of the trainings at the best rate; NaN where nothing is.
   double mean_at_best(double SearchedTraining::*figure) const { return mean(known(best(), figure)); }
 
@@ -62,33 +95,27 @@ class SideSummary {
     return std::isfinite(least) ? least : std::numeric_limits<double>::quiet_NaN();
   }
 
-  std::vector<double> losses_at_best() const {
-    std::vector<double> losses;
-    for (const SearchedTraining& training : best()) losses.push_back(training.validation_loss);
-    return losses;
-  }
-
-  /// The loss of each seed at the rate that is best by the other seeds: the seed has no part in that choice,
-  /// as it has at best_rate(). Only seeds that were tried at every rate; empty for fewer than two of them.
+  /// The loss of each common seed at the rate that is best by the others of them: the seed has no part in
+  /// that choice, as it has at best_rate(). Infinite where it diverged there; empty for fewer than two seeds.
   std::map<std::uint64_t, double> losses_by_others_rate() const {
-    std::map<std::uint64_t, std::map<double, double>> by_seed;
-    for (const auto& [rate, trainings] : by_rate_)
-      for (const SearchedTraining& training : trainings)
-        by_seed[training.seed][rate] =
-            training.has_diverged() ? std::numeric_limits<double>::infinity() : training.validation_loss;
-    std::erase_if(by_seed, [&](const auto& seed) { return seed.second.size() < by_rate_.size(); });
+    const std::set<std::uint64_t> seeds = common_seeds();
     std::map<std::uint64_t, double> losses;
-    if (by_seed.size() < 2) return losses;
-    for (const auto& [seed, own] : by_seed) {
-      const auto sum_of_others = [&, &seed = seed](double rate) {
-        double sum = 0;
-        for (const auto& [other, by_rate] : by_seed)
-          if (other != seed) sum += by_rate.at(rate);
-        return sum;
-      };
-      const auto best = std::ranges::min_element(
-          own, {}, [&](const auto& rate_and_loss) { return sum_of_others(rate_and_loss.first); });
-      losses[seed] = best->second;
+    if (seeds.size() < 2) return losses;
+    for (const std::uint64_t seed : seeds) {
+      double least = std::numeric_limits<double>::infinity();
+      losses[seed] = least;
+      for (const auto& [rate, trainings] : by_rate_) {
+        double own = 0, sum_of_others = 0;
+        for (const SearchedTraining& training : trainings) {
+          const double loss =
+              training.has_diverged() ? std::numeric_limits<double>::infinity() : training.validation_loss;
+          if (training.seed == seed) own = loss;
+          if (training.seed != seed && seeds.contains(training.seed)) sum_of_others += loss;
+        }
+        if (!(sum_of_others < least)) continue;
+        least = sum_of_others;
+        losses[seed] = own;
+      }
     }
     return losses;
   }
@@ -100,25 +127,17 @@ class SideSummary {
   }
 
  private:
-  static std::vector<double> known(const std::vector<SearchedTraining>& trainings,
-                                   double SearchedTraining::*figure) {
+  static double loss_of(const SearchedTraining& training) {
+    return training.has_diverged() ? std::numeric_limits<double>::quiet_NaN() : training.validation_loss;
+  }
+  static std::vector<double> known(const Trainings& trainings, double SearchedTraining::*figure) {
     std::vector<double> values;
     for (const SearchedTraining& training : trainings)
       if (std::isfinite(training.*figure)) values.push_back(training.*figure);
     return values;
   }
-  static double mean_loss(const std::vector<SearchedTraining>& trainings) {
-    std::vector<double> losses;
-    for (const SearchedTraining& training : trainings) losses.push_back(training.validation_loss);
-    return mean(losses);
-  }
-  std::size_t most_seeds() const {
-    std::size_t most = 0;
-    for (const auto& [rate, trainings] : by_rate_) most = std::max(most, trainings.size());
-    return most;
-  }
 
-  std::map<double, std::vector<SearchedTraining>> by_rate_;
+  std::map<double, Trainings> by_rate_;
 };
 
 /// All trainings of as many steps on one architecture, by sides in the order of the table, AdamW's first; the
@@ -155,13 +174,16 @@ inline std::vector<ArchitectureSummary> summaries_of(const std::vector<SearchedT
   return all;
 }
 
-/// The differences of two sides' losses, each at its best rate, for every seed that both have.
+/// The differences of two sides' losses, each at its best rate, for every seed that both have; NaN where one
+/// diverged.
 inline std::vector<double> paired_differences(const SideSummary& side, const SideSummary& reference) {
   std::vector<double> differences;
   for (const SearchedTraining& training : side.best())
     for (const SearchedTraining& other : reference.best())
       if (training.seed == other.seed)
-        differences.push_back(training.validation_loss - other.validation_loss);
+        differences.push_back(training.has_diverged() || other.has_diverged()
+                                  ? std::numeric_limits<double>::quiet_NaN()
+                                  : training.validation_loss - other.validation_loss);
   return differences;
 }
 

@@ -31,12 +31,18 @@ struct SearchedTraining {
   double largest_logit = 0;     ///< of the routers, in absolute value
   std::vector<double> curve{};  ///< the training loss, means over equal parts of the steps
 
+  /// Tests whether two lines are of one training, whatever came of it.
+  bool is_same_as(const SearchedTraining& other) const {
+    return side == other.side && architecture == other.architecture && rate == other.rate &&
+           steps == other.steps && seed == other.seed;
+  }
   bool has_diverged() const { return diverged == 1 || !std::isfinite(validation_loss); }
 };
 
 /// The trainings of a table, in its order, by the names of its columns.
 /// @throws std::runtime_error for a line that has more or fewer entries than the first one has names, an
-/// entry that is no number, and a table without one of the columns that say which training a line is of.
+/// entry that is no number, a training that another line has too, and a table without one of the columns that
+/// say which training a line is of.
 class SearchTable {
  public:
   explicit SearchTable(std::istream& file) {
@@ -97,12 +103,24 @@ class SearchTable {
     return is_known ? number(column) : std::numeric_limits<double>::quiet_NaN();
   }
 
+  double finite(const char* column) const {
+    const double value = number(column);
+    if (!std::isfinite(value)) fail("has '" + text(column) + "' for " + column);
+    return value;
+  }
+  /// A number without a fraction that is not negative.
+  std::uint64_t whole(const char* column) const {
+    const double value = finite(column);
+    if (value < 0 || value != std::floor(value)) fail("has '" + text(column) + "' for " + column);
+    return static_cast<std::uint64_t>(value);
+  }
+
   void read_line() {
     trainings_.push_back({.architecture = text("architecture"),
                           .side = text("side"),
-                          .steps = static_cast<std::int64_t>(number("steps")),
-                          .seed = static_cast<std::uint64_t>(number("seed")),
-                          .rate = number("rate"),
+                          .steps = static_cast<std::int64_t>(whole("steps")),
+                          .seed = whole("seed"),
+                          .rate = finite("rate"),
                           .validation_loss = number("validation_loss"),
                           .diverged = number_or_nan("diverged"),
                           .state_bytes = number_or_nan("state_bytes"),
@@ -112,6 +130,9 @@ class SearchTable {
                           .dead_share = number_or_nan("dead_share"),
                           .largest_logit = number_or_nan("largest_logit"),
                           .curve = columns_.contains("curve") ? numbers("curve") : std::vector<double>{}});
+    const SearchedTraining& read = trainings_.back();
+    for (std::size_t i = 0; i + 1 < trainings_.size(); ++i)
+      if (trainings_[i].is_same_as(read)) fail("is the training of line " + std::to_string(i + 2) + ", too");
   }
 
   std::map<std::string, std::size_t> columns_;

@@ -44,6 +44,15 @@ inline std::vector<Side> columns(bool attention = false) {
   return sides;
 }
 
+/// What a search of the demo's own model compares: AdamW under the schedule of the other columns and under
+/// its own, and these.
+inline std::vector<Side> searched_sides(bool attention) {
+  std::vector<Side> sides = columns(attention);
+  sides.front().name += "; warm-up and cosine";
+  sides.insert(sides.begin(), adamw_side("AdamW", constant_then_linear));
+  return sides;
+}
+
 /// AdamW for embedding and head, beside derived updates for the rest.
 inline constexpr Kinds adamw_for_both{.embedding = Kind::adamw, .head = Kind::adamw};
 
@@ -60,16 +69,10 @@ inline std::vector<Side> parts(const ModelShape& shape) {
   return sides;
 }
 
-/// AdamW under the schedule of the other columns, and the last column under AdamW's.
-inline std::vector<Side> with_schedules_exchanged() {
-  return {adamw_side("AdamW; constant then linear", constant_then_linear),
-          stack_side("second moments; warm-up and cosine", second_moments, warmup_cosine)};
-}
-
 /// To be trained without decay, which the paper's updates do not have; under one schedule.
 inline std::vector<Side> without_decay() {
-  return {adamw_side("AdamW; constant then linear; no decay", constant_then_linear),
-          stack_side("derived; no decay", {}), stack_side("second moments; no decay", second_moments),
+  return {adamw_side("AdamW; no decay", constant_then_linear), stack_side("derived; no decay", {}),
+          stack_side("second moments; no decay", second_moments),
           stack_side("AdamW for embedding and head; no decay", adamw_for_both)};
 }
 

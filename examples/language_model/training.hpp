@@ -144,8 +144,9 @@ inline TrainingResult train(
   if (!std::isfinite(result.training_loss.back())) result.end.loss = std::numeric_limits<double>::quiet_NaN();
   result.validation.push_back({.step = plan.steps, .loss = evaluated(held_out_sample).loss});
   result.mean_row_drift = (model.head_weight().detach().mean(0) - mean_row).norm().item<double>();
-  result.seconds_per_step = total.count() / static_cast<double>(plan.steps);
-  result.update_seconds_per_step = updating.count() / static_cast<double>(plan.steps);
+  const auto steps_done = static_cast<double>(result.training_loss.size());
+  result.seconds_per_step = total.count() / steps_done;
+  result.update_seconds_per_step = updating.count() / steps_done;
   result.state_bytes = optimizer.saved_bytes();
   return result;
 }

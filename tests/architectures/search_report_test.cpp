@@ -2,6 +2,8 @@
 // The rates that a search of the language model tries, and the tables that it makes of its file of trainings.
 #include <language_model/experiment_curves.hpp>
 #include <language_model/experiment_tables.hpp>
+#include <language_model/named_training.hpp>
+#include <language_model/pilot_table.hpp>
 #include <language_model/rate_grid.hpp>
 #include <language_model/search_report.hpp>
 
@@ -11,6 +13,7 @@
 #include <cstdint>
 #include <limits>
 #include <map>
+#include <set>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -86,6 +89,11 @@ TEST_CASE("a table that is none says where") {
   CHECK(message(head + "AdamW,0.1\n") ==
         "line 2 of the table of trainings has 2 entries, and the table 13 columns");
   CHECK(message("side,rate\nAdamW,0.1\n").find("has no column architecture") != std::string::npos);
+  CHECK(message(head + "A,0.1,olmoe,100,1,3,3,0,1,1,1,1,1\nA,0.2,olmoe,100,1,3,3,0,1,1,1,1,1\n"
+                       "A,0.10,olmoe,100,1,4,3,0,1,1,1,1,1\n") ==
+        "line 4 of the table of trainings is the training of line 2, too");
+  CHECK(message(head + "A,nan,olmoe,100,1,3,3,0,1,1,1,1,1\n").find("'nan' for rate") != std::string::npos);
+  CHECK(message(head + "A,1,olmoe,100,1.5,3,3,0,1,1,1,1,1\n").find("'1.5' for seed") != std::string::npos);
   CHECK(message(head + "A,fast,olmoe,100,1,3,3,0,1,1,1,1,1\n").find("'fast' for rate") != std::string::npos);
 }
 
@@ -162,16 +170,16 @@ TEST_CASE("the page's tables say what the trainings do") {
   CHECK(page::at_one_rate(all.front(), 2, "AdamW")
             .find("| derived | 2.9667 ± 0.4933 | 3 | −1.1333 (−2.3588 to +0.0922) |") != std::string::npos);
   CHECK(page::best(all.front())
-            .find("| AdamW | 1, an end of those tried | 4.0000 ± 0.0000 |  |  | 8.00 | 3.0 |") !=
+            .find("| AdamW | 1, an end of those tried | 4.0000 ± 0.0000, only 6 trainings |  |  | 8.00 | 3.0 |") !=
         std::string::npos);
-  CHECK(page::valley_of(*all.front().find("AdamW")) == "1 (1 to 1)");
-  CHECK(page::valley_of(*all.front().find("derived")) == "2 (1 to 2)");
+  CHECK(page::valley_of(*all.front().find("AdamW")) == "at least 1 (1 to 1)");
+  CHECK(page::valley_of(*all.front().find("derived")) == "at least 2 (1 to 2)");
   CHECK(page::mean_curve(*all.front().find("derived")) == std::vector<double>{5, 3});
   CHECK(page::curves_script(all, "x.svg").empty());  // no second moments
 
   const ArchitectureSummary olmoe = summaries_of(read(table)).front();
-  CHECK(page::rates(olmoe).find("| AdamW | 3.6000 ± 0.0000 | **3.4000 ± 0.1000** | 3.1000 ± 0.0000; 1 of 3 "
-                                "diverged |") != std::string::npos);
+  CHECK(page::rates(olmoe).find("| AdamW | 3.6000 ± 0.0000 | **3.4000 ± 0.1000** | 1 of 3 diverged |") !=
+        std::string::npos);
   CHECK(page::valley_of(*olmoe.find("AdamW")) == "1 (0.002 to 0.002); 1 of 9 diverged");
   CHECK(page::routers({olmoe}).find("| olmoe | AdamW | 0.900 | 10.0 | - |") != std::string::npos);
 }
@@ -186,6 +194,95 @@ TEST_CASE("an interval that has zero in it tells nothing apart") {
   CHECK(page::mean_and_interval({-0.3, infinity}) == "diverged");
   CHECK(page::mean_and_interval({-0.3, -0.2, -0.1}) == "−0.2000 (−0.4484 to +0.0484)");
   CHECK(page::mean_and_interval({0.25}) == "+0.2500");
+}
+
+/// `rule` at five rates with three seeds, the rate 4 lowest; `more` are further lines.
+std::string five_rates(const std::string& rule, double lowest, const std::string& more = "") {
+  std::ostringstream text;
+  for (const int rate : {1, 2, 4, 8, 16})
+    for (const int seed : {1, 2, 3})
+      text << rule << ',' << rate << ",dense,100," << seed << ',' << lowest + (rate == 4 ? 0 : 1) << ",0\n";
+  return text.str() + more;
+}
+const std::string short_head = "side,rate,architecture,steps,seed,validation_loss,diverged\n";
+
+TEST_CASE("rates are compared by the seeds that all of them have") {
+  // A seed of one rate alone changes neither the choice nor the mean.
+  const auto with_more = [](const std::string& more) {
+    return summaries_of(read(short_head + five_rates("AdamW", 3, more))).front();
+  };
+  const SideSummary one = *with_more("AdamW,1,dense,100,4,2,0\n").find("AdamW");
+  CHECK(one.common_seeds() == std::set<std::uint64_t>{1, 2, 3});
+  CHECK(one.best_rate() == 4);
+  CHECK(one.is_complete());
+  // A further rate with one seed: compared by that seed, and no whole search.
+  const SideSummary wider = *with_more("AdamW,32,dense,100,2,2.5,0\n").find("AdamW");
+  CHECK(wider.best_rate() == 32);
+  CHECK(!wider.is_complete());
+  CHECK(page::mean_and_spread(wider.losses_at_best()) == "2.5000");
+  // A loss that did not fall is none, even where it is finite.
+  const SideSummary risen = *with_more(
+                                 "AdamW,32,dense,100,1,1,1\nAdamW,32,dense,100,2,1,1\n"
+                                 "AdamW,32,dense,100,3,1,1\n")
+                                 .find("AdamW");
+  CHECK(risen.best_rate() == 4);
+  CHECK(page::valley_of(risen) == "1 (4 to 4); 3 of 18 diverged");
+}
+
+TEST_CASE("where every training diverged, the tables say so") {
+  const ArchitectureSummary dense =
+      summaries_of(read(short_head + "AdamW,1,dense,100,1,nan,1\nAdamW,2,dense,100,1,nan,1\n")).front();
+  CHECK(page::valley_of(*dense.find("AdamW")) == "diverged at every rate");
+  CHECK(page::rates(dense).find("| AdamW | 1 of 1 diverged | 1 of 1 diverged |") != std::string::npos);
+  CHECK(page::best(dense).find("| AdamW | 1, an end of those tried | diverged, only 2 trainings |") !=
+        std::string::npos);
+}
+
+TEST_CASE("two rules side by side, and claims by comparisons") {
+  const std::string both = short_head + five_rates("AdamW", 3.25) + five_rates("rule", 3.5);
+  const std::vector<ArchitectureSummary> all = summaries_of(read(both));
+  CHECK(page::side_by_side(all, "AdamW", "rule", "none") ==
+        "|  | AdamW | rule |\n| --- | --- | --- |\n"
+        "| validation loss, dense | **3.2500 ± 0.0000** | 3.5000 ± 0.0000 |\n");
+  CHECK(
+      page::comparisons(all, {{"rule", "AdamW"}, {"rule", "another"}}) ==
+      "| compared |  | at the best rates | rates by the other seeds | found |\n"
+      "| --- | --- | --- | --- | --- |\n"
+      "| rule less AdamW | dense | +0.2500 (+0.2500 to +0.2500) | +0.2500 (+0.2500 to +0.2500) | higher |\n");
+  // A search that is not whole is left out of the first, and marked in the others.
+  const std::vector<ArchitectureSummary> partial = summaries_of(read(both + "rule,32,dense,100,1,9,0\n"));
+  CHECK(page::side_by_side(partial, "AdamW", "rule", "none").find("dense") == std::string::npos);
+  CHECK(page::overview(partial, {"rule"}).find("**3.5000**, only 16 trainings") != std::string::npos);
+}
+
+TEST_CASE("a training is named by what its line begins with") {
+  const NamedTraining named = named_training("AdamW; no decay,0.0015,qwen3 x2,700,0");
+  CHECK(named.side == "AdamW; no decay");
+  CHECK(named.rate == 0.0015);
+  CHECK(named.architecture == "qwen3");
+  CHECK(named.width == 2);
+  CHECK(named.steps == 700);
+  CHECK(named.seed == 0);
+  CHECK(named_training("A,1,gpt-oss,20,1").width == 1);
+  for (const char* wrong : {"", "A,1,dense,700", "A,1,dense,700,1,2", "A,inf,dense,700,1", "A,0,dense,700,1",
+                            "A,1,dense,7,1", "A,1,dense,700,-1", "A,1x,dense,700,1"}) {
+    CAPTURE(wrong);
+    CHECK_THROWS_AS(named_training(wrong), std::invalid_argument);
+  }
+}
+
+TEST_CASE("the tables of pilots show the columns that a set has") {
+  const auto of = [](const std::string& set) {
+    std::istringstream file("set,rate,seed 1,seed 2,loss\na,1,3,4,\nb,2,,,5\na,2,4,4,\n");
+    return page::pilots(file, set);
+  };
+  CHECK(of("a") ==
+        "| rate | seed 1 | seed 2 | mean |\n| --- | --- | --- | --- |\n"
+        "| 1 | 3 | 4 | 3.5000 ± 0.7071 |\n| 2 | 4 | 4 | 4.0000 ± 0.0000 |\n");
+  CHECK(of("b") == "| rate | loss |\n| --- | --- |\n| 2 | 5 |\n");
+  CHECK_THROWS_WITH(of("c"), "there are no pilots 'c'");
+  std::istringstream broken("set,rate\na\n");
+  CHECK_THROWS_AS(page::pilots(broken, "a"), std::runtime_error);
 }
 
 TEST_CASE("quantiles of Student's distribution") {
@@ -223,8 +320,9 @@ TEST_CASE("a grid goes on beyond the end at which the lowest loss is, and stops 
   CHECK(!grid.widen({4, 3, 4, nan}));
   CHECK(grid.widen({4, 3, 2, 1}));
   CHECK(grid.rates() == std::vector<double>{0.5, 1, 2, 4, 8});
-  CHECK(!grid.widen({nan, nan, nan, nan, nan}));
-  for (int more = 0; more < 4; ++more)
+  CHECK(grid.widen({nan, nan, nan, nan, nan}));
+  CHECK(grid.rates().front() == 0.25);
+  for (int more = 0; more < 3; ++more)
     CHECK(grid.widen(std::vector<double>(grid.rates().size(), 1)));  // the first of equal ones
   CHECK(grid.rates().size() == 9);
   CHECK(grid.rates().front() == 1 / 32.0);
