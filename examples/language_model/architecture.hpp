@@ -100,7 +100,7 @@ inline Architecture architecture_of(Family family) {
 }
 
 /// The same, `factor` times as wide. Its search asks whether the best rates of the smaller model are the best
-/// ones here too: for AdamW and the two rules that did best there, at three rates or more, with one seed.
+/// ones here too: for AdamW and two other rules, at three rates or more, with one seed.
 inline Architecture wide_architecture_of(Family family, std::int64_t factor) {
   Architecture wide = architecture_of(family);
   wide.name += " x" + std::to_string(factor);
