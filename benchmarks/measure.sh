@@ -3,7 +3,7 @@
 # measure.sh PROGRAMS FOLDER [filter]: runs the benchmarks in the folder PROGRAMS whose names the filter, a regular
 # expression, takes, writes Google Benchmark's JSON of each program to FOLDER, and prints the paths of these files. A
 # program without such a benchmark is skipped. `spectral_passive` is the program `spectral` with threads that sleep
-# between loops.
+# between loops; `row_avx2`, where there is one, measures what is compared of its instructions and those of `row`.
 set -euo pipefail
 programs=$1
 folder=$2
@@ -36,6 +36,12 @@ rm -f "$folder/spectral_passive.json"
 # Both sides of one comparison, by their whole names.
 waiting=$(names spectral | grep -E '^(loop|symopt|symopt_1_thread|newton_schulz_blas)/(empty|spectral)' | paste -sd '|' -) || true
 if [ -n "$waiting" ]; then OMP_WAIT_POLICY=passive measure spectral spectral_passive "^($waiting)\$"; fi
+rm -f "$folder/row_avx2.json"
+if [ -x "$programs/benchmark_row_avx2" ]; then
+  compared=$(names row_avx2 | grep -E '^(limit|symopt)/((5|7)_streams|three_sweeps|(row_norm|centred_row_norm|column_norm|adamw|adaptive_rows)(_unchecked)?)/(50304x768|768x3072)/' |
+    paste -sd '|' -) || true
+  if [ -n "$compared" ]; then measure row_avx2 row_avx2 "^($compared)\$"; fi
+fi
 if [ "$any" = no ]; then
   printf 'no benchmark has a name that "%s" takes\n' "$filter" >&2
   exit 1

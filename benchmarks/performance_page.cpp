@@ -27,11 +27,13 @@ struct Run {
   std::map<std::string, Medians> medians;
   std::map<std::string, nlohmann::json> contexts;
 
-  /// Of all programs whose names do not collide: those with symopt's own products and threads awake.
+  /// Of all programs whose names do not collide: those with symopt's own products, all instructions and
+  /// threads awake.
   Medians together() const {
     Medians all;
     for (const auto& [program, times] : medians)
-      if (program != "spectral_blas" && program != "spectral_passive") all.insert(times.begin(), times.end());
+      if (program != "spectral_blas" && program != "spectral_passive" && program != "row_avx2")
+        all.insert(times.begin(), times.end());
     return all;
   }
   double of(const std::string& program, const std::string& benchmark) const {
@@ -156,10 +158,29 @@ std::string blas_table(const Run& run) {
   return text.str();
 }
 
+/// Steps by the instructions of AVX-512 and of AVX2 alone, against the same limits.
+std::string avx2_table(const Run& run) {
+  std::ostringstream text;
+  text << "| step | against | all instructions | AVX2 | AVX2, ms over ms |\n|---|---|---|---|---|\n";
+  const auto row = run.medians.find("row"), avx2 = run.medians.find("row_avx2");
+  if (row == run.medians.end() || avx2 == run.medians.end()) return text.str();
+  for (const Target& target : targets()) {
+    if (target.table != "rows" && target.table != "moments") continue;
+    const double all = target.ratio.of(row->second), less = target.ratio.of(avx2->second);
+    if (all == 0 || less == 0) continue;
+    text << "| " << target.step << " | " << target.against << " | " << number(all) << " | " << number(less)
+         << " | "
+         << number(run.of("row_avx2", target.ratio.benchmark) / run.of("row", target.ratio.benchmark))
+         << " |\n";
+  }
+  return text.str();
+}
+
 std::string table(const std::string& name, const Run& run) {
   const std::string text = name == "machine"   ? machine(run)
                            : name == "waiting" ? waiting_table(run)
                            : name == "blas"    ? blas_table(run)
+                           : name == "avx2"    ? avx2_table(run)
                                                : target_table(name, run.together());
   const auto lines = std::count(text.begin(), text.end(), '\n');
   return lines > (name == "machine" ? 0 : 2) ? text : "Not measured yet: `./run bench --page` does it.\n";

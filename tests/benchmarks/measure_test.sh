@@ -26,6 +26,7 @@ TEXT
   chmod +x "$file"
 }
 program row symopt/row_norm/8x8/real_time limit/5_streams/8x8/real_time
+program row_avx2 symopt/row_norm/768x3072/real_time symopt/sign/768x3072/real_time
 program spectral symopt/spectral/8x8/real_time newton_schulz_blas/spectral/8x8/real_time loop/empty/real_time
 program spectral_blas symopt/spectral/8x8/real_time
 program pair symopt/lora_pair/16/real_time
@@ -44,10 +45,13 @@ expect() { # FILTER FILES...
     case " $wanted " in *" $(basename "$file") "*) ;; *) echo "the filter '$filter' left $file of an earlier run"; exit 1 ;; esac
   done
 }
-expect . row.json spectral.json spectral_blas.json pair.json stack.json growth.json spectral_passive.json
+expect . row.json spectral.json spectral_blas.json pair.json stack.json growth.json spectral_passive.json row_avx2.json
+[ "$(cat "$folder/out/row_avx2.json")" = "active: symopt/row_norm/768x3072/real_time" ] ||
+  { echo 'row_avx2 measures what is not compared'; exit 1; }
 grep -q '^passive: ' "$folder/out/spectral_passive.json" || { echo 'threads were not told to sleep'; exit 1; }
-expect 'row|spectral' row.json spectral.json spectral_blas.json growth.json spectral_passive.json
-expect 'symopt/row_norm' row.json
+expect 'row|spectral' row.json spectral.json spectral_blas.json growth.json spectral_passive.json row_avx2.json
+expect 'symopt/row_norm' row.json row_avx2.json
+expect '5_streams' row.json
 expect 'qwen3' stack.json
 if "$source/benchmarks/measure.sh" "$folder/programs" "$folder/out" 'misspelt' >"$folder/log" 2>&1; then
   echo 'a filter that takes nothing was not refused'
