@@ -4,6 +4,7 @@
 #include "plain_decoder.hpp"
 #include "support/temporary_file.hpp"
 
+#include <language_model/architecture.hpp>
 #include <language_model/architectures/models.hpp>
 #include <language_model/architectures/rules.hpp>
 #include <language_model/architectures/symmetries.hpp>
@@ -438,6 +439,25 @@ TEST_CASE(
   const TrainingResult diverged = trained(Family::qwen3, Rule::derived, 1e30);
   CHECK(std::isnan(diverged.end.loss));
   CHECK(!diverged.improved());
+}
+
+TEST_CASE("a wider model has the same proportions and is searched for whether its rates are the same") {
+  const Architecture small = architecture_of(Family::gemma3), wide = wide_architecture_of(Family::gemma3, 3);
+  CHECK(wide.name == "gemma3 x3");
+  CHECK(wide.shape.width == 3 * small.shape.width);
+  CHECK(wide.shape.heads == 3 * small.shape.heads);
+  CHECK(wide.shape.key_value_heads == 3 * small.shape.key_value_heads);
+  CHECK(wide.shape.head_size == small.shape.head_size);
+  CHECK(wide.shape.neurons == 3 * small.shape.neurons);
+  CHECK(wide.shape.layers == small.shape.layers);
+  CHECK(wide.settings.tied_embedding == small.settings.tied_embedding);
+  CHECK(wide.searched.size() == 3);
+  CHECK(wide.searched.front().name == "AdamW");
+  CHECK(wide.seeds == 1);
+  CHECK(wide.rates.rates().size() == 3);
+  const std::shared_ptr<LanguageModel> model = wide.make(wide.quick_shape, 1);
+  CHECK(model->forward(torch::zeros({1, 4}, torch::kInt64)).sizes() ==
+        torch::IntArrayRef({1, 4, wide.quick_shape.vocabulary}));
 }
 
 /// Trainings that do nothing but count how often they ran; that of `failing` throws.
