@@ -455,9 +455,9 @@ TEST_CASE("a wider model has the same proportions and is searched for whether it
   CHECK(wide.searched.front().name == "AdamW");
   CHECK(wide.seeds == 1);
   CHECK(wide.rates.rates().size() == 3);
-  const std::shared_ptr<LanguageModel> model = wide.make(wide.quick_shape, 1);
-  CHECK(model->forward(torch::zeros({1, 4}, torch::kInt64)).sizes() ==
-        torch::IntArrayRef({1, 4, wide.quick_shape.vocabulary}));
+  const ModelShape shape = widened(small.quick_shape, 3);
+  CHECK(wide.make(shape, 1)->forward(torch::zeros({1, shape.context}, torch::kInt64)).sizes() ==
+        torch::IntArrayRef({1, shape.context, shape.vocabulary}));
 }
 
 /// Trainings that do nothing but count how often they ran; that of `failing` throws.
