@@ -75,7 +75,7 @@ inline Side rule_side(Family family, Rule rule) {
           }};
 }
 
-/// The same proportions at a multiple of the width, with heads of the same size.
+/// A shape of equal proportions at a multiple of the width, with heads of equal size.
 inline ModelShape widened(ModelShape shape, std::int64_t factor) {
   shape.width *= factor;
   shape.heads *= factor;
@@ -99,8 +99,9 @@ inline Architecture architecture_of(Family family) {
   return result;
 }
 
-/// The same, `factor` times as wide. Its search asks whether the best rates of the smaller model are the best
-/// ones here too: for AdamW and two other rules, at three rates or more, with one seed.
+/// An architecture of the paper, `factor` times as wide. Its search asks whether the best rates of the
+/// smaller model are the best ones here too: for AdamW and two other rules, at three rates or more, with one
+/// seed.
 inline Architecture wide_architecture_of(Family family, std::int64_t factor) {
   Architecture wide = architecture_of(family);
   wide.name += " x" + std::to_string(factor);

@@ -74,7 +74,7 @@ inline std::string mean_and_interval(const std::vector<double>& differences) {
   return with_sign(middle) + " (" + with_sign(middle - half) + " to " + with_sign(middle + half) + ")";
 }
 
-/// What an interval says: that there is a difference, or that these seeds do not show one.
+/// Whether an interval shows a difference: "lower", "higher", or that these seeds do not tell.
 inline std::string verdict(const std::vector<double>& differences) {
   if (differences.size() < 2) return "too few trainings";
   if (!are_finite(differences)) return "diverged";
@@ -83,7 +83,7 @@ inline std::string verdict(const std::vector<double>& differences) {
   return middle - half > 0 ? "higher" : "not told apart";
 }
 
-/// What a table says behind the loss of a search that has fewer trainings than its command makes.
+/// Words behind the loss of a search that has fewer trainings than its command makes; none for a whole one.
 inline std::string note_of(const SideSummary& side) {
   return side.is_complete() ? "" : ", only " + std::to_string(side.count()) + " trainings";
 }
@@ -160,7 +160,7 @@ inline std::string best(const ArchitectureSummary& summary) {
   return table.text();
 }
 
-/// What the routers do at the best rate of each rule, for every architecture that has some.
+/// Load and logits of the routers at the best rate of each rule, for every architecture that has some.
 inline std::string routers(const std::vector<ArchitectureSummary>& summaries) {
   MarkdownTable table({"", "rule", "entropy of the load", "dead experts, %", "largest logit"});
   for (const ArchitectureSummary& summary : summaries) {

@@ -33,7 +33,7 @@ const std::vector<std::string> order{"dense", "mixture", "qwen3", "gemma3", "olm
 /// AdamW's own rate, at which the parts of the columns are told apart.
 constexpr double adamw_rate = 1.5e-3;
 
-/// What the searches are to show: first what the paper claims, then what its principle says.
+/// Comparisons of rules: first for what the paper claims, then for what its principle says.
 const std::vector<page::Comparison> against_adamw{{"paper", "AdamW"},
                                                   {"derived", "AdamW"},
                                                   {"second moments", "AdamW"},
@@ -56,7 +56,7 @@ std::vector<ArchitectureSummary> read_searches(const fs::path& table) {
   return all;
 }
 
-/// What the pages are made of.
+/// The sources of the pages.
 struct Trainings {
   std::vector<ArchitectureSummary> searches;
   fs::path pilots;

@@ -29,7 +29,7 @@ struct SearchLine {
   std::vector<double> losses_by_rate{};  ///< the means over the seeds; filled by the search
 };
 
-/// The same rates for all sides.
+/// A line for each side, all with equal rates.
 inline std::vector<SearchLine> rate_lines(const Architecture& architecture) {
   std::vector<SearchLine> lines;
   for (const Side& side : architecture.searched)

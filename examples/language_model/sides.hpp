@@ -44,8 +44,8 @@ inline std::vector<Side> columns(bool attention = false) {
   return sides;
 }
 
-/// What a search of the demo's own model compares: AdamW under the schedule of the other columns and under
-/// its own, and these.
+/// The sides that a search of the demo's own model compares: AdamW under the schedule of the other columns
+/// and under its own, and these columns.
 inline std::vector<Side> searched_sides(bool attention) {
   std::vector<Side> sides = columns(attention);
   sides.front().name += "; warm-up and cosine";

@@ -24,7 +24,7 @@ inline std::string scientific(double value) {
   return text.str();
 }
 
-/// The same; "-" for what is no number.
+/// Like fixed(); "-" for what is no number.
 inline std::string or_dash(double value, int digits) {
   return std::isfinite(value) ? fixed(value, digits) : std::string("-");
 }
