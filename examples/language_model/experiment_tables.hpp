@@ -74,7 +74,7 @@ inline std::string mean_and_interval(const std::vector<double>& differences) {
   return with_sign(middle) + " (" + with_sign(middle - half) + " to " + with_sign(middle + half) + ")";
 }
 
-/// Whether an interval shows a difference: "lower", "higher", or that these seeds do not tell.
+/// A word for an interval: "lower", "higher", or that these seeds do not tell.
 inline std::string verdict(const std::vector<double>& differences) {
   if (differences.size() < 2) return "too few trainings";
   if (!are_finite(differences)) return "diverged";
