@@ -256,10 +256,11 @@ inline std::string comparisons(const std::vector<ArchitectureSummary>& summaries
     for (const ArchitectureSummary& summary : summaries) {
       const SideSummary *side = searched(summary, rule), *reference = searched(summary, reference_rule);
       if (side == nullptr || reference == nullptr) continue;
-      const std::vector<double> by_others = differences_by_others_rate(*side, *reference);
-      table.add({rule + " less " + reference_rule, summary.architecture,
-                 mean_and_interval(paired_differences(*side, *reference)), mean_and_interval(by_others),
-                 verdict(by_others)});
+      const std::vector<double> at_best = paired_differences(*side, *reference),
+                                by_others = differences_by_others_rate(*side, *reference);
+      const bool is_clear = verdict(at_best) == verdict(by_others);
+      table.add({rule + " less " + reference_rule, summary.architecture, mean_and_interval(at_best),
+                 mean_and_interval(by_others), is_clear ? verdict(at_best) : "not told apart"});
     }
   return table.text();
 }
