@@ -28,12 +28,14 @@ inline std::vector<double> mean_curve(const SideSummary& side) {
   return sum;
 }
 
-/// The commands by which gnuplot draws a panel for each architecture, with a line for each of its rules;
-/// empty where no curve is known.
-inline std::string curves_script(const std::vector<ArchitectureSummary>& summaries,
-                                 const std::string& picture) {
-  // Of Okabe and Ito: told apart by readers who see few colours; each has a shape of points besides.
-  constexpr std::array colours{"#d55e00", "#0072b2", "#009e73"};
+/// A picture by gnuplot: its size in pixels, and the commands that draw it.
+struct Curves {
+  std::string size, commands;
+};
+
+/// A panel for each architecture, with a line for each of its rules; no commands where no curve is known.
+inline Curves curves_of(const std::vector<ArchitectureSummary>& summaries) {
+  constexpr std::array colours{"orange", "blue", "green"};  // of the picture's style
   constexpr std::array points{7, 5, 9};
   std::ostringstream data, panels;
   std::size_t panel_count = 0;
@@ -54,31 +56,26 @@ inline std::string curves_script(const std::vector<ArchitectureSummary>& summari
       data << "END\n";
       plot += (line == 0 ? "plot " : ", ") + block +
               " with linespoints linewidth 1.4 pointsize 0.5 pointtype " + std::to_string(points[line]) +
-              " linecolor rgb \"" + colours[line] + "\" title \"" + rule + "\"";
+              " linecolor rgb " + colours[line] + " title \"" + rule + "\"";
       ++line;
     }
     if (line < colours.size()) continue;
     panels << "set title \"" << summary.architecture << "\"\n" << plot << '\n';
     ++panel_count;
   }
-  if (panel_count == 0) return "";
+  if (panel_count == 0) return {};
   const std::size_t columns = std::min<std::size_t>(panel_count, 2),
                     rows = (panel_count + columns - 1) / columns;
-  std::ostringstream script;
-  script << "set terminal svg size " << 440 * columns << ',' << 300 * rows
-         << " font \"sans-serif,13\" background \"#ffffff\"\nset output \"" << picture << "\"\n"
-         << data.str() << R"(set border 3 linecolor "#606060"
-set tics nomirror out scale 0.6
-set format y "%.1f"
-set grid ytics linecolor "#dddddd" linetype 1
+  std::ostringstream commands;
+  commands << data.str() << R"(set format y "%.1f"
 set yrange [3.2:5]
 set xlabel "optimizer steps"
 set ylabel "training loss, nats per token"
 set key inside top right Left reverse spacing 1.2
 set multiplot layout )"
-         << rows << ',' << columns << '\n'
-         << panels.str() << "unset multiplot\n";
-  return script.str();
+           << rows << ',' << columns << '\n'
+           << panels.str() << "unset multiplot\n";
+  return {std::to_string(440 * columns) + "," + std::to_string(300 * rows), commands.str()};
 }
 
 }  // namespace language_model::page

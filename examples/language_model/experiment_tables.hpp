@@ -131,12 +131,12 @@ inline std::string side_by_side(const std::vector<ArchitectureSummary>& summarie
   for (const ArchitectureSummary& summary : summaries) {
     const SideSummary *left = searched(summary, first), *right = searched(summary, second);
     if (summary.architecture != architecture_of_costs || left == nullptr || right == nullptr) continue;
-    const auto add = [&](const std::string& name, double SearchedTraining::*figure, double unit, int digits) {
-      table.add({name + ", " + summary.architecture, or_dash(left->lowest(figure) / unit, digits),
-                 or_dash(right->lowest(figure) / unit, digits)});
+    const auto megabytes = [](const SideSummary* side) {
+      return or_dash(side->lowest(&SearchedTraining::state_bytes) / 1e6, 2);
     };
-    add("the optimizer's state, MB", &SearchedTraining::state_bytes, 1e6, 2);
-    add("time of the update, ms", &SearchedTraining::update_ms, 1, 1);
+    table.add({"the optimizer's state, MB, " + summary.architecture, megabytes(left), megabytes(right)});
+    table.add({"time of the update, ms, " + summary.architecture, or_dash(left->shortest_update_ms(), 1),
+               or_dash(right->shortest_update_ms(), 1)});
   }
   return table.text();
 }
@@ -155,7 +155,7 @@ inline std::string best(const ArchitectureSummary& summary) {
                is_compared ? mean_and_interval(paired_differences(*side, *adamw)) : "",
                is_compared ? mean_and_interval(differences_by_others_rate(*side, *adamw)) : "",
                or_dash(side->lowest(&SearchedTraining::state_bytes) / 1e6, 2),
-               or_dash(side->lowest(&SearchedTraining::update_ms), 1)});
+               or_dash(side->shortest_update_ms(), 1)});
   }
   return table.text();
 }
@@ -252,17 +252,19 @@ struct Comparison {
 inline std::string comparisons(const std::vector<ArchitectureSummary>& summaries,
                                const std::vector<Comparison>& pairs) {
   MarkdownTable table({"compared", "", "at the best rates", "rates by the other seeds", "found"});
+  bool is_empty = true;
   for (const auto& [rule, reference_rule] : pairs)
     for (const ArchitectureSummary& summary : summaries) {
       const SideSummary *side = searched(summary, rule), *reference = searched(summary, reference_rule);
       if (side == nullptr || reference == nullptr) continue;
       const std::vector<double> at_best = paired_differences(*side, *reference),
                                 by_others = differences_by_others_rate(*side, *reference);
+      is_empty = false;
       const bool is_clear = verdict(at_best) == verdict(by_others);
       table.add({rule + " less " + reference_rule, summary.architecture, mean_and_interval(at_best),
                  mean_and_interval(by_others), is_clear ? verdict(at_best) : "not told apart"});
     }
-  return table.text();
+  return is_empty ? "Not searched yet: `./run demo --architecture all --search`.\n" : table.text();
 }
 
 /// All that was trained at one rate, the lowest loss first, and the differences from one of them; without

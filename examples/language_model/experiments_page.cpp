@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// experiments_page TABLES FOLDER PAGE ...          writes the tables of FOLDER/experiments.md and of other
-// pages from
-//                                                  TABLES/search.csv and TABLES/pilots.csv, and draws
-//                                                  FOLDER/experiments.svg
-// experiments_page --check TABLES FOLDER PAGE ...  fails if a page says anything else
-// A table stands between <!-- table NAME --> and <!-- end of table -->. So no figure of it is typed.
+// experiments_page [--check] TABLES FOLDER [PAGE ...]
+// Writes the tables of FOLDER/experiments.md and of other pages from TABLES/search.csv and TABLES/pilots.csv,
+// and draws FOLDER/experiments.svg. With --check it fails if a page says anything else. A table stands
+// between
+// <!-- table NAME --> and <!-- end of table -->. So no figure of it is typed.
 #include <benchmarks/page_tables.hpp>
+#include <benchmarks/picture.hpp>
 
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <exception>
 #include <filesystem>
 #include <fstream>
@@ -81,8 +80,6 @@ std::string table(const std::string& name, const Trainings& trainings) {
                           {"AdamW", "paper", "derived", "second moments", "AdamW for embedding and head"});
   if (name == "AdamW and second moments")
     return page::side_by_side(all, "AdamW", "second moments", "mixture");
-  if (name == "controls overview")
-    return page::overview(all, {"derived", "wrong side", "centred embedding", "one scale for experts"});
   if (name == "routers") return page::routers(all);
   if (name == "valleys") return page::valleys(all);
   if (name == "against AdamW") return page::comparisons(all, against_adamw);
@@ -96,14 +93,6 @@ std::string table(const std::string& name, const Trainings& trainings) {
   if ((kind == "best" || kind == "rates" || kind == "parts") && std::ranges::find(order, of) != order.end())
     return table_of(kind, of, all);
   throw std::runtime_error("there is no table '" + name + "'");
-}
-
-void draw(const fs::path& picture, const std::string& script) {
-  const fs::path commands = fs::temp_directory_path() / "experiments.gnuplot";
-  std::ofstream(commands) << script;
-  ::setenv("SYMOPT_PICTURE", commands.c_str(), 1);  // so that no character of the path needs quoting
-  if (std::system("gnuplot \"$SYMOPT_PICTURE\"") != 0)
-    throw std::runtime_error("gnuplot could not draw " + picture.string() + "; its package is gnuplot-nox");
 }
 
 void write(bool is_check, const fs::path& path, const Trainings& trainings) {
@@ -131,9 +120,8 @@ int main(int count, char** arguments) {
     write(is_check, folder / "experiments.md", trainings);
     for (std::size_t i = 2; i < words.size(); ++i) write(is_check, words[i], trainings);
     if (is_check) return 0;
-    const fs::path picture = folder / "experiments.svg";
-    if (const std::string script = page::curves_script(trainings.searches, picture.string()); !script.empty())
-      draw(picture, script);
+    if (const page::Curves curves = page::curves_of(trainings.searches); !curves.commands.empty())
+      draw(folder, "experiments", curves.size, curves.commands);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "experiments_page: %s\n", error.what());
     return 1;

@@ -95,6 +95,15 @@ class SideSummary {
     return std::isfinite(least) ? least : std::numeric_limits<double>::quiet_NaN();
   }
 
+  /// The shortest time of an update; NaN where fewer than five trainings were timed, of which others of the
+  /// machine may have slowed all.
+  double shortest_update_ms() const {
+    std::size_t timed = 0;
+    for (const auto& [rate, trainings] : by_rate_)
+      timed += known(trainings, &SearchedTraining::update_ms).size();
+    return timed < 5 ? std::numeric_limits<double>::quiet_NaN() : lowest(&SearchedTraining::update_ms);
+  }
+
   /// The loss of each common seed at the rate that is best by the others of them: the seed has no part in
   /// that choice, as it has at best_rate(). Infinite where it diverged there; empty for fewer than two seeds.
   std::map<std::uint64_t, double> losses_by_others_rate() const {

@@ -169,13 +169,15 @@ TEST_CASE("the page's tables say what the trainings do") {
         "| AdamW | 4.0000 ± 0.0000 | 3 |\n");
   CHECK(page::at_one_rate(all.front(), 2, "AdamW")
             .find("| derived | 2.9667 ± 0.4933 | 3 | −1.1333 (−2.3588 to +0.0922) |") != std::string::npos);
-  CHECK(page::best(all.front())
-            .find("| AdamW | 1, an end of those tried | 4.0000 ± 0.0000, only 6 trainings |  |  | 8.00 | 3.0 "
-                  "|") != std::string::npos);
+  CHECK(
+      page::best(all.front())
+          .find(
+              "| AdamW | 1, an end of those tried | 4.0000 ± 0.0000, only 6 trainings |  |  | 8.00 | - |") !=
+      std::string::npos);
   CHECK(page::valley_of(*all.front().find("AdamW")) == "at least 1 (1 to 1)");
   CHECK(page::valley_of(*all.front().find("derived")) == "at least 2 (1 to 2)");
   CHECK(page::mean_curve(*all.front().find("derived")) == std::vector<double>{5, 3});
-  CHECK(page::curves_script(all, "x.svg").empty());  // no second moments
+  CHECK(page::curves_of(all).commands.empty());  // no second moments
 
   const ArchitectureSummary olmoe = summaries_of(read(table)).front();
   CHECK(page::rates(olmoe).find("| AdamW | 3.6000 ± 0.0000 | **3.4000 ± 0.1000** | 1 of 3 diverged |") !=
@@ -220,6 +222,8 @@ TEST_CASE("rates are compared by the seeds that all of them have") {
   CHECK(wider.best_rate() == 32);
   CHECK(!wider.is_complete());
   CHECK(page::mean_and_spread(wider.losses_at_best()) == "2.5000");
+  // A rate at which any training diverged is no choice.
+  CHECK(with_more("AdamW,4,dense,100,4,nan,1\n").find("AdamW")->best_rate() == 1);
   // A loss that did not fall is none, even where it is finite.
   const SideSummary risen = *with_more(
                                  "AdamW,32,dense,100,1,1,1\nAdamW,32,dense,100,2,1,1\n"
@@ -227,6 +231,22 @@ TEST_CASE("rates are compared by the seeds that all of them have") {
                                  .find("AdamW");
   CHECK(risen.best_rate() == 4);
   CHECK(page::valley_of(risen) == "1 (4 to 4); 3 of 18 diverged");
+}
+
+TEST_CASE("a time is shown where it is the shortest of at least five, and curves where all rules have them") {
+  std::string rows = "side,rate,architecture,steps,seed,validation_loss,update_ms,curve\n";
+  for (const std::string rule : {"AdamW", "derived", "second moments"})
+    for (const int rate : {1, 2})
+      for (const int seed : {1, 2, 3})
+        rows += rule + ',' + std::to_string(rate) + ",dense,100," + std::to_string(seed) + ",3," +
+                (rule == "derived" && rate == 2 ? "" : std::to_string(10 - seed)) + ",5 4\n";
+  const std::vector<ArchitectureSummary> all = summaries_of(read(rows));
+  CHECK(all.front().find("AdamW")->shortest_update_ms() == 7);
+  CHECK(std::isnan(all.front().find("derived")->shortest_update_ms()));
+  const page::Curves curves = page::curves_of(all);
+  CHECK(curves.size == "440,300");
+  CHECK(curves.commands.find("$curve0_2 << END\n25 5\n75 4\nEND\n") != std::string::npos);
+  CHECK(curves.commands.find("set title \"dense\"") != std::string::npos);
 }
 
 TEST_CASE("where every training diverged, the tables say so") {
@@ -249,10 +269,24 @@ TEST_CASE("two rules side by side, and claims by comparisons") {
       "| compared |  | at the best rates | rates by the other seeds | found |\n"
       "| --- | --- | --- | --- | --- |\n"
       "| rule less AdamW | dense | +0.2500 (+0.2500 to +0.2500) | +0.2500 (+0.2500 to +0.2500) | higher |\n");
+  CHECK(page::comparisons(all, {{"rule", "another"}}).starts_with("Not searched yet"));
   // A search that is not whole is left out of the first, and marked in the others.
   const std::vector<ArchitectureSummary> partial = summaries_of(read(both + "rule,32,dense,100,1,9,0\n"));
   CHECK(page::side_by_side(partial, "AdamW", "rule", "none").find("dense") == std::string::npos);
   CHECK(page::overview(partial, {"rule"}).find("**3.5000**, only 16 trainings") != std::string::npos);
+}
+
+TEST_CASE("rules are told apart only where the rates of the other seeds say so, too") {
+  // At the best rate, 2, all three seeds are lower by 0.3; the first two would have chosen the rate 1 for the
+  // third, at which that is higher.
+  const std::string rows = short_head +
+                           "A,1,dense,100,1,3,0\nA,1,dense,100,2,3,0\nA,1,dense,100,3,3,0\n"
+                           "A,2,dense,100,1,9,0\nA,2,dense,100,2,9,0\nA,2,dense,100,3,9,0\n"
+                           "B,1,dense,100,1,2.69,0\nB,1,dense,100,2,2.69,0\nB,1,dense,100,3,4,0\n"
+                           "B,2,dense,100,1,2.7,0\nB,2,dense,100,2,2.7,0\nB,2,dense,100,3,2.7,0\n";
+  const std::string table = page::comparisons(summaries_of(read(rows)), {{"B", "A"}});
+  CHECK(table.find("| −0.3000 (−0.3000 to −0.3000) |") != std::string::npos);
+  CHECK(table.find("| not told apart |") != std::string::npos);
 }
 
 TEST_CASE("a training is named by what its line begins with") {
