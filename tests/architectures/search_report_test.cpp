@@ -284,9 +284,9 @@ TEST_CASE("rules are told apart only where the rates of the other seeds say so, 
                            "A,2,dense,100,1,9,0\nA,2,dense,100,2,9,0\nA,2,dense,100,3,9,0\n"
                            "B,1,dense,100,1,2.69,0\nB,1,dense,100,2,2.69,0\nB,1,dense,100,3,4,0\n"
                            "B,2,dense,100,1,2.7,0\nB,2,dense,100,2,2.7,0\nB,2,dense,100,3,2.7,0\n";
-  const std::string table = page::comparisons(summaries_of(read(rows)), {{"B", "A"}});
-  CHECK(table.find("| −0.3000 (−0.3000 to −0.3000) |") != std::string::npos);
-  CHECK(table.find("| not told apart |") != std::string::npos);
+  const std::string comparisons = page::comparisons(summaries_of(read(rows)), {{"B", "A"}});
+  CHECK(comparisons.find("| −0.3000 (−0.3000 to −0.3000) |") != std::string::npos);
+  CHECK(comparisons.find("| not told apart |") != std::string::npos);
 }
 
 TEST_CASE("a training is named by what its line begins with") {
