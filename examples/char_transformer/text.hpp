@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include "../language_model/king_james.hpp"
+#include "../language_model/corpus/king_james.hpp"
 #include "model.hpp"
 
 #include <torch/torch.h>

@@ -12,7 +12,7 @@
 #include "architectures/models.hpp"
 #include "architectures/rules.hpp"
 #include "model.hpp"
-#include "rate_grid.hpp"
+#include "search/rate_grid.hpp"
 #include "settings.hpp"
 #include "sides.hpp"
 #include "training.hpp"

@@ -8,7 +8,7 @@
 #include <span>
 #include <vector>
 
-#include "batches.hpp"
+#include "corpus/batches.hpp"
 #include "language_model.hpp"
 #include "routers.hpp"
 

@@ -19,19 +19,19 @@
 #include <vector>
 
 #include "architecture.hpp"
-#include "corpus.hpp"
-#include "king_james.hpp"
+#include "corpus/corpus.hpp"
+#include "corpus/king_james.hpp"
+#include "corpus/tokenizer.hpp"
 #include "loss_curves.hpp"
 #include "options.hpp"
 #include "passive_threads.hpp"
 #include "plans.hpp"
 #include "race.hpp"
 #include "ranks.hpp"
-#include "repeat.hpp"
 #include "report.hpp"
-#include "search.hpp"
+#include "search/repeat.hpp"
+#include "search/search.hpp"
 #include "sides.hpp"
-#include "tokenizer.hpp"
 #include "training.hpp"
 
 namespace {

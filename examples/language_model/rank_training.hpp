@@ -15,8 +15,8 @@
 #include <utility>
 #include <vector>
 
-#include "batches.hpp"
-#include "corpus.hpp"
+#include "corpus/batches.hpp"
+#include "corpus/corpus.hpp"
 #include "evaluation.hpp"
 #include "kinds.hpp"
 #include "model.hpp"

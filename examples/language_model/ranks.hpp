@@ -3,7 +3,7 @@
 
 #include <stdexcept>
 
-#include "corpus.hpp"
+#include "corpus/corpus.hpp"
 #include "options.hpp"
 #include "training.hpp"
 

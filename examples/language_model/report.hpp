@@ -10,7 +10,7 @@
 #include <string>
 #include <string_view>
 
-#include "corpus.hpp"
+#include "corpus/corpus.hpp"
 #include "race.hpp"
 #include "text.hpp"
 

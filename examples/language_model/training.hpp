@@ -15,8 +15,8 @@
 #include <numeric>
 #include <vector>
 
-#include "batches.hpp"
-#include "corpus.hpp"
+#include "corpus/batches.hpp"
+#include "corpus/corpus.hpp"
 #include "evaluation.hpp"
 #include "language_model.hpp"
 #include "model_shape.hpp"

@@ -3,11 +3,11 @@
 
 #include <torch/torch.h>
 
-#include <language_model/corpus.hpp>
-#include <language_model/king_james.hpp>
+#include <language_model/corpus/corpus.hpp>
+#include <language_model/corpus/king_james.hpp>
+#include <language_model/corpus/tokenizer.hpp>
 #include <language_model/model.hpp>
 #include <language_model/optimizers.hpp>
-#include <language_model/tokenizer.hpp>
 #include <language_model/training.hpp>
 
 #include <algorithm>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <language_model/planned_trainings.hpp>
+#include <language_model/search/planned_trainings.hpp>
 #include <language_model/statistics.hpp>
 #include <language_model/text.hpp>
 

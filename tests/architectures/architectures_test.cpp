@@ -9,10 +9,10 @@
 #include <language_model/architectures/rules.hpp>
 #include <language_model/architectures/symmetries.hpp>
 #include <language_model/optimizers.hpp>
-#include <language_model/planned_trainings.hpp>
-#include <language_model/search_table.hpp>
+#include <language_model/search/planned_trainings.hpp>
+#include <language_model/search/search_table.hpp>
 #include <language_model/training.hpp>
-#include <language_model/twin_model.hpp>
+#include <language_model/twins/twin_model.hpp>
 
 #include <symopt/check/model.hpp>
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The rates that a search of the language model tries, and the tables that it makes of its file of trainings.
-#include <language_model/experiment_curves.hpp>
-#include <language_model/experiment_tables.hpp>
-#include <language_model/named_training.hpp>
-#include <language_model/pilot_table.hpp>
-#include <language_model/rate_grid.hpp>
-#include <language_model/search_report.hpp>
+#include <language_model/page/experiment_curves.hpp>
+#include <language_model/page/experiment_tables.hpp>
+#include <language_model/page/pilot_table.hpp>
+#include <language_model/search/named_training.hpp>
+#include <language_model/search/rate_grid.hpp>
+#include <language_model/search/search_report.hpp>
 
 #include <doctest/doctest.h>
 

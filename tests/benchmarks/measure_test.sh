@@ -3,6 +3,7 @@
 # measure_test.sh SOURCE FOLDER: a filter of ./run bench takes what it names; programs without a benchmark of such a name
 # are skipped, and one that takes nothing is refused. With programs that answer as Google Benchmark's do.
 set -euo pipefail
+unset OMP_WAIT_POLICY  # which the tests' own environment sets
 source=$1
 folder=$2
 rm -rf "$folder"

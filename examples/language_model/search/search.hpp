@@ -12,12 +12,12 @@
 #include <utility>
 #include <vector>
 
-#include "architecture.hpp"
+#include "../architecture.hpp"
+#include "../sides.hpp"
+#include "../training.hpp"
 #include "planned_trainings.hpp"
 #include "rate_grid.hpp"
 #include "search_report.hpp"
-#include "sides.hpp"
-#include "training.hpp"
 
 namespace language_model {
 

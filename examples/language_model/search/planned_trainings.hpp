@@ -18,10 +18,10 @@
 #include <utility>
 #include <vector>
 
-#include "parallel.hpp"
-#include "status_line.hpp"
-#include "text.hpp"
-#include "training.hpp"
+#include "../parallel.hpp"
+#include "../status_line.hpp"
+#include "../text.hpp"
+#include "../training.hpp"
 
 namespace language_model {
 

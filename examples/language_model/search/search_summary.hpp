@@ -12,8 +12,8 @@
 #include <utility>
 #include <vector>
 
+#include "../statistics.hpp"
 #include "search_table.hpp"
-#include "statistics.hpp"
 
 namespace language_model {
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "twin_routing.hpp"
 
-#include "routes.hpp"
+#include "../routes.hpp"
 
 namespace language_model {
 

@@ -6,14 +6,14 @@
 #include <stdexcept>
 #include <string>
 
-#include "architecture.hpp"
-#include "corpus.hpp"
+#include "../architecture.hpp"
+#include "../corpus/corpus.hpp"
+#include "../options.hpp"
+#include "../plans.hpp"
+#include "../text.hpp"
 #include "named_training.hpp"
-#include "options.hpp"
 #include "planned_trainings.hpp"
-#include "plans.hpp"
 #include "search.hpp"
-#include "text.hpp"
 
 namespace language_model {
 

@@ -8,10 +8,10 @@
 #include <string>
 #include <vector>
 
+#include "../statistics.hpp"
+#include "../text.hpp"
 #include "search_summary.hpp"
 #include "search_table.hpp"
-#include "statistics.hpp"
-#include "text.hpp"
 
 namespace language_model {
 

@@ -13,9 +13,9 @@
 #include <utility>
 #include <vector>
 
-#include "batches.hpp"
-#include "evaluation.hpp"
-#include "language_model.hpp"
+#include "../corpus/batches.hpp"
+#include "../evaluation.hpp"
+#include "../language_model.hpp"
 
 namespace language_model {
 

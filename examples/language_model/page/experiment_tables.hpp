@@ -12,10 +12,10 @@
 #include <utility>
 #include <vector>
 
+#include "../search/search_summary.hpp"
+#include "../statistics.hpp"
+#include "../text.hpp"
 #include "markdown_table.hpp"
-#include "search_summary.hpp"
-#include "statistics.hpp"
-#include "text.hpp"
 
 // The tables of docs/experiments.md, from the trainings of a search.
 

@@ -3,9 +3,9 @@
 
 #include <symopt/stack/routing.hpp>
 
-#include "kinds.hpp"
-#include "model_shape.hpp"
-#include "settings.hpp"
+#include "../kinds.hpp"
+#include "../model_shape.hpp"
+#include "../settings.hpp"
 
 namespace language_model {
 

@@ -16,11 +16,11 @@
 #include <string>
 #include <vector>
 
+#include "../search/search_summary.hpp"
+#include "../search/search_table.hpp"
 #include "experiment_curves.hpp"
 #include "experiment_tables.hpp"
 #include "pilot_table.hpp"
-#include "search_summary.hpp"
-#include "search_table.hpp"
 
 namespace {
 

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "model_shape.hpp"
+#include "../model_shape.hpp"
 
 namespace language_model {
 

@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
+#include "../search/search_summary.hpp"
+#include "../statistics.hpp"
 #include "experiment_tables.hpp"
-#include "search_summary.hpp"
-#include "statistics.hpp"
 
 namespace language_model::page {
 
