@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every benchmark's output says of the program and the machine that it ran on.
+// What every benchmark's output says of the program and the machine that it ran on; and that all benchmarks
+// had the same number of threads to use.
 #include <symopt/configuration.hpp>
 
 #include <benchmark/benchmark.h>
 
+#include <omp.h>
+
+#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <string>
@@ -37,5 +41,11 @@ int main(int argc, char** argv) {
 #if defined(__linux__)
   if (openblas_get_corename != nullptr) benchmark::AddCustomContext("OpenBLAS", openblas_get_corename());
 #endif
+  const int threads = omp_get_max_threads();
   benchmark::RunSpecifiedBenchmarks();
+  if (omp_get_max_threads() != threads) {  // as libtorch does, where nobody tells it how many there are
+    std::fprintf(stderr, "a benchmark changed the number of OpenMP's threads from %d to %d\n", threads,
+                 omp_get_max_threads());
+    return 1;
+  }
 }

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The same steps by libtorch: the published algorithm in tensor operations, and its AdamW.
+#include <ATen/Parallel.h>
 #include <benchmark/benchmark.h>
 #include <torch/nn/init.h>
 #include <torch/optim/adamw.h>
 #include <torch/types.h>
+
+#include <omp.h>
 
 #include <string>
 
@@ -39,6 +42,7 @@ void adamw_step(benchmark::State& state, long rows, long cols) {
 }
 
 int registered = [] {
+  at::set_num_threads(omp_get_max_threads());  // or libtorch chooses for the whole program, sometimes one
   const auto add = [](const std::string& name, auto function, auto... arguments) {
     benchmark::RegisterBenchmark(name.c_str(), function, arguments...)
         ->UseRealTime()

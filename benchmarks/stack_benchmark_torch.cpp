@@ -8,10 +8,13 @@
 #include <symopt/optimizer/adaptive.hpp>
 #include <symopt/stack/rule_sets/qwen3.hpp>
 
+#include <ATen/Parallel.h>
 #include <benchmark/benchmark.h>
 #include <torch/cuda.h>
 #include <torch/optim/adamw.h>
 #include <torch/types.h>
+
+#include <omp.h>
 
 #include <cmath>
 #include <cstdlib>
@@ -141,6 +144,7 @@ void operations(benchmark::State& state, Qwen3Part part) {
 }
 
 int registered = [] {
+  at::set_num_threads(omp_get_max_threads());  // or libtorch chooses for the whole program, sometimes one
   const auto add = [](const std::string& name, auto function, Qwen3Part part) {
     benchmark::RegisterBenchmark(name.c_str(), function, part)->UseRealTime()->Unit(benchmark::kMillisecond);
   };
