@@ -3,6 +3,7 @@
 #include <language_model/page/experiment_curves.hpp>
 #include <language_model/page/experiment_tables.hpp>
 #include <language_model/page/pilot_table.hpp>
+#include <language_model/page/width_table.hpp>
 #include <language_model/search/named_training.hpp>
 #include <language_model/search/rate_grid.hpp>
 #include <language_model/search/search_report.hpp>
@@ -287,6 +288,29 @@ TEST_CASE("rules are told apart only where the rates of the other seeds say so, 
   const std::string comparisons = page::comparisons(summaries_of(read(rows)), {{"B", "A"}});
   CHECK(comparisons.find("| −0.3000 (−0.3000 to −0.3000) |") != std::string::npos);
   CHECK(comparisons.find("| not told apart |") != std::string::npos);
+}
+
+TEST_CASE("the best rate of a narrow model is looked up in the wider ones") {
+  const std::string narrow =
+      "AdamW,1,qwen3,100,1,3,0\nAdamW,2,qwen3,100,1,3.5,0\n"
+      "derived,1,qwen3,100,1,3.5,0\nderived,2,qwen3,100,1,2.5,0\n";
+  const std::string wide =
+      "AdamW,1,qwen3 x2,100,1,2.75,0\nAdamW,2,qwen3 x2,100,1,2.25,0\n"
+      "derived,1,qwen3 x2,100,1,2,0\nderived,2,qwen3 x2,100,1,2.5,0\nderived,4,qwen3 x2,100,1,3,0\n";
+  const auto table_of = [&](const std::string& rows) {
+    return page::widths(summaries_of(read(short_head + rows)), "qwen3");
+  };
+  CHECK(table_of(narrow + wide) ==
+        "| rule | model | best rate | loss | loss at the rate of qwen3 | less AdamW, at these rates |\n"
+        "| --- | --- | --- | --- | --- | --- |\n"
+        "| AdamW | qwen3 | 1, an end of those tried | 3.0000 | 3.0000 |  |\n"
+        "| AdamW | qwen3 x2 | 2, an end of those tried | 2.2500 | 2.7500 |  |\n"
+        "| derived | qwen3 | 2, an end of those tried | 2.5000 | 2.5000 | −0.5000 |\n"
+        "| derived | qwen3 x2 | 1, an end of those tried | 2.0000 | 2.5000 | −0.2500 |\n");
+  CHECK(table_of(narrow + "AdamW,2,qwen3 x2,100,1,2.25,0\nAdamW,4,qwen3 x2,100,1,2,0\n")
+            .find("| AdamW | qwen3 x2 | 4, an end of those tried | 2.0000 | not tried |  |") !=
+        std::string::npos);
+  CHECK(table_of(narrow).starts_with("Not searched yet"));
 }
 
 TEST_CASE("a training is named by what its line begins with") {

@@ -12,6 +12,7 @@
 #include <exception>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -21,6 +22,7 @@
 #include "experiment_curves.hpp"
 #include "experiment_tables.hpp"
 #include "pilot_table.hpp"
+#include "width_table.hpp"
 
 namespace {
 
@@ -57,7 +59,8 @@ std::vector<ArchitectureSummary> read_searches(const fs::path& table) {
 
 /// The sources of the pages.
 struct Trainings {
-  std::vector<ArchitectureSummary> searches;
+  std::vector<ArchitectureSummary> searches;    ///< in the order of the tables
+  std::vector<ArchitectureSummary> with_wider;  ///< these, and an architecture at other widths after them
   fs::path pilots;
 };
 
@@ -75,6 +78,7 @@ std::string table_of(const std::string& kind, const std::string& architecture,
 /// The table of that name: "overview", "best qwen3", "rates qwen3", "pilots router", ...
 std::string table(const std::string& name, const Trainings& trainings) {
   const std::vector<ArchitectureSummary>& all = trainings.searches;
+  if (name == "widths") return page::widths(trainings.with_wider, "qwen3");
   if (name == "overview")
     return page::overview(all,
                           {"AdamW", "paper", "derived", "second moments", "AdamW for embedding and head"});
@@ -116,7 +120,11 @@ int main(int count, char** arguments) {
   }
   try {
     const fs::path tables = words[0], folder = words[1];
-    const Trainings trainings{read_searches(tables / "search.csv"), tables / "pilots.csv"};
+    Trainings trainings{
+        .searches = {}, .with_wider = read_searches(tables / "search.csv"), .pilots = tables / "pilots.csv"};
+    std::ranges::copy_if(
+        trainings.with_wider, std::back_inserter(trainings.searches),
+        [](const auto& summary) { return std::ranges::find(order, summary.architecture) != order.end(); });
     write(is_check, folder / "experiments.md", trainings);
     for (std::size_t i = 2; i < words.size(); ++i) write(is_check, words[i], trainings);
     if (is_check) return 0;
