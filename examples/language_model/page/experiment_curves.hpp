@@ -68,7 +68,7 @@ inline Curves curves_of(const std::vector<ArchitectureSummary>& summaries) {
                     rows = (panel_count + columns - 1) / columns;
   std::ostringstream commands;
   commands << data.str() << R"(set format y "%.1f"
-set yrange [3.2:5]
+set yrange [3.2:6.4]
 set xlabel "optimizer steps"
 set ylabel "training loss, nats per token"
 set key inside top right Left reverse spacing 1.2
