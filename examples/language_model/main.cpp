@@ -7,12 +7,9 @@
 #include <torch/torch.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <exception>
 #include <filesystem>
 #include <iostream>
 #include <memory>
-#include <span>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -24,8 +21,8 @@
 #include "corpus/tokenizer.hpp"
 #include "loss_curves.hpp"
 #include "options.hpp"
-#include "passive_threads.hpp"
 #include "plans.hpp"
+#include "program.hpp"
 #include "race.hpp"
 #include "ranks.hpp"
 #include "report.hpp"
@@ -93,46 +90,38 @@ bool demonstrate(const Corpus& corpus, const Architecture& architecture, const O
   return false;
 }
 
+/// Does what the options ask for. @returns whether all losses fell
+bool run(const Options& given) {
+  if (given.twins)
+    throw std::invalid_argument(
+        "--twins is another program, language_model_twins, which ./run demo --twins builds and starts");
+  const bool is_repeat = !given.repeat.empty();
+  const Options options = is_repeat ? options_of(named_training(given.repeat), given) : given;
+  const std::vector<Architecture> architectures = architectures_of(options);
+  if (options.report) {
+    print_report_of(std::cout, table_of(options));
+    return true;
+  }
+  if (is_of_the_paper(options) && (options.parts || options.attention || options.ranks > 0))
+    throw std::invalid_argument("--parts, --attention and --ranks are for dense and mixture");
+  std::filesystem::create_directories(options.output);
+  const Architecture& architecture = architectures.front();
+  const Corpus corpus = make_corpus(tokenize(read_king_james()), architecture.shape.vocabulary);
+  if (is_repeat) {
+    at::set_num_threads(1);  // as in a search
+    repeat(std::cout, named_training(options.repeat), corpus, architecture, options, table_of(options));
+    return true;
+  }
+  if (options.ranks > 0) return show_ranks(corpus, plan_for(architecture, options), options);
+  if (options.search || options.parts) {
+    search(corpus, architectures, options);
+    return true;
+  }
+  return demonstrate(corpus, architecture, options);
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
-  ensure_passive_threads(arguments);
-  try {
-    Options options = parse_options(std::span(arguments + 1, static_cast<std::size_t>(count) - 1));
-    if (options.help) {
-      std::cout << Options::usage;
-      return EXIT_SUCCESS;
-    }
-    if (options.twins)
-      throw std::invalid_argument(
-          "--twins is another program, language_model_twins, which ./run demo --twins builds and starts");
-    if (!options.repeat.empty()) options = options_of(named_training(options.repeat), options);
-    const std::vector<Architecture> architectures = architectures_of(options);
-    if (options.report) {
-      print_report_of(std::cout, table_of(options));
-      return EXIT_SUCCESS;
-    }
-    if (is_of_the_paper(options) && (options.parts || options.attention || options.ranks > 0))
-      throw std::invalid_argument("--parts, --attention and --ranks are for dense and mixture");
-    std::filesystem::create_directories(options.output);
-    const Architecture& architecture = architectures.front();
-    const Corpus corpus = make_corpus(tokenize(read_king_james()), architecture.shape.vocabulary);
-    if (!options.repeat.empty()) {
-      at::set_num_threads(1);  // as in a search
-      repeat(std::cout, named_training(options.repeat), corpus, architecture, options, table_of(options));
-      return EXIT_SUCCESS;
-    }
-    if (options.ranks > 0)
-      return show_ranks(corpus, plan_for(architecture, options), options) ? EXIT_SUCCESS : EXIT_FAILURE;
-    if (options.search || options.parts) {
-      search(corpus, architectures, options);
-      return EXIT_SUCCESS;
-    }
-    return demonstrate(corpus, architecture, options) ? EXIT_SUCCESS : EXIT_FAILURE;
-  } catch (const std::invalid_argument& error) {
-    std::cerr << "language_model: " << error.what() << "\n\n" << Options::usage;
-  } catch (const std::exception& error) {
-    std::cerr << "language_model: " << error.what() << '\n';
-  }
-  return EXIT_FAILURE;
+  return run_program("language_model", count, arguments, parse_options, run);
 }

@@ -7,7 +7,7 @@
 #include <torch/torch.h>
 
 #include <language_model/loss_curves.hpp>
-#include <language_model/passive_threads.hpp>
+#include <language_model/program.hpp>
 #include <language_model/race.hpp>
 #include <language_model/status_line.hpp>
 #include <language_model/text.hpp>
@@ -15,11 +15,8 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
-#include <exception>
 #include <filesystem>
 #include <iostream>
-#include <span>
 #include <sstream>
 #include <stdexcept>
 #include <vector>
@@ -149,18 +146,5 @@ bool run(const Options& options) {
 }  // namespace
 
 int main(int count, char** arguments) {
-  language_model::ensure_passive_threads(arguments);
-  try {
-    const Options options = parse_options(std::span(arguments + 1, static_cast<std::size_t>(count) - 1));
-    if (options.help) {
-      std::cout << Options::usage;
-      return EXIT_SUCCESS;
-    }
-    return run(options) ? EXIT_SUCCESS : EXIT_FAILURE;
-  } catch (const std::invalid_argument& error) {
-    std::cerr << "lora: " << error.what() << "\n\n" << Options::usage;
-  } catch (const std::exception& error) {
-    std::cerr << "lora: " << error.what() << '\n';
-  }
-  return EXIT_FAILURE;
+  return language_model::run_program("lora", count, arguments, parse_options, run);
 }

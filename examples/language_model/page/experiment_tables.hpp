@@ -278,8 +278,7 @@ inline std::string at_one_rate(const ArchitectureSummary& summary, double rate,
   std::vector<Row> rows;
   for (const auto& [name, side] : summary.sides) {
     if (!side.by_rate().contains(rate)) continue;
-    rows.push_back({.name = name, .at_rate = {}});
-    for (const SearchedTraining& training : side.by_rate().at(rate)) rows.back().at_rate.add(training);
+    rows.push_back({.name = name, .at_rate = side.only_at(rate)});
   }
   std::ranges::stable_sort(rows, {}, [](const Row& row) {
     const double loss = mean(row.at_rate.losses_at_best());

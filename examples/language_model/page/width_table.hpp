@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "../search/search_summary.hpp"
@@ -30,21 +29,13 @@ inline std::string widths(const std::vector<ArchitectureSummary>& summaries, con
     if (base != summaries.end()) own = searched(*base, rule), adamw = searched(*base, "AdamW");
     if (own == nullptr || adamw == nullptr || std::ranges::none_of(summaries, is_wide)) continue;
     is_empty = false;
-    /// The trainings at the rate that is best for the narrow model; none where it was not tried.
-    const auto carried_over = [](const SideSummary& side, const SideSummary& of_narrow) {
-      SideSummary at_rate;
-      if (side.by_rate().contains(of_narrow.best_rate()))
-        for (const SearchedTraining& training : side.compared_at(of_narrow.best_rate()))
-          at_rate.add(training);
-      return at_rate;
-    };
     for (const ArchitectureSummary& summary : summaries) {
       if (&summary != &*base && !is_wide(summary)) continue;
       const SideSummary& side = *searched(summary, rule);
-      const SideSummary at_rate = carried_over(side, *own);
+      const SideSummary at_rate = side.only_at(own->best_rate());
       std::string difference;
       if (const SideSummary* reference = searched(summary, "AdamW"); reference != nullptr && rule != "AdamW")
-        if (const SideSummary other = carried_over(*reference, *adamw);
+        if (const SideSummary other = reference->only_at(adamw->best_rate());
             other.count() > 0 && at_rate.count() > 0)
           difference = mean_and_interval(paired_differences(at_rate, other));
       table.add({rule, summary.architecture,

@@ -49,6 +49,13 @@ class SideSummary {
     return trainings;
   }
 
+  /// The trainings at one rate alone, of all seeds; none where it was not tried.
+  SideSummary only_at(double rate) const {
+    SideSummary side;
+    if (const auto tried = by_rate_.find(rate); tried != by_rate_.end()) side.by_rate_.insert(*tried);
+    return side;
+  }
+
   /// The rate with the lowest mean of the validation losses, of those at which nothing diverged; the lowest
   /// rate where there is none.
   double best_rate() const {

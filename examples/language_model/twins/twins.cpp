@@ -14,8 +14,6 @@
 #include <chrono>
 #include <cmath>
 #include <cstdint>
-#include <cstdlib>
-#include <exception>
 #include <functional>
 #include <iomanip>
 #include <iostream>
@@ -37,8 +35,8 @@
 #include "../optimizers.hpp"
 #include "../options.hpp"
 #include "../parallel.hpp"
-#include "../passive_threads.hpp"
 #include "../plans.hpp"
+#include "../program.hpp"
 #include "../status_line.hpp"
 #include "../text.hpp"
 #include "../training.hpp"
@@ -280,18 +278,5 @@ bool run(const Options& options) {
 
 int main(int count, char** arguments) {
   using namespace language_model;
-  ensure_passive_threads(arguments);
-  try {
-    const Options options = parse_options(std::span(arguments + 1, static_cast<std::size_t>(count) - 1));
-    if (options.help) {
-      std::cout << Options::usage;
-      return EXIT_SUCCESS;
-    }
-    return run(options) ? EXIT_SUCCESS : EXIT_FAILURE;
-  } catch (const std::invalid_argument& error) {
-    std::cerr << "language_model_twins: " << error.what() << "\n\n" << Options::usage;
-  } catch (const std::exception& error) {
-    std::cerr << "language_model_twins: " << error.what() << '\n';
-  }
-  return EXIT_FAILURE;
+  return run_program("language_model_twins", count, arguments, parse_options, run);
 }
