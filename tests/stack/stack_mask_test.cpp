@@ -2,6 +2,7 @@
 // Rows that a mask leaves out are not there: whatever they hold is neither read nor written, and the other
 // rows do what the smaller matrix would.
 #include "support/stack_rules.hpp"
+#include "support/thorough.hpp"
 
 #include <doctest/doctest.h>
 
@@ -127,11 +128,11 @@ void check_mask(const AnyRule<Scalar>& rule, const Storage& storage, Orders orde
 
 template <class Scalar>
 void check_masks(const AnyRule<Scalar>& rule, double tolerance) {
+  const std::vector<Orders> memories{
+      {}, {Order::gaps, Order::column_major}, {Order::column_major, Order::column_major}};
   for (const Storage& storage : maskable_storages())
     for (const Mask& mask : all_masks(storage.blocks[0].rows))
-      for (const Orders memory : {Orders{}, Orders{Order::gaps, Order::column_major},
-                                  Orders{Order::column_major, Order::column_major}})
-        check_mask(rule, storage, memory, mask, tolerance);
+      for (const Orders memory : all_or_next(memories)) check_mask(rule, storage, memory, mask, tolerance);
 }
 
 TEST_CASE_TEMPLATE("absent rows are not seen by polar factors", Rule, DerivedPolar, DualPolar, RowsThenPolar,

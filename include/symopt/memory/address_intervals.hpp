@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <functional>
+#include <map>
 #include <utility>
 #include <vector>
 
@@ -14,9 +15,8 @@ namespace symopt { inline namespace SYMOPT_ABI { namespace detail {
 /// Who lies at which addresses, to find those that a new interval meets without asking all of them. Intervals
 /// that meet each other, as the column ranges of one matrix do, are kept together as one.
 /// Cost: of an interval that meets no other, the logarithm of their number; else also the number of those
-/// that were kept together with the ones that it meets. Adding also moves what lies behind in a vector:
-/// nothing where memory is added in the order of its addresses. A template, so that only who adds parameters
-/// compiles it.
+/// that were kept together with the ones that it meets. A template, so that only who adds parameters compiles
+/// it.
 template <class Address = const void*>
 class AddressIntervals {
  public:
@@ -29,26 +29,19 @@ class AddressIntervals {
     std::size_t owner;
   };
   struct Piece {
-    Interval interval;
+    Address begin;
     std::vector<Owned> owned;
   };
 
   static constexpr std::less<Address> before{};
 
-  /// The first piece that ends beyond an address.
-  static auto first_meeting(auto& pieces, Address begin) {
-    return std::partition_point(pieces.begin(), pieces.end(), [begin](const Piece& piece) {
-      return !before(begin, piece.interval.second);
-    });
-  }
-
  public:
   /// Calls visit(owner) for everybody who was added with an interval that meets this one.
   void for_each_meeting(Interval interval, const auto& visit) const {
     if (!before(interval.first, interval.second)) return;
-    for (auto piece = first_meeting(pieces_, interval.first);
-         piece != pieces_.end() && before(piece->interval.first, interval.second); ++piece)
-      for (const Owned& owned : piece->owned)
+    for (auto piece = pieces_.upper_bound(interval.first);
+         piece != pieces_.end() && before(piece->second.begin, interval.second); ++piece)
+      for (const Owned& owned : piece->second.owned)
         if (before(interval.first, owned.interval.second) && before(owned.interval.first, interval.second))
           visit(owned.owner);
   }
@@ -56,26 +49,23 @@ class AddressIntervals {
   /// Adds one. Nothing for an interval without addresses.
   void add(Interval interval, std::size_t owner) {
     if (!before(interval.first, interval.second)) return;
-    Piece united{interval, {{interval, owner}}};
-    const auto first = first_meeting(pieces_, interval.first);
+    Address begin = interval.first, end = interval.second;
+    std::vector<Owned> together{{interval, owner}};
+    const auto first = pieces_.upper_bound(begin);
     auto last = first;
-    for (; last != pieces_.end() && before(last->interval.first, interval.second); ++last) {
-      united.interval.first = std::min(united.interval.first, last->interval.first, before);
-      united.interval.second = std::max(united.interval.second, last->interval.second, before);
-      std::vector<Owned>& others = last->owned;
-      if (others.size() > united.owned.size()) others.swap(united.owned);  // the fewer ones are moved
-      united.owned.insert(united.owned.end(), others.begin(), others.end());
+    for (; last != pieces_.end() && before(last->second.begin, interval.second); ++last) {
+      begin = std::min(begin, last->second.begin, before);
+      end = std::max(end, last->first, before);
+      std::vector<Owned>& others = last->second.owned;
+      if (others.size() > together.size()) others.swap(together);  // the fewer ones are moved
+      together.insert(together.end(), others.begin(), others.end());
     }
-    if (first == last) {
-      pieces_.insert(first, std::move(united));
-    } else {
-      *first = std::move(united);
-      pieces_.erase(first + 1, last);
-    }
+    pieces_.erase(first, last);
+    pieces_.emplace(end, Piece{begin, std::move(together)});
   }
 
  private:
-  std::vector<Piece> pieces_;  // by address; no two meet
+  std::map<Address, Piece, std::less<Address>> pieces_;  // by the address past their last; no two meet
 };
 
 }}}  // namespace symopt::detail

@@ -282,9 +282,9 @@ class BasicLayerwiseOptimizer {
   }
   /// Adds them, and reserves the inputs of the largest, so that a step allocates nothing.
   void insert(std::vector<Parameter> added) {
-    parameters_.insert(std::move(added));
     std::size_t most = 0;
-    for (const Parameter& parameter : parameters_.all()) most = std::max(most, parameter->block_count());
+    for (const Parameter& parameter : added) most = std::max(most, parameter->block_count());
+    parameters_.insert(std::move(added));
     inputs_.reserve(most);
   }
 
