@@ -160,7 +160,7 @@ TEST_CASE("the page's tables say what the trainings do") {
   all.front().sides[1].first = "derived";
   CHECK(page::overview(all, {"AdamW", "paper", "derived"}) ==
         "|  | AdamW | paper | derived |\n| --- | --- | --- | --- |\n"
-        "| dense | 4.0000 ± 0.0000, only 6 trainings |  | **2.9667 ± 0.4933**, only 6 trainings |\n");
+        "| dense | 4.0000 ± 0.0000, only 6 trainings |  | 2.9667 ± 0.4933, only 6 trainings |\n");
   CHECK(page::rates(all.front()) ==
         "| rule | 1 | 2 |\n| --- | --- | --- |\n"
         "| AdamW | **4.0000 ± 0.0000** | 4.1000 ± 0.0000 |\n"
@@ -271,10 +271,14 @@ TEST_CASE("two rules side by side, and claims by comparisons") {
       "| --- | --- | --- | --- | --- |\n"
       "| rule less AdamW | dense | +0.2500 (+0.2500 to +0.2500) | +0.2500 (+0.2500 to +0.2500) | higher |\n");
   CHECK(page::comparisons(all, {{"rule", "another"}}).starts_with("Not searched yet"));
-  // A search that is not whole is left out of the first, and marked in the others.
+  CHECK(page::overview(all, {"AdamW", "rule"}).find("| **3.2500 ± 0.0000** | 3.5000") != std::string::npos);
+  CHECK(page::valleys(all).find("| AdamW | 1 (4 to 4) |") != std::string::npos);
+  // A search that is not whole is left out of the first, and marked in the others, where nothing is best.
   const std::vector<ArchitectureSummary> partial = summaries_of(read(both + "rule,32,dense,100,1,9,0\n"));
   CHECK(page::side_by_side(partial, "AdamW", "rule", "none").find("dense") == std::string::npos);
-  CHECK(page::overview(partial, {"rule"}).find("**3.5000**, only 16 trainings") != std::string::npos);
+  CHECK(page::overview(partial, {"rule"}).find("| 3.5000, only 16 trainings") != std::string::npos);
+  const std::vector<ArchitectureSummary> other = summaries_of(read(both + "AdamW,32,dense,100,1,9,0\n"));
+  CHECK(page::valleys(other).find("| AdamW | 1 (4 to 4), only 16 trainings |") != std::string::npos);
 }
 
 TEST_CASE("rules are told apart only where the rates of the other seeds say so, too") {

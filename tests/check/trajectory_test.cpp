@@ -3,7 +3,6 @@
 // the other from g W with g G, stay related by g.
 #include "support/error.hpp"
 #include "support/group_list.hpp"
-#include "support/thorough.hpp"
 
 #include <symopt/check/laws/trajectory.hpp>
 #include <symopt/symopt.hpp>
@@ -39,11 +38,10 @@ std::vector<OptimizerOptions> options_for(const Families& families) {
 template <class Group, class Rule, class Scalar = double>
 void check_twins() {
   CAPTURE(type_name<Group>());
-  const int trials = is_thorough_run() ? 12 : 6;
   int steps = 40;  // the other options for a third of it, which is what they cost
   for (const OptimizerOptions& options : options_for(families_of<Group>)) {
     INFO(options);
-    SYMOPT_CHECK(check_trajectory<Group>(factory<Rule, Scalar>(options), {.steps = steps, .trials = trials}));
+    SYMOPT_CHECK(check_trajectory<Group>(factory<Rule, Scalar>(options), {.steps = steps, .trials = 12}));
     steps = 13;
   }
 }

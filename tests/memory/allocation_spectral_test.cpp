@@ -14,7 +14,7 @@ using namespace symopt;
 using namespace symopt_test;
 
 TEST_CASE_TEMPLATE("polar factors allocate nothing, whatever the size", Scalar, float, double) {
-  constexpr Shape tall{300, 60};  // whose Gram matrix is summed in more than one panel
+  constexpr Shape tall{300, 60};  // of more than one tile in either direction
   for (const Shape shape : {small, transposed(small), tall, Shape{1, 9}, Shape{9, 1}}) {
     check_steps<Update<HiddenMatrix>, Scalar>(shape, usual, {});
     check_steps<Update<Router, LeftSpectral<>>, Scalar>(shape, horizontal, {});

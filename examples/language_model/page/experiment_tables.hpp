@@ -88,7 +88,8 @@ inline std::string note_of(const SideSummary& side) {
   return side.is_complete() ? "" : ", only " + std::to_string(side.count()) + " trainings";
 }
 
-/// All architectures, a column for each rule: mean and standard deviation at its best rate, the lowest bold.
+/// All architectures, a column for each rule: mean and standard deviation at its best rate, the lowest bold
+/// where all searches of the row are whole.
 inline std::string overview(const std::vector<ArchitectureSummary>& summaries,
                             const std::vector<std::string>& columns) {
   MarkdownTable::Cells head{""};
@@ -96,9 +97,12 @@ inline std::string overview(const std::vector<ArchitectureSummary>& summaries,
   MarkdownTable table(head);
   for (const ArchitectureSummary& summary : summaries) {
     double lowest = std::numeric_limits<double>::infinity();
+    bool is_whole = true;
     for (const std::string& rule : columns)
-      if (const SideSummary* side = searched(summary, rule))
+      if (const SideSummary* side = searched(summary, rule)) {
         lowest = std::min(lowest, mean(side->losses_at_best()));
+        is_whole = is_whole && side->is_complete();
+      }
     MarkdownTable::Cells row{summary.architecture};
     for (const std::string& rule : columns) {
       const SideSummary* side = searched(summary, rule);
@@ -107,7 +111,8 @@ inline std::string overview(const std::vector<ArchitectureSummary>& summaries,
         continue;
       }
       const std::string loss = mean_and_spread(side->losses_at_best());
-      row.push_back((mean(side->losses_at_best()) == lowest ? bold(loss) : loss) + note_of(*side));
+      const bool is_best = is_whole && mean(side->losses_at_best()) == lowest;
+      row.push_back((is_best ? bold(loss) : loss) + note_of(*side));
     }
     table.add(row);
   }
@@ -236,7 +241,7 @@ inline std::string valleys(const std::vector<ArchitectureSummary>& summaries) {
     MarkdownTable::Cells row{rule};
     for (const ArchitectureSummary& summary : summaries) {
       const SideSummary* side = searched(summary, rule);
-      row.push_back(side == nullptr ? "" : valley_of(*side));
+      row.push_back(side == nullptr ? "" : valley_of(*side) + note_of(*side));
     }
     if (std::ranges::any_of(row.begin() + 1, row.end(), std::not_fn(&std::string::empty))) table.add(row);
   }
