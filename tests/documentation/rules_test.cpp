@@ -7,6 +7,7 @@
 #include <symopt/optimizer/adamw.hpp>
 #include <symopt/optimizer/adaptive.hpp>
 #include <symopt/optimizer/schedule.hpp>
+#include <symopt/pair/pair_options.hpp>
 #include <symopt/polar/gram_newton_schulz.hpp>
 #include <symopt/polar/newton_schulz.hpp>
 #include <symopt/polar/polar_express.hpp>
@@ -169,6 +170,7 @@ TEST_CASE("the page of rules has every option and its default") {
                                                  {"AdamW", shown_by(AdamW{})},
                                                  {"polar methods", of_polar_methods()},
                                                  {"FrameOptions", of_frames()},
+                                                 {"PairOptions", shown_by(PairOptions{})},
                                                  {"schedules", of_schedules()}};
   const auto stated = tables(page);
   CHECK(stated.size() == expected.size());

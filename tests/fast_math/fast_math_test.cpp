@@ -2,6 +2,7 @@
 // Compiled with -ffast-math, which lets the compiler take every number for finite: what is not is found all
 // the same.
 #include <symopt/check.hpp>
+#include <symopt/diagnostics/router_statistics.hpp>
 #include <symopt/state/state.hpp>
 #include <symopt/symopt.hpp>
 
@@ -34,6 +35,14 @@ TEST_CASE("finite is what the bits say, in every scalar") {
   }
   CHECK(symopt::detail::is_finite(3e38F));
   CHECK(symopt::detail::is_finite(1e4000L));
+}
+
+TEST_CASE("logits that are not finite are refused") {
+  for (const float x : {float_nan, static_cast<float>(inf), static_cast<float>(-inf)}) {
+    Matrix<float> logits = Matrix<float>::Ones(3, 4);
+    logits(1, 2) = x;
+    CHECK_THROWS_AS(router_statistics(logits, 1), std::invalid_argument);
+  }
 }
 
 TEST_CASE("options that are not finite are refused") {

@@ -316,6 +316,20 @@ TEST_CASE("a copy has the state, and a life of its own") {
   CHECK(numbers(layer) == numbers(twin));
 }
 
+TEST_CASE("a copy has a state that is not finite, too") {
+  std::mt19937 random(2);
+  Output layer = made<Output>();
+  DlibSolver solver;
+  solver.assign(Output(), role<LmHead>({.learning_rate = 1, .non_finite = NonFinite::unchecked}));
+  dlib::resizable_tensor gradient = gradient_of(layer, random);
+  gradient.host()[0] = std::numeric_limits<float>::infinity();
+  solver(0.1F, layer, gradient);
+  DlibSolver copy = solver;
+  CHECK_NOTHROW(copy(0.1F, layer, gradient));
+  std::stringstream file;
+  CHECK_THROWS_AS(solver.serialize(file), std::invalid_argument);  // but no file gets it
+}
+
 TEST_CASE("errors leave layer and state as they were") {
   std::mt19937 random(2);
   Output layer = made<Output>();

@@ -74,6 +74,16 @@ TEST_CASE("a pair of parameters moves as PairOptimizer moves the two blocks") {
   CHECK((as_matrix(down) - w_down).cwiseAbs().maxCoeff() == 0.0F);
 }
 
+TEST_CASE("a pair of which one block was never added is refused at its first step") {
+  const torch::Tensor up = random_parameter(9, 4), down = random_parameter(4, 7);
+  Groups groups = interop::pair_groups<LoraPair>(up, down, {}, {.b = layout::transposed()});
+  groups.pop_back();
+  TorchOptimizer optimizer(std::move(groups));
+  up.mutable_grad() = torch::ones({9, 4});
+  CHECK_THROWS_WITH_AS(optimizer.step(), doctest::Contains("the other block of its pair was never added"),
+                       std::invalid_argument);
+}
+
 TEST_CASE("two patterns route the pairs of a module") {
   torch::manual_seed(22);
   torch::OrderedDict<std::string, torch::Tensor> parameters;

@@ -222,4 +222,20 @@ TEST_CASE("without eps a power of two in the gradients changes no bit of a step"
   }
 }
 
+TEST_CASE("a first step that leaves the range and is refused leaves a momentum with which others go on") {
+  using Columns = Update<Product<LeftOrthogonal, ColumnPermutation, ColumnShift>>;
+  Random random(default_seed);
+  const Eigen::MatrixXf start = gaussian_block({6, 5}, random).cast<float>();
+  const Eigen::MatrixXf gradient = gaussian_block({6, 5}, random).cast<float>();
+  Optimizer<Columns> refused(6, 5, {.learning_rate = 3e38, .non_finite = NonFinite::skip}), fresh(6, 5);
+  Eigen::MatrixXf weights = start, other = start;
+  weights.array() += 3e38F;
+  CHECK_FALSE(refused.step(weights, Eigen::MatrixXf(-1e38F * gradient.cwiseAbs())).applied);
+  refused.set_learning_rate(fresh.options().learning_rate);
+  weights = start;
+  CHECK(refused.step(weights, gradient).applied);
+  CHECK(fresh.step(other, gradient).applied);
+  CHECK(weights == other);
+}
+
 }}  // namespace optimizer_edge_test

@@ -13,6 +13,7 @@
 
 #include <cmath>
 #include <limits>
+#include <memory>
 #include <sstream>
 
 namespace diagnostics_test { namespace {
@@ -213,6 +214,33 @@ TEST_CASE("small blocks have their singular values to rounding of the Gram matri
   check_band({2.0}, {6, 5}, {}, 3e-8, 1e-6);
   CHECK(singular_band(Matrix<float>(0, 3)).largest == 0);
   CHECK(singular_band(Matrix<float>(Matrix<float>::Zero(4, 3))).nuclear_norm == 0);
+  CHECK_THROWS_AS(singular_band(Matrix<float>(4, 3), {.probes = 0}), std::invalid_argument);
+  CHECK_THROWS_AS(singular_band(Matrix<float>(4, 3), {.steps = 0}), std::invalid_argument);
+}
+
+/// A rule whose state cannot be copied.
+struct Unique {
+  template <class Scalar>
+  struct State {
+    explicit State(Shape) {}
+    std::unique_ptr<int> calls = std::make_unique<int>(0);
+  };
+  template <class Scalar>
+  void operator()(const auto&, const auto& gradient, State<Scalar>& state, auto& direction) const {
+    direction = gradient * static_cast<Scalar>(++*state.calls);
+  }
+};
+
+TEST_CASE("a state that cannot be put back is not tried") {
+  Matrix<float> weights = Matrix<float>::Zero(4, 3), gradient = Matrix<float>::Ones(4, 3), head = weights;
+  LayerwiseOptimizer stack;
+  stack.add<Unique>("unique", weights, gradient, {.learning_rate = 1});
+  stack.add<LmHead>("head", head, gradient);
+  const Diagnostics found = diagnose(stack);
+  REQUIRE(found.rows().size() == 1);
+  CHECK(found.rows().front().name == "head");
+  stack.step();
+  CHECK(weights == Matrix<float>(Matrix<float>::Constant(4, 3, -1)));  // the state's first call
 }
 
 TEST_CASE("large blocks have an estimate of the stated accuracy") {

@@ -259,6 +259,13 @@ TEST_CASE("parameters without rows or columns take part in a stack, and nothing 
   CHECK(stack.step().applied);
   CHECK(some[0] != 1);
   CHECK(stack.plan().rows().size() == 6);
+
+  LayerwiseOptimizer empty;
+  const TensorView<float> nothing(nullptr, {0, 3, 4});
+  empty.add<HiddenMatrix>("no experts", nothing, std::nullopt, layout::experts());
+  CHECK_FALSE(empty.step().applied);  // without a gradient it is no step
+  empty.set_gradient("no experts", TensorView<const float>(nullptr, {0, 3, 4}));
+  CHECK(empty.step().applied);
 }
 
 }}  // namespace fault_test

@@ -146,6 +146,31 @@ TEST_CASE("momentum and decay change between steps, for one or for all, and for 
   CHECK(stack.options("b").weight_decay == 0.125);
 }
 
+TEST_CASE("a number that does not suit one parameter is set for none") {
+  NamedModel model;
+  model.add("a", {4, 3}).add("up", {4, 2}).add("down", {2, 5});
+  LayerwiseOptimizer stack;
+  stack.route({model.tensors().front()}, Routing().add("a", role<LmHead>()));
+  stack.add_pair<LoraPair>("pair", model["up"].weights_view(), model["up"].gradient_view(),
+                           model["down"].weights_view(), model["down"].gradient_view(),
+                           {.learning_rate = 0.5}, {.b = layout::transposed()});
+  // 0.5 times 3 is no decay of a pair.
+  CHECK(error_of([&] { stack.set_weight_decay(3); }).find("must be less than 1") != std::string::npos);
+  CHECK(error_of([&] { stack.set_weight_decay(1e39); }) != "");  // beyond floats
+  CHECK(error_of([&] { stack.set_momentum(1); }) != "");
+  CHECK(stack.options().weight_decay == 0);
+  CHECK(stack.options("a").weight_decay == 0);
+  CHECK(stack.options("pair.a").weight_decay == 0);
+  // A pair is as strict when a schedule multiplies, and about rates that no float is.
+  stack.set_weight_decay(1);
+  for (const auto& set : {&LayerwiseOptimizer::set_schedule_factor, &LayerwiseOptimizer::set_schedule_decay})
+    CHECK(error_of([&] { (stack.*set)(2); }).find("'pair.a'") != std::string::npos);
+  CHECK(error_of([&] { stack.set_learning_rate("pair.a", 1e39); }) != "");
+  CHECK(stack.schedule_factor() == 1);
+  CHECK(stack.schedule_decay() == 1);
+  CHECK(stack.step().applied);
+}
+
 /// The weights after some steps of a stack with these options, with `before_step(stack, step)` before each.
 std::vector<std::vector<float>> trained(const StackOptions& options, const auto& before_step) {
   NamedModel model;
@@ -256,8 +281,13 @@ TEST_CASE("a stack that was moved from is empty and may be used again") {
   stack = LayerwiseOptimizer();
   CHECK(taken.size() == 1);
   CHECK(taken.step().applied);
+  taken.set_schedule_factor(0.5);
   LayerwiseOptimizer other(std::move(taken));
   CHECK(taken.size() == 0);  // NOLINT(bugprone-use-after-move): what is tested
+  CHECK(taken.steps() == 0);
+  CHECK(taken.schedule_factor() == 1);
+  CHECK(other.steps() == 1);
+  CHECK(other.schedule_factor() == 0.5);
   CHECK_FALSE(taken.contains("a"));
   CHECK_FALSE(taken.step().applied);
   NamedModel next;

@@ -446,6 +446,42 @@ TEST_CASE("a step writes no memory that it reads elsewhere, and both parameters 
                 {"parameter 'halves': weights and gradient overlap in memory"});
   CHECK(stack.size() == 3);
   CHECK(stack.step().applied);
+  // What was refused left nothing: its weights' memory is free.
+  check_refused([&] { add_with_copy("x", 60, 22); }, {"copy of parameter 'x'"});
+  stack.set_gradient("v", floats(60));
+  CHECK(stack.step().applied);
+}
+
+TEST_CASE("copies and halves have the shape of the weights") {
+  Matrix<float> weights = Matrix<float>::Ones(6, 4), moved = weights;
+  Matrix<bfloat16> copy(6, 4), small(3, 4), high(6, 4);
+  Matrix<std::uint16_t> low = Matrix<std::uint16_t>::Zero(6, 4), small_low = low.topRows(3);
+  copy.setZero();
+  small.setZero();
+  high.setZero();
+  LayerwiseOptimizer stack;
+  const Layout experts = layout::experts();
+  check_refused([&] { stack.add<AdamW>("w", with_copy(weights, small), weights); },
+                {"'w'", "the copy is 3x4 but the weights are 6x4"});
+  check_refused([&] { stack.add<AdamW>("w", split_weights(high, small_low), weights); },
+                {"'w'", "the lower half is 3x4 but the weights are 6x4"});
+  std::vector<float> tensor(24, 1);
+  std::vector<bfloat16> half(12);
+  const TensorView<float> whole(tensor.data(), {2, 3, 4});
+  const TensorView<bfloat16> part(half.data(), {1, 3, 4});
+  check_refused([&] { stack.add<Embedding>("experts", with_copy(whole, part), std::nullopt, experts); },
+                {"'experts'", "the copy is 1x3x4 but the weights are 2x3x4"});
+  CHECK(stack.size() == 0);
+
+  Matrix<float> gradient = weights;
+  stack.add<AdamW>("w", with_copy(weights, copy), gradient);
+  check_refused([&] { stack.set_weights("w", with_copy(moved, small)); },
+                {"'w'", "the copy is 3x4 but the weights are 6x4"});
+  const TensorView<bfloat16> one_row(copy.data(), {6, 4}, {0, 1});
+  check_refused([&] { stack.set_weights("w", with_copy(moved, one_row)); }, {"'w'", "the same memory"});
+  CHECK(stack.step().applied);
+  CHECK(weights != moved);
+  CHECK(copy.cast<float>() != Matrix<float>(Matrix<float>::Zero(6, 4)));
 }
 
 TEST_CASE("memory that runs backwards is stepped as memory that runs forwards") {

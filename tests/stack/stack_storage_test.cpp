@@ -98,4 +98,26 @@ TEST_CASE("a stack steps weights in every storage as an optimizer of the block d
   check_all_storages<Adaptive<LmHead>>();
 }
 
+TEST_CASE("weights that move are rounded as before") {
+  Random random(default_seed);
+  const Matrix<float> start = gaussian_block(shape, random).cast<float>();
+  Memory stays(start), before(start), after(start);
+  const Matrix<float> gradient = gaussian_block(shape, random).cast<float>();
+  const OptimizerOptions options{.learning_rate = 0.1};
+  LayerwiseOptimizer unmoved, moved;
+  unmoved.add<Embedding>("w", stochastic(stays.bf16, seed), gradient, options);
+  moved.add<Embedding>("w", stochastic(before.bf16, seed), gradient, options);
+  moved.set_weights("w", after.bf16);
+  for (int step = 0; step < steps; ++step) {
+    unmoved.step();
+    moved.step();
+    CHECK(stays == after);
+  }
+  moved.set_weights("w", stochastic(before.bf16, seed + 1));
+  before.bf16 = after.bf16;
+  unmoved.step();
+  moved.step();
+  CHECK(!(stays == before));  // another seed, as it was asked for
+}
+
 }}  // namespace stack_storage_test

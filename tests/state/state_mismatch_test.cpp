@@ -8,6 +8,7 @@
 #include <symopt/group/head_rotations.hpp>
 #include <symopt/normalization/sign.hpp>
 #include <symopt/optimizer/optimizer.hpp>
+#include <symopt/pair/pair_optimizer.hpp>
 #include <symopt/state/state.hpp>
 
 #include <doctest/doctest.h>
@@ -53,6 +54,11 @@ void check_refused(const StackPlan& here, const std::string& file, const std::ve
     CAPTURE(word);
     CHECK(text.find(word) != std::string::npos);
   }
+}
+
+/// The file with a note of its own changed.
+std::string with_note(const std::string& file, const char* note, const char* text) {
+  return edited(file, [&](json& header) { header["__metadata__"][note] = text; });
 }
 
 const std::string& saved() {
@@ -225,6 +231,70 @@ TEST_CASE("notes that are missing, unknown or of another version are named") {
                 {"option 'lookahead' is unknown"});
   check_refused({}, described(saved(), "head", [](json& d) { d["options"]["learning_rate"] = -1; }),
                 {"'head'", "learning_rate is -1"});
+}
+
+TEST_CASE("a rate or a factor with which the optimizer could not step is refused before anything is loaded") {
+  const std::string rate =
+      described(saved(), "head", [](json& d) { d["options"]["learning_rate"] = 1e39; });  // no float
+  check_refused({}, rate, {"'head'", "1e+39"});
+  TrainedStack keeps({}, 3);
+  CHECK(refusal(keeps, rate, {.keep_rates = true}) == "");
+  check_refused({}, with_note(saved(), "schedule_factor", "1e300"), {"'head'", "schedule factor"});
+
+  Optimizer<Update<LmHead>> head(4, 3, {.learning_rate = 1, .weight_decay = 0.5, .parameter = "head"});
+  const std::string of_head = interop::state_bytes(head);
+  const auto load = [](auto& optimizer, const std::string& file) {
+    interop::load_state_bytes(optimizer, std::as_bytes(std::span(file)));
+  };
+  CHECK_THROWS_AS(load(head, with_note(of_head, "schedule_factor", "1e300")), interop::StateMismatch);
+  CHECK(head.schedule_factor() == 1);
+
+  PairOptimizer<PairUpdate<LoraPair>> pair(4, 5, 2,
+                                           {.learning_rate = 1, .weight_decay = 0.5, .parameter = "pair"});
+  std::string of_pair = interop::state_bytes(pair);
+  for (const char* side : {"pair.a", "pair.b"})
+    of_pair = described(of_pair, side, [](json& d) { d["options"]["learning_rate"] = 2; });
+  CHECK_THROWS_WITH_AS(load(pair, of_pair), doctest::Contains("must be less than 1"), interop::StateMismatch);
+  CHECK(pair.options().learning_rate == 1);
+}
+
+/// A rule with counters, of which one counts backwards and has a name that ends like one of steps.
+struct Countdown {
+  template <class Scalar>
+  struct State {
+    explicit State(Shape) {}
+    std::int64_t last_step = -1;
+    void visit(auto&& field) { field("last_step", last_step); }
+  };
+  double rate = 0.1234567;
+  bool is_strict = false;
+  void options(auto&& field) {
+    field("rate", rate);
+    field("is_strict", is_strict);
+  }
+  template <class Scalar>
+  void operator()(const auto&, const auto& gradient, State<Scalar>&, auto& direction) const {
+    direction = gradient;
+  }
+};
+
+TEST_CASE("a rule of one's own may count as it likes, and have options of every kind") {
+  Optimizer<Countdown> saves(4, 3), loads(4, 3), another(4, 3, {}, {.rate = 0.1234568});
+  const std::string file = interop::state_bytes(saves);
+  CHECK(file.find("rate=0.1234567") != std::string::npos);
+  CHECK(file.find("is_strict=0") != std::string::npos);
+  CHECK_NOTHROW(interop::load_state_bytes(loads, std::as_bytes(std::span(file))));
+  CHECK_THROWS_WITH_AS(interop::load_state_bytes(another, std::as_bytes(std::span(file))),
+                       doctest::Contains("rule_options"), interop::StateMismatch);
+}
+
+TEST_CASE("options of pairs differ in a file by their last digit") {
+  using Pair = PairOptimizer<PairUpdate<LoraPair>>;
+  Pair saves(4, 5, 2, {}, {.damping = 0.1234567}), loads(4, 5, 2, {}, {.damping = 0.1234568});
+  const std::string file = interop::state_bytes(saves);
+  CHECK_THROWS_WITH_AS(interop::load_state_bytes(loads, std::as_bytes(std::span(file))),
+                       doctest::Contains("Pair.damping=0.1234567, Pair.is_horizontal=0"),
+                       interop::StateMismatch);
 }
 
 TEST_CASE("values that are no state are refused") {

@@ -120,9 +120,9 @@ inline std::string overview(const std::vector<ArchitectureSummary>& summaries,
 }
 
 /// Two rules side by side: the losses of all architectures that have whole searches of both, and the costs on
-/// one of them.
+/// some of them.
 inline std::string side_by_side(const std::vector<ArchitectureSummary>& summaries, const std::string& first,
-                                const std::string& second, const std::string& architecture_of_costs) {
+                                const std::string& second, const std::set<std::string>& with_costs) {
   MarkdownTable table({"", first, second});
   for (const ArchitectureSummary& summary : summaries) {
     const SideSummary *left = searched(summary, first), *right = searched(summary, second);
@@ -135,7 +135,7 @@ inline std::string side_by_side(const std::vector<ArchitectureSummary>& summarie
   }
   for (const ArchitectureSummary& summary : summaries) {
     const SideSummary *left = searched(summary, first), *right = searched(summary, second);
-    if (summary.architecture != architecture_of_costs || left == nullptr || right == nullptr) continue;
+    if (!with_costs.contains(summary.architecture) || left == nullptr || right == nullptr) continue;
     const auto megabytes = [](const SideSummary* side) {
       return or_dash(side->lowest(&SearchedTraining::state_bytes) / 1e6, 2);
     };

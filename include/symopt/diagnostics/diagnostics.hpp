@@ -61,7 +61,7 @@ class Diagnostics {
     return out;
   }
 
-  /// Comma-separated values, 17 digits; an empty field for what there is none of. The first line names them
+  /// Comma-separated values, all digits; an empty field for what there is none of. The first line names them
   /// unless `with_header` is false: for a file to which the rows of later steps are added.
   void write_csv(std::ostream& out, bool with_header = true) const {
     if (with_header)
@@ -149,12 +149,14 @@ ParameterDiagnostics diagnose_parameter(Parameter<Scalar>& parameter, const Step
 /// costs nothing. A singular value far from 1 under a polar factor, a drift or an equivariance error far
 /// above rounding mean that the update is not what it is taken for. Cost: two steps of each parameter, and
 /// for its singular values those of singular_band; memory a few copies of one parameter in double. Parameters
-/// whose gradients are not finite are left out, and so are the blocks of pairs. Errors: what a rule throws.
+/// whose gradients are not finite are left out, and so are the blocks of pairs and those of a rule of your
+/// own whose state cannot be copied. Errors: what a rule throws.
 template <class Scalar>
 Diagnostics diagnose(BasicLayerwiseOptimizer<Scalar>& stack, const DiagnosticsOptions& options = {}) {
   std::vector<ParameterDiagnostics> rows;
   for (const auto& parameter : detail::StateAccess::parameters(stack))
-    if (!parameter->blocks().is_paired() && parameter->has_gradient() && parameter->gradient_is_finite())
+    if (!parameter->blocks().is_paired() && parameter->has_gradient() && parameter->gradient_is_finite() &&
+        detail::ParameterProbe<Scalar>::can_put_back(*parameter))
       rows.push_back(detail::diagnose_parameter(*parameter, detail::StateAccess::schedule(stack), options));
   return Diagnostics(stack.steps(), std::move(rows));
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <symopt/error.hpp>
+#include <symopt/finite.hpp>
 #include <symopt/matrix.hpp>
 
 #include <algorithm>
@@ -63,7 +64,7 @@ double largest_logit(const char* caller, const Eigen::MatrixBase<Derived>& logit
   for (Index t = 0; t < logits.rows(); ++t)
     for (Index c = 0; c < logits.cols(); ++c) {
       const double size = std::abs(static_cast<double>(logits.coeff(t, c)));
-      require(size <= std::numeric_limits<double>::max(), [&] {
+      require(is_finite(size), [&] {
         return std::string(caller) + ": the logit of token " + std::to_string(t) + " and class " +
                std::to_string(c) + " is Inf or NaN";
       });

@@ -23,6 +23,13 @@ class ParameterProbe {
   ParameterProbe(Parameter<Scalar>& parameter, const StepSchedule& schedule)
       : parameter_(parameter), schedule_(schedule) {}
 
+  /// Tests whether the states of the blocks can be copied, and so put back.
+  static bool can_put_back(const Parameter<Scalar>& parameter) {
+    std::shared_ptr<void> kept;
+    parameter.blocks().keep(kept);
+    return kept != nullptr;
+  }
+
   /// The directions of the blocks, before scale and rate: W moves by -rate * scale * direction. With `move`
   /// those of the moved momenta and gradients.
   Blocks directions(const Move& move = {}) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/error.hpp>
 #include <symopt/finite.hpp>
 #include <symopt/matrix.hpp>
 
@@ -9,6 +10,7 @@
 #include <algorithm>
 #include <cmath>
 #include <random>
+#include <string>
 
 namespace symopt { inline namespace SYMOPT_ABI {
 
@@ -78,9 +80,14 @@ void lanczos(const Matrix<Real>& block, int steps, std::mt19937_64& random, Sing
 /// With the defaults its ends are within 3 % of the largest singular value, and the nuclear norm is within 2
 /// % for what an iteration leaves of a polar factor (0.7 to 1.2) and within 5 % for a Gaussian block; a few
 /// singular values far below all others are not seen by the lower end. Cost: rows * cols * min(rows, cols)
-/// multiplications up to there; 2 * probes * steps reads of the block beyond.
+/// multiplications up to there; 2 * probes * steps reads of the block beyond. Errors: Error for no probe or
+/// no step.
 template <class Derived>
 SingularBand singular_band(const Eigen::MatrixBase<Derived>& block, const SingularBandOptions& options = {}) {
+  detail::require(options.probes >= 1 && options.steps >= 1, [&] {
+    return "singular_band: an estimate needs one probe and one step or more, not " +
+           std::to_string(options.probes) + " and " + std::to_string(options.steps);
+  });
   if (block.rows() == 0 || block.cols() == 0) return {};
   Matrix<double> wide = block.template cast<double>();
   if (wide.rows() > wide.cols()) wide.transposeInPlace();

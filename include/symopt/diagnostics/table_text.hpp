@@ -4,6 +4,8 @@
 #include <symopt/abi.hpp>
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -29,11 +31,10 @@ inline std::string number_cell(std::optional<double> value, char mark = ' ') {
   return std::string(9 - std::min<std::size_t>(9, marked.size()), ' ') + marked;
 }
 
-/// All digits of a number; nothing where there is none.
+/// The fewest digits that give the same number back, whatever the locale; nothing where there is none.
 inline std::string number_field(std::optional<double> value) {
-  char text[40] = "";
-  if (value) std::snprintf(text, sizeof text, "%.17g", *value);
-  return text;
+  std::array<char, 32> digits;
+  return value ? std::string(digits.begin(), std::to_chars(digits.begin(), digits.end(), *value).ptr) : "";
 }
 
 /// A name; one with a comma, a quotation mark or a new line in it between quotation marks.

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <limits>
 #include <vector>
 
@@ -154,10 +155,11 @@ struct MovingFrame {
         settled(static_cast<std::size_t>(size), false),
         live(static_cast<std::size_t>(size), false) {}
 
-  Matrix<Real> gram;           ///< the running average of the Gram matrices
-  Matrix<Real> axes;           ///< k x k, the axis of each coordinate as a column
-  std::vector<char> settled;   ///< by coordinate
-  std::vector<char> live;      ///< by coordinate: gradients along its axis are more than rounding
+  Matrix<Real> gram;  ///< the running average of the Gram matrices
+  Matrix<Real> axes;  ///< k x k, the axis of each coordinate as a column
+  // Not char: its sign, and so its name in files, depends on the machine.
+  std::vector<std::int8_t> settled;  ///< by coordinate
+  std::vector<std::int8_t> live;     ///< by coordinate: gradients along its axis are more than rounding
   bool has_tie = false;        ///< two axes with equal singular values were not told apart, at some step
   bool has_lost_sign = false;  ///< an axis turned by a right angle in one step
 

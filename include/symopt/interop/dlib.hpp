@@ -65,7 +65,8 @@ class DlibSolver {
       : options_(other.options_),
         loading_(other.loading_),
         roles_(other.roles_),
-        waiting_(other.bytes({.allow_non_finite = true})) {}
+        waiting_(other.bytes({.allow_non_finite = true})),
+        waits_as_copy_(other.stack_ || other.waits_as_copy_) {}
   DlibSolver& operator=(const DlibSolver& other) { return *this = DlibSolver(other); }
   DlibSolver(DlibSolver&&) = default;
   DlibSolver& operator=(DlibSolver&&) = default;
@@ -104,7 +105,7 @@ class DlibSolver {
       multiply(biases_, rate * ::dlib::get_bias_learning_rate_multiplier(layer),
                decay * ::dlib::get_bias_weight_decay_multiplier(layer));
     if (!waiting_.empty()) {
-      load(waiting_);
+      load(waiting_, waits_as_copy_);
       waiting_.clear();
     }
     std::copy_n(parameters.host(), parameters.size(), step_.host_write_only());
@@ -135,6 +136,7 @@ class DlibSolver {
     if (stack_ && !read.empty()) return load(read);
     stack_.reset();  // a state that was written before the first step is empty
     waiting_ = std::move(read);
+    waits_as_copy_ = false;
   }
   ///@}
 
@@ -213,14 +215,17 @@ class DlibSolver {
   }
 
   std::string bytes(SaveOptions saving) const { return stack_ ? state_bytes(*stack_, saving) : waiting_; }
-  void load(const std::string& saved) {
-    load_state_bytes(*stack_, std::as_bytes(std::span(saved)), loading_, "the solver of " + tensor_.name);
+  void load(const std::string& saved, bool allows_non_finite = false) {
+    LoadOptions loading = loading_;
+    loading.allow_non_finite = loading.allow_non_finite || allows_non_finite;
+    load_state_bytes(*stack_, std::as_bytes(std::span(saved)), loading, "the solver of " + tensor_.name);
   }
 
   StackOptions options_;
   LoadOptions loading_;
   std::unordered_map<std::type_index, Role> roles_;  // by the type of a layer
-  std::string waiting_;  // a state that the layer is given at its first step; empty for none
+  std::string waiting_;         // a state that the layer is given at its first step; empty for none
+  bool waits_as_copy_ = false;  // that is another solver's, whatever its numbers are
   DlibTensor tensor_;
   OptimizerOptions weights_, biases_;  // those that a rate of 1 and multipliers of 1 leave
   ::dlib::resizable_tensor step_;      // the weights that the stack updates, then the step

@@ -48,7 +48,9 @@ struct TorchOptions {
 /// read from the groups' options at every step, so torch's schedulers drive them. All gradients are looked at
 /// before any parameter moves. A parameter without a gradient is left alone, decay included. Errors:
 /// std::invalid_argument at construction for a tensor that its role cannot take, and for two parameters in
-/// the same memory; at a step those of LayerwiseOptimizer, with the tensor named.
+/// the same memory; at a step those of LayerwiseOptimizer, with the tensor named. Tensors in float and
+/// tensors in double are two stacks: where a step of the latter is refused for another reason than its
+/// gradients, the former have stepped.
 class TorchOptimizer : public torch::optim::Optimizer {
  public:
   /// Binds all tensors of the groups. Errors: std::invalid_argument for a tensor that its role cannot take,

@@ -18,6 +18,8 @@ template <Orientation orientation, class Rule, class Scalar>
                                                const BlockRule<Rule, Scalar>& rule, StepInput<Scalar> input,
                                                const auto&... reduction) {
   using Memory = typename Block<Rule, Scalar>::Memory;
+  // A memory that is put back has room for all that a step keeps there.
+  block.template reserve<orientation>();
   std::optional<Memory> memory;
   if constexpr (std::copyable<Memory>) memory = block.memory();
   KeptWeights<Scalar> weights;

@@ -232,15 +232,21 @@ concept ShowsOptions = requires(Map& map) {
   map.options(AnyOption{});
 };
 
+/// Adds "name=value" to a list, with the fewest digits that give the same number back; 0 or 1 for a bool.
+template <class Value>
+void add_option(const std::string& name, Value value, std::string& text) {
+  std::array<char, 32> digits;
+  const auto end = std::to_chars(digits.begin(), digits.end(), +value).ptr;  // + makes an int of a bool
+  text += (text.empty() ? "" : ", ") + name + "=";
+  text.append(digits.begin(), end);
+}
+
 /// Adds "Name.option=value" for the options of a map, and those of the maps among them.
 template <class Map>
 void add_options(Map map, std::string& text) {
   const auto add = [&]<class Value>(const char* name, const Value& value) {
     if constexpr (std::is_arithmetic_v<Value>) {
-      std::array<char, 32> digits;  // the fewest that give the same number back
-      const auto end = std::to_chars(digits.begin(), digits.end(), value).ptr;
-      text += (text.empty() ? "" : ", ") + map_name<Map>() + "." + name + "=";
-      text.append(digits.begin(), end);
+      add_option(map_name<Map>() + "." + name, value, text);
     } else {
       add_options(value, text);
     }

@@ -5,10 +5,10 @@
 #include <symopt/optimizer/options.hpp>
 #include <symopt/optimizer/rule_traits.hpp>
 #include <symopt/optimizer/step_input.hpp>
+#include <symopt/pair/pair_decay.hpp>
 
 #include <algorithm>
 #include <cmath>
-#include <sstream>
 #include <string>
 
 namespace symopt { inline namespace SYMOPT_ABI {
@@ -48,23 +48,16 @@ namespace detail {
       options.scale != Scale::match_rms || is_scale_free, {options.parameter},
       "Scale::match_rms needs the size of the step, and that of this rule depends on the gradient's; take "
       "a normalization such as Spectral, or another scale");
-  const double decay = options.learning_rate * schedule_factor * options.weight_decay;
-  require(decay < 1, {options.parameter}, [&] {
-    std::ostringstream message;
-    message << "the learning rate times the weight decay is " << decay
-            << ", and a pair shrinks by the square root of 1 less that; it must be less than 1";
-    return message.str();
-  });
+  require_pair_decay(options, schedule_factor);
 }
 
 /// The options of a rule and of a pair that decide what its state means.
 template <class Rule>
 std::string pair_options_text(const Rule& rule, const PairOptions& pair) {
-  std::ostringstream text;
-  text << rule_options_text(rule);
-  text << (text.str().empty() ? "" : ", ") << "Pair.damping=" << pair.damping
-       << ", Pair.is_horizontal=" << pair.is_horizontal;
-  return text.str();
+  std::string text = rule_options_text(rule);
+  add_option("Pair.damping", pair.damping, text);
+  add_option("Pair.is_horizontal", pair.is_horizontal, text);
+  return text;
 }
 
 /// The factor of a scale on the step of the product A B^T, m x n: for match_rms 0.2 sqrt(max(m, n)).

@@ -51,15 +51,29 @@ class BasicLayerwiseOptimizer {
  public:
   using scalar_type = Scalar;  ///< of weights, gradients and momenta
 
-  /// Moved, not copied: two stacks would update the same memory. The one that was moved from is empty, and
-  /// may be used again.
+  /// Moved, not copied: two stacks would update the same memory. The one that was moved from keeps its
+  /// options and is otherwise as new: it may be used again.
   ///@{
   /// A stack whose parameters have these options unless they are given their own. Errors:
   /// std::invalid_argument for options out of range.
   explicit BasicLayerwiseOptimizer(StackOptions options) : options_(options) { validate(options_); }
   BasicLayerwiseOptimizer() = default;
-  BasicLayerwiseOptimizer(BasicLayerwiseOptimizer&&) noexcept = default;
-  BasicLayerwiseOptimizer& operator=(BasicLayerwiseOptimizer&&) noexcept = default;
+  BasicLayerwiseOptimizer(BasicLayerwiseOptimizer&& other) noexcept
+      : options_(other.options_),
+        maker_(std::move(other.maker_)),
+        parameters_(std::exchange(other.parameters_, {})),
+        inputs_(std::move(other.inputs_)),
+        schedule_(std::exchange(other.schedule_, {})),
+        steps_(std::exchange(other.steps_, 0)) {}
+  BasicLayerwiseOptimizer& operator=(BasicLayerwiseOptimizer&& other) noexcept {
+    options_ = other.options_;
+    maker_ = std::move(other.maker_);
+    parameters_ = std::exchange(other.parameters_, {});
+    inputs_ = std::move(other.inputs_);
+    schedule_ = std::exchange(other.schedule_, {});
+    steps_ = std::exchange(other.steps_, 0);
+    return *this;
+  }
   ///@}
 
   /// Adds a parameter: of a parameter class (LmHead, Router; any group) or under a rule (AdamW, Update<...>).
@@ -196,13 +210,11 @@ class BasicLayerwiseOptimizer {
   /// the momentum of rules that keep none themselves. Errors: std::invalid_argument for a value out of range.
   ///@{
   void set_momentum(double beta) {
-    change_options([&](StackOptions& options) { options.momentum = beta; });
-    for (const Parameter& parameter : parameters_.all())
-      if (!parameter->facts().keeps_state) set_momentum(parameter->name(), beta);
+    change_all([&](auto& options) { options.momentum = beta; },
+               [](const auto& parameter) { return !parameter.facts().keeps_state; });
   }
   void set_weight_decay(double decay) {
-    change_options([&](StackOptions& options) { options.weight_decay = decay; });
-    for (const Parameter& parameter : parameters_.all()) set_weight_decay(parameter->name(), decay);
+    change_all([&](auto& options) { options.weight_decay = decay; }, [](const auto&) { return true; });
   }
   ///@}
   /// The options of all parameters that have none of their own.
@@ -232,7 +244,7 @@ class BasicLayerwiseOptimizer {
   void set_weights(const std::string& name, Weights&& weights) {
     auto moved = detail::weights_of<Scalar>(std::forward<Weights>(weights));
     detail::Parameter<Scalar>& parameter = parameters_.find(name);
-    moved.for_each([&](const char* what, const auto& tensor) { detail::require_memory(name, what, tensor); });
+    detail::require_tensors(name, moved);
     parameter.set_weights(std::move(moved));
     parameters_.memory().invalidate();
   }
@@ -260,11 +272,16 @@ class BasicLayerwiseOptimizer {
   friend detail::StateAccess;
   using Parameter = std::unique_ptr<detail::Parameter<Scalar>>;
 
-  void change_options(const auto& set) {
+  /// Changes the options of the stack, and of those parameters; all or none.
+  void change_all(const auto& set, const auto& is_concerned) {
     StackOptions changed = options_;
     set(changed);
     validate(changed);
+    for (const Parameter& parameter : parameters_.all())
+      if (is_concerned(*parameter)) parameter->changed(set);
     options_ = changed;
+    for (const Parameter& parameter : parameters_.all())
+      if (is_concerned(*parameter)) parameter->change(set);
   }
   template <class Number>
   void change_schedule(Number detail::StepSchedule::*number, Number value) {
@@ -284,8 +301,8 @@ class BasicLayerwiseOptimizer {
   void insert(std::vector<Parameter> added) {
     std::size_t most = 0;
     for (const Parameter& parameter : added) most = std::max(most, parameter->block_count());
-    parameters_.insert(std::move(added));
     inputs_.reserve(most);
+    parameters_.insert(std::move(added));
   }
 
   [[noreturn, gnu::cold]] static void fail(const StackReport& report, const std::string& reason) {

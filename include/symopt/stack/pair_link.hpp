@@ -99,11 +99,11 @@ class PairLink {
 
   /// Before a step of the stack: where the weights are to be put. Errors: Error where the pair is not whole.
   std::vector<kernel::WeightsView<Scalar>>* announce(std::size_t number, bool steps) {
+    require(missing_ == 0, {halves_[number].name}, "the other block of its pair was never added");
     for (const Half& other : halves_)
-      require(missing_ == 0 && !other.is_gone, {halves_[number].name}, [&] {
+      require(!other.is_gone, {halves_[number].name}, [&] {
         return "'" + other.name + "', the other block of its pair, was removed; remove this one, too";
       });
-    require(missing_ == 0, {halves_[number].name}, "the other block of its pair was never added");
     Half& half = halves_[number];
     half.steps = steps;
     half.has_stepped = false;

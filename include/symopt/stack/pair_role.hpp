@@ -55,7 +55,11 @@ HiddenRule<Scalar> hidden_half(const std::shared_ptr<PairLink<Rule, Scalar>>& li
           .keeps_state = false,
           .states_size = is_scale_free,
           .ratio = &ClassRatios::other,
-          .validate = [](const OptimizerOptions& options) { validate_pair(options, {}, is_scale_free); },
+          .validate =
+              [](const OptimizerOptions& options) {
+                validate_pair(options, {}, is_scale_free);
+                require_factors_in_range<Scalar>(options, 1, 1);
+              },
           .make_blocks = [link, side](const OptimizerOptions& options,
                                       const BlocksPlan& plan) -> std::unique_ptr<AnyBlocks<Scalar>> {
             validate_pair(options, link->options(), is_scale_free);

@@ -4,6 +4,7 @@
 #include <symopt/kernel/all_finite.hpp>
 #include <symopt/memory/blocks.hpp>
 #include <symopt/optimizer/kept_weights.hpp>
+#include <symopt/pair/pair_decay.hpp>
 #include <symopt/stack/hidden_rule.hpp>
 #include <symopt/stack/step_schedule.hpp>
 #include <symopt/stack/stored_gradient.hpp>
@@ -71,7 +72,7 @@ class Parameter {
     held_ = std::move(numbers);
   }
 
-  bool has_gradient() const { return gradient_.count() > 0 || shapes_.empty(); }
+  bool has_gradient() const { return gradient_.addresses.has_value(); }
   /// One read of a gradient of a usual size, of which a step then makes use.
   bool gradient_is_finite() {
     const bool is_usual = stepped().pass(held_, mask_, kernel::is_usual<Scalar>);
@@ -98,7 +99,7 @@ class Parameter {
   StoredGradient<Scalar> stored_gradient(const std::optional<TensorView<const Stored>>& gradient) const {
     StoredGradient<Scalar> blocks;
     if (gradient) {
-      require_shape("gradient", *gradient);
+      require_shape_of(tensors_, name(), "gradient", *gradient);
       if constexpr (std::same_as<Stored, Scalar>) {
         blocks.values = split(*gradient);
       } else {
@@ -114,7 +115,7 @@ class Parameter {
   /// Sets the copy of the weights that a step writes too, rounded to bfloat16; none for no copy.
   void set_copy(const std::optional<TensorView<bfloat16>>& copy, std::optional<std::uint64_t> seed) {
     require(tensors_.values.has_value(), {name()}, "a copy in bfloat16 goes with weights in float");
-    if (copy) require_shape("copy", *copy);
+    if (copy) require_shape_of(tensors_, name(), "copy", *copy);
     weights_.bf16 = copy ? split(*copy) : std::vector<BlockView<bfloat16>>();
     tensors_.bf16 = copy;
     tensors_.seed = seed;
@@ -123,19 +124,27 @@ class Parameter {
   /// Sets the memory of the weights, of the same shape and strides.
   void set_weights(WeightsTensors<Scalar> moved) {
     require_alike(name(), moved, tensors_);
+    const bool is_bfloat16 = !moved.values && !moved.low;
     if (moved.values && !moved.bf16) {  // the copy stays where it is
       moved.bf16 = tensors_.bf16;
+      moved.seed = tensors_.seed;
+    } else if (is_bfloat16 && !moved.seed) {  // memory that moves is rounded as before
       moved.seed = tensors_.seed;
     }
     weights_ = split(moved);
     tensors_ = std::move(moved);
   }
 
-  /// Changes options between steps: set(options). Errors: of those that do not suit; the old options stay.
-  void change(const auto& set) {
+  /// The options after set(options). Errors: of those that do not suit.
+  OptimizerOptions changed(const auto& set) const {
     OptimizerOptions changed = options_;
     set(changed);
     rule_.validate(changed);
+    return changed;
+  }
+  /// Changes options between steps. Errors: those of changed(); the old options stay.
+  void change(const auto& set) {
+    OptimizerOptions changed = this->changed(set);
     if (changed.learning_rate != options_.learning_rate) ratio_.reset();
     options_ = std::move(changed);
   }
@@ -177,9 +186,12 @@ class Parameter {
   }
 
   /// Throws Error unless all that a step multiplies by is in range.
-  void require_factors(const StepSchedule& schedule) const {
+  void require_factors(const StepSchedule& schedule) const { require_factors(options_, schedule); }
+  /// Likewise, of a step under other options.
+  void require_factors(const OptimizerOptions& options, const StepSchedule& schedule) const {
+    if (rule_.side) require_pair_decay(options, schedule.factor * schedule.decay_factor);
     for (std::size_t b = 0; b < shapes_.size(); ++b)
-      schedule.require_in_range<Scalar>(options_, scale_factor(options_.scale, b));
+      schedule.require_in_range<Scalar>(options, scale_factor(options.scale, b));
   }
   /// Before a step, and after gradient_is_finite() where that is to be checked: finds whether the step may
   /// leave the range. Errors: those of require_factors(). `inputs`, here and below, is memory to work in.
@@ -264,14 +276,6 @@ class Parameter {
     if (!tensors_.seed) return {};
     return {Rounding::stochastic,
             kernel::RandomKey::of(*tensors_.seed, name(), b, static_cast<std::uint64_t>(step))};
-  }
-
-  template <class S>
-  void require_shape(const char* what, const TensorView<S>& tensor) const {
-    require(tensor.sizes() == tensors_.sizes(), {name()}, [&] {
-      return "the " + std::string(what) + " is " + tensor.to_string() + " but the weights are " +
-             tensors_.shape_text() + "; give both in one shape";
-    });
   }
 
   template <class S>

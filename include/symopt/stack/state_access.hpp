@@ -75,7 +75,16 @@ struct StateAccess {
   template <class Scalar>
   static StateTable table(const BasicLayerwiseOptimizer<Scalar>& stack) {
     StateTable table{.steps = stack.steps_, .schedule_factor = stack.schedule_.factor};
-    for (const auto& parameter : parameters(stack)) table.parameters.push_back(saved(*parameter));
+    for (const auto& parameter : parameters(stack)) {
+      table.parameters.push_back(saved(*parameter));
+      table.parameters.back().require_usable = [&stack, of = parameter.get()](const OptimizerOptions& options,
+                                                                              double factor) {
+        StepSchedule schedule = stack.schedule_;
+        schedule.factor = factor;
+        of->rule().validate(options);
+        of->require_factors(options, schedule);
+      };
+    }
     return table;
   }
   template <class Rule, class Scalar>
@@ -99,7 +108,8 @@ struct StateAccess {
                          .rule = rule_text(optimizer.rule()),
                          .rule_options = rule_options_text(optimizer.rule()),
                          .options = optimizer.options_,
-                         .state = std::make_shared<State>(optimizer.block_, optimizer.rule())};
+                         .state = std::make_shared<State>(optimizer.block_, optimizer.rule()),
+                         .require_usable = usable_by(optimizer)};
     return {optimizer.steps_, optimizer.schedule_factor_, {std::move(saved)}};
   }
 
@@ -119,14 +129,15 @@ struct StateAccess {
            .rule = rule_text(optimizer.rule()),
            .rule_options = pair_options_text(optimizer.rule(), optimizer.pair_options()),
            .options = optimizer.options_,
-           .state = std::make_shared<MomentaOfPair<Scalar>>(momenta)});
+           .state = std::make_shared<MomentaOfPair<Scalar>>(momenta),
+           .require_usable = usable_by(optimizer)});
     };
     add("a", optimizer.shape().a(), optimizer.momenta_a_);
     add("b", optimizer.shape().b(), optimizer.momenta_b_);
     return table;
   }
 
-  /// Takes steps, factor and rates out of a table that was loaded. Does not throw once they are in range.
+  /// Takes steps, factor and rates out of a table that was loaded. Does not throw, once they are usable.
   ///@{
   template <class Scalar>
   static void commit(BasicLayerwiseOptimizer<Scalar>& stack, const StateTable& loaded, bool with_rates) {
@@ -144,6 +155,15 @@ struct StateAccess {
     optimizer.options_.learning_rate = loaded.parameters.front().options.learning_rate;
   }
   ///@}
+
+ private:
+  /// The test of options that the optimizer itself has.
+  template <class Own>
+  static auto usable_by(const AdjustableOptions<Own>& optimizer) {
+    return [&optimizer](const OptimizerOptions& options, double factor) {
+      optimizer.own().require_usable(options, factor);
+    };
+  }
 };
 
 }}}  // namespace symopt::detail

@@ -5,6 +5,7 @@
 #include <symopt/optimizer/options.hpp>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -25,6 +26,8 @@ struct SavedParameter {
   OptimizerOptions options;                 ///< the conventions and the rate
   std::shared_ptr<detail::AnyState> state;  ///< of the blocks that this process holds; the optimizer's own
   std::vector<std::size_t> elsewhere{};     ///< the blocks whose state other processes hold
+  /// Throws Error for options with which the optimizer cannot step, under that schedule factor.
+  std::function<void(const OptimizerOptions&, double)> require_usable{};
 };
 
 /// All of an optimizer.

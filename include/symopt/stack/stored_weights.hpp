@@ -80,6 +80,22 @@ struct StoredWeights {
   }
 };
 
+/// Throws Error that names the parameter unless a tensor has the shape of the weights.
+template <class Scalar, class S>
+void require_shape_of(const WeightsTensors<Scalar>& weights, const std::string& name, const char* what,
+                      const TensorView<S>& tensor) {
+  require(tensor.sizes() == weights.sizes(), {name}, [&] {
+    return "the " + std::string(what) + " is " + tensor.to_string() + " but the weights are " +
+           weights.shape_text() + "; give both in one shape";
+  });
+}
+/// Throws Error that names the parameter unless a copy of the weights, or their lower half, has their shape.
+template <class Scalar>
+void require_one_shape(const std::string& name, const WeightsTensors<Scalar>& weights) {
+  if (weights.values && weights.bf16) require_shape_of(weights, name, "copy", *weights.bf16);
+  if (weights.low) require_shape_of(weights, name, "lower half", *weights.low);
+}
+
 /// Throws Error that names the parameter unless weights that move elsewhere keep their types, shape and
 /// strides.
 template <class Scalar>

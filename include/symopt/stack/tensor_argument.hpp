@@ -152,15 +152,22 @@ void require_apart(const char* what, const std::string& name, const WeightsTenso
   });
 }
 
-/// Throws Error unless the weights are memory that a step can update.
+/// Throws Error unless the tensors of the weights are memory of one shape in which every element is once.
 template <class Scalar>
-void require_usable(const std::string& name, const WeightsTensors<Scalar>& weights) {
+void require_tensors(const std::string& name, const WeightsTensors<Scalar>& weights) {
   weights.for_each([&](const char* what, const auto& tensor) {
     require_memory(name, what, tensor);
     require(!overlaps_itself(tensor), {name, tensor.to_string()},
             "some of its elements are the same memory, so that they would be updated "
             "more than once; give the tensor that was expanded or unfolded");
   });
+  require_one_shape(name, weights);
+}
+
+/// Throws Error unless the weights are memory that a step can update.
+template <class Scalar>
+void require_usable(const std::string& name, const WeightsTensors<Scalar>& weights) {
+  require_tensors(name, weights);
   if (weights.values && weights.bf16)
     require_apart("copy", name, WeightsTensors<Scalar>{.values = weights.values}, *weights.bf16);
   if (weights.low)

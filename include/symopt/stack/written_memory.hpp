@@ -43,7 +43,7 @@ class WrittenMemory {
   /// Throws Error unless what a step writes lies apart from all else that it reads and writes.
   void require_apart(const Parameters& all) {
     if (is_apart_) return;
-    if (!is_compared_) note_all(all, true);
+    if (!is_compared_ || !is_noted_) note_all(all, true);  // not noted: after an add() that was refused
     is_compared_ = true;
     for (const auto& parameter : all)
       if (const auto& gradient = parameter->gradient().addresses)

@@ -30,6 +30,7 @@ class StateReader {
   void check(symopt::detail::StateTable& table) {
     read_header(table);
     for (symopt::detail::SavedParameter& parameter : table.parameters) check_parameter(parameter);
+    if (wrong_.empty() && !options_.keep_rates) check_rates(table);
     find_unknown(table);
     refuse();
   }
@@ -116,6 +117,15 @@ class StateReader {
   }
   static bool is_rate(const nlohmann::json& value) {
     return value.is_number() && value.get<double>() >= 0 && symopt::detail::is_finite(value.get<double>());
+  }
+
+  /// A rate or a factor may be a number, and still be one that the optimizer itself would refuse.
+  void check_rates(const symopt::detail::StateTable& table) {
+    for (const symopt::detail::SavedParameter& parameter : table.parameters) try {
+        parameter.require_usable(parameter.options, table.schedule_factor);
+      } catch (const Error& error) {
+        wrong(parameter, error.text);
+      }
   }
 
   void check_parameter(symopt::detail::SavedParameter& parameter) {
@@ -217,7 +227,7 @@ class StateReader {
                     const SavedTensor& tensor) {
     if (!options_.allow_non_finite && !is_finite(tensor.dtype, tensor.bytes))
       wrong("'" + name + "' has an Inf or NaN; LoadOptions::allow_non_finite would load it all the same");
-    const bool is_count = tensor.dtype == "I64" && tensor.shape.empty() && field.name.ends_with("step");
+    const bool is_count = tensor.dtype == "I64" && tensor.shape.empty() && is_named_step(field.name);
     std::int64_t count = 0;
     if (is_count) std::memcpy(&count, tensor.bytes.data(), sizeof count);
     if (count < 0 || count > (std::int64_t{1} << 53))
@@ -225,6 +235,11 @@ class StateReader {
     const bool has_booleans = tensor.dtype == "BOOL";
     if (has_booleans && std::ranges::any_of(tensor.bytes, [](std::byte b) { return b > std::byte{1}; }))
       wrong("'" + name + "' has truth values other than 0 and 1");
+  }
+
+  /// Tests whether the last part of a field's name, "0/moments.step", is that of a counter of steps.
+  static bool is_named_step(std::string_view name) {
+    return name.substr(name.find_last_of("/.") + 1) == "step";  // npos + 1 is 0
   }
 
   void find_unknown(const symopt::detail::StateTable& table) {
