@@ -26,6 +26,7 @@
 #include "race.hpp"
 #include "ranks.hpp"
 #include "report.hpp"
+#include "search/kept_table.hpp"
 #include "search/repeat.hpp"
 #include "search/search.hpp"
 #include "sides.hpp"
@@ -34,12 +35,6 @@
 namespace {
 
 using namespace language_model;
-
-/// The trainings of searches are kept with the example, if they are as long as those of the page.
-std::filesystem::path table_of(const Options& options) {
-  const bool is_kept = !options.has_output && !options.quick && options.steps == 0;
-  return is_kept ? "examples/language_model/search.csv" : options.output / "search.csv";
-}
 
 void search(const Corpus& corpus, const std::vector<Architecture>& architectures, const Options& options) {
   at::set_num_threads(1);  // a core for each training

@@ -4,6 +4,7 @@
 #include <language_model/page/experiment_tables.hpp>
 #include <language_model/page/pilot_table.hpp>
 #include <language_model/page/width_table.hpp>
+#include <language_model/search/kept_table.hpp>
 #include <language_model/search/named_training.hpp>
 #include <language_model/search/rate_grid.hpp>
 #include <language_model/search/search_report.hpp>
@@ -265,11 +266,11 @@ TEST_CASE("two rules side by side, and claims by comparisons") {
   CHECK(page::side_by_side(all, "AdamW", "rule", {}) ==
         "|  | AdamW | rule |\n| --- | --- | --- |\n"
         "| validation loss, dense | **3.2500 ± 0.0000** | 3.5000 ± 0.0000 |\n");
-  CHECK(
-      page::comparisons(all, {{"rule", "AdamW"}, {"rule", "another"}}) ==
-      "| compared |  | at the best rates | rates by the other seeds | found |\n"
-      "| --- | --- | --- | --- | --- |\n"
-      "| rule less AdamW | dense | +0.2500 (+0.2500 to +0.2500) | +0.2500 (+0.2500 to +0.2500) | higher |\n");
+  CHECK(page::comparisons(all, {{"rule", "AdamW"}, {"rule", "another"}}) ==
+        "| compared |  | at the best rates | rates by the other seeds | found |\n"
+        "| --- | --- | --- | --- | --- |\n"
+        "| rule less AdamW | dense | +0.2500 (+0.2500 to +0.2500) | +0.2500 (+0.2500 to +0.2500) | "
+        "**higher** |\n");
   CHECK(page::comparisons(all, {{"rule", "another"}}).starts_with("Not searched yet"));
   CHECK(page::overview(all, {"AdamW", "rule"}).find("| **3.2500 ± 0.0000** | 3.5000") != std::string::npos);
   CHECK(page::valleys(all).find("| AdamW | 1 (4 to 4) |") != std::string::npos);
@@ -353,6 +354,50 @@ TEST_CASE("quantiles of Student's distribution") {
   CHECK(student_quantile(10) == doctest::Approx(2.22814).epsilon(1.4e-3));
   CHECK(student_quantile(20) == doctest::Approx(2.08596).epsilon(1e-3));
   CHECK(student_quantile(1000) == doctest::Approx(1.96234).epsilon(1e-4));
+  for (const std::size_t degrees : {1U, 2U, 3U, 4U, 9U})
+    for (const double sign : {-1.0, 1.0})
+      CHECK(student_tails(sign * student_quantile(degrees), degrees) == doctest::Approx(0.05).epsilon(2e-3));
+  CHECK(student_tails(0, 3) == 1);
+  CHECK(student_tails(2, 4) == doctest::Approx(0.116117).epsilon(1e-5));
+}
+
+TEST_CASE("findings are looked at together") {
+  CHECK(probability_by_chance({-0.3, -0.2, -0.1}) == doctest::Approx(0.0741799).epsilon(1e-5));
+  CHECK(probability_by_chance({0.5, 0.5, 0.5}) == 0);
+  CHECK(probability_by_chance({0, 0, 0}) == 1);
+  CHECK(probability_by_chance({0.5}) == 1);
+  CHECK(probability_by_chance({0.5, std::numeric_limits<double>::infinity()}) == 1);
+  CHECK(holm({0.01, 0.04, 0.03, 0.005}) == std::vector<bool>{true, false, false, true});
+  CHECK(holm({0.051}) == std::vector<bool>{false});
+  CHECK(holm({}).empty());
+  // Of two comparisons one has a probability of 0.03, which is little enough alone.
+  const std::string rows = short_head + five_rates("A", 3) +
+                           "B,4,dense,100,1,2.9,0\nB,4,dense,100,2,2.87,0\nB,4,dense,100,3,2.93,0\n"
+                           "B,8,dense,100,1,4,0\nB,8,dense,100,2,4,0\nB,8,dense,100,3,4,0\n"
+                           "C,4,dense,100,1,3,0\nC,4,dense,100,2,3.1,0\nC,4,dense,100,3,2.9,0\n"
+                           "C,8,dense,100,1,4,0\nC,8,dense,100,2,4,0\nC,8,dense,100,3,4,0\n";
+  const std::vector<ArchitectureSummary> all = summaries_of(read(rows));
+  CHECK(page::comparisons(all, {{"B", "A"}}).find("| **lower** |") != std::string::npos);
+  CHECK(page::comparisons(all, {{"B", "A"}, {"C", "A"}}).find("| lower |") != std::string::npos);
+}
+
+TEST_CASE("a loss that rises is counted, whatever came of it") {
+  const std::vector<ArchitectureSummary> all =
+      summaries_of(read("side,rate,architecture,steps,seed,validation_loss,curve\n"
+                        "AdamW,1,dense,100,1,3,5 4 3\nAdamW,2,dense,100,1,3,5 5.5 3\n"
+                        "AdamW,4,dense,100,1,nan,5 6 nan\nAdamW,8,dense,100,1,3,\n"));
+  CHECK(page::rises(all) == "| rule | dense |\n| --- | --- |\n| AdamW | 2 of 3, from 2 on |\n");
+}
+
+TEST_CASE("a training that is repeated is looked up where the search kept it") {
+  Options options;
+  CHECK(table_of(options) == "examples/language_model/search.csv");
+  options.steps = 700;
+  CHECK(table_of(options) == options.output / "search.csv");
+  options.repeat = "AdamW,0.0015,dense,700,1";
+  CHECK(table_of(options) == "examples/language_model/search.csv");
+  options.has_output = true;
+  CHECK(table_of(options) == options.output / "search.csv");
 }
 
 TEST_CASE("the report has all tables, and marks an end of the grid") {

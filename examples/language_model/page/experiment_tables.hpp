@@ -233,7 +233,8 @@ inline std::string valley_of(const SideSummary& side) {
               : "; " + std::to_string(diverged) + " of " + std::to_string(side.count()) + " diverged");
 }
 
-inline std::string valleys(const std::vector<ArchitectureSummary>& summaries) {
+/// A row for each rule and a column for each architecture, with text_of(its searches).
+inline std::string by_rule(const std::vector<ArchitectureSummary>& summaries, const auto& text_of) {
   MarkdownTable::Cells head{"rule"};
   for (const ArchitectureSummary& summary : summaries) head.push_back(summary.architecture);
   MarkdownTable table(head);
@@ -241,11 +242,37 @@ inline std::string valleys(const std::vector<ArchitectureSummary>& summaries) {
     MarkdownTable::Cells row{rule};
     for (const ArchitectureSummary& summary : summaries) {
       const SideSummary* side = searched(summary, rule);
-      row.push_back(side == nullptr ? "" : valley_of(*side) + note_of(*side));
+      row.push_back(side == nullptr ? "" : text_of(*side));
     }
     if (std::ranges::any_of(row.begin() + 1, row.end(), std::not_fn(&std::string::empty))) table.add(row);
   }
   return table.text();
+}
+
+inline std::string valleys(const std::vector<ArchitectureSummary>& summaries) {
+  return by_rule(summaries, [](const SideSummary& side) { return valley_of(side) + note_of(side); });
+}
+
+/// "6 of 15, from 0.003 on": in how many trainings the loss, as a mean over a twentieth of the steps, rose
+/// above that of the first twentieth, and the lowest rate of one; empty where no curve is known.
+inline std::string rises_of(const SideSummary& side) {
+  std::size_t known = 0, risen = 0;
+  double lowest = std::numeric_limits<double>::infinity();
+  for (const auto& [rate, trainings] : side.by_rate())
+    for (const SearchedTraining& training : trainings) {
+      if (training.curve.size() < 2) continue;
+      ++known;
+      if (!training.has_risen()) continue;
+      ++risen;
+      lowest = std::min(lowest, rate);
+    }
+  if (known == 0) return "";
+  return std::to_string(risen) + " of " + std::to_string(known) +
+         (risen == 0 ? "" : ", from " + rate_text(lowest) + " on");
+}
+
+inline std::string rises(const std::vector<ArchitectureSummary>& summaries) {
+  return by_rule(summaries, rises_of);
 }
 
 /// A rule and one that it is compared with.
@@ -253,23 +280,32 @@ struct Comparison {
   std::string rule, reference;
 };
 
-/// Differences at the best rates, on every architecture that has both rules.
+/// Differences at the best rates, on every architecture that has both rules; what is found of one comparison
+/// alone, and bold where it also stands for all of the table together.
 inline std::string comparisons(const std::vector<ArchitectureSummary>& summaries,
                                const std::vector<Comparison>& pairs) {
-  MarkdownTable table({"compared", "", "at the best rates", "rates by the other seeds", "found"});
-  bool is_empty = true;
+  std::vector<MarkdownTable::Cells> rows;
+  std::vector<double> probabilities;
   for (const auto& [rule, reference_rule] : pairs)
     for (const ArchitectureSummary& summary : summaries) {
       const SideSummary *side = searched(summary, rule), *reference = searched(summary, reference_rule);
       if (side == nullptr || reference == nullptr) continue;
       const std::vector<double> at_best = paired_differences(*side, *reference),
                                 by_others = differences_by_others_rate(*side, *reference);
-      is_empty = false;
       const bool is_clear = verdict(at_best) == verdict(by_others);
-      table.add({rule + " less " + reference_rule, summary.architecture, mean_and_interval(at_best),
-                 mean_and_interval(by_others), is_clear ? verdict(at_best) : "not told apart"});
+      rows.push_back({rule + " less " + reference_rule, summary.architecture, mean_and_interval(at_best),
+                      mean_and_interval(by_others), is_clear ? verdict(at_best) : "not told apart"});
+      probabilities.push_back(probability_by_chance(at_best));
     }
-  return is_empty ? "Not searched yet: `./run demo --architecture all --search`.\n" : table.text();
+  if (rows.empty()) return "Not searched yet: `./run demo --architecture all --search`.\n";
+  MarkdownTable table({"compared", "", "at the best rates", "rates by the other seeds", "found"});
+  const std::vector<bool> stands = holm(probabilities);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    std::string& found = rows[i].back();
+    if (stands[i] && (found == "lower" || found == "higher")) found = bold(found);
+    table.add(rows[i]);
+  }
+  return table.text();
 }
 
 /// All that was trained at one rate, the lowest loss first, and the differences from one of them; without

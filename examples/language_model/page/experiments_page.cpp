@@ -40,6 +40,8 @@ const std::vector<page::Comparison> against_adamw{{"paper", "AdamW"},
                                                   {"second moments", "AdamW"},
                                                   {"AdamW for embedding and head", "AdamW"},
                                                   {"second moments", "AdamW for embedding and head"},
+                                                  {"AdamW for embedding and head", "derived"},
+                                                  {"paper", "derived"},
                                                   {"attention too", "second moments"},
                                                   {"second moments", "AdamW; warm-up and cosine"}};
 const std::vector<page::Comparison> controls{{"wrong side", "derived"},
@@ -86,6 +88,7 @@ std::string table(const std::string& name, const Trainings& trainings) {
     return page::side_by_side(all, "AdamW", "second moments", {"mixture", "qwen3"});
   if (name == "routers") return page::routers(all);
   if (name == "valleys") return page::valleys(all);
+  if (name == "rises") return page::rises(all);
   if (name == "against AdamW") return page::comparisons(all, against_adamw);
   if (name == "controls") return page::comparisons(all, controls);
   const std::size_t blank = std::min(name.find(' '), name.size());

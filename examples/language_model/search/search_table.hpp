@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -37,6 +38,10 @@ struct SearchedTraining {
            steps == other.steps && seed == other.seed;
   }
   bool has_diverged() const { return diverged == 1 || !std::isfinite(validation_loss); }
+  /// Tests whether the loss rose above that of the first part of the curve, whatever came of it.
+  bool has_risen() const {
+    return std::ranges::any_of(curve, [&](double loss) { return !(loss <= curve.front()); });
+  }
 };
 
 /// The trainings of a table, in its order, by the names of its columns.
