@@ -3,6 +3,7 @@
 #include "support/coupled_inverse_root.hpp"
 #include "support/inputs.hpp"
 
+#include <symopt/check/laws/classify.hpp>
 #include <symopt/check/laws/homogeneity.hpp>
 #include <symopt/symopt.hpp>
 
@@ -106,6 +107,23 @@ TEST_CASE("DualNorm behind a scale-free stage does not see the scale of the bloc
       check_homogeneous(Update<HiddenMatrix, Then<FrobeniusNorm, DualNorm<Spectral<>>>>{}, 0, blocks));
   SYMOPT_CHECK(
       check_homogeneous(Update<HiddenMatrix, Then<DualNorm<Spectral<>>, FrobeniusNorm>>{}, 0, blocks));
+}
+
+/// The direction of the block times the cube root of its largest entry, exact under powers of eight.
+Matrix<double> times_cube_root(const Matrix<double>& x) {
+  const double largest = x.cwiseAbs().maxCoeff();
+  if (!(largest > 0)) return x;
+  const int thirds = static_cast<int>(std::floor(std::ilogb(largest) / 3.0));
+  return (x / largest) * std::ldexp(std::cbrt(std::ldexp(largest, -3 * thirds)), thirds);
+}
+
+TEST_CASE("a degree may be a third, and one that no power of two has is refused") {
+  SYMOPT_CHECK(check::check_homogeneous_to_the_bit(times_cube_root, 1.0 / 3));
+  CHECK_THROWS_WITH_AS(check::check_homogeneous_to_the_bit(times_cube_root, 0.3141),
+                       doctest::Contains("degree 0.3141"), Error);
+  const check::Classification row = check::classify(times_cube_root);
+  REQUIRE(row.degree);
+  CHECK(*row.degree == doctest::Approx(1.0 / 3).epsilon(1e-3));
 }
 
 TEST_CASE("an absolute eps destroys the scale") {

@@ -354,6 +354,55 @@ TEST_CASE("a check that cannot fail is vacuous") {
   vacuous(check_model(blocks.checked(), {}), "no symmetry");
 }
 
+/// Two neurons, of which the loss sees no order.
+struct TwoNeurons {
+  Matrix<double> rows{{0.5, -1}, {0.25, 2}}, gradient = 0 * rows;
+  bool sets_to_zero = true;
+
+  Model<double> checked() {
+    return {{{"rows", TensorView<double>(rows), TensorView<const double>(gradient)}}, [this] {
+              if (sets_to_zero) gradient.setZero();
+              double loss = 1;
+              for (Index i = 0; i < 2; ++i) {
+                const double sum = rows(i, 0) + 2 * rows(i, 1);
+                loss += std::sin(sum);
+                gradient(i, 0) += std::cos(sum);
+                gradient(i, 1) += 2 * std::cos(sum);
+              }
+              return loss;
+            }};
+  }
+};
+
+TEST_CASE("of two neurons the order changes at every seed") {
+  const ModelSymmetry order = symmetry("order").rows("rows").by<Permutation>(2);
+  const auto descent = [](double rate_of_first) {
+    return [rate_of_first](const Parameters<double>& parameters) {
+      return [rate_of_first, parameters] {
+        for (Index k = 0; k < 4; ++k)
+          parameters.front().weights.data()[k] -=
+              (k < 2 ? rate_of_first : 0.01) * parameters.front().gradient->data()[k];
+      };
+    };
+  };
+  TwoNeurons neurons;
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    CAPTURE(seed);
+    SYMOPT_CHECK(check_model(neurons.checked(), {order}, descent(0.01), {.seed = seed}));
+    SYMOPT_CHECK_VERDICT(Verdict::violated,
+                         check_model(neurons.checked(), {order}, descent(0.02), {.seed = seed}));
+  }
+}
+
+TEST_CASE("gradients that add up from call to call are no function of the weights") {
+  TwoNeurons neurons;
+  neurons.sets_to_zero = false;
+  const ModelReport report =
+      check_model(neurons.checked(), {symmetry("order").rows("rows").by<Permutation>(2)});
+  SYMOPT_CHECK_VERDICT(Verdict::violated, report);
+  CHECK(has(report.reason, "the gradients are not a function of the weights"));
+}
+
 TEST_CASE("where rounding decides nothing is said") {
   TwoBlocks blocks;
   blocks.of_sum = [](double sum) { return 2 + std::sin(1e16 * sum); };

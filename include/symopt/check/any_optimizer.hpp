@@ -41,6 +41,8 @@ struct AnyOptimizerFactory {
   Precision precision;
   bool has_float;  ///< whether AnyOptimizer::in_float gives one
   std::function<std::unique_ptr<AnyOptimizer>(Shape)> make;
+  /// Likewise, in double, of one of ours in float whose rule takes both; empty for others.
+  std::function<std::unique_ptr<AnyOptimizer>(Shape)> make_in_double{};
 };
 
 // A factory: callable with a Shape or with (rows, cols), returning anything with step(weights, gradient).
@@ -94,19 +96,20 @@ auto scalar_of_optimizer() {
   }
 }
 
-/// The float counterpart of an optimizer; see AnyOptimizer::in_float.
-template <class O>
-struct FloatCounterpart {
+/// One of our optimizers in the other scalar, from its start, where its rule takes that.
+template <class O, class Scalar>
+struct Counterpart {
   static constexpr bool exists = false;
 };
-template <class Rule>
-requires(StatelessRule<Rule, float> ||
-         StatefulRule<Rule, float>) struct FloatCounterpart<Optimizer<Rule, double>> {
+template <class Rule, class Given, class Scalar>
+requires(!std::same_as<Given, Scalar> &&
+         (StatelessRule<Rule, Scalar> ||
+          StatefulRule<Rule, Scalar>)) struct Counterpart<Optimizer<Rule, Given>, Scalar> {
   static constexpr bool exists = true;
 
-  static Optimizer<Rule, float> of(const Optimizer<Rule, double>& optimizer) {
-    Optimizer<Rule, float> counterpart(optimizer.shape().rows, optimizer.shape().cols, optimizer.options(),
-                                       optimizer.rule());
+  static Optimizer<Rule, Scalar> of(const Optimizer<Rule, Given>& optimizer) {
+    Optimizer<Rule, Scalar> counterpart(optimizer.shape().rows, optimizer.shape().cols, optimizer.options(),
+                                        optimizer.rule());
     counterpart.set_schedule_factor(optimizer.schedule_factor());
     return counterpart;
   }
@@ -127,11 +130,11 @@ class ErasedOptimizer final : public AnyOptimizer {
     weights = widened(own_weights);
   }
   std::unique_ptr<AnyOptimizer> in_float() const override {
-    if constexpr (FloatCounterpart<O>::exists) {
-      using InFloat = decltype(FloatCounterpart<O>::of(optimizer_));
+    using InFloat = Counterpart<O, float>;
+    if constexpr (InFloat::exists) {
       try {
-        return std::make_unique<ErasedOptimizer<InFloat>>(
-            [&] { return FloatCounterpart<O>::of(optimizer_); });
+        return std::make_unique<ErasedOptimizer<decltype(InFloat::of(optimizer_))>>(
+            [&] { return InFloat::of(optimizer_); });
       } catch (const std::invalid_argument&) {
       }
     }
@@ -153,10 +156,19 @@ template <OptimizerFactory Factory>
 AnyOptimizerFactory any_optimizer_factory(const Factory& factory) {
   using O = decltype(make_optimizer(factory, Shape{}));
   constexpr bool is_float = std::same_as<decltype(scalar_of_optimizer<O>()), float>;
-  return {symopt::detail::type_name<O>(), is_float ? Precision::in_float : Precision::in_double,
-          FloatCounterpart<O>::exists, [factory](Shape shape) -> std::unique_ptr<AnyOptimizer> {
-            return std::make_unique<ErasedOptimizer<O>>([&] { return make_optimizer(factory, shape); });
-          }};
+  AnyOptimizerFactory any{
+      symopt::detail::type_name<O>(), is_float ? Precision::in_float : Precision::in_double,
+      Counterpart<O, float>::exists, [factory](Shape shape) -> std::unique_ptr<AnyOptimizer> {
+        return std::make_unique<ErasedOptimizer<O>>([&] { return make_optimizer(factory, shape); });
+      }};
+  using InDouble = Counterpart<O, double>;
+  if constexpr (InDouble::exists)
+    any.make_in_double = [factory](Shape shape) -> std::unique_ptr<AnyOptimizer> {
+      using Made = decltype(InDouble::of(make_optimizer(factory, shape)));
+      return std::make_unique<ErasedOptimizer<Made>>(
+          [&] { return InDouble::of(make_optimizer(factory, shape)); });
+    };
+  return any;
 }
 
 }  // namespace detail

@@ -170,7 +170,10 @@ namespace detail {
 SYMOPT_CHECK_INLINE WideMatrix change_of_weights(AnyOptimizer* optimizer, WideMatrix weights,
                                                  const WideMatrix& gradient) {
   const WideMatrix before = weights;
-  for (int step = 0; optimizer && step < steps_of_state; ++step) optimizer->step(weights, gradient);
+  for (int step = 0; optimizer && step < steps_of_state; ++step) {
+    optimizer->step(weights, gradient);
+    if (shape_of(weights) != shape_of(before)) return weights;  // it is found by its shape
+  }
   return sum(std::move(weights), before, -1);
 }
 
@@ -186,8 +189,15 @@ SYMOPT_CHECK_INLINE AnyRule rule_of_factory(const AnyOptimizerFactory& factory) 
     any.in_float = [make, is_float = factory.precision == Precision::in_float](
                        const Matrix<float>& weights, const Matrix<float>& gradient) {
       auto optimizer = make(shape_of(gradient));
-      if (!is_float) optimizer = optimizer->in_float();
-      return converted<float>(change_of_weights(optimizer.get(), widened(weights), widened(gradient)));
+      if (is_float)
+        return converted<float>(change_of_weights(optimizer.get(), widened(weights), widened(gradient)));
+      optimizer = optimizer->in_float();
+      try {
+        return converted<float>(change_of_weights(optimizer.get(), widened(weights), widened(gradient)));
+      } catch (const std::invalid_argument&) {  // beyond floats, though not beyond doubles
+        constexpr float nan = std::numeric_limits<float>::quiet_NaN();
+        return Matrix<float>(Matrix<float>::Constant(gradient.rows(), gradient.cols(), nan));
+      }
     };
   return any;
 }

@@ -53,6 +53,11 @@ class LawRun {
  private:
   using Kinds = std::vector<const InputKind*>;
 
+  struct FirstOutput {
+    WideMatrix output;
+    double rounding;  // of the weights whose change it is
+  };
+
   /// An input in the rule's highest precision and, where the rule has both and is well-conditioned there, in
   /// float.
   struct Subjects {
@@ -141,7 +146,8 @@ class LawRun {
   void try_motion(const std::string& id, const Subjects& subjects, const Motion& motion) {
     if (!is_wanted(id)) return;
     Comparison highest = comparison_of(subjects.highest, motion, id);
-    highest.outcome.has_varied = !highest.outcome.is_defective() && varies(highest.output);
+    highest.outcome.has_varied =
+        !highest.outcome.is_defective() && varies(highest.output, subjects.highest.input().weights);
     std::optional<Outcome> lower;
     if (subjects.in_float) {
       lower = comparison_of(*subjects.in_float, motion, id + in_float).outcome;
@@ -170,11 +176,17 @@ class LawRun {
                 std::move(outcome));
   }
 
-  /// A rule whose output never changes obeys too many laws.
-  bool varies(const WideMatrix& output) {
-    for (const WideMatrix& first : first_outputs_)
-      if (shape_of(first) == shape_of(output)) return !is_equal(first, output);
-    first_outputs_.push_back(output);
+  /// A rule whose output never changes obeys too many laws. The change of weights does so up to their
+  /// rounding.
+  bool varies(const WideMatrix& output, const WideMatrix& weights) {
+    double rounding = 0;
+    if (rule_.is_change_of_weights)
+      rounding = 8 * steps_of_state * roundoff(rule_.precision()) *
+                 static_cast<double>(norm(weights) + norm(output));
+    for (const FirstOutput& first : first_outputs_)
+      if (shape_of(first.output) == shape_of(output))
+        return static_cast<double>(distance(first.output, output)) > rounding + first.rounding;
+    first_outputs_.push_back({output, rounding});
     return false;
   }
 
@@ -196,7 +208,7 @@ class LawRun {
   Trials trials_;
   std::vector<Shape> large_shapes_;
   std::size_t generator_runs_ = 0;
-  std::vector<WideMatrix> first_outputs_;  // of each shape
+  std::vector<FirstOutput> first_outputs_;  // of each shape
 };
 
 SYMOPT_CHECK_INLINE Report check_law(const Law& law, const AnyGroup& group, const AnyRule& rule,

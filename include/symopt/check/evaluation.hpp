@@ -47,8 +47,10 @@ class Evaluation {
   /// differences.
   void look_across(int pairs, std::mt19937_64& engine);
   /// Measures what the rule's own arithmetic rounds at this very input: the most that its direction changes
-  /// when the machine rounds up, down or toward zero. Raises the change to it. Nothing where the rule
-  /// computes in other threads, or elsewhere.
+  /// when the machine rounds up, down or toward zero, and no more than a thousand times what inputs show that
+  /// are one rounding away, of which it is to be called after look_around(): a rule that asks the machine
+  /// for its rounding, as std::nearbyint does, jumps by it, whatever its input. Raises the change to it.
+  /// Nothing where the rule computes in other threads, or elsewhere.
   void round_otherwise();
   /// Raises the change to what the direction at an input shows that differs from this one by rounding alone.
   void look_at(const WideMatrix& near_weights, const WideMatrix& near_gradient);
@@ -180,6 +182,9 @@ SYMOPT_CHECK_INLINE void Evaluation::round_otherwise() {
     if (tolerance.is_ill_posed(difference, static_cast<double>(norm(direction))))
       compare_answers(otherwise, weights, gradient);
   }
+  constexpr double most = 1e3;
+  const double shown = std::max(change, roundoff(precision) * static_cast<double>(norm(direction)));
+  change_of_rounding = std::min(change_of_rounding, most * shown);
   change = std::max(change, change_of_rounding);
 }
 

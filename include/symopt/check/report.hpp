@@ -72,6 +72,8 @@ struct Report {
   double ladder_ratio = 0;  ///< largest error in float over that in double on Gaussian inputs; 0 without
   std::string precision;    ///< the highest one tried: "double", "float"
   std::optional<Counterexample> counterexample{};  ///< the smallest that was found
+  bool is_defect = false;  ///< the failure shown is an output that cannot be compared: not finite, of another
+                           ///< shape, or another one at each call
   std::string reproduce{};      ///< one line that repeats the failed trial, or the whole check
   std::uint64_t seed = 0;       ///< of all random numbers
   std::vector<Tried> inputs{};  ///< how often each kind of input was tried, in the order of the trials

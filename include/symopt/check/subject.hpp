@@ -161,17 +161,17 @@ SYMOPT_CHECK_INLINE Comparison compare(Evaluation still, const Motion& motion, c
     return result.outcome.is_violation() && !result.outcome.is_defective() && !judgement.is_to_the_bit;
   };
   if (!is_excusable()) return result;
-  for (Evaluation* evaluation : {&still, &moved}) evaluation->round_otherwise();
-  judge();
-  if (is_exact || !judgement.looks_twice || !is_excusable()) return result;
   constexpr int draws = 12;
-  for (Evaluation* evaluation : {&still, &moved}) {
-    evaluation->look_around(draws, engine);
-    evaluation->look_across(draws, engine);
-  }
-  for (int k = 0; k < draws && still.is_finite; ++k)
-    look_back(still, motion, rounded_once(still.precision, moved.weights, engine),
-              rounded_once(still.precision, moved.gradient, engine));
+  if (is_exact || judgement.looks_twice)
+    for (Evaluation* evaluation : {&still, &moved}) {
+      evaluation->look_around(draws, engine);
+      evaluation->look_across(draws, engine);
+    }
+  if (!is_exact && judgement.looks_twice)
+    for (int k = 0; k < draws && still.is_finite; ++k)
+      look_back(still, motion, rounded_once(still.precision, moved.weights, engine),
+                rounded_once(still.precision, moved.gradient, engine));
+  for (Evaluation* evaluation : {&still, &moved}) evaluation->round_otherwise();
   judge();
   return result;
 }

@@ -60,6 +60,7 @@ class Trials {
   struct Failed {
     std::string words;
     int rank;  // failures of a higher one are shown
+    bool is_defect;
     std::function<Failure()> failure;
   };
 
@@ -98,10 +99,14 @@ SYMOPT_CHECK_INLINE void Trials::add(const TrialId& id, Outcome outcome) {
     largest_in_double_ = std::max(largest_in_double_, outcome.relative);
     largest_in_float_ = std::max(largest_in_float_, *outcome.relative_in_float);
   }
-  // A rule that is no function, or whose output has another shape, is first of all that.
-  const int rank = !outcome.is_function || !outcome.has_shape ? 2 : outcome.is_clear_violation() ? 1 : 0;
+  // A rule that is no function, or whose output has another shape, is first of all that; one that is not
+  // finite on some inputs may be wrong on others, too.
+  const int rank = !outcome.is_function || !outcome.has_shape ? 3
+                   : !outcome.is_finite                       ? 1
+                   : outcome.is_clear_violation()             ? 2
+                                                              : 0;
   if (outcome.is_violation() && (!failed_ || rank > failed_->rank))
-    failed_ = {id.words, rank, std::move(outcome.failure)};
+    failed_ = {id.words, rank, outcome.is_defective(), std::move(outcome.failure)};
 }
 
 SYMOPT_CHECK_INLINE void Trials::count(const TrialId& id, bool is_ill_posed) {
@@ -127,6 +132,7 @@ SYMOPT_CHECK_INLINE Report Trials::conclude() && {
   if (failed_) {
     Failure failure = failed_->failure();
     report_.verdict = Verdict::violated;
+    report_.is_defect = failed_->is_defect;
     report_.reason = std::move(failure.reason);
     report_.counterexample = std::move(failure.counterexample);
   } else {

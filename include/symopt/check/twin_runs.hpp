@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <memory>
 #include <random>
+#include <stdexcept>
 #include <vector>
 
 namespace symopt { inline namespace SYMOPT_ABI { namespace check::detail {
@@ -39,7 +40,9 @@ class TwinRuns {
                                 const WideMatrix& gradient, const WideMatrix& after);
   WideMatrix moved_weights(const WideMatrix& weights) const;
   Comparison comparison(double change, const WideMatrix& twin_before, bool is_finite) const;
-  /// The largest difference of the weights that more runs with rounded gradients show after all steps so far.
+  /// The most that more runs show whose gradients are rounded once more: the largest difference of the
+  /// weights after all steps so far, or, of twins whose weights are put together before each step and are
+  /// rounded once more as well, of the last step.
   double change_in_more_runs(std::mt19937_64& engine) const;
 
   /// The weights before a step of a run, and the gradient of that step.
@@ -81,7 +84,12 @@ SYMOPT_CHECK_INLINE double TwinRuns::own_rounding_of(std::unique_ptr<AnyOptimize
                                                      const WideMatrix& after) {
   if (in_float && !is_finite(rounded_to(Precision::in_float, gradient))) in_float.reset();
   if (!in_float) return 0;
-  in_float->step(before, gradient);
+  try {
+    in_float->step(before, gradient);
+  } catch (const std::invalid_argument&) {  // beyond floats
+    in_float.reset();
+    return 0;
+  }
   return own_rounding(before, after);
 }
 
@@ -102,6 +110,13 @@ SYMOPT_CHECK_INLINE Comparison TwinRuns::step(const WideMatrix& wide_gradient, s
   plain_rounded_.step(rounded_once(precision_, gradient, engine));
   moved_rounded_.step(rounded_once(precision_, moved_gradient, engine));
 
+  for (const WideMatrix* weights :
+       {&plain_.weights, &again_.weights, &moved_.weights, &plain_rounded_.weights, &moved_rounded_.weights})
+    if (shape_of(*weights) != shape_of(gradient)) {
+      Comparison result{.outcome = {}, .output = start_, .actual = *weights, .expected = start_};
+      result.outcome.has_shape = false;
+      return result;
+    }
   const bool all_finite = is_finite(plain_.weights) && is_finite(moved_.weights) &&
                           is_finite(plain_rounded_.weights) && is_finite(moved_rounded_.weights);
   double change = 0;
@@ -124,7 +139,7 @@ SYMOPT_CHECK_INLINE Comparison TwinRuns::comparison(double change, const WideMat
   outcome.is_finite = all_finite;
   outcome.has_moved = !is_equal(moved_history_.back().gradient, plain_history_.back().gradient) ||
                       !is_equal(moved_history_.back().weights, start_);
-  outcome.has_varied = !outcome.is_finite || !is_zero(result.output);
+  outcome.has_varied = false;  // whoever sees other steps knows
   if (!outcome.is_finite) return result;
   outcome.is_function = is_equal(plain_.weights, again_.weights);
   result.actual = outcome.is_function ? moved_.weights : again_.weights;
@@ -147,8 +162,10 @@ SYMOPT_CHECK_INLINE Comparison TwinRuns::comparison(double change, const WideMat
   outcome.relative = violation == 0 ? 0 : violation / std::max(moved_by, rounding);
   outcome.error = tolerance.error(violation, change + steps * rounding);
   outcome.approximation_reason = plain_.optimizer->approximation_reason();
-  outcome.is_ill_posed =
-      !outcome.approximation_reason.empty() || tolerance.is_ill_posed(change - rounding, moved_by);
+  // A step that the rounding of the weights drowns shows nothing where it seems right.
+  const bool is_drowned = moved_by > 0 && outcome.error <= 1 && tolerance.is_ill_posed(rounding, moved_by);
+  outcome.is_ill_posed = !outcome.approximation_reason.empty() || is_drowned ||
+                         tolerance.is_ill_posed(change - rounding, moved_by);
   return result;
 }
 
@@ -157,12 +174,16 @@ SYMOPT_CHECK_INLINE double TwinRuns::change_in_more_runs(std::mt19937_64& engine
   double change = 0;
   const auto look = [&](const std::vector<Given>& history, const WideMatrix& weights) {
     Run run{factory_.make(shape_of(weights)), history.front().weights};
+    WideMatrix start;  // of the last step
     for (const Given& given : history) {
-      if (!free_running_) run.weights = given.weights;
+      if (!free_running_) run.weights = start = rounded_once(precision_, given.weights, engine);
       run.step(rounded_once(precision_, given.gradient, engine));
     }
-    if (is_finite(run.weights))
-      change = std::max(change, static_cast<double>(distance(run.weights, weights)));
+    if (!is_finite(run.weights)) return;
+    const Wide difference =
+        free_running_ ? distance(run.weights, weights)
+                      : distance(sum(run.weights, start, -1), sum(weights, history.back().weights, -1));
+    change = std::max(change, static_cast<double>(difference));
   };
   for (int k = 0; k < draws; ++k) {
     look(plain_history_, plain_.weights);

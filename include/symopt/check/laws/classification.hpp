@@ -57,6 +57,8 @@ namespace detail {
 
 /// The blocks that tell largest groups apart, in whole heads of that size; of one line each for 0.
 std::vector<Shape> classification_shapes(int head_size);
+/// Lines of 17 and 19 entries or whole heads, for rules that see a few of them at a time.
+std::vector<Shape> longer_classification_shapes(int head_size);
 /// The degree of which the size of a step shows this one for a gradient scaled by 2^doublings. Nothing for a
 /// step of zero.
 std::optional<double> degree_shown(Wide size, Wide scaled_size, int doublings, double allowed);
@@ -132,6 +134,11 @@ SYMOPT_CHECK_INLINE std::vector<Shape> classification_shapes(int head_size) {
   return shapes;
 }
 
+SYMOPT_CHECK_INLINE std::vector<Shape> longer_classification_shapes(int head_size) {
+  const Index unit = std::max(1, head_size);
+  return {{17 * unit, 3 * unit}, {3 * unit, 19 * unit}};
+}
+
 SYMOPT_CHECK_INLINE std::optional<double> degree_shown(Wide size, Wide scaled_size, int doublings,
                                                        double allowed) {
   const double degree = static_cast<double>(std::log2(scaled_size / size)) / doublings;
@@ -180,7 +187,8 @@ SYMOPT_CHECK_INLINE void Classifier::scale() {
   const ErasedGroup<Trivial> group;
   if (verdict(homogeneity_law(*degree), group) != Verdict::holds) return;
   row_.degree = degree;
-  row_.is_exact = asks_for_exact_degree() && verdict(exact_homogeneity_law(*degree), group) == Verdict::holds;
+  row_.is_exact = asks_for_exact_degree() && exact_doublings(*degree) &&
+                  verdict(exact_homogeneity_law(*degree), group) == Verdict::holds;
 }
 
 }  // namespace detail

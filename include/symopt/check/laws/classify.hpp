@@ -34,12 +34,21 @@ namespace detail {
 /// Checks a rule under one group and law after the other, for the verdicts.
 class RuleClassifier final : public Classifier {
  public:
-  RuleClassifier(const AnyRule& rule, CheckOptions options) : rule_(rule), options_(std::move(options)) {}
+  /// With `more_shapes`, what holds on the shapes of the options is tried on these, too.
+  RuleClassifier(const AnyRule& rule, CheckOptions options, std::vector<Shape> more_shapes)
+      : rule_(rule), options_(std::move(options)), more_shapes_(std::move(more_shapes)) {}
 
  private:
   Verdict verdict(Law law, const AnyGroup& group) override {
     law.stops_at_first_failure = true;
-    return add(check_law(law, group, rule_, options_));
+    const Verdict found = add(check_law(law, group, rule_, options_));
+    if (found != Verdict::holds || more_shapes_.empty()) return found;
+    CheckOptions longer = options_;
+    longer.shapes = more_shapes_;
+    longer.trials = 4;
+    if (longer.inputs.empty()) longer.inputs = {"gaussian", "integers"};
+    Report report = check_law(law, group, rule_, longer);
+    return report.verdict == Verdict::violated ? add(std::move(report)) : found;
   }
 
   Verdict equivariant(const AnyGroup& shift) override {
@@ -64,12 +73,17 @@ class RuleClassifier final : public Classifier {
 
   const AnyRule& rule_;
   CheckOptions options_;
+  std::vector<Shape> more_shapes_;
 };
 
 SYMOPT_CHECK_INLINE Classification classify(const AnyRule& rule, CheckOptions options, int head_size) {
-  if (options.shapes.empty()) options.shapes = classification_shapes(head_size);
+  std::vector<Shape> longer;
+  if (options.shapes.empty()) {
+    options.shapes = classification_shapes(head_size);
+    longer = longer_classification_shapes(head_size);
+  }
   const std::string name = options.name.empty() ? rule.name : options.name;
-  return RuleClassifier(rule, std::move(options)).run(name, head_size);
+  return RuleClassifier(rule, std::move(options), std::move(longer)).run(name, head_size);
 }
 
 }  // namespace detail

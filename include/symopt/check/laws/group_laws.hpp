@@ -25,7 +25,8 @@ Report check_action_laws(const AnyGroup& group, CheckOptions options = {});
 /// The axioms, seen through the actions: g g^-1 = 1, 1 g = g 1 = g, (g h) k = g (h k); and that every element
 /// lies in the families that the group states, or in those of its bound. For generators and random elements
 /// on small shapes; on empty ones where the group says that it takes them, by a member `static constexpr bool
-/// takes_empty_blocks = true`. Scalar: what the elements are computed in.
+/// takes_empty_blocks = true`. Scalar: what the elements are computed in. Of the options, seed and shapes
+/// count.
 template <SymmetryGroup Group, class Scalar = element_scalar_t<Group>>
 Report check_group_laws(CheckOptions options = {}) {
   return check_group_laws(ErasedGroup<Group, Scalar>(), std::move(options));

@@ -4,8 +4,10 @@
 #include <symopt/check/check_law.hpp>
 #include <symopt/group/trivial.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <optional>
 #include <random>
 #include <string>
 #include <utility>
@@ -17,7 +19,9 @@ namespace detail {
 /// "0.5"
 std::string degree_text(double degree);
 Law homogeneity_law(double degree);
-/// Under powers of two whose power by the degree is one too, so that nothing is rounded.
+/// The least number of doublings whose power by the degree is a power of two, too; none of 16 or fewer.
+std::optional<int> exact_doublings(double degree);
+/// Under powers of two whose power by the degree is one too, so that nothing is rounded. There are some.
 Law exact_homogeneity_law(double degree);
 /// A check of a law that needs no group.
 Report check_without_group(const Law& law, const AnyRule& rule, CheckOptions options);
@@ -31,9 +35,14 @@ Report check_homogeneous(const Rule& rule, double degree, CheckOptions options =
   return detail::check_without_group(detail::homogeneity_law(degree), any_rule(rule), std::move(options));
 }
 
-/// Is it so for powers of two, to the last bit? Scaling a loss by one then changes no rounding.
+/// Is it so for powers of two, to the last bit? Scaling a loss by one then changes no rounding. Errors: Error
+/// for a degree that is no fraction with a denominator of at most 16.
 template <class Rule>
 Report check_homogeneous_to_the_bit(const Rule& rule, double degree, CheckOptions options = {}) {
+  symopt::detail::require(detail::exact_doublings(degree).has_value(), [&] {
+    return "check_homogeneous_to_the_bit: no power of two has a power of two by the degree " +
+           detail::degree_text(degree) + "; check_homogeneous allows for rounding";
+  });
   return detail::check_without_group(detail::exact_homogeneity_law(degree), any_rule(rule),
                                      std::move(options));
 }
@@ -50,9 +59,11 @@ SYMOPT_CHECK_INLINE Motion::Map times(Wide factor) {
 }
 
 /// The gradient times c, the step times c^degree.
+SYMOPT_CHECK_INLINE Motion scaling(Wide c, Wide c_to_degree, std::string name) {
+  return {std::move(name), unmoved(), times(c), times(c_to_degree), unmoved(), times(1 / c)};
+}
 SYMOPT_CHECK_INLINE Motion scaling(Wide c, double degree, std::string name) {
-  return {std::move(name), unmoved(),   times(c), times(std::pow(c, static_cast<Wide>(degree))),
-          unmoved(),       times(1 / c)};
+  return scaling(c, std::pow(c, static_cast<Wide>(degree)), std::move(name));
 }
 
 SYMOPT_CHECK_INLINE std::string degree_text(double degree) {
@@ -81,11 +92,21 @@ SYMOPT_CHECK_INLINE Law homogeneity_law(double degree) {
               }};
 }
 
+SYMOPT_CHECK_INLINE std::optional<int> exact_doublings(double degree) {
+  for (int doublings = 1; doublings <= 16; ++doublings) {
+    const double power = doublings * degree;
+    if (std::abs(power - std::round(power)) <= 1e-12 * std::max(1.0, std::abs(power))) return doublings;
+  }
+  return std::nullopt;
+}
+
 SYMOPT_CHECK_INLINE Law exact_homogeneity_law(double degree) {
-  int unit = 1;
-  while (unit < 8 && std::nearbyint(unit * degree) != unit * degree) ++unit;
+  const int unit = exact_doublings(degree).value();
+  // The power by the degree is exact, too: 1.0 / 3 is no third, but 2^(3/3) is 2.
   const auto by = [degree](int exponent) {
-    return scaling(std::ldexp(Wide(1), exponent), degree, "times 2^" + std::to_string(exponent));
+    const auto power = static_cast<int>(std::lround(exponent * degree));
+    return scaling(std::ldexp(Wide(1), exponent), std::ldexp(Wide(1), power),
+                   "times 2^" + std::to_string(exponent));
   };
   Law law = homogeneity_law(degree);
   law.name += " under powers of two, to the bit";

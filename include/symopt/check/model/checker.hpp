@@ -126,26 +126,36 @@ class ModelChecker {
   /// Calls twice in a row, and once more when other weights have been seen.
   void look_at(const char* name, Tensors weights, std::mt19937_64& engine) {
     Place& place = places_.emplace_back(model_, name, std::move(weights));
-    const double at_once = model_.at(place.weights()).loss;
+    const LossAndGradients at_once = model_.at(place.weights());
     place.look_around(draws, engine);
-    const double later = model_.at(place.weights()).loss;
-    if (!place.is_finite() || !symopt::detail::is_finite(at_once) || !symopt::detail::is_finite(later)) {
+    const LossAndGradients later = model_.at(place.weights());
+    if (!place.is_finite() || !symopt::detail::is_finite(at_once.loss) ||
+        !symopt::detail::is_finite(later.loss)) {
       report_.reason = "loss or gradients are not finite " + place.name();
       return;
     }
-    for (const double again : {at_once, later})
-      if (!is_repeated(place.loss(), again, model_.precision()))
+    for (const LossAndGradients* again : {&at_once, &later})
+      for (std::size_t p = 0; p < model_.size(); ++p) {
+        const double gap = distance(again->gradients[p], place.gradients()[p]);
+        // Sums may be in another order, but that decides nothing.
+        if (!tolerance.is_ill_posed(gap, norm(place.gradients()[p]))) continue;
+        report_.reason = "the gradients are not a function of the weights: two calls gave gradients of " +
+                         model_.name(p) + " that differ by " + short_number(gap) + ", of length " +
+                         short_number(norm(place.gradients()[p])) +
+                         "; are they set to zero before each backward pass?";
+      }
+    for (const LossAndGradients* again : {&at_once, &later})
+      if (!is_repeated(place.loss(), again->loss, model_.precision()))
         report_.reason = "the loss is not a function of its weights: two calls gave " +
-                         short_number(place.loss()) + " and " + short_number(again) + ", which differ by " +
-                         short_number(std::abs(again - place.loss()));
+                         short_number(place.loss()) + " and " + short_number(again->loss) +
+                         ", which differ by " + short_number(std::abs(again->loss - place.loss()));
   }
 
   void check(std::size_t s, SymmetryReport& report) {
     const ModelSymmetry& symmetry = symmetries_[s];
     std::mt19937_64 engine = engine_for(options_.seed, "elements of " + symmetry.name());
     std::vector<ModelElement> elements;
-    for (int k = 0; k < std::max(1, options_.elements); ++k)
-      elements.push_back(drawn_element(symmetry, axes_[s], engine));
+    for (int k = 0; k < std::max(1, options_.elements); ++k) elements.push_back(moving_element(s, engine));
     check_loss(s, elements, engine, report);
     if (report.verdict == Verdict::violated || report.verdict == Verdict::vacuous) return;
     const JointMotion motion(axes_[s], elements.front());
@@ -159,6 +169,21 @@ class ModelChecker {
     }
   }
 
+  /// Tests whether an element moves weights in general position.
+  bool moves(std::size_t s, const ModelElement& element) const {
+    const Tensors& weights = places_.back().weights();
+    return JointMotion(axes_[s], element).on_weights(weights) != weights;
+  }
+  /// A random element that moves something, if there is one: the order that is drawn for two or three neurons
+  /// is often the one that they have.
+  ModelElement moving_element(std::size_t s, std::mt19937_64& engine) const {
+    constexpr int most_draws = 64;
+    ModelElement element = drawn_element(symmetries_[s], axes_[s], engine);
+    for (int k = 1; k < most_draws && !moves(s, element); ++k)
+      element = drawn_element(symmetries_[s], axes_[s], engine);
+    return element;
+  }
+
   /// Loss and gradients, at all places under all elements.
   void check_loss(std::size_t s, const std::vector<ModelElement>& elements, std::mt19937_64& engine,
                   SymmetryReport& report) {
@@ -167,7 +192,8 @@ class ModelChecker {
     for (Place& place : places_)
       for (const ModelElement& element : elements) {
         const JointMotion motion(axes_[s], element);
-        const PlaceComparison comparison = compare_at(place, motion, symmetries_[s], engine);
+        const PlaceComparison comparison =
+            compare_at(place, motion, symmetries_[s], moves(s, element), engine);
         has_moved = has_moved || comparison.has_moved;
         has_slope = has_slope || comparison.has_slope;
         tried += comparison.has_moved ? 1 : 0;
@@ -196,9 +222,9 @@ class ModelChecker {
   }
 
   PlaceComparison compare_at(Place& place, const JointMotion& motion, const ModelSymmetry& symmetry,
-                             std::mt19937_64& engine) {
+                             bool moves, std::mt19937_64& engine) {
     const WithMovedData with_moved_data = moving_data(symmetry, motion.element());
-    const bool moves_data = bool(symmetry.data_motion());
+    const bool moves_data = moves && symmetry.data_motion();
     std::optional<Place> moved;
     with_moved_data([&] {
       moved.emplace(model_, place.name(), rounded_to(model_.precision(), motion.on_weights(place.weights())));

@@ -119,8 +119,9 @@ SYMOPT_CHECK_INLINE std::string mend_of(const AnyModel& model, const ModelSymmet
           holds(joined(rest, change.axes)))
         return would + names + " followed by " + change.how + " instead of " + follower.how;
   }
-  return "no one change of who follows leaves the loss as it is: a cap, a clamp, a bias, a gain or a tied "
-         "weight may break it";
+  return (tried > most ? "none of " + std::to_string(most) + " changes" : std::string("no one change")) +
+         " of who follows leaves the loss as it is: a cap, a clamp, a bias, a gain or a tied weight may "
+         "break it";
 }
 #endif
 
