@@ -58,7 +58,6 @@ WideMatrix rounded_to(Precision precision, WideMatrix block);
 bool is_finite(const WideMatrix& block);
 /// Equal shapes and entries.
 bool is_equal(const WideMatrix& a, const WideMatrix& b);
-bool is_zero(const WideMatrix& block);
 
 /// The Frobenius norm, without overflow; NaN and Inf come out as one of the two.
 Wide norm(const WideMatrix& block);
@@ -93,10 +92,6 @@ SYMOPT_CHECK_INLINE bool is_finite(const WideMatrix& block) {
 
 SYMOPT_CHECK_INLINE bool is_equal(const WideMatrix& a, const WideMatrix& b) {
   return shape_of(a) == shape_of(b) && std::equal(a.data(), a.data() + a.size(), b.data());
-}
-
-SYMOPT_CHECK_INLINE bool is_zero(const WideMatrix& block) {
-  return std::all_of(block.data(), block.data() + block.size(), [](Wide entry) { return entry == 0; });
 }
 
 SYMOPT_CHECK_INLINE Wide norm(const WideMatrix& block) {
