@@ -44,23 +44,23 @@ inline std::vector<Side> columns(bool attention = false) {
   return sides;
 }
 
+/// AdamW for embedding and head, beside derived updates for the rest.
+inline constexpr Kinds adamw_for_both{.embedding = Kind::adamw, .head = Kind::adamw};
+
 /// The sides that a search of the demo's own model compares: AdamW under the schedule of the other columns
-/// and under its own, and these columns.
+/// and under its own, these columns, and AdamW for embedding and head.
 inline std::vector<Side> searched_sides(bool attention) {
   std::vector<Side> sides = columns(attention);
   sides.front().name += "; warm-up and cosine";
   sides.insert(sides.begin(), adamw_side("AdamW", constant_then_linear));
+  sides.push_back(stack_side("AdamW for embedding and head", adamw_for_both));
   return sides;
 }
 
-/// AdamW for embedding and head, beside derived updates for the rest.
-inline constexpr Kinds adamw_for_both{.embedding = Kind::adamw, .head = Kind::adamw};
-
-/// Sides that show which part of the last column does what: second moments or AdamW for embedding and head,
-/// beside derived updates for the rest.
+/// Sides that show, beside those of a search, which part of the last column does what: second moments of one
+/// of embedding and head and AdamW for the other, beside derived updates for the rest.
 inline std::vector<Side> parts(const ModelShape& shape) {
   std::vector<Side> sides{
-      stack_side("AdamW for embedding and head", adamw_for_both),
       stack_side("AdamW for embedding; moments for head", {.embedding = Kind::adamw, .head = Kind::moments}),
       stack_side("moments for embedding; AdamW for head", {.embedding = Kind::moments, .head = Kind::adamw})};
   if (!shape.is_dense())  // where there are no routers, this is the last column

@@ -263,7 +263,7 @@ TEST_CASE("where every training diverged, the tables say so") {
 TEST_CASE("two rules side by side, and claims by comparisons") {
   const std::string both = short_head + five_rates("AdamW", 3.25) + five_rates("rule", 3.5);
   const std::vector<ArchitectureSummary> all = summaries_of(read(both));
-  CHECK(page::side_by_side(all, "AdamW", "rule", {}) ==
+  CHECK(page::side_by_side(all, {"AdamW", "rule"}, {}) ==
         "|  | AdamW | rule |\n| --- | --- | --- |\n"
         "| validation loss, dense | **3.2500 ± 0.0000** | 3.5000 ± 0.0000 |\n");
   CHECK(page::comparisons(all, {{"rule", "AdamW"}, {"rule", "another"}}) ==
@@ -276,7 +276,7 @@ TEST_CASE("two rules side by side, and claims by comparisons") {
   CHECK(page::valleys(all).find("| AdamW | 1 (4 to 4) |") != std::string::npos);
   // A search that is not whole is left out of the first, and marked in the others, where nothing is best.
   const std::vector<ArchitectureSummary> partial = summaries_of(read(both + "rule,32,dense,100,1,9,0\n"));
-  CHECK(page::side_by_side(partial, "AdamW", "rule", {}).find("dense") == std::string::npos);
+  CHECK(page::side_by_side(partial, {"AdamW", "rule"}, {}).find("dense") == std::string::npos);
   CHECK(page::overview(partial, {"rule"}).find("| 3.5000, only 16 trainings") != std::string::npos);
   const std::vector<ArchitectureSummary> other = summaries_of(read(both + "AdamW,32,dense,100,1,9,0\n"));
   CHECK(page::valleys(other).find("| AdamW | 1 (4 to 4), only 16 trainings |") != std::string::npos);

@@ -119,29 +119,50 @@ inline std::string overview(const std::vector<ArchitectureSummary>& summaries,
   return table.text();
 }
 
-/// Two rules side by side: the losses of all architectures that have whole searches of both, and the costs on
-/// some of them.
-inline std::string side_by_side(const std::vector<ArchitectureSummary>& summaries, const std::string& first,
-                                const std::string& second, const std::set<std::string>& with_costs) {
-  MarkdownTable table({"", first, second});
+/// Rules side by side: the losses of all architectures that have whole searches of the first two, the lowest
+/// bold where the row has all, and the costs on some of them.
+inline std::string side_by_side(const std::vector<ArchitectureSummary>& summaries,
+                                const std::vector<std::string>& columns,
+                                const std::set<std::string>& with_costs) {
+  MarkdownTable::Cells head{""};
+  head.insert(head.end(), columns.begin(), columns.end());
+  MarkdownTable table(head);
+  const auto whole = [](const ArchitectureSummary& summary, const std::string& rule) {
+    const SideSummary* side = searched(summary, rule);
+    return side != nullptr && side->is_complete() ? side : nullptr;
+  };
+  const auto add_row = [&](const ArchitectureSummary& summary, const std::string& what, const auto& text_of) {
+    MarkdownTable::Cells row{what + ", " + summary.architecture};
+    for (const std::string& rule : columns) {
+      const SideSummary* side = whole(summary, rule);
+      row.push_back(side == nullptr ? "" : text_of(*side));
+    }
+    table.add(row);
+  };
+  const auto is_shown = [&](const ArchitectureSummary& summary) {
+    return whole(summary, columns[0]) != nullptr && whole(summary, columns[1]) != nullptr;
+  };
   for (const ArchitectureSummary& summary : summaries) {
-    const SideSummary *left = searched(summary, first), *right = searched(summary, second);
-    if (left == nullptr || right == nullptr || !left->is_complete() || !right->is_complete()) continue;
-    const std::vector<double> losses = left->losses_at_best(), others = right->losses_at_best();
-    const bool is_left_lower = mean(losses) < mean(others);
-    table.add({"validation loss, " + summary.architecture,
-               is_left_lower ? bold(mean_and_spread(losses)) : mean_and_spread(losses),
-               is_left_lower ? mean_and_spread(others) : bold(mean_and_spread(others))});
+    if (!is_shown(summary)) continue;
+    double lowest = std::numeric_limits<double>::infinity();
+    for (const std::string& rule : columns) {
+      const SideSummary* side = whole(summary, rule);
+      // Nothing is lowest where something is missing.
+      lowest = side == nullptr ? -std::numeric_limits<double>::infinity()
+                               : std::min(lowest, mean(side->losses_at_best()));
+    }
+    add_row(summary, "validation loss", [&](const SideSummary& side) {
+      const std::vector<double> losses = side.losses_at_best();
+      return mean(losses) == lowest ? bold(mean_and_spread(losses)) : mean_and_spread(losses);
+    });
   }
   for (const ArchitectureSummary& summary : summaries) {
-    const SideSummary *left = searched(summary, first), *right = searched(summary, second);
-    if (!with_costs.contains(summary.architecture) || left == nullptr || right == nullptr) continue;
-    const auto megabytes = [](const SideSummary* side) {
-      return or_dash(side->lowest(&SearchedTraining::state_bytes) / 1e6, 2);
-    };
-    table.add({"the optimizer's state, MB, " + summary.architecture, megabytes(left), megabytes(right)});
-    table.add({"time of the update, ms, " + summary.architecture, or_dash(left->shortest_update_ms(), 1),
-               or_dash(right->shortest_update_ms(), 1)});
+    if (!with_costs.contains(summary.architecture) || !is_shown(summary)) continue;
+    add_row(summary, "the optimizer's state, MB", [](const SideSummary& side) {
+      return or_dash(side.lowest(&SearchedTraining::state_bytes) / 1e6, 2);
+    });
+    add_row(summary, "time of the update, ms",
+            [](const SideSummary& side) { return or_dash(side.shortest_update_ms(), 1); });
   }
   return table.text();
 }

@@ -85,7 +85,8 @@ std::string table(const std::string& name, const Trainings& trainings) {
     return page::overview(all,
                           {"AdamW", "paper", "derived", "second moments", "AdamW for embedding and head"});
   if (name == "AdamW and second moments")
-    return page::side_by_side(all, "AdamW", "second moments", {"mixture", "qwen3"});
+    return page::side_by_side(all, {"AdamW", "second moments", "AdamW for embedding and head"},
+                              {"mixture", "qwen3"});
   if (name == "routers") return page::routers(all);
   if (name == "valleys") return page::valleys(all);
   if (name == "rises") return page::rises(all);
