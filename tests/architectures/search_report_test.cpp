@@ -379,6 +379,10 @@ TEST_CASE("findings are looked at together") {
   const std::vector<ArchitectureSummary> all = summaries_of(read(rows));
   CHECK(page::comparisons(all, {{"B", "A"}}).find("| **lower** |") != std::string::npos);
   CHECK(page::comparisons(all, {{"B", "A"}, {"C", "A"}}).find("| lower |") != std::string::npos);
+  // A search that has just begun is not among them.
+  const std::string begun = "D,4,dense,100,1,3,0\nD,8,dense,100,1,4,0\n";
+  CHECK(page::comparisons(summaries_of(read(rows + begun)), {{"B", "A"}, {"D", "A"}}).find("| **lower** |") !=
+        std::string::npos);
 }
 
 TEST_CASE("a loss that rises is counted, whatever came of it") {

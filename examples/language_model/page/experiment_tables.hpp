@@ -306,7 +306,8 @@ struct Comparison {
 inline std::string comparisons(const std::vector<ArchitectureSummary>& summaries,
                                const std::vector<Comparison>& pairs) {
   std::vector<MarkdownTable::Cells> rows;
-  std::vector<double> probabilities;
+  std::vector<std::size_t> compared;  // numbers of rows
+  std::vector<double> probabilities;  // of these
   for (const auto& [rule, reference_rule] : pairs)
     for (const ArchitectureSummary& summary : summaries) {
       const SideSummary *side = searched(summary, rule), *reference = searched(summary, reference_rule);
@@ -316,16 +317,18 @@ inline std::string comparisons(const std::vector<ArchitectureSummary>& summaries
       const bool is_clear = verdict(at_best) == verdict(by_others);
       rows.push_back({rule + " less " + reference_rule, summary.architecture, mean_and_interval(at_best),
                       mean_and_interval(by_others), is_clear ? verdict(at_best) : "not told apart"});
+      if (at_best.size() < 2) continue;  // a search that has just begun
+      compared.push_back(rows.size() - 1);
       probabilities.push_back(probability_by_chance(at_best));
     }
   if (rows.empty()) return "Not searched yet: `./run demo --architecture all --search`.\n";
   MarkdownTable table({"compared", "", "at the best rates", "rates by the other seeds", "found"});
   const std::vector<bool> stands = holm(probabilities);
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    std::string& found = rows[i].back();
+  for (std::size_t i = 0; i < compared.size(); ++i) {
+    std::string& found = rows[compared[i]].back();
     if (stands[i] && (found == "lower" || found == "higher")) found = bold(found);
-    table.add(rows[i]);
   }
+  for (const MarkdownTable::Cells& row : rows) table.add(row);
   return table.text();
 }
 
