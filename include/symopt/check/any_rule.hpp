@@ -172,7 +172,7 @@ SYMOPT_CHECK_INLINE WideMatrix change_of_weights(AnyOptimizer* optimizer, WideMa
   const WideMatrix before = weights;
   for (int step = 0; optimizer && step < steps_of_state; ++step) {
     optimizer->step(weights, gradient);
-    if (shape_of(weights) != shape_of(before)) return weights;  // it is found by its shape
+    if (shape_of(weights) != shape_of(before)) return weights;  // the checks look at the shape first
   }
   return sum(std::move(weights), before, -1);
 }

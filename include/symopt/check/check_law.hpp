@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <symopt/check/first_outputs.hpp>
 #include <symopt/check/inputs.hpp>
 #include <symopt/check/motion.hpp>
 #include <symopt/check/shrink.hpp>
@@ -52,11 +53,6 @@ class LawRun {
 
  private:
   using Kinds = std::vector<const InputKind*>;
-
-  struct FirstOutput {
-    WideMatrix output;
-    double rounding;  // of the weights whose change it is
-  };
 
   /// An input in the rule's highest precision and, where the rule has both and is well-conditioned there, in
   /// float.
@@ -176,18 +172,10 @@ class LawRun {
                 std::move(outcome));
   }
 
-  /// A rule whose output never changes obeys too many laws. The change of weights does so up to their
-  /// rounding.
   bool varies(const WideMatrix& output, const WideMatrix& weights) {
-    double rounding = 0;
-    if (rule_.is_change_of_weights)
-      rounding = 8 * steps_of_state * roundoff(rule_.precision()) *
-                 static_cast<double>(norm(weights) + norm(output));
-    for (const FirstOutput& first : first_outputs_)
-      if (shape_of(first.output) == shape_of(output))
-        return static_cast<double>(distance(first.output, output)) > rounding + first.rounding;
-    first_outputs_.push_back({output, rounding});
-    return false;
+    const bool is_change = rule_.is_change_of_weights;
+    return first_outputs_.differs(
+        output, is_change ? rounding_of_change(rule_.precision(), weights, output, steps_of_state) : 0);
   }
 
   Failure failure_of(const Trial& trial, const AnyRule& rule) const {
@@ -208,7 +196,7 @@ class LawRun {
   Trials trials_;
   std::vector<Shape> large_shapes_;
   std::size_t generator_runs_ = 0;
-  std::vector<FirstOutput> first_outputs_;  // of each shape
+  FirstOutputs first_outputs_;
 };
 
 SYMOPT_CHECK_INLINE Report check_law(const Law& law, const AnyGroup& group, const AnyRule& rule,

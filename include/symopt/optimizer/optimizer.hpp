@@ -147,8 +147,7 @@ class Optimizer : public AdjustableOptions<Optimizer<Rule, Scalar>> {
         refused<orientation>({gradient, weights, detail::step_coefficients(options_, rate, scale)});
     if (reason == nullptr) return {true, ++steps_, rate};
     if (options_.non_finite == NonFinite::skip) return {false, steps_, rate};
-    throw NonFiniteGradient(detail::joined({reason, "; nothing was changed. ", detail::remedy_of_non_finite}),
-                            options_.parameter);
+    detail::refuse_step(reason, options_.parameter);
   }
 
   /// Steps; or says why not, and has changed nothing.

@@ -14,6 +14,7 @@
 #include <ostream>
 #include <sstream>
 #include <string>
+#include <string_view>
 
 namespace symopt { inline namespace SYMOPT_ABI {
 
@@ -84,6 +85,11 @@ inline std::string momentum_text(const OptimizerOptions& options) {
 /// The remedy that errors name for a step refused for a non-finite gradient.
 inline constexpr const char* remedy_of_non_finite =
     "Lower the learning rate or clip upstream, or set non_finite = NonFinite::skip";
+/// Throws NonFiniteGradient of a step that was refused for that reason: of one parameter, or of several,
+/// which the reason names.
+[[noreturn, gnu::cold]] inline void refuse_step(std::string_view reason, const auto& parameters) {
+  throw NonFiniteGradient(joined({reason, "; nothing was changed. ", remedy_of_non_finite}), parameters);
+}
 /// Why a step of finite numbers was refused.
 inline constexpr const char* out_of_range =
     "the step would make an Inf or NaN of finite numbers, for the gradient, the momentum, the weights or the "

@@ -96,8 +96,7 @@ class PairOptimizer : public AdjustableOptions<PairOptimizer<Rule, Scalar>> {
     const char* reason = refused(coefficients, pair_.damping * rate * scale);
     if (reason == nullptr) return {true, ++steps_, rate};
     if (options_.non_finite == NonFinite::skip) return {false, steps_, rate};
-    throw NonFiniteGradient(detail::joined({reason, "; nothing was changed. ", detail::remedy_of_non_finite}),
-                            options_.parameter);
+    detail::refuse_step(reason, options_.parameter);
   }
 
   /// The options of pairs, the rule and the shape that the optimizer was made with.

@@ -2,8 +2,9 @@
 #pragma once
 
 #include <symopt/error.hpp>
-#include <symopt/finite.hpp>
+#include <symopt/matrix.hpp>
 #include <symopt/stack/numbered_names.hpp>
+#include <symopt/stack/option_changes.hpp>
 #include <symopt/stack/pair_role.hpp>
 #include <symopt/stack/parameter_list.hpp>
 #include <symopt/stack/parameter_maker.hpp>
@@ -164,7 +165,8 @@ class BasicLayerwiseOptimizer {
     if (const auto* refused = step.take_those_that_may_fail()) {
       report.non_finite.push_back(refused->name());
       if (refused->options().non_finite == NonFinite::skip) return report;
-      fail(report, detail::joined({"of '", refused->name(), "' ", detail::out_of_range}));
+      detail::refuse_step(detail::joined({"of '", refused->name(), "' ", detail::out_of_range}),
+                          report.non_finite);
     }
     for (const Parameter& parameter : parameters_.all()) step.take(*parameter);
     report.applied = true;
@@ -178,16 +180,20 @@ class BasicLayerwiseOptimizer {
 
   /// The factor on all learning rates from now on; see schedule.hpp. It and the two below change no options,
   /// and nothing that is saved of options. Errors: std::invalid_argument for a number out of range.
-  void set_schedule_factor(double factor) { change_schedule(&detail::StepSchedule::factor, factor); }
+  void set_schedule_factor(double factor) {
+    detail::change_schedule(schedule_, parameters_, &detail::StepSchedule::factor, factor);
+  }
   /// The factor on all learning rates.
   double schedule_factor() const { return schedule_.factor; }
   /// The factor on all weight decays from now on.
-  void set_schedule_decay(double factor) { change_schedule(&detail::StepSchedule::decay_factor, factor); }
+  void set_schedule_decay(double factor) {
+    detail::change_schedule(schedule_, parameters_, &detail::StepSchedule::decay_factor, factor);
+  }
   /// The factor on all weight decays.
   double schedule_decay() const { return schedule_.decay_factor; }
   /// The momentum from now on of all rules that keep none themselves; std::nullopt for that of their options.
   void set_schedule_momentum(std::optional<double> beta) {
-    change_schedule(&detail::StepSchedule::momentum, beta);
+    detail::change_schedule(schedule_, parameters_, &detail::StepSchedule::momentum, beta);
   }
   /// The momentum of all rules that keep none themselves, where a schedule sets it.
   std::optional<double> schedule_momentum() const { return schedule_.momentum; }
@@ -210,11 +216,12 @@ class BasicLayerwiseOptimizer {
   /// the momentum of rules that keep none themselves. Errors: std::invalid_argument for a value out of range.
   ///@{
   void set_momentum(double beta) {
-    change_all([&](auto& options) { options.momentum = beta; },
-               [](const auto& parameter) { return !parameter.facts().keeps_state; });
+    detail::change_options(
+        options_, parameters_, [&](auto& options) { options.momentum = beta; },
+        [](const auto& parameter) { return !parameter.facts().keeps_state; });
   }
   void set_weight_decay(double decay) {
-    change_all([&](auto& options) { options.weight_decay = decay; }, [](const auto&) { return true; });
+    detail::change_options(options_, parameters_, [&](auto& options) { options.weight_decay = decay; });
   }
   ///@}
   /// The options of all parameters that have none of their own.
@@ -272,26 +279,6 @@ class BasicLayerwiseOptimizer {
   friend detail::StateAccess;
   using Parameter = std::unique_ptr<detail::Parameter<Scalar>>;
 
-  /// Changes the options of the stack, and of those parameters; all or none.
-  void change_all(const auto& set, const auto& is_concerned) {
-    StackOptions changed = options_;
-    set(changed);
-    validate(changed);
-    for (const Parameter& parameter : parameters_.all())
-      if (is_concerned(*parameter)) parameter->changed(set);
-    options_ = changed;
-    for (const Parameter& parameter : parameters_.all())
-      if (is_concerned(*parameter)) parameter->change(set);
-  }
-  template <class Number>
-  void change_schedule(Number detail::StepSchedule::*number, Number value) {
-    detail::StepSchedule changed = schedule_;
-    changed.*number = value;
-    validate(changed);
-    for (const Parameter& parameter : parameters_.all()) parameter->require_factors(changed);
-    schedule_ = changed;
-  }
-
   template <class Gradient>
   void bind_gradient(detail::Parameter<Scalar>& parameter, Gradient&& gradient) {
     maker_.bind_gradient(parameter, std::forward<Gradient>(gradient));
@@ -305,11 +292,6 @@ class BasicLayerwiseOptimizer {
     parameters_.insert(std::move(added));
   }
 
-  [[noreturn, gnu::cold]] static void fail(const StackReport& report, const std::string& reason) {
-    throw NonFiniteGradient(detail::joined({reason, "; nothing was changed. ", detail::remedy_of_non_finite}),
-                            report.non_finite);
-  }
-
   StackOptions options_{};
 
   /// \cond the parts with which a stack over several processes, or on another device, does its own steps
@@ -319,7 +301,8 @@ class BasicLayerwiseOptimizer {
     StackReport report{
         .step = steps_, .schedule_factor = schedule_.factor, .non_finite = std::move(found.parameters)};
     if (found.is_error)
-      fail(report, "the gradient of " + detail::listed(report.non_finite) + " has an Inf or NaN");
+      detail::refuse_step("the gradient of " + detail::listed(report.non_finite) + " has an Inf or NaN",
+                          report.non_finite);
     return report;
   }
 

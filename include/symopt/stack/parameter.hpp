@@ -185,9 +185,7 @@ class Parameter {
     }
   }
 
-  /// Throws Error unless all that a step multiplies by is in range.
-  void require_factors(const StepSchedule& schedule) const { require_factors(options_, schedule); }
-  /// Likewise, of a step under other options.
+  /// Throws Error unless all that a step under these options multiplies by is in range.
   void require_factors(const OptimizerOptions& options, const StepSchedule& schedule) const {
     if (rule_.side) require_pair_decay(options, schedule.factor * schedule.decay_factor);
     for (std::size_t b = 0; b < shapes_.size(); ++b)
@@ -196,7 +194,7 @@ class Parameter {
   /// Before a step, and after gradient_is_finite() where that is to be checked: finds whether the step may
   /// leave the range. Errors: those of require_factors(). `inputs`, here and below, is memory to work in.
   void prepare(const StepSchedule& schedule, std::int64_t step, std::vector<StepInput<Scalar>>& inputs) {
-    require_factors(schedule);
+    require_factors(options_, schedule);
     if (auto* views = blocks_->announce(has_gradient()))
       weights_.for_each_view(numbers_, mask_, [&](const auto& view) { views->push_back(view); });
     may_leave_range_ = false;

@@ -164,6 +164,16 @@ inline nlohmann::json parsed(const std::string* note) {
   }
 }
 
+/// Tests whether a JSON value can be a learning rate, or a factor on it: finite and not negative.
+inline bool is_rate(const nlohmann::json& value) {
+  return value.is_number() && value.get<double>() >= 0 && symopt::detail::is_finite(value.get<double>());
+}
+
+/// Tests whether the last part of a field's name, "0/moments.step", is that of a counter of steps.
+inline bool is_named_step(std::string_view name) {
+  return name.substr(name.find_last_of("/.") + 1) == "step";  // npos + 1 is 0
+}
+
 using Sink = std::function<void(const void*, std::size_t)>;
 
 /// The arrays of a parameter's state. Errors: Error that names the parameter, for a state that cannot be

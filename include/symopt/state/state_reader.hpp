@@ -115,9 +115,6 @@ class StateReader {
     return key == "format" || key == "symopt_state" || key == "steps" || key == "schedule_factor" ||
            key.starts_with("parameter/");
   }
-  static bool is_rate(const nlohmann::json& value) {
-    return value.is_number() && value.get<double>() >= 0 && symopt::detail::is_finite(value.get<double>());
-  }
 
   /// A rate or a factor may be a number, and still be one that the optimizer itself would refuse.
   void check_rates(const symopt::detail::StateTable& table) {
@@ -235,11 +232,6 @@ class StateReader {
     const bool has_booleans = tensor.dtype == "BOOL";
     if (has_booleans && std::ranges::any_of(tensor.bytes, [](std::byte b) { return b > std::byte{1}; }))
       wrong("'" + name + "' has truth values other than 0 and 1");
-  }
-
-  /// Tests whether the last part of a field's name, "0/moments.step", is that of a counter of steps.
-  static bool is_named_step(std::string_view name) {
-    return name.substr(name.find_last_of("/.") + 1) == "step";  // npos + 1 is 0
   }
 
   void find_unknown(const symopt::detail::StateTable& table) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <symopt/check/any_optimizer.hpp>
+#include <symopt/check/first_outputs.hpp>
 #include <symopt/check/inputs.hpp>
 #include <symopt/check/law.hpp>
 #include <symopt/check/laws/equivariance.hpp>
@@ -144,8 +145,9 @@ class TrajectoryRun {
       const WideMatrix gradient = law_.prepare(widened(kind_at(kind, step).draw(shape, engine)));
       Comparison comparison = twins.step(gradient, engine);
       comparison.outcome.has_moved = comparison.outcome.has_moved || !law_.is_about_motion;
+      const double rounding = rounding_of_change(factory_.precision, twins.start(), comparison.output, 1);
       comparison.outcome.has_varied =
-          !comparison.outcome.is_defective() && varies(comparison.output, twins.start());
+          !comparison.outcome.is_defective() && first_steps_.differs(comparison.output, rounding);
       const bool is_violation = comparison.outcome.is_violation();
       const bool may_part = comparison.outcome.is_ill_posed && options_.free_running;
       if (is_violation)
@@ -155,17 +157,6 @@ class TrajectoryRun {
                   std::move(comparison.outcome));
       if (is_violation || may_part) return;
     }
-  }
-
-  /// An optimizer whose step is always the same obeys too many laws. Of weights that stand elsewhere it is so
-  /// up to their rounding.
-  bool varies(const WideMatrix& step, const WideMatrix& start) {
-    const double rounding = 8 * roundoff(factory_.precision) * static_cast<double>(norm(start) + norm(step));
-    for (const FirstStep& first : first_steps_)
-      if (shape_of(first.step) == shape_of(step))
-        return static_cast<double>(distance(first.step, step)) > rounding + first.rounding;
-    first_steps_.push_back({step, rounding});
-    return false;
   }
 
   Failure failure_of(const Motion& motion, const WideMatrix& gradient, int step, const WideMatrix& start,
@@ -196,15 +187,10 @@ class TrajectoryRun {
                                .expected = converted<double>(comparison.expected)}};
   }
 
-  struct FirstStep {
-    WideMatrix step;
-    double rounding;  // of the weights that it moved
-  };
-
   const Law& law_;
   const AnyOptimizerFactory& factory_;
   TrajectoryOptions options_;
-  std::vector<FirstStep> first_steps_;  // of each shape
+  FirstOutputs first_steps_;
   std::vector<std::string_view> kinds_;
   std::vector<Shape> shapes_;
   Trials trials_;
@@ -225,7 +211,8 @@ SYMOPT_CHECK_INLINE Law trajectory_law(const AnyGroup& group) {
 SYMOPT_CHECK_INLINE Report check_trajectory(const Law& law, const AnyGroup& group,
                                             const AnyOptimizerFactory& factory, TrajectoryOptions options) {
   if (!factory.make_in_double) return TrajectoryRun(law, group, factory, std::move(options)).run();
-  // What the rounding of floats hides, as the decay of a small rate, is seen in double.
+  // One of ours in float is tried in double first: in float the rounding of the weights hides little steps,
+  // as the decay of a small rate.
   AnyOptimizerFactory in_double{factory.name, Precision::in_double, true, factory.make_in_double, {}};
   Report report = TrajectoryRun(law, group, in_double, options).run();
   if (report.verdict == Verdict::violated) {

@@ -280,7 +280,7 @@ class TensorStack : private BasicLayerwiseOptimizer<Scalar> {
 
   void prepare(Parameter& parameter) {
     parameter.blocks().announce(parameter.has_gradient());  // a pair that is not whole is refused
-    parameter.require_factors(this->schedule_);
+    parameter.require_factors(parameter.options(), this->schedule_);
     BoundParameter& bound = bound_.at(parameter.name());
     bound.coefficients.clear();
     for (const std::size_t block : bound.first_blocks)
